@@ -1,0 +1,54 @@
+# Few targets; `make help` says what each does.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CACHE := $(or $(BATCH_STACK_CACHE),$(HOME)/.cache/batch-on-kafka)
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+STACK := cargo run --quiet --package stack --
+CHART := charts/batch-on-kafka
+export PATH := $(PATH):$(CACHE)/bin:$(dir $(CARGO_DENY))
+
+.PHONY: help demo test verify bench generate stack-up stack-down stack-status images install
+
+help: ## Say what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+demo: system-packages ## From nothing to loaded and rejected rows on the real parts, each command shown
+	cargo run --quiet --package e2e --bin demo
+
+test: system-packages ## Lint, unit, CRDs on a real API server, end-to-end on the whole stack
+	.ci/test
+
+verify: system-packages $(CARGO_DENY) ## Format, lints, licences, unit tests, generated files, chart
+	.ci/verify
+
+bench: system-packages ## Rows per second of the whole path and its stages, beside ClickHouse's own CSV load
+	cargo run --quiet --package e2e --bin bench
+
+generate: ## Make again what is made from code: CRDs, OpenAPI, the CLI's reference
+	cargo run --quiet --package crds --bin crdgen -- $(CHART)/files/crds
+	cargo run --quiet --package ingest-api -- openapi > docs/openapi.json
+	cargo run --quiet --package cli -- reference > docs/cli.md
+
+stack-up: system-packages ## Start Kubernetes, Kafka and ClickHouse on this machine
+	$(STACK) up
+
+stack-down: ## Stop them and leave nothing behind (data stays)
+	$(STACK) down
+
+stack-status: ## Say of each part where it is and how it does
+	$(STACK) status
+
+images: ## Build the release binaries and the image, and import it into the local stack
+	cargo run --quiet --package e2e --bin prepare -- --only-image
+
+install: ## Install or upgrade the chart on the local stack
+	cargo run --quiet --package e2e --bin prepare
+
+# What the Rust dependencies link to, where a fresh Debian lacks it.
+.PHONY: system-packages
+system-packages:
+	@.ci/system-packages
+
+$(CARGO_DENY):
+	cargo install --quiet --locked --no-default-features --root $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny@$(CARGO_DENY_VERSION)

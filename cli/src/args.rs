@@ -1,0 +1,291 @@
+//! Every command and flag, as clap reads them. What is said here is also docs/cli.md.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use crds::model::{Format, InputSpec, UnknownColumns};
+
+/// Load files into ClickHouse through Kafka: typed, validated, exactly once, every bad cell explained.
+#[derive(Debug, Parser)]
+#[command(
+    name = "batch",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  batch model create purchases model.json
+  batch job create purchases data.csv --wait
+  batch job rejected 1f2e3d4c
+  batch validate model.json data.csv
+
+Exit codes: 0 done, 1 the job did not succeed or rows were rejected, 2 could not be run."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Address of the upload API
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        env = "BATCH_API_URL",
+        hide_env_values = true,
+        default_value = "http://localhost:8000",
+        value_name = "URL"
+    )]
+    pub api_url: String,
+    /// Namespace of models and jobs
+    #[arg(
+        short,
+        long,
+        global = true,
+        help_heading = "Global options",
+        env = "BATCH_NAMESPACE",
+        hide_env_values = true,
+        default_value = "default",
+        value_name = "NAME"
+    )]
+    pub namespace: String,
+    /// How to print the answer; each command has a default of its own
+    #[arg(short, long, global = true, help_heading = "Global options", value_enum, value_name = "FORMAT")]
+    pub output: Option<Output>,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// The object as the API has it
+    Json,
+    /// The same as YAML
+    Yaml,
+    /// The table as CSV
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make, list, show and delete models
+    Model {
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
+    /// Load files and see what became of them
+    Job {
+        #[command(subcommand)]
+        command: JobCommand,
+    },
+    /// Check a file without loading it
+    Validate(ValidateArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Examples:\n  batch completions bash > /etc/bash_completion.d/batch")]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print this reference as Markdown
+    #[command(hide = true)]
+    Reference,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Make a model and print its id
+    #[command(after_help = "\
+FILE is a plain map of column names to ClickHouse types, in the table's order:
+  {\"event_id\": \"String\", \"timestamp\": \"UInt32\", \"amount\": \"Float64\"}
+or the spec of an IngestModel, or a whole IngestModel, as JSON or YAML. `-` reads standard input.
+
+Examples:
+  batch model create purchases model.json
+  batch -n shop model create purchases model.yaml")]
+    Create {
+        /// The model's name, from now on its name in every command
+        name: String,
+        /// What the rows look like
+        file: PathBuf,
+    },
+    /// List the models of the namespace
+    List,
+    /// Show one model
+    Show {
+        /// Name or id
+        model: String,
+    },
+    /// Delete a model; its table and topic stay unless its deletionPolicy is Delete
+    Delete {
+        /// Name or id
+        model: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Load files: one job a file
+    #[command(after_help = "\
+A broken connection is taken up where it broke. Names that end in .gz or .zst are sent packed; .tsv and .jsonl name their format. `-` reads standard input, once.
+
+Examples:
+  batch job create purchases data.csv --wait
+  batch job create purchases 2024-05-*.csv.gz
+  batch job create purchases data.csv --label 2024-05-18/purchases
+  zcat data.csv.gz | batch job create purchases - --delimiter ';'")]
+    Create(CreateArgs),
+    /// List the jobs of the namespace, oldest first
+    List {
+        /// Only jobs of this model
+        #[arg(long, value_name = "NAME")]
+        model: Option<String>,
+    },
+    /// Show how far a job is and what is wrong with it
+    #[command(
+        after_help = "Examples:\n  batch job status 1f2e3d4c --watch\n  batch job status 1f2e3d4c -o json"
+    )]
+    Status {
+        /// The job
+        job: String,
+        /// Follow it to its end; exit code 1 unless that is SUCCESS
+        #[arg(short, long)]
+        watch: bool,
+    },
+    /// Print every bad cell of a job as CSV, or with `-o json` one JSON object a line
+    Rejected {
+        /// The job
+        job: String,
+    },
+    /// Stop a job; rows loaded so far stay
+    Cancel {
+        /// The job
+        job: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// Name or id of the model
+    pub model: String,
+    /// The files; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Follow each job to its end; exit code 1 unless that is SUCCESS
+    #[arg(short, long)]
+    pub wait: bool,
+    /// Idempotency key: a second job with it is refused
+    #[arg(long)]
+    pub label: Option<String>,
+    /// Name of the job [default: 8 hex digits, random or of the label]
+    #[arg(long)]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub input: InputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Nothing is written and no job is made: this runs the row engine of the workers here. Bad cells go to standard output as CSV, as `batch job rejected` prints them; the last line on standard error is {\"total\":…,\"ok\":…,\"errors\":…}.
+Exit codes: 0 no row is bad, 1 some are, 2 the file could not be read with the model.
+
+Examples:
+  batch validate model.yaml data.csv
+  batch validate purchases data.csv.gz > bad.csv      # the model comes from the API")]
+pub struct ValidateArgs {
+    /// A file as `batch model create` takes it or, where there is none of that name, name or id of a model of the API
+    pub model: String,
+    /// The file; `-` is standard input
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub input: InputArgs,
+}
+
+/// How a file is read, where it differs from what the model says.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "File format (over what the model says)")]
+pub struct InputArgs {
+    /// Format of the file
+    #[arg(long, value_enum)]
+    pub format: Option<FormatArg>,
+    /// Character between two cells
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<String>,
+    /// Character around a cell
+    #[arg(long, value_name = "CHAR")]
+    pub quote: Option<String>,
+    /// The first record names the columns
+    #[arg(long, conflicts_with = "no_header")]
+    pub header: bool,
+    /// The first record is data; the cells are the model's columns in order
+    #[arg(long)]
+    pub no_header: bool,
+    /// Unquoted text that means NULL; can be repeated
+    #[arg(long = "null-value", value_name = "TEXT")]
+    pub null_values: Vec<String>,
+    /// Pass over columns that the model has not
+    #[arg(long)]
+    pub ignore_unknown_columns: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// RFC 4180
+    Csv,
+    /// The same with tabs
+    Tsv,
+    /// One JSON object a line
+    Jsonl,
+}
+
+impl InputArgs {
+    /// What the flags say, and else the file's name; `None` where neither says anything.
+    pub fn to_spec(&self, guessed: Option<Format>) -> Option<InputSpec> {
+        let format = self.format.map(|f| match f {
+            FormatArg::Csv => Format::Csv,
+            FormatArg::Tsv => Format::Tsv,
+            FormatArg::Jsonl => Format::JsonLines,
+        });
+        let spec = InputSpec {
+            format: format.or(guessed),
+            header: if self.header || self.no_header { Some(self.header) } else { None },
+            delimiter: self.delimiter.clone().map(|d| if d == "\\t" { "\t".to_owned() } else { d }),
+            quote: self.quote.clone(),
+            null_values: if self.null_values.is_empty() { None } else { Some(self.null_values.clone()) },
+            unknown_columns: self.ignore_unknown_columns.then_some(UnknownColumns::Ignore),
+        };
+        (spec != InputSpec::default()).then_some(spec)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_go_over_what_the_file_name_says() {
+        let flags = InputArgs { format: Some(FormatArg::Csv), no_header: true, ..InputArgs::default() };
+        let spec = flags.to_spec(Some(Format::Tsv)).unwrap();
+        assert_eq!((spec.format, spec.header), (Some(Format::Csv), Some(false)));
+        assert_eq!(InputArgs::default().to_spec(None), None);
+    }
+
+    #[test]
+    fn a_typed_backslash_t_is_a_tab() {
+        let flags = InputArgs { delimiter: Some("\\t".into()), ..InputArgs::default() };
+        assert_eq!(flags.to_spec(None).unwrap().delimiter.unwrap(), "\t");
+    }
+}

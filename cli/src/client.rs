@@ -1,0 +1,234 @@
+//! The upload API over HTTP: addresses, requests, and its errors in words that say what to do.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// How long an answer to a small request may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The header that says, in bytes of the unpacked file, where an upload goes on.
+const UPLOAD_OFFSET: &str = "upload-offset";
+
+/// The API, and the namespace that every request is about.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    namespace: String,
+}
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Nothing listens there.
+    #[error("failed to reach the upload API at {url}: {why}; {}", advice(url))]
+    Unreachable { url: Url, why: String },
+    /// The connection broke before the answer.
+    #[error("the connection to the upload API broke: {why}")]
+    Broken { why: String },
+    /// The API said no.
+    #[error("{reason}: {message}")]
+    Refused { status: StatusCode, reason: String, message: String, retry_after: Option<Duration> },
+    /// What came back is not what this version understands.
+    #[error(
+        "failed to read the answer of {url} ({why}); is it the address of the upload API, of this version?"
+    )]
+    Unreadable { url: Url, why: String },
+}
+
+impl Failure {
+    /// Whether the same request may succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Broken { .. } => true,
+            Self::Refused { status, .. } => matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504),
+            Self::Unreadable { .. } => false,
+        }
+    }
+
+    /// The status of a refusal.
+    pub fn status(&self) -> Option<StatusCode> {
+        if let Self::Refused { status, .. } = self { Some(*status) } else { None }
+    }
+
+    /// How long the API asked to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        if let Self::Refused { retry_after, .. } = self { *retry_after } else { None }
+    }
+}
+
+impl Client {
+    /// A client of the API at `api_url`. Talks to nobody yet.
+    pub fn new(api_url: &str, namespace: &str) -> Result<Self> {
+        let why = || format!("'{api_url}' is no address of an API; write it like http://localhost:8000");
+        let base = Url::parse(api_url).with_context(why)?;
+        if !matches!(base.scheme(), "http" | "https") {
+            bail!(why());
+        }
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("batch/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(10))
+            .tcp_keepalive(Duration::from_secs(15))
+            .build()
+            .context("failed to set up HTTP; are the machine's CA certificates in order?")?;
+        Ok(Self { http, base, namespace: namespace.to_owned() })
+    }
+
+    /// The namespace that every request is about.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// `/v1/namespaces/NAMESPACE/…`, each segment escaped.
+    pub fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        // http and https addresses can always be extended.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["v1", "namespaces", &self.namespace]).extend(segments);
+        }
+        url
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, Failure> {
+        let request = self.http.get(self.url(segments)).timeout(PATIENCE);
+        self.json(request).await
+    }
+
+    pub async fn post<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, Failure> {
+        self.json(self.http.post(self.url(segments)).timeout(PATIENCE)).await
+    }
+
+    pub async fn post_json<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.json(self.http.post(self.url(segments)).timeout(PATIENCE).json(body)).await
+    }
+
+    pub async fn delete(&self, segments: &[&str]) -> Result<(), Failure> {
+        self.answer(self.http.delete(self.url(segments)).timeout(PATIENCE)).await.map(drop)
+    }
+
+    /// A body of text of any length, to be read as it comes.
+    pub async fn stream(&self, url: Url) -> Result<Response, Failure> {
+        self.answer(self.http.get(url)).await
+    }
+
+    /// Makes a job of a body. No time limit: it takes as long as it takes.
+    pub async fn create_job(
+        &self,
+        url: Url,
+        headers: &[(&str, String)],
+        body: Body,
+    ) -> Result<Value, Failure> {
+        self.json(with_headers(self.http.post(url), headers).body(body)).await
+    }
+
+    /// Where the upload of a job goes on.
+    pub async fn offset(&self, job: &str) -> Result<u64, Failure> {
+        let url = self.url(&["jobs", job, "data"]);
+        let answer = self.answer(self.http.request(Method::HEAD, url.clone()).timeout(PATIENCE)).await?;
+        let offset = answer.headers().get(UPLOAD_OFFSET).and_then(|v| v.to_str().ok()?.parse().ok());
+        offset.ok_or_else(|| Failure::Unreadable { url, why: "no Upload-Offset".to_owned() })
+    }
+
+    /// Sends the rest of a job's file.
+    pub async fn resume(
+        &self,
+        job: &str,
+        offset: u64,
+        headers: &[(&str, String)],
+        body: Body,
+    ) -> Result<Value, Failure> {
+        let request = self.http.put(self.url(&["jobs", job, "data"])).header(UPLOAD_OFFSET, offset);
+        self.json(with_headers(request, headers).body(body)).await
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
+        let answer = self.answer(request).await?;
+        let url = answer.url().clone();
+        let body = answer.bytes().await.map_err(|e| self.failure(&e))?;
+        serde_json::from_slice(&body).map_err(|e| Failure::Unreadable { url, why: e.to_string() })
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let answer = request.send().await.map_err(|e| self.failure(&e))?;
+        if answer.status().is_success() { Ok(answer) } else { Err(refusal(answer).await) }
+    }
+
+    fn failure(&self, error: &reqwest::Error) -> Failure {
+        let why = innermost(error);
+        if error.is_connect() {
+            Failure::Unreachable { url: self.base.clone(), why }
+        } else {
+            Failure::Broken { why }
+        }
+    }
+}
+
+fn advice(url: &Url) -> &'static str {
+    if url.scheme() == "https" {
+        "set --api-url or BATCH_API_URL; a certificate that the system does not know is trusted when the environment \
+         variable SSL_CERT_FILE names the CA's file"
+    } else {
+        "set --api-url or BATCH_API_URL, or forward its port: \
+         kubectl -n batch-system port-forward service/batch-on-kafka-api 8000"
+    }
+}
+
+fn with_headers(request: RequestBuilder, headers: &[(&str, String)]) -> RequestBuilder {
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, value))
+}
+
+async fn refusal(answer: Response) -> Failure {
+    let status = answer.status();
+    let url = answer.url().clone();
+    let seconds = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
+    let body = answer.bytes().await.unwrap_or_default();
+    let error = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+    let text = |key: &str| error["error"][key].as_str().map(str::to_owned);
+    let reason = text("reason").unwrap_or_else(|| format!("HTTP {status}"));
+    let message = text("message")
+        .unwrap_or_else(|| format!("{url} answered without saying why; is it the upload API?"));
+    Failure::Refused { status, reason, message, retry_after: seconds.map(Duration::from_secs) }
+}
+
+/// reqwest says "error sending request" and hides why in its sources.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(url: &str) -> Result<Client> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Client::new(url, "shop")
+    }
+
+    #[test]
+    fn addresses_are_made_of_escaped_segments_under_any_prefix() {
+        let url = |base: &str| client(base).unwrap().url(&["jobs", "a/b ?", "data"]).to_string();
+        assert_eq!(url("http://h:8000"), "http://h:8000/v1/namespaces/shop/jobs/a%2Fb%20%3F/data");
+        assert_eq!(url("https://h/ingest/"), "https://h/ingest/v1/namespaces/shop/jobs/a%2Fb%20%3F/data");
+    }
+
+    #[test]
+    fn what_is_no_http_address_is_refused_with_an_example() {
+        for bad in ["localhost:8000", "ftp://h", "", "//h"] {
+            let said = format!("{:#}", client(bad).unwrap_err());
+            assert!(said.contains("write it like http://localhost:8000"), "{bad}: {said}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! One file a command; each prints to the writer it is given.
+
+pub mod completions;
+pub mod job;
+pub mod model;
+pub mod validate;
+
+/// How a command that could be run went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Exit code 0.
+    Done,
+    /// The job did not succeed, or rows were rejected: exit code 1.
+    NotClean,
+}

@@ -1,0 +1,147 @@
+//! `batch validate`: the row engine of the workers, run here on a file of any size in the memory of a few chunks.
+
+use std::io::{BufWriter, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use crds::{IngestModel, RevisionData};
+use rows::{Checker, Chunk, CutError, Cutter, HeaderError, Input, Plan, Reject, Schema};
+use serde::Serialize;
+
+use super::Outcome;
+use crate::args::{Global, ValidateArgs};
+use crate::client::Client;
+use crate::model_file::ModelFile;
+use crate::output::csv;
+use crate::source::Source;
+
+/// Bytes after which a chunk is cut. What a row is judged does not depend on it.
+const CHUNK_BYTES: usize = 1024 * 1024;
+const READ_BYTES: usize = 256 * 1024;
+
+pub async fn run(args: &ValidateArgs, global: &Global, out: &mut impl Write) -> Result<Outcome> {
+    let source = Source::find(&args.file)?;
+    let revision = model(&args.model, global).await?;
+    let schema = revision.schema().with_context(|| format!("the model {} cannot be served", args.model))?;
+    let flags = args.input.to_spec(source.format());
+    let input = revision.input(flags.as_ref()).context("the file format cannot be read")?;
+
+    let mut out = BufWriter::with_capacity(READ_BYTES, out);
+    let counts = check(source.unpacked(0)?, schema, input, &mut out)
+        .with_context(|| format!("failed to check {}", source.name()))?;
+    out.flush()?;
+    eprintln!("{}", serde_json::to_string(&counts)?);
+    Ok(if counts.errors == 0 { Outcome::Done } else { Outcome::NotClean })
+}
+
+/// The model: of a file or, where there is none, of the API.
+async fn model(model: &str, global: &Global) -> Result<RevisionData> {
+    let path = Path::new(model);
+    if path == Path::new("-") || path.exists() {
+        return Ok(RevisionData::from(&ModelFile::read(path)?.into_spec()?));
+    }
+    let client = Client::new(&global.api_url, &global.namespace)?;
+    let found: IngestModel = client
+        .get(&["models", model])
+        .await
+        .with_context(|| format!("there is no file '{model}', and the API has no such model"))?;
+    Ok(RevisionData::from(&found.spec))
+}
+
+/// Rows of the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+struct Counts {
+    total: u64,
+    ok: u64,
+    errors: u64,
+}
+
+fn check(mut file: impl Read, schema: Schema, input: Input, out: &mut impl Write) -> Result<Counts> {
+    csv::record(["ROW", "EVENT_ID", "COLUMN", "TYPE", "ERROR", "OBSERVED", "MESSAGE"], out)?;
+    let mut cutter = Cutter::new(&input, CHUNK_BYTES);
+    let mut judge = Judge { schema, input, checker: None, counts: Counts::default() };
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let read = file.read(&mut buffer).context("the file cannot be read")?;
+        if read == 0 {
+            break;
+        }
+        cutter.push(&buffer[..read]).map_err(|e| cut_error(&e))?;
+        while let Some(chunk) = cutter.next_chunk() {
+            judge.chunk(cutter.header(), &chunk, out)?;
+        }
+    }
+    match cutter.finish().map_err(|e| cut_error(&e))? {
+        Some(chunk) => judge.chunk(cutter.header(), &chunk, out)?,
+        // A header without rows must fit the model all the same.
+        None => drop(judge.checker(cutter.header())?),
+    }
+    Ok(judge.counts)
+}
+
+struct Judge {
+    schema: Schema,
+    input: Input,
+    /// There is one as soon as the header is known.
+    checker: Option<Checker>,
+    counts: Counts,
+}
+
+impl Judge {
+    fn checker(&mut self, header: Option<&[u8]>) -> Result<&mut Checker> {
+        if self.checker.is_none() {
+            let names = header
+                .map(|h| rows::parse_header(&self.input, h))
+                .transpose()
+                .map_err(|e| header_error(&e))?;
+            let plan = Plan::bind(self.schema.clone(), self.input.clone(), names.as_deref());
+            self.checker = Some(Checker::new(Arc::new(plan.map_err(|e| header_error(&e))?)));
+        }
+        self.checker.as_mut().context("no checker")
+    }
+
+    fn chunk(&mut self, header: Option<&[u8]>, chunk: &Chunk, out: &mut impl Write) -> Result<()> {
+        let outcome = self.checker(header)?.check(&chunk.bytes, chunk.first_row, "");
+        // Within a row by column, as the table of rejected rows is read.
+        let mut rejects: Vec<Reject> = Vec::new();
+        for reject in outcome.rejects() {
+            if rejects.first().is_some_and(|first| first.row != reject.row) {
+                print_row(&mut rejects, out)?;
+            }
+            rejects.push(reject);
+        }
+        print_row(&mut rejects, out)?;
+        let (rows, ok, bad) = (outcome.rows(), outcome.ok(), outcome.bad_rows());
+        self.counts.total += u64::from(rows);
+        self.counts.ok += u64::from(ok);
+        self.counts.errors += u64::from(bad);
+        Ok(())
+    }
+}
+
+/// The bad cells of one row.
+fn print_row(rejects: &mut Vec<Reject>, out: &mut impl Write) -> std::io::Result<()> {
+    rejects.sort_by_key(|reject| reject.column);
+    rejects.drain(..).try_for_each(|reject| print(&reject, out))
+}
+
+/// One bad cell; its message always in quotes, as the quick start shows.
+fn print(reject: &Reject, out: &mut impl Write) -> std::io::Result<()> {
+    write!(out, "{}", reject.row)?;
+    for cell in [&*reject.event_id, reject.column, reject.ty, reject.code.as_str(), &*reject.observed] {
+        out.write_all(b",")?;
+        csv::cell(cell, out)?;
+    }
+    out.write_all(b",")?;
+    csv::quoted(&reject.message, out)?;
+    out.write_all(b"\n")
+}
+
+fn cut_error(error: &CutError) -> anyhow::Error {
+    anyhow!("{}: {error}", error.reason())
+}
+
+fn header_error(error: &HeaderError) -> anyhow::Error {
+    anyhow!("{}: {error}", error.reason())
+}

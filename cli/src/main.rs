@@ -1,0 +1,60 @@
+//! `batch`: models and jobs from the command line.
+//!
+//! Exit codes: 0 done, 1 the job did not succeed or rows were rejected, 2 it could not be run.
+
+mod args;
+mod client;
+mod commands;
+mod model_file;
+mod output;
+mod source;
+mod upload;
+
+use std::io::{self, ErrorKind};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use args::{Cli, Command};
+use commands::Outcome;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::NotClean) => ExitCode::from(1),
+        // Whoever reads our output has seen enough (`batch job list | head`): what a SIGPIPE would end with.
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(141),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    // Fails only where a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")?;
+    let out = &mut io::stdout().lock();
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Model { command } => commands::model::run(command, &cli.global, out).await,
+            Command::Job { command } => commands::job::run(command, &cli.global, out).await,
+            Command::Validate(args) => commands::validate::run(&args, &cli.global, out).await,
+            Command::Completions { shell } => commands::completions::completions(shell, out),
+            Command::Reference => commands::completions::reference(out),
+        }
+    });
+    // A thread that waits for a terminal's next line must not keep us from leaving.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+}

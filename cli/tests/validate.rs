@@ -1,0 +1,175 @@
+//! `batch validate` end to end: the program itself on small files.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use expect_test::{Expect, expect};
+
+const MODEL: &str = r#"{"event_id": "String", "timestamp": "UInt32", "amount": "Float64"}"#;
+
+/// A folder of its own for each test.
+fn folder(test: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("validate-{test}"));
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn batch(folder: &PathBuf, args: &[&str], stdin: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_batch"))
+        .current_dir(folder)
+        .args(args)
+        .env_remove("BATCH_API_URL")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(stdin).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn check(output: &Output, code: i32, stdout: &Expect, stderr: &Expect) {
+    stdout.assert_eq(&String::from_utf8_lossy(&output.stdout));
+    stderr.assert_eq(&String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code));
+}
+
+#[test]
+fn a_clean_file_ends_with_0_and_only_headings() {
+    let folder = folder("clean");
+    fs::write(folder.join("model.json"), MODEL).unwrap();
+    fs::write(folder.join("data.csv"), "event_id,timestamp,amount\n1,1716045542,12.5\n2,1716045543,8.0\n")
+        .unwrap();
+    check(
+        &batch(&folder, &["validate", "model.json", "data.csv"], b""),
+        0,
+        &expect![[r"
+            ROW,EVENT_ID,COLUMN,TYPE,ERROR,OBSERVED,MESSAGE
+        "]],
+        &expect![[r#"
+            {"total":2,"ok":2,"errors":0}
+        "#]],
+    );
+}
+
+#[test]
+fn every_bad_cell_of_a_file_is_a_line_and_the_code_is_1() {
+    let folder = folder("bad");
+    fs::write(folder.join("model.json"), MODEL).unwrap();
+    fs::write(folder.join("bad.csv"), "event_id,timestamp,amount\n1001abcd,,12.5\n\"2,2\",x,y\n3,3,3\n")
+        .unwrap();
+    let output = batch(&folder, &["validate", "model.json", "bad.csv"], b"");
+    // The messages are the row engine's own; here it counts that there is one, in quotes.
+    let text = String::from_utf8(output.stdout).unwrap();
+    let without_message = |line| {
+        str::rsplit_once(line, ",\"").filter(|(_, m)| m.ends_with('"')).map_or(line, |(cells, _)| cells)
+    };
+    let cells: Vec<&str> = text.lines().map(without_message).collect();
+    assert_eq!(
+        cells,
+        [
+            "ROW,EVENT_ID,COLUMN,TYPE,ERROR,OBSERVED,MESSAGE",
+            "1,1001abcd,timestamp,UInt32,MISSING_VALUE,",
+            "2,\"2,2\",amount,Float64,INVALID_TYPE,y",
+            "2,\"2,2\",timestamp,UInt32,INVALID_TYPE,x",
+        ]
+    );
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "{\"total\":3,\"ok\":1,\"errors\":2}\n");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_column_that_the_file_lacks_is_said_as_the_quick_start_shows() {
+    let folder = folder("lacks");
+    fs::write(folder.join("model.json"), MODEL).unwrap();
+    let output = batch(&folder, &["validate", "model.json", "-"], b"event_id,amount\n1001abcd,12.5\n");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "ROW,EVENT_ID,COLUMN,TYPE,ERROR,OBSERVED,MESSAGE\n\
+         1,1001abcd,timestamp,UInt32,MISSING_COLUMN,,\"The required column 'timestamp' is missing\"\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn flags_and_file_names_say_how_a_file_is_read() {
+    let folder = folder("flags");
+    fs::write(folder.join("model.yaml"), "columns: [{name: a, type: String}, {name: b, type: UInt8}]")
+        .unwrap();
+    fs::write(folder.join("lines.jsonl"), "{\"a\": \"x\", \"b\": 1}\n{\"a\": \"y\", \"b\": 2}\n").unwrap();
+    fs::write(folder.join("tabs.tsv"), "a\tb\nx\t1\n").unwrap();
+    let summary = |args: &[&str], stdin: &[u8]| {
+        let output = batch(&folder, args, stdin);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let flags = ["validate", "model.yaml", "-", "--no-header", "--delimiter", ";"];
+    assert_eq!(summary(&flags, b"x;1\ny;2\nz;3\n"), "{\"total\":3,\"ok\":3,\"errors\":0}\n");
+    assert_eq!(
+        summary(&["validate", "model.yaml", "lines.jsonl"], b""),
+        "{\"total\":2,\"ok\":2,\"errors\":0}\n"
+    );
+    assert_eq!(
+        summary(&["validate", "model.yaml", "tabs.tsv"], b""),
+        "{\"total\":1,\"ok\":1,\"errors\":0}\n"
+    );
+}
+
+#[test]
+fn a_packed_file_of_many_chunks_is_counted_to_the_last_row() {
+    let folder = folder("packed");
+    fs::write(folder.join("model.json"), MODEL).unwrap();
+    let mut text = String::from("event_id,timestamp,amount\n");
+    for row in 1..=200_000 {
+        let amount = if row == 150_001 { "bad".to_owned() } else { format!("{row}.5") };
+        writeln!(text, "{row},{row},{amount}").unwrap();
+    }
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    fs::write(folder.join("data.csv.gz"), packed.finish().unwrap()).unwrap();
+    fs::write(folder.join("data.csv.zst"), zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+    for file in ["data.csv.gz", "data.csv.zst"] {
+        let output = batch(&folder, &["validate", "model.json", file], b"");
+        let rejected = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            rejected.lines().nth(1).unwrap().starts_with("150001,150001,amount,Float64,INVALID_TYPE,bad,"),
+            "{rejected}"
+        );
+        assert_eq!(rejected.lines().count(), 2);
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap(),
+            "{\"total\":200000,\"ok\":199999,\"errors\":1}\n"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_run_ends_with_2_and_says_why() {
+    let folder = folder("cannot");
+    fs::write(folder.join("model.json"), MODEL).unwrap();
+    fs::write(folder.join("typo.json"), r#"{"a": "Flot64"}"#).unwrap();
+    fs::write(folder.join("data.csv"), "event_id,timestamp,amount\n").unwrap();
+    fs::write(folder.join("broken.csv.gz"), "no gzip at all").unwrap();
+    let nobody = ["--api-url", "http://127.0.0.1:9"];
+    for (args, stdin, part) in [
+        (&["validate", "model.json", "absent.csv"][..], &b""[..], "failed to read absent.csv"),
+        (&["validate", "absent.json", "data.csv"], b"", "there is no file 'absent.json'"),
+        (&["validate", "typo.json", "data.csv"], b"", "Flot64"),
+        (&["validate", "model.json", "-"], b"", "EmptyFile"),
+        (&["validate", "model.json", "-"], b"x,y\n1,2\n", "HeaderMismatch"),
+        (&["validate", "model.json", "-"], b"x,y\n", "HeaderMismatch"),
+        (&["validate", "model.json", "-"], b"event_id,timestamp,amount\n\0\0\n", "BinaryFile"),
+        (&["validate", "model.json", "broken.csv.gz"], b"", "broken.csv.gz"),
+        (&["validate", "model.json", "data.csv", "--delimiter", ";;"], b"", "one ASCII character"),
+        (&["validate", "model.json", "data.csv", "--format", "xml"], b"", "possible values"),
+    ] {
+        let output = batch(&folder, &[&nobody, args].concat(), stdin);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(part), "{args:?}: {said}");
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+    }
+}

@@ -1,0 +1,131 @@
+//! The columns of a model: types, bounds, and what may change.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One column of the table, and how its cells are checked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!(self.name in ['_job', '_row', 'job_in', 'row_in'])")
+    .message("_job, _row, job_in and row_in are the names of the lineage columns that every table has"))]
+#[x_kube(validation = Rule::new(WIDENING)
+    .message("the type of a column can only be widened (UInt8 to UInt16, UInt32 or UInt64, likewise Int; Float32 to Float64): the table holds data"))]
+#[x_kube(validation = Rule::new("!oldSelf.nullable || self.nullable")
+    .message("a nullable column stays nullable: the table may hold NULLs"))]
+pub struct ColumnSpec {
+    /// The column's name in the table, and in a file's header.
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
+    pub name: String,
+
+    /// A ClickHouse type, such as `UInt32`, `DateTime64(3)` or `Enum8('a' = 1, 'b' = 2)`.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub ty: String,
+
+    /// Whether NULL is a value of the column: `Nullable(T)`.
+    #[serde(default)]
+    pub nullable: bool,
+
+    /// What an absent or empty cell becomes, written as it would be in a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub default: Option<String>,
+
+    /// Other names the column may have in a file's header.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 128)))]
+    pub aliases: Vec<String>,
+
+    /// How a date or time is written, in strptime letters (`%d.%m.%Y`). Default: ISO 8601.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub format: Option<String>,
+
+    /// Bounds beyond those of the type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraints: Option<ConstraintsSpec>,
+
+    /// Whether observed values of the column may be shown where a cell is rejected.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pii: Pii,
+
+    /// What happens to a number beyond the type's range.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_overflow: OnOverflow,
+
+    /// What the column means; becomes its comment in ClickHouse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub description: Option<String>,
+}
+
+/// The type changes that keep every stored value. The same list as `operator`'s `ALTER` makes.
+const WIDENING: &str = "self.type == oldSelf.type \
+    || (oldSelf.type == 'UInt8' && self.type in ['UInt16', 'UInt32', 'UInt64']) \
+    || (oldSelf.type == 'UInt16' && self.type in ['UInt32', 'UInt64']) \
+    || (oldSelf.type == 'UInt32' && self.type == 'UInt64') \
+    || (oldSelf.type == 'Int8' && self.type in ['Int16', 'Int32', 'Int64']) \
+    || (oldSelf.type == 'Int16' && self.type in ['Int32', 'Int64']) \
+    || (oldSelf.type == 'Int32' && self.type == 'Int64') \
+    || (oldSelf.type == 'Float32' && self.type == 'Float64')";
+
+/// Bounds on the values of a column.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.min) || !has(self.max) || self.min <= self.max")
+    .message("min must not be greater than max"))]
+#[x_kube(validation = Rule::new("!has(self.minLength) || !has(self.maxLength) || self.minLength <= self.maxLength")
+    .message("minLength must not be greater than maxLength"))]
+pub struct ConstraintsSpec {
+    /// The least number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// The greatest number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// The least length of a text, in characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_048_576))]
+    pub min_length: Option<u32>,
+    /// The greatest length of a text, in characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_048_576))]
+    pub max_length: Option<u32>,
+    /// A regular expression that a text must match somewhere (anchor it with `^` and `$`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub pattern: Option<String>,
+    /// The only texts allowed.
+    #[serde(default, rename = "enum", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(max = 256)))]
+    pub one_of: Vec<String>,
+}
+
+/// Whether observed values of a column may be shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pii {
+    /// Shown in `rejected_rows`, masked in status.
+    #[default]
+    None,
+    /// Masked everywhere: letters become `a`, digits `9`.
+    Mask,
+    /// Shown nowhere.
+    Drop,
+}
+
+/// What happens to a number beyond its type's range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnOverflow {
+    /// The cell is rejected.
+    #[default]
+    Reject,
+    /// The nearest value of the type is stored.
+    Clamp,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -1,0 +1,113 @@
+//! Every name that is derived, derived in one place.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// The id of a model: the first 8 hex digits of SHA-256 of `namespace/name`.
+///
+/// It depends on nothing else, so a model that is deleted and made again finds its table and topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModelId(String);
+
+impl ModelId {
+    /// The id of the model `name` in `namespace`.
+    #[must_use]
+    pub fn of(namespace: &str, name: &str) -> Self {
+        Self(hex8(format!("{namespace}/{name}").as_bytes()))
+    }
+
+    /// Whether a string a person typed has the form of an id.
+    #[must_use]
+    pub fn looks_like(text: &str) -> bool {
+        text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
+    }
+
+    /// The 8 hex digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The Kafka topic of the model, also the name of its consumer group.
+    #[must_use]
+    pub fn topic(&self) -> String {
+        format!("ingest.{}", self.0)
+    }
+
+    /// Where records go that no worker can process.
+    #[must_use]
+    pub fn dead_letter_topic(&self) -> String {
+        format!("ingest.{}.dlq", self.0)
+    }
+
+    /// The table of a model that names none.
+    #[must_use]
+    pub fn default_table(&self) -> String {
+        format!("data_{}", self.0)
+    }
+
+    /// The Deployment of the workers, and the ServiceAccount, RoleBinding and Secret they run with.
+    #[must_use]
+    pub fn worker(&self) -> String {
+        format!("batch-worker-{}", self.0)
+    }
+}
+
+impl fmt::Display for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of the ControllerRevision that holds `data` of the model `model`.
+#[must_use]
+pub fn revision(model: &str, data: &[u8]) -> String {
+    format!("{model}-{}", hex8(data))
+}
+
+/// The partition a chunk goes to: the chunks of one job follow each other around all partitions, and a chunk that is
+/// sent again goes where it went before.
+#[must_use]
+pub fn partition(job_uid: &str, chunk: u32, partitions: u32) -> i32 {
+    let partitions = u64::from(partitions.max(1));
+    let at = fnv1a64(job_uid.as_bytes()).wrapping_add(u64::from(chunk)) % partitions;
+    i32::try_from(at).unwrap_or(0)
+}
+
+/// The first 8 hex digits of SHA-256.
+fn hex8(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    format!("{:08x}", digest.iter().take(4).fold(0_u32, |word, byte| word << 8 | u32::from(*byte)))
+}
+
+/// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): stable for ever, unlike `std`'s hasher.
+fn fnv1a64(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_id_is_the_start_of_the_sha256_of_its_full_name() {
+        // printf shop/purchases | sha256sum
+        assert_eq!(ModelId::of("shop", "purchases").as_str(), "5231e672");
+        assert_ne!(ModelId::of("shop", "purchases"), ModelId::of("shop2", "purchases"));
+    }
+
+    #[test]
+    fn the_chunks_of_a_job_visit_every_partition_in_turn() {
+        let first = partition("u1", 0, 6);
+        let seen: Vec<i32> = (0..6).map(|chunk| (partition("u1", chunk, 6) - first).rem_euclid(6)).collect();
+        assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(partition("u1", 7, 6), partition("u1", 1, 6));
+    }
+
+    #[test]
+    fn fnv1a_matches_its_published_vectors() {
+        assert_eq!(fnv1a64(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a64(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+}

@@ -1,0 +1,189 @@
+//! What a job is judged by: the part of a model's spec that a ControllerRevision keeps.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    self, ColumnSpec, ConstraintsSpec, IngestModelSpec, InputSpec, OnOverflow, UnknownColumns,
+};
+
+/// The data of a ControllerRevision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionData {
+    /// The columns, in the table's order.
+    pub columns: Vec<ColumnSpec>,
+    /// The column that names a rejected row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_key: Option<String>,
+    /// How files are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputSpec>,
+}
+
+/// Why a model's schema cannot be served. The message names the field and what is allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaProblem {
+    /// A column's type.
+    #[error("spec.columns[{index}] ('{column}'): {source}")]
+    Type {
+        /// Position in `spec.columns`.
+        index: usize,
+        /// The column.
+        column: String,
+        /// What is wrong.
+        source: rows::TypeError,
+    },
+    /// Anything else about the columns together.
+    #[error("spec.columns: {0}")]
+    Schema(#[from] rows::SchemaError),
+    /// A field of `input`.
+    #[error("spec.input.{field}: {why}")]
+    Input {
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+impl From<&IngestModelSpec> for RevisionData {
+    fn from(spec: &IngestModelSpec) -> Self {
+        Self { columns: spec.columns.clone(), row_key: spec.row_key.clone(), input: spec.input.clone() }
+    }
+}
+
+impl RevisionData {
+    /// The columns as the row engine takes them.
+    pub fn schema(&self) -> Result<rows::Schema, SchemaProblem> {
+        let columns = self.columns.iter().enumerate().map(|(index, c)| column(index, c));
+        Ok(rows::Schema::new(columns.collect::<Result<_, _>>()?, self.row_key.as_deref())?)
+    }
+
+    /// How a file is read: what the job says, over what the model says, over the defaults.
+    pub fn input(&self, job: Option<&InputSpec>) -> Result<rows::Input, SchemaProblem> {
+        let mut input = rows::Input::default();
+        let layers: Vec<&InputSpec> = self.input.iter().chain(job).collect();
+        // The format comes first: it decides the default delimiter.
+        if let Some(format) = layers.iter().rev().find_map(|l| l.format) {
+            input.format = format.into();
+            if input.format == rows::Format::Tsv {
+                input.delimiter = '\t';
+            }
+        }
+        for layer in layers {
+            overlay(&mut input, layer)?;
+        }
+        if input.delimiter == input.quote {
+            return Err(SchemaProblem::Input { field: "delimiter", why: "must not be the quote character" });
+        }
+        Ok(input)
+    }
+}
+
+fn column(index: usize, spec: &ColumnSpec) -> Result<rows::Column, SchemaProblem> {
+    let ty = rows::Type::parse(&spec.ty).map_err(|source| SchemaProblem::Type {
+        index,
+        column: spec.name.clone(),
+        source,
+    })?;
+    Ok(rows::Column {
+        name: spec.name.clone(),
+        ty: if spec.nullable { ty.nullable() } else { ty },
+        aliases: spec.aliases.clone(),
+        default: spec.default.clone(),
+        format: spec.format.clone(),
+        constraints: spec.constraints.as_ref().map(constraints).unwrap_or_default(),
+        on_overflow: match spec.on_overflow {
+            OnOverflow::Reject => rows::OnOverflow::Reject,
+            OnOverflow::Clamp => rows::OnOverflow::Clamp,
+        },
+    })
+}
+
+fn constraints(spec: &ConstraintsSpec) -> rows::Constraints {
+    rows::Constraints {
+        min: spec.min,
+        max: spec.max,
+        min_length: spec.min_length,
+        max_length: spec.max_length,
+        pattern: spec.pattern.clone(),
+        one_of: spec.one_of.clone(),
+    }
+}
+
+fn overlay(input: &mut rows::Input, layer: &InputSpec) -> Result<(), SchemaProblem> {
+    if let Some(header) = layer.header {
+        input.header = header;
+    }
+    if let Some(text) = &layer.delimiter {
+        input.delimiter = one_ascii("delimiter", text)?;
+    }
+    if let Some(text) = &layer.quote {
+        input.quote = one_ascii("quote", text)?;
+    }
+    if let Some(values) = &layer.null_values {
+        input.null_values.clone_from(values);
+    }
+    match layer.unknown_columns {
+        Some(UnknownColumns::Reject) => input.unknown_columns = rows::UnknownColumns::Reject,
+        Some(UnknownColumns::Ignore) => input.unknown_columns = rows::UnknownColumns::Ignore,
+        None => {}
+    }
+    Ok(())
+}
+
+fn one_ascii(field: &'static str, text: &str) -> Result<char, SchemaProblem> {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) if c.is_ascii() && !matches!(c, '\n' | '\r' | '\0') => Ok(c),
+        _ => Err(SchemaProblem::Input { field, why: "must be one ASCII character, and no line end" }),
+    }
+}
+
+impl From<model::Format> for rows::Format {
+    fn from(format: model::Format) -> Self {
+        match format {
+            model::Format::Csv => Self::Csv,
+            model::Format::Tsv => Self::Tsv,
+            model::Format::JsonLines => Self::JsonLines,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revision(yaml: &str) -> RevisionData {
+        serde_yaml::from_str(yaml).unwrap()
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_with_its_column() {
+        let problem =
+            revision("columns: [{name: a, type: String}, {name: b, type: Flot64}]").schema().unwrap_err();
+        let text = problem.to_string();
+        assert!(text.starts_with("spec.columns[1] ('b'): ") && text.contains("Flot64"), "{text}");
+    }
+
+    #[test]
+    fn what_a_job_says_goes_over_what_the_model_says() {
+        let model = revision("columns: [{name: a, type: String}]\ninput: {delimiter: ';', header: false}");
+        let job: InputSpec = serde_yaml::from_str("{header: true, nullValues: [NA]}").unwrap();
+        let input = model.input(Some(&job)).unwrap();
+        assert_eq!((input.delimiter, input.header, input.null_values), (';', true, vec!["NA".to_owned()]));
+    }
+
+    #[test]
+    fn tsv_has_tabs_unless_it_is_told_otherwise() {
+        let model = revision("columns: [{name: a, type: String}]\ninput: {format: TSV}");
+        assert_eq!(model.input(None).unwrap().delimiter, '\t');
+    }
+
+    #[test]
+    fn a_delimiter_that_is_the_quote_is_refused() {
+        let model = revision("columns: [{name: a, type: String}]\ninput: {delimiter: '\"'}");
+        let text = model.input(None).unwrap_err().to_string();
+        assert_eq!(text, "spec.input.delimiter: must not be the quote character");
+    }
+}

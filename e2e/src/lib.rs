@@ -1,0 +1,14 @@
+//! End-to-end: the demo, the tests and the bench, on real parts only.
+//!
+//! Everything is done as a user would: by `kubectl`, `helm`, `curl` and `batch`. `prepare` brings the parts up and
+//! installs the chart; every test file then finds them by [`Target::load`].
+
+pub mod data;
+pub mod install;
+pub mod processes;
+pub mod shell;
+pub mod target;
+pub mod wait;
+
+pub use shell::{Output, Shell};
+pub use target::{Namespace, Target};

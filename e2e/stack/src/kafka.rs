@@ -1,0 +1,96 @@
+//! Apache Kafka: one broker that is its own controller, with one address for the host and one for pods.
+
+use std::{fs, path::Path, process::Command, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    fetch::kafka::{class_path, java_archive},
+    part::Part,
+    paths::{Paths, render, write_if_changed},
+    process::Spec,
+    progress::{Progress, output},
+};
+
+/// For programs on this machine.
+pub const HOST: &str = "127.0.0.1:9092";
+/// For pods. The bridge must exist before the broker starts.
+pub const PODS: &str = "10.244.0.1:9094";
+const CONTROLLER_PORT: u16 = 9093;
+/// Any 22 characters of base64 will do; the folder is ours alone.
+const CLUSTER_ID: &str = "YmF0Y2gtb24ta2Fma2EtMQ";
+
+/// Formats the data folder if need be, starts the broker, waits until both addresses answer.
+pub fn up(paths: &Paths, progress: &Progress) -> Result<()> {
+    let listeners = format!("LOCAL://{HOST},PODS://{PODS}");
+    let data = paths.data.join("kafka");
+    write_config(&paths.etc().join("kafka"), &data, &listeners, CONTROLLER_PORT)?;
+    if Part::Kafka.process(paths).running().is_none() {
+        format(paths, &paths.etc().join("kafka"), &data)?;
+        Part::Kafka.start(paths)?;
+    }
+    Part::Kafka.wait_healthy(paths, Duration::from_mins(2))?;
+    progress.say(format_args!("kafka: {HOST}, and {PODS} for pods"));
+    Ok(())
+}
+
+/// The broker's command: a small heap, which measured as fast as a large one, and start-up classes from an archive.
+pub fn spec(paths: &Paths) -> Result<Spec> {
+    let etc = paths.etc().join("kafka");
+    broker(
+        paths,
+        &etc,
+        &[format!("-XX:SharedArchiveFile={}", java_archive(paths).display()), "-Xshare:auto".into()],
+    )
+}
+
+/// Writes `server.properties` and `log4j2.xml` to `etc`.
+pub fn write_config(etc: &Path, data: &Path, listeners: &str, controller_port: u16) -> Result<()> {
+    let properties = render(
+        include_str!("../kafka/server.properties"),
+        &[
+            ("listeners", listeners),
+            ("controller_port", &controller_port.to_string()),
+            ("data", &data.display().to_string()),
+        ],
+    )?;
+    write_if_changed(&etc.join("server.properties"), &properties)?;
+    write_if_changed(&etc.join("log4j2.xml"), include_str!("../kafka/log4j2.xml"))
+}
+
+/// A broker on the configuration in `etc`, with more options for the virtual machine.
+pub fn broker(paths: &Paths, etc: &Path, options: &[String]) -> Result<Spec> {
+    let mut args: Vec<String> = [
+        "-Xms256m",
+        "-Xmx256m",
+        "-XX:+UseSerialGC",
+        "-XX:MaxDirectMemorySize=256m",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-Djava.awt.headless=true",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    args.extend_from_slice(options);
+    args.extend(java(paths, etc)?);
+    args.extend(["kafka.Kafka".to_owned(), etc.join("server.properties").display().to_string()]);
+    Ok(Spec::new("java", args))
+}
+
+/// Gives the data folder its cluster id, once.
+pub fn format(paths: &Paths, etc: &Path, data: &Path) -> Result<()> {
+    if data.join("meta.properties").exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(data).with_context(|| format!("failed to make {}", data.display()))?;
+    let mut command = Command::new("java");
+    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m"]).args(java(paths, etc)?);
+    command.args(["kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config"]);
+    output(command.arg(etc.join("server.properties"))).context("failed to format Kafka's folder")?;
+    ensure!(data.join("meta.properties").exists(), "Kafka's folder {} stayed unformatted", data.display());
+    Ok(())
+}
+
+fn java(paths: &Paths, etc: &Path) -> Result<[String; 3]> {
+    let log = format!("-Dlog4j2.configurationFile=file:{}", etc.join("log4j2.xml").display());
+    Ok(["-classpath".to_owned(), class_path(paths)?, log])
+}

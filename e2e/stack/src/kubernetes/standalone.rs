@@ -1,0 +1,197 @@
+//! A control plane without a node, for tests of reconciling: objects are kept, owned and collected; nothing runs.
+//! On loopback and on ports of its own, so that several run at once.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::{control_plane::Layout, pki, teardown::remove};
+use crate::{
+    fetch,
+    paths::{Lock, Paths},
+    process::Process,
+    progress::{Progress, output},
+    wait,
+};
+
+const NAMES: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// etcd, kube-apiserver and kube-controller-manager. Dropping it stops them and removes their folder; when the
+/// program that owns it ends in any other way, they are stopped too.
+#[derive(Debug)]
+pub struct ControlPlane {
+    /// The administrator's.
+    pub kubeconfig: PathBuf,
+    /// Where the API server listens.
+    pub url: String,
+    folder: PathBuf,
+    /// Lives as long as the pipe to it is open, which the kernel closes when we end.
+    guard: Option<Child>,
+}
+
+impl ControlPlane {
+    /// Starts one in `folder`, which becomes its own: what an earlier one left there is stopped and removed.
+    /// Builds the programs first if need be. Takes two to four seconds.
+    pub fn start(folder: &Path) -> Result<Self> {
+        let mut plane = Self::start_detached(folder)?;
+        plane.guard = Some(guard(&processes(folder)).context("failed to start the guard")?);
+        Ok(plane)
+    }
+
+    /// The same, but it stays up until [`ControlPlane::stop`], or a `drop`, of this or a later program.
+    pub fn start_detached(folder: &Path) -> Result<Self> {
+        let paths = Paths::from_env();
+        {
+            let _lock = Lock::hold(&paths.cache)?;
+            fetch::go::ensure(&paths, &Progress::new())?;
+        }
+        let mut tries = 0;
+        loop {
+            Self::stop(folder)?;
+            match launch(&paths, folder) {
+                Ok(layout) => {
+                    let kubeconfig = folder.join("admin.kubeconfig");
+                    return Ok(Self {
+                        kubeconfig,
+                        url: layout.url(),
+                        folder: folder.to_owned(),
+                        guard: None,
+                    });
+                }
+                // Someone may have taken a port between our choosing it and its use.
+                Err(e) if tries < 2 && format!("{e:#}").contains("address already in use") => tries += 1,
+                Err(e) => {
+                    let stopped = Self::stop(folder);
+                    return Err(e).context(match stopped {
+                        Ok(()) => "the control plane did not come up".to_owned(),
+                        Err(s) => format!("the control plane did not come up, and {s:#}"),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Lets it run on after this value is gone.
+    pub fn leave_running(mut self) {
+        self.folder = PathBuf::new();
+    }
+
+    /// Stops what runs in `folder`, whoever started it, and removes the folder.
+    pub fn stop(folder: &Path) -> Result<()> {
+        if !folder.join("pids").exists() {
+            return Ok(());
+        }
+        for process in processes(folder).iter().rev() {
+            // Nothing of it is kept, so nothing needs a clean end.
+            process.stop(Duration::ZERO)?;
+        }
+        remove(folder)
+    }
+
+    /// Each process of the control plane in `folder`, and whether it runs.
+    #[must_use]
+    pub fn parts(folder: &Path) -> Vec<(Process, bool)> {
+        processes(folder).into_iter().map(|p| (p.clone(), p.running().is_some())).collect()
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        if !self.folder.as_os_str().is_empty()
+            && let Err(e) = Self::stop(&self.folder)
+        {
+            eprintln!("failed to stop the control plane in {}: {e:#}", self.folder.display());
+        }
+        if let Some(mut guard) = self.guard.take() {
+            drop(guard.stdin.take());
+            let _ = guard.wait();
+        }
+    }
+}
+
+fn processes(folder: &Path) -> Vec<Process> {
+    NAMES.iter().map(|name| Process::new(name, &folder.join("pids"), &folder.join("logs"))).collect()
+}
+
+fn launch(paths: &Paths, folder: &Path) -> Result<Layout> {
+    let [api_port, etcd_port, etcd_peer_port, controller_port] = free_ports()?;
+    let layout = Layout {
+        bin: paths.bin(),
+        pki: folder.join("pki"),
+        etc: folder.to_owned(),
+        data: folder.to_owned(),
+        address: "127.0.0.1".to_owned(),
+        api_port,
+        etcd_port,
+        etcd_peer_port,
+        controller_port,
+        node: false,
+    };
+    pki::ensure(&layout.pki, false)?;
+    for user in ["admin", "kube-controller-manager"] {
+        pki::kubeconfig(&layout.pki, user, &layout.url(), &folder.join(format!("{user}.kubeconfig")))?;
+    }
+    let [etcd, apiserver, controllers] = <[Process; 3]>::try_from(processes(folder))
+        .map_err(|all| anyhow::anyhow!("{} processes instead of three", all.len()))?;
+    etcd.start(&layout.etcd())?;
+    apiserver.start(&layout.apiserver())?;
+    let ask = |args: &[&str]| {
+        let mut kubectl = Command::new(layout.bin.join("kubectl"));
+        kubectl
+            .arg("--kubeconfig")
+            .arg(folder.join("admin.kubeconfig"))
+            .arg("--request-timeout=3s")
+            .args(args);
+        output(&mut kubectl).is_ok()
+    };
+    let mut all = vec![etcd, apiserver];
+    wait_for(&all, "the API server", || ask(&["get", "--raw=/readyz"]))?;
+    controllers.start(&layout.controller_manager())?;
+    all.push(controllers);
+    wait_for(&all, "the default ServiceAccount", || {
+        ask(&["get", "-n", "default", "serviceaccount", "default"])
+    })?;
+    Ok(layout)
+}
+
+fn wait_for(processes: &[Process], what: &str, ready: impl Fn() -> bool) -> Result<()> {
+    wait::until(LIMIT, what, || {
+        for process in processes {
+            ensure!(process.running().is_some(), "{} died:\n{}", process.name, process.tail(10));
+        }
+        Ok(ready())
+    })
+}
+
+/// Asked for at once, so that they differ.
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let sockets = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
+    let mut ports = [0; N];
+    for (port, socket) in ports.iter_mut().zip(&sockets) {
+        *port = socket.local_addr()?.port();
+    }
+    Ok(ports)
+}
+
+/// Waits for the end of its input, which is our end, then stops what it was given as pairs of pid and start
+/// time. A shell, because Rust offers no safe way to die with a parent, and a `static` is never dropped.
+fn guard(processes: &[Process]) -> Result<Child> {
+    const SCRIPT: &str = r#"cat >/dev/null
+while [ $# -gt 1 ]; do
+  if [ "$(cut -d ' ' -f 22 /proc/$1/stat 2>/dev/null)" = "$2" ]; then kill -KILL "$1"; fi
+  shift 2
+done"#;
+    let mut command = Command::new("setsid");
+    command.args(["sh", "-c", SCRIPT, "sh"]);
+    for process in processes {
+        let Some(id) = process.running() else { bail!("{} died at once", process.name) };
+        command.arg(id.pid.to_string()).arg(id.start.to_string());
+    }
+    Ok(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+}

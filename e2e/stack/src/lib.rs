@@ -1,0 +1,30 @@
+//! The local stack: Kubernetes with real pods, Kafka and ClickHouse on one Debian machine, from package
+//! registries alone. Nothing is simulated.
+//!
+//! [`Stack`] is all of it; [`ControlPlane`] is Kubernetes' API without a node, for tests of reconciling.
+
+pub mod clickhouse;
+pub mod endpoints;
+pub mod fetch;
+pub mod health;
+pub mod image;
+pub mod kafka;
+pub mod kubernetes;
+pub mod part;
+pub mod paths;
+pub mod ports;
+pub mod preflight;
+pub mod process;
+pub mod progress;
+pub mod stack;
+pub mod status;
+pub mod wait;
+
+pub use endpoints::Endpoints;
+pub use image::Binary;
+pub use kubernetes::standalone::ControlPlane;
+pub use part::Part;
+pub use paths::Paths;
+pub use process::Process;
+pub use progress::Progress;
+pub use stack::{Fault, Stack};

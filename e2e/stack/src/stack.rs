@@ -1,0 +1,162 @@
+//! The whole stack: up, down, faults, images.
+
+use std::{fs, path::PathBuf, thread, time::Duration};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::ValueEnum;
+use rustix::process::Signal;
+
+use crate::{
+    Binary, Endpoints, Part, Paths, clickhouse, fetch, image, kafka,
+    kubernetes::{config, network, node, pki, teardown},
+    paths::Lock,
+    preflight,
+    progress::Progress,
+    status::{self, Health, PartStatus},
+};
+
+/// The repository of our image; its tag is its content.
+const REPOSITORY: &str = "localhost/batch-on-kafka";
+
+/// A signal that a fault test sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fault {
+    /// Ends it without a chance to clean up.
+    Kill,
+    /// Freezes it.
+    Stop,
+    /// Thaws it.
+    Cont,
+    /// Asks it to end.
+    Term,
+}
+
+/// One stack of this machine. There can be one at a time: it owns a bridge and fixed ports.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// Its folders.
+    pub paths: Paths,
+}
+
+impl Stack {
+    /// The one that the environment names.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self { paths: Paths::from_env() }
+    }
+
+    /// Builds kubectl, Helm and the rest, unless they are there. Starts nothing and needs no root.
+    pub fn build_programs(&self, progress: &Progress) -> Result<()> {
+        let _lock = Lock::hold(&self.paths.cache)?;
+        fetch::go::ensure(&self.paths, progress)
+    }
+
+    /// Brings up what is not up. Safe to call at any time, also after a crash of any part.
+    pub fn up(&self, progress: &Progress) -> Result<Endpoints> {
+        let paths = &self.paths;
+        preflight::machine(paths)?;
+        let _lock = Lock::hold(&paths.data)?;
+        if let Some(other) = self.other_owner() {
+            bail!(
+                "a stack with its data in {0} is up: `BATCH_STACK_DATA={0} stack down` ends it",
+                other.display()
+            );
+        }
+        fetch::apt::ensure(&paths.logs().join("apt.log"), progress)?;
+        preflight::host(paths)?;
+        fetch::all(paths, progress)?;
+        pki::ensure(&paths.pki(), true)?;
+        config::write(paths)?;
+        network::up(paths)?;
+        fs::write(paths.volatile.join("owner"), paths.data.as_os_str().as_encoded_bytes())?;
+        progress.say("starting Kubernetes, Kafka and ClickHouse …");
+        thread::scope(|s| {
+            let others =
+                [s.spawn(|| kafka::up(paths, progress)), s.spawn(|| clickhouse::up(paths, progress))];
+            let kubernetes = node::up(paths, progress);
+            for other in others {
+                other.join().map_err(|_| anyhow!("a start broke off"))??;
+            }
+            kubernetes
+        })?;
+        let endpoints = Endpoints::local(paths);
+        endpoints.save(paths)?;
+        Ok(endpoints)
+    }
+
+    /// Stops what [`up`](Self::up) started and takes back what it changed on the host. Data stays, unless
+    /// `purge`; the cache stays in any case.
+    pub fn down(&self, purge: bool, progress: &Progress) -> Result<()> {
+        let paths = &self.paths;
+        if self.other_owner().is_some() || !(paths.data.exists() || paths.volatile.exists()) {
+            // The host's bridge, tables and mounts are not ours to remove.
+            progress.say(format_args!("no stack with its data in {} is up", paths.data.display()));
+            return Ok(());
+        }
+        let lock = Lock::hold(&paths.data)?;
+        let _ = fs::remove_file(paths.data.join("endpoints.json"));
+        thread::scope(|s| {
+            let others = [Part::Kafka, Part::Clickhouse].map(|part| s.spawn(move || part.stop(paths)));
+            let kubernetes = teardown::down(paths);
+            for other in others {
+                other.join().map_err(|_| anyhow!("a stop broke off"))??;
+            }
+            kubernetes
+        })?;
+        progress.say("stopped Kubernetes, Kafka and ClickHouse");
+        drop(lock);
+        if purge {
+            teardown::remove(&paths.data)?;
+            progress.say(format_args!("removed {}", paths.data.display()));
+        }
+        Ok(())
+    }
+
+    /// The data folder of another stack that holds this machine's bridge.
+    fn other_owner(&self) -> Option<PathBuf> {
+        let owner = PathBuf::from(fs::read_to_string(self.paths.volatile.join("owner")).ok()?);
+        (owner != self.paths.data).then_some(owner)
+    }
+
+    /// Where [`ControlPlane`](crate::ControlPlane) is, when the command line started one instead.
+    #[must_use]
+    pub fn control_plane(&self) -> PathBuf {
+        self.paths.data.join("control-plane")
+    }
+
+    /// Each part, asked; those of the control plane when only that was started.
+    #[must_use]
+    pub fn status(&self) -> Vec<PartStatus> {
+        let parts = status::of_all(&self.paths);
+        let alone = status::of_control_plane(&self.control_plane());
+        let stopped = parts.iter().all(|p| p.health == Health::Stopped);
+        if stopped && !alone.is_empty() { alone } else { parts }
+    }
+
+    /// Sends a signal to a part, for fault tests.
+    pub fn signal(&self, part: Part, fault: Fault) -> Result<()> {
+        let process = part.process(&self.paths);
+        let id = process.running().with_context(|| format!("{} does not run", part.name()))?;
+        id.signal(match fault {
+            Fault::Kill => Signal::KILL,
+            Fault::Stop => Signal::STOP,
+            Fault::Cont => Signal::CONT,
+            Fault::Term => Signal::TERM,
+        })
+    }
+
+    /// Stops a part, if it runs, and starts it again; returns when it works.
+    pub fn restart(&self, part: Part) -> Result<()> {
+        let _lock = Lock::hold(&self.paths.data)?;
+        part.stop(&self.paths)?;
+        part.start(&self.paths)?;
+        part.wait_healthy(&self.paths, Duration::from_mins(1))?;
+        // kubelet sets some of them each time it starts.
+        network::restore_kernel_settings(&self.paths)
+    }
+
+    /// Puts the binaries into one image in the node's containerd and gives its reference.
+    pub fn import_image(&self, binaries: &[Binary]) -> Result<String> {
+        image::import(&self.paths, REPOSITORY, binaries)
+    }
+}

@@ -1,0 +1,172 @@
+//! What runs, told to people and to programs.
+
+use std::{fmt::Write as _, path::Path, thread};
+
+use serde::Serialize;
+
+use crate::{ControlPlane, fetch::go, part::Part, paths::Paths};
+
+/// The state of a part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "state")]
+pub enum Health {
+    /// It runs and answers.
+    Healthy,
+    /// It runs and does not answer as it should.
+    Failing {
+        /// What it answered.
+        message: String,
+    },
+    /// It was started and ended by itself, or someone else killed it.
+    Died {
+        /// The end of its log.
+        log: String,
+    },
+    /// It was not started, or stopped by us.
+    Stopped,
+}
+
+/// One line of `status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PartStatus {
+    /// Its name.
+    pub part: String,
+    /// Where it listens.
+    pub addresses: Vec<String>,
+    /// Its pid, when it runs.
+    pub pid: Option<i32>,
+    /// Its version.
+    pub version: String,
+    /// Whether it works.
+    pub health: Health,
+}
+
+/// Asks all parts at once: one that hangs costs its own time limit only.
+#[must_use]
+pub fn of_all(paths: &Paths) -> Vec<PartStatus> {
+    thread::scope(|s| {
+        let asked = Part::ALL.map(|part| s.spawn(move || of(part, paths)));
+        asked.into_iter().filter_map(|job| job.join().ok()).collect()
+    })
+}
+
+/// The parts of a control plane without a node; none when there is none. Whether they run is all that is asked.
+#[must_use]
+pub fn of_control_plane(folder: &Path) -> Vec<PartStatus> {
+    let parts = ControlPlane::parts(folder).into_iter().filter(|(process, _)| process.started().is_some());
+    parts
+        .map(|(process, runs)| PartStatus {
+            part: process.name.clone(),
+            addresses: Vec::new(),
+            pid: process.running().map(|id| id.pid),
+            version: if process.name == "etcd" { go::ETCD } else { go::KUBERNETES }.to_owned(),
+            health: if runs { Health::Healthy } else { Health::Died { log: process.tail(10) } },
+        })
+        .collect()
+}
+
+fn of(part: Part, paths: &Paths) -> PartStatus {
+    let process = part.process(paths);
+    let running = process.running();
+    let health = match (running, process.started()) {
+        (None, None) => Health::Stopped,
+        (None, Some(_)) => Health::Died { log: process.tail(10) },
+        (Some(_), _) => match part.health(paths) {
+            Ok(()) => Health::Healthy,
+            Err(e) => Health::Failing { message: format!("{e:#}") },
+        },
+    };
+    PartStatus {
+        part: part.name().to_owned(),
+        addresses: part.addresses(),
+        pid: running.map(|id| id.pid),
+        version: part.version(),
+        health,
+    }
+}
+
+/// Whether every part works.
+#[must_use]
+pub fn all_healthy(parts: &[PartStatus]) -> bool {
+    !parts.is_empty() && parts.iter().all(|p| p.health == Health::Healthy)
+}
+
+/// A table, then what is wrong with the parts that do not work.
+#[must_use]
+pub fn render(parts: &[PartStatus]) -> String {
+    let rows = parts.iter().map(|p| {
+        let state = match p.health {
+            Health::Healthy => "healthy",
+            Health::Failing { .. } => "failing",
+            Health::Died { .. } => "died",
+            Health::Stopped => "stopped",
+        };
+        let pid = p.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        let addresses = if p.addresses.is_empty() { "-".to_owned() } else { p.addresses.join(" ") };
+        [p.part.clone(), state.to_owned(), pid, p.version.clone(), addresses]
+    });
+    let head = ["PART", "HEALTH", "PID", "VERSION", "ADDRESS"].map(str::to_owned);
+    let table: Vec<_> = std::iter::once(head).chain(rows).collect();
+    let mut text = String::new();
+    for row in &table {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let width = table.iter().map(|r| r[column].len()).max().unwrap_or(0) + 2;
+            // Writing to a String cannot fail.
+            let _ = write!(line, "{cell:width$}");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    for p in parts {
+        match &p.health {
+            Health::Died { log } => {
+                let _ = write!(text, "\n{} died. The end of its log:\n{}\n", p.part, indent(log));
+            }
+            Health::Failing { message } => {
+                let _ = write!(text, "\n{} runs and does not work:\n{}\n", p.part, indent(message));
+            }
+            Health::Healthy | Health::Stopped => {}
+        }
+    }
+    text
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(name: &str, pid: Option<i32>, health: Health) -> PartStatus {
+        let addresses = vec!["127.0.0.1:1".to_owned()];
+        PartStatus { part: name.to_owned(), addresses, pid, version: "1.0".to_owned(), health }
+    }
+
+    #[test]
+    fn a_dead_part_is_shown_with_the_end_of_its_log() {
+        let parts = [
+            part("etcd", Some(12), Health::Healthy),
+            part("kafka", None, Health::Died { log: "one\ntwo".to_owned() }),
+        ];
+        assert_eq!(
+            render(&parts),
+            "PART   HEALTH   PID  VERSION  ADDRESS\n\
+             etcd   healthy  12   1.0      127.0.0.1:1\n\
+             kafka  died     -    1.0      127.0.0.1:1\n\
+             \n\
+             kafka died. The end of its log:\n    one\n    two\n"
+        );
+        assert!(!all_healthy(&parts));
+        assert!(all_healthy(&parts[..1]));
+    }
+
+    #[test]
+    fn programs_get_the_state_as_a_word() {
+        let json = serde_json::to_value(part("x", None, Health::Stopped)).unwrap();
+        assert_eq!(json["health"]["state"], "stopped");
+        assert_eq!(json["pid"], serde_json::Value::Null);
+    }
+}

@@ -1,0 +1,11 @@
+//! Any bytes as CSV.
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use libfuzzer_sys::fuzz_target;
+use rows::{Input, Plan};
+
+static PLAN: LazyLock<Arc<Plan>> = LazyLock::new(|| rows_fuzz::plan(&Input::default()));
+
+fuzz_target!(|bytes: &[u8]| rows_fuzz::check(&PLAN, bytes));

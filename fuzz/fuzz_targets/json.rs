@@ -1,0 +1,12 @@
+//! Any bytes as JSON lines.
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use libfuzzer_sys::fuzz_target;
+use rows::{Format, Input, Plan};
+
+static PLAN: LazyLock<Arc<Plan>> =
+    LazyLock::new(|| rows_fuzz::plan(&Input { format: Format::JsonLines, ..Input::default() }));
+
+fuzz_target!(|bytes: &[u8]| rows_fuzz::check(&PLAN, bytes));

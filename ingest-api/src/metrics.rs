@@ -1,0 +1,92 @@
+//! What the server counts. Every label has a bounded set of values: routes as they are declared, never paths.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::error::ErrorReason;
+use crate::state::Shared;
+
+/// The labels of a request.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct RequestLabels {
+    route: String,
+    method: &'static str,
+    status: u16,
+}
+
+/// The label of an error.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ErrorLabels {
+    reason: &'static str,
+}
+
+/// The server's metrics.
+#[derive(Clone, Debug)]
+pub struct ApiMetrics {
+    requests: Family<RequestLabels, Counter>,
+    errors: Family<ErrorLabels, Counter>,
+    /// Uploads that are running.
+    pub uploads: Gauge,
+    /// Bytes of acknowledged chunks.
+    pub bytes: Counter,
+    /// Rows of acknowledged chunks.
+    pub rows: Counter,
+    /// Chunks acknowledged.
+    pub chunks: Counter,
+    /// From handing a chunk to the producer until Kafka has it.
+    pub produce: Histogram,
+}
+
+impl ApiMetrics {
+    /// All of them, registered under `batch_api_`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            requests: Family::default(),
+            errors: Family::default(),
+            uploads: Gauge::default(),
+            bytes: Counter::default(),
+            rows: Counter::default(),
+            chunks: Counter::default(),
+            produce: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
+        };
+        let ours = registry.sub_registry_with_prefix("batch_api");
+        ours.register("requests", "Requests answered", metrics.requests.clone());
+        ours.register("errors", "Requests answered with an error, by its reason", metrics.errors.clone());
+        ours.register("uploads_in_flight", "Uploads that are running", metrics.uploads.clone());
+        ours.register("upload_bytes", "Bytes of chunks that Kafka acknowledged", metrics.bytes.clone());
+        ours.register("upload_rows", "Rows of chunks that Kafka acknowledged", metrics.rows.clone());
+        ours.register("upload_chunks", "Chunks that Kafka acknowledged", metrics.chunks.clone());
+        ours.register_with_unit(
+            "produce_duration",
+            "From handing a chunk to the producer until Kafka has it",
+            Unit::Seconds,
+            metrics.produce.clone(),
+        );
+        metrics
+    }
+}
+
+/// Counts each request by its route, and each error by its reason.
+pub async fn count(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let method = known_method(request.method().as_str());
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    app.metrics.requests.get_or_create(&RequestLabels { route, method, status }).inc();
+    if let Some(ErrorReason(reason)) = response.extensions().get() {
+        app.metrics.errors.get_or_create(&ErrorLabels { reason }).inc();
+    }
+    response
+}
+
+/// A client may send any word as a method.
+fn known_method(method: &str) -> &'static str {
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"].into_iter().find(|m| *m == method).unwrap_or("other")
+}

@@ -1,0 +1,56 @@
+//! Health, metrics, and what the API is.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use crate::error::ApiError;
+use crate::openapi;
+use crate::state::Shared;
+
+/// A page that shows `/openapi.json`; it loads nothing from elsewhere.
+const DOCS: &str = include_str!("docs.html");
+
+/// Whether the process is alive
+#[utoipa::path(get, path = "/healthz", tag = "meta", responses((status = 200, content_type = "text/plain", body = String)))]
+pub async fn healthz(State(app): State<Shared>) -> (StatusCode, String) {
+    app.health.liveness()
+}
+
+/// Whether Kubernetes and Kafka are there, so that an upload can begin
+#[utoipa::path(get, path = "/readyz", tag = "meta",
+    responses((status = 200, content_type = "text/plain", body = String), (status = 503, content_type = "text/plain", body = String)))]
+pub async fn readyz(State(app): State<Shared>) -> (StatusCode, String) {
+    app.health.readiness()
+}
+
+/// Metrics, as text
+#[utoipa::path(get, path = "/metrics", tag = "meta", responses((status = 200, content_type = "application/openmetrics-text", body = String)))]
+pub async fn metrics(State(app): State<Shared>) -> Response {
+    app.exposed.response().into_response()
+}
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", tag = "meta", responses((status = 200, body = Object)))]
+pub async fn document() -> Response {
+    Json(openapi::document()).into_response()
+}
+
+/// This document, for people
+#[utoipa::path(get, path = "/docs", tag = "meta", responses((status = 200, content_type = "text/html", body = String)))]
+pub async fn docs() -> Response {
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(DOCS)).into_response()
+}
+
+/// What is at no path.
+pub async fn nothing() -> ApiError {
+    ApiError::RouteNotFound
+}
+
+/// What a path does not take.
+pub async fn other_method() -> ApiError {
+    ApiError::MethodNotAllowed
+}

@@ -1,0 +1,61 @@
+//! The routes, one file a noun.
+
+pub mod jobs;
+pub mod meta;
+pub mod models;
+pub mod rejected;
+pub mod uploads;
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use kube::Resource;
+use serde::Serialize;
+
+use crate::error::ApiError;
+use crate::names::{Name, Namespace};
+
+/// The path of a thing in a namespace.
+pub type InNamespace = Result<Path<(String, String)>, PathRejection>;
+/// A query, judged by the handler.
+pub type MaybeQuery<T> = Result<Query<T>, QueryRejection>;
+
+/// The namespace and the name of a path, checked.
+pub fn names(path: InNamespace) -> Result<(Namespace, Name), ApiError> {
+    let Path((namespace, name)) = path.map_err(|e| ApiError::BadRequest(e.body_text()))?;
+    Ok((Namespace::parse(&namespace)?, Name::parse(&name)?))
+}
+
+/// The namespace of a path, checked.
+pub fn namespace(path: Result<Path<String>, PathRejection>) -> Result<Namespace, ApiError> {
+    let Path(namespace) = path.map_err(|e| ApiError::BadRequest(e.body_text()))?;
+    Namespace::parse(&namespace)
+}
+
+/// A query, or what is wrong with it.
+pub fn query<T>(query: MaybeQuery<T>) -> Result<T, ApiError> {
+    query.map(|Query(query)| query).map_err(|e| ApiError::BadRequest(e.body_text()))
+}
+
+/// An object as Kubernetes has it, without the notes of who wrote which field.
+#[must_use]
+pub fn object<K: Resource + Serialize>(status: StatusCode, mut object: K) -> Response {
+    object.meta_mut().managed_fields = None;
+    (status, Json(object)).into_response()
+}
+
+/// A list of them: `{"items": […]}`.
+#[must_use]
+pub fn list<K: Resource + Serialize>(mut items: Vec<K>) -> Response {
+    for item in &mut items {
+        item.meta_mut().managed_fields = None;
+    }
+    Json(Items { items }).into_response()
+}
+
+#[derive(Serialize)]
+struct Items<K> {
+    items: Vec<K>,
+}

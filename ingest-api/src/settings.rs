@@ -1,0 +1,116 @@
+//! What the server is told at its start: flags, with the environment as their other spelling.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use connect::{ClickHouseArgs, KafkaArgs, LogArgs};
+
+/// Takes files over HTTP, cuts them into chunks and hands these to Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "ingest-api", version)]
+pub struct Cli {
+    /// What to do instead of serving
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The server's settings
+    #[command(flatten)]
+    pub settings: Settings,
+    /// How it logs
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// What else the program does.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Command {
+    /// Print the OpenAPI document and end
+    Openapi,
+}
+
+/// The server's settings.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Where to listen
+    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8000")]
+    pub listen: SocketAddr,
+    /// How Kafka is reached
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+    /// How `ClickHouse` is reached, to read rejected rows
+    #[command(flatten)]
+    pub clickhouse: ClickHouseArgs,
+    /// Uploads at once; more are told to come back
+    #[arg(long, env = "MAX_UPLOADS", default_value_t = 16)]
+    pub max_uploads: usize,
+    /// Bytes of one file, packed and unpacked; 0: no limit
+    #[arg(long, env = "MAX_UPLOAD_BYTES", default_value_t = 0)]
+    pub max_upload_bytes: u64,
+    /// How chunks are packed on their way to Kafka; worth its CPU only where the network is dear
+    #[arg(long, env = "KAFKA_COMPRESSION", value_enum, default_value_t = Compression::None)]
+    pub kafka_compression: Compression,
+    /// Mebibytes of chunks on their way to Kafka, of all uploads together
+    #[arg(long, env = "KAFKA_BUFFER_MIB", default_value_t = 48, value_parser = clap::value_parser!(u32).range(16..=1024))]
+    pub kafka_buffer_mib: u32,
+    /// Seconds that an upload waits for the operator to take up its job
+    #[arg(long, env = "PIN_TIMEOUT_SECONDS", default_value_t = 10)]
+    pub pin_timeout_seconds: u64,
+    /// Seconds without a byte after which a client is taken as gone
+    #[arg(long, env = "IDLE_TIMEOUT_SECONDS", default_value_t = 120)]
+    pub idle_timeout_seconds: u64,
+    /// Seconds that uploads may go on after the server is told to stop
+    #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", default_value_t = 20)]
+    pub shutdown_grace_seconds: u64,
+}
+
+/// How chunks are packed on their way to Kafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// LZ4.
+    Lz4,
+    /// Zstandard.
+    Zstd,
+    /// gzip.
+    Gzip,
+}
+
+impl Compression {
+    /// As librdkafka names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
+impl Settings {
+    /// The limit of a file in bytes, where there is one.
+    #[must_use]
+    pub fn upload_limit(&self) -> Option<u64> {
+        (self.max_upload_bytes > 0).then_some(self.max_upload_bytes)
+    }
+
+    /// See [`Settings::pin_timeout_seconds`].
+    #[must_use]
+    pub fn pin_timeout(&self) -> Duration {
+        Duration::from_secs(self.pin_timeout_seconds)
+    }
+
+    /// See [`Settings::idle_timeout_seconds`].
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_secs(self.idle_timeout_seconds)
+    }
+
+    /// See [`Settings::shutdown_grace_seconds`].
+    #[must_use]
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.shutdown_grace_seconds)
+    }
+}

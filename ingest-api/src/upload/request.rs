@@ -1,0 +1,107 @@
+//! What the headers of an upload say, judged before a byte of its body is read.
+
+use axum::http::{HeaderMap, header};
+use crds::model::Format;
+
+use crate::error::{ApiError, UPLOAD_OFFSET};
+use crate::upload::decode::Encoding;
+
+/// What the headers of an upload say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadHeaders {
+    /// How the body is packed.
+    pub encoding: Encoding,
+    /// The format, where the content type tells one.
+    pub format: Option<Format>,
+    /// The bytes of the body, where they are told.
+    pub length: Option<u64>,
+    /// From which byte of the file the body goes on.
+    pub offset: Option<u64>,
+    /// The client waits for a word before it sends the body.
+    pub expects_continue: bool,
+}
+
+impl UploadHeaders {
+    /// Reads them; `limit` is the most bytes of a file.
+    pub fn parse(headers: &HeaderMap, limit: Option<u64>) -> Result<Self, ApiError> {
+        let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+        let number = |name, value: &str| {
+            value.parse::<u64>().map_err(|_| ApiError::BadRequest(format!("the header {name} is no number")))
+        };
+        let length = text(header::CONTENT_LENGTH).map(|v| number("Content-Length", v)).transpose()?;
+        let offset = text(UPLOAD_OFFSET).map(|v| number("Upload-Offset", v)).transpose()?;
+        let encoding = Encoding::parse(text(header::CONTENT_ENCODING))?;
+        if offset.is_some_and(|offset| offset > 0) && encoding != Encoding::Identity {
+            // The offset counts bytes of the file, not of its packed form.
+            return Err(ApiError::UnsupportedEncoding(
+                text(header::CONTENT_ENCODING).unwrap_or_default().into(),
+            ));
+        }
+        match (limit, length.and_then(|length| length.checked_add(offset.unwrap_or(0)))) {
+            (Some(limit), Some(bytes)) if bytes > limit => return Err(ApiError::UploadTooLarge { limit }),
+            _ => {}
+        }
+        let expects_continue = text(header::EXPECT).is_some_and(|v| v.eq_ignore_ascii_case("100-continue"));
+        Ok(Self { encoding, format: format(text(header::CONTENT_TYPE))?, length, offset, expects_continue })
+    }
+}
+
+/// The format that a content type tells. What curl and browsers send when they are told nothing tells nothing.
+fn format(content_type: Option<&str>) -> Result<Option<Format>, ApiError> {
+    let essence =
+        content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "" | "application/octet-stream" | "application/x-www-form-urlencoded" | "text/plain" => Ok(None),
+        "text/csv" => Ok(Some(Format::Csv)),
+        "text/tab-separated-values" => Ok(Some(Format::Tsv)),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+            Ok(Some(Format::JsonLines))
+        }
+        other => Err(ApiError::UnsupportedType(other.chars().take(64).collect())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(pairs: &[(&'static str, &'static str)], limit: Option<u64>) -> Result<UploadHeaders, ApiError> {
+        let headers = pairs.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect();
+        UploadHeaders::parse(&headers, limit)
+    }
+
+    fn reason(pairs: &[(&'static str, &'static str)], limit: Option<u64>) -> &'static str {
+        parse(pairs, limit).unwrap_err().reason()
+    }
+
+    #[test]
+    fn a_content_type_tells_the_format_and_an_unknown_one_is_refused() {
+        let format = |t| parse(&[("content-type", t)], None).map(|h| h.format);
+        assert_eq!(format("text/csv; charset=utf-8").unwrap(), Some(Format::Csv));
+        assert_eq!(format("application/x-ndjson").unwrap(), Some(Format::JsonLines));
+        assert_eq!(format("application/octet-stream").unwrap(), None);
+        assert_eq!(
+            reason(&[("content-type", "multipart/form-data; boundary=x")], None),
+            "UnsupportedMediaType"
+        );
+        assert_eq!(reason(&[("content-encoding", "br")], None), "UnsupportedEncoding");
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused_by_its_length_alone() {
+        assert_eq!(reason(&[("content-length", "11")], Some(10)), "UploadTooLarge");
+        assert_eq!(reason(&[("content-length", "6"), ("upload-offset", "5")], Some(10)), "UploadTooLarge");
+        assert_eq!(parse(&[("content-length", "10")], Some(10)).unwrap().length, Some(10));
+        assert!(parse(&[("content-length", "11")], None).is_ok());
+    }
+
+    #[test]
+    fn an_upload_goes_on_only_unpacked() {
+        assert_eq!(
+            reason(&[("upload-offset", "5"), ("content-encoding", "gzip")], None),
+            "UnsupportedEncoding"
+        );
+        assert!(parse(&[("upload-offset", "0"), ("content-encoding", "gzip")], None).is_ok());
+        assert_eq!(reason(&[("upload-offset", "-5")], None), "BadRequest");
+    }
+}

@@ -1,0 +1,51 @@
+//! Times as text. The clock itself is read in one place, [`crate::context::Context::now`].
+
+use jiff::{SignedDuration, Timestamp};
+
+/// RFC 3339 in UTC, to the millisecond.
+#[must_use]
+pub fn text(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// RFC 3339 in UTC, to the second: what Kubernetes writes in conditions.
+#[must_use]
+pub fn seconds(at: Timestamp) -> String {
+    format!("{at:.0}")
+}
+
+/// A time that was written by [`text`], or by anyone else as RFC 3339.
+#[must_use]
+pub fn parse(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}
+
+/// Minutes and seconds from one time to another, `MM:SS`; more than 99 minutes take more digits, and time that runs
+/// backwards is none.
+#[must_use]
+pub fn minutes(from: Timestamp, to: Timestamp) -> String {
+    let seconds = elapsed(from, to).as_secs();
+    format!("{:02}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// From one time to another, never less than nothing.
+#[must_use]
+pub fn elapsed(from: Timestamp, to: Timestamp) -> SignedDuration {
+    to.duration_since(from).max(SignedDuration::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_shown_in_minutes_and_seconds() {
+        let at = |text: &str| parse(text).unwrap();
+        let start = at("2024-05-18T10:00:00Z");
+        assert_eq!(minutes(start, at("2024-05-18T10:00:02.900Z")), "00:02");
+        assert_eq!(minutes(start, at("2024-05-18T12:01:01Z")), "121:01");
+        assert_eq!(minutes(start, at("2024-05-18T09:00:00Z")), "00:00");
+        assert_eq!(text(at("2024-05-18T10:00:02.9Z")), "2024-05-18T10:00:02.900Z");
+        assert_eq!(seconds(at("2024-05-18T10:00:02.9Z")), "2024-05-18T10:00:02Z");
+    }
+}

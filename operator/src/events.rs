@@ -1,0 +1,87 @@
+//! Events on our objects. One that cannot be written is logged and forgotten: nothing depends on it.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+
+/// The most bytes of an Event's note that Kubernetes takes.
+const MAX_NOTE: usize = 1024;
+
+/// What is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Whether someone should look at it.
+    pub warning: bool,
+    /// CamelCase.
+    pub reason: String,
+    /// For people.
+    pub note: String,
+    /// CamelCase. Events that differ in their note alone are counted as one, with the first note.
+    pub action: String,
+}
+
+impl Told {
+    /// Something that went as it should.
+    #[must_use]
+    pub fn normal(reason: &str, note: impl Into<String>) -> Self {
+        Self { warning: false, reason: reason.into(), note: note.into(), action: "Reconcile".into() }
+    }
+
+    /// The number of a model's workers changed to `workers`.
+    #[must_use]
+    pub fn scaled(workers: i32, note: impl Into<String>) -> Self {
+        Self { action: format!("ScaleTo{workers}"), ..Self::normal("Scaled", note) }
+    }
+
+    /// Something that someone should look at.
+    #[must_use]
+    pub fn warning(reason: &str, note: impl Into<String>) -> Self {
+        Self { warning: true, ..Self::normal(reason, note) }
+    }
+}
+
+/// Writes Events.
+#[derive(Clone)]
+pub struct Events(Recorder);
+
+impl Events {
+    /// `instance` is the pod's name.
+    #[must_use]
+    pub fn new(client: Client, instance: Option<String>) -> Self {
+        Self(Recorder::new(client, Reporter { controller: "batch-operator".into(), instance }))
+    }
+
+    /// Tells it.
+    pub async fn tell(&self, told: Told, about: &ObjectReference) {
+        let event = Event {
+            type_: if told.warning { EventType::Warning } else { EventType::Normal },
+            reason: told.reason,
+            note: Some(cut(told.note)),
+            action: told.action,
+            secondary: None,
+        };
+        if let Err(error) = self.0.publish(&event, about).await {
+            tracing::warn!(%error, reason = event.reason, "failed to write an Event");
+        }
+    }
+}
+
+fn cut(mut note: String) -> String {
+    if note.len() > MAX_NOTE {
+        let end = (0..=MAX_NOTE).rev().find(|at| note.is_char_boundary(*at)).unwrap_or(0);
+        note.truncate(end);
+    }
+    note
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_note_is_cut_between_two_characters() {
+        let note = cut("ä".repeat(600));
+        assert_eq!(note.len(), 1024);
+        assert_eq!(cut("short".into()), "short");
+    }
+}

@@ -1,0 +1,132 @@
+//! The reconcile of an `IngestJob`: it moves the state, and never touches a byte of the file.
+
+pub mod apply;
+pub mod build;
+pub mod dereference;
+pub mod labels;
+pub mod validate;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crds::IngestJob;
+use jiff::Timestamp;
+use kube::runtime::controller::Action;
+use kube::{Resource, ResourceExt};
+
+use self::build::{Next, Write};
+use crate::context::{Context, Guarded, JobKey};
+use crate::events::Told;
+use crate::inline::InlineFile;
+use crate::model::apply::{is_conflict, is_not_found};
+
+const KIND: &str = "IngestJob";
+/// The object was another than we knew: the watch brings the new one any moment.
+const SOON: Duration = Duration::from_millis(100);
+
+/// Why a reconcile has to be done again.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The API server.
+    #[error("failed to talk to the API server: {0}")]
+    Kube(#[from] kube::Error),
+}
+
+impl JobError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Kube(_) => "KubernetesUnavailable",
+        }
+    }
+}
+
+/// Moves a job on.
+pub async fn reconcile(object: Arc<Guarded<IngestJob>>, ctx: Arc<Context>) -> Result<Action, JobError> {
+    let started = Instant::now();
+    // Before all models are known, none can be said to be missing.
+    ctx.models_known.passed().await;
+    let done = match &object.0 {
+        Ok(job) => whole(job, &ctx).await,
+        Err(invalid) => {
+            ctx.metrics.error(KIND, "Undecodable");
+            tracing::warn!(
+                job = object.name_any(),
+                namespace = object.namespace(),
+                error = invalid.error,
+                "cannot be read"
+            );
+            ctx.events.tell(Told::warning("JobInvalid", &invalid.error), &object.object_ref(&())).await;
+            Ok(Action::await_change())
+        }
+    };
+    if done.is_ok() {
+        ctx.job_failures.reset(&JobKey::from_obj(&*object));
+    }
+    ctx.metrics.reconciled(KIND, started.elapsed());
+    done
+}
+
+/// How long to wait after an error.
+#[allow(clippy::needless_pass_by_value, reason = "the signature that the controller calls")]
+pub fn on_error(object: Arc<Guarded<IngestJob>>, error: &JobError, ctx: Arc<Context>) -> Action {
+    let wait = ctx.job_failures.failed(JobKey::from_obj(&*object));
+    ctx.metrics.error(KIND, error.reason());
+    tracing::warn!(job = object.name_any(), namespace = object.namespace(), %error, ?wait, "reconcile failed");
+    Action::requeue(wait)
+}
+
+async fn whole(job: &IngestJob, ctx: &Context) -> Result<Action, JobError> {
+    if job.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let now = ctx.now();
+    let facts = dereference::facts(ctx, job);
+    let valid = validate::validate(job, &facts, now);
+    let done = match build::next(&valid, now) {
+        Next::Delete => apply::delete(ctx, job).await.map(|()| Action::await_change()),
+        Next::Write(write) => self::write(ctx, job, &valid, *write, now).await,
+    };
+    match done {
+        Err(error) if is_not_found(&error) => Ok(Action::await_change()),
+        Err(error) if is_conflict(&error) => Ok(Action::requeue(SOON)),
+        other => Ok(other?),
+    }
+}
+
+async fn write(
+    ctx: &Context,
+    job: &IngestJob,
+    valid: &validate::ValidJob,
+    write: Write,
+    now: Timestamp,
+) -> kube::Result<Action> {
+    if write.status != valid.status {
+        apply::status(ctx, job, &write.status, write.exclusive).await?;
+        if let Some(told) = write.told {
+            announce(ctx, job, &write.status, told).await;
+        }
+    }
+    let uid = job.uid().unwrap_or_default();
+    if let (true, Some(content)) = (write.send_inline, &job.spec.source.inline) {
+        let (namespace, name) = (job.namespace().unwrap_or_default(), job.name_any());
+        ctx.inline.send(InlineFile { uid, namespace, name, content: content.clone() }, now);
+    } else {
+        ctx.inline.forget(&uid);
+    }
+    Ok(write.again.map_or_else(Action::await_change, Action::requeue))
+}
+
+async fn announce(ctx: &Context, job: &IngestJob, status: &crds::IngestJobStatus, told: Told) {
+    tracing::info!(
+        job = job.name_any(),
+        namespace = job.namespace(),
+        state = status.state.map(crds::state::JobState::as_str),
+        reason = told.reason,
+        note = told.note,
+        "job"
+    );
+    if let Some(state) = status.state.filter(|state| state.is_end()) {
+        ctx.metrics.ended(state.as_str());
+    }
+    ctx.events.tell(told, &job.object_ref(&())).await;
+}

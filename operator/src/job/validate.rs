@@ -1,0 +1,155 @@
+//! From an `IngestJob` and what it points to, to typed, complete values. Pure.
+
+use crds::job::{Counts, UploadStatus};
+use crds::model::ErrorPolicy;
+use crds::state::reasons;
+use crds::status::{conditions, is_true};
+use crds::{IngestJob, IngestJobStatus, IngestModel};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use super::dereference::{Facts, is_invalid};
+use crate::clock;
+
+/// A job, ready to be judged.
+#[derive(Clone, Debug)]
+pub struct ValidJob {
+    /// The job's name.
+    pub name: String,
+    /// The job's model.
+    pub model_name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Where it stands.
+    pub phase: Phase,
+    /// What its model allows.
+    pub model: ModelState,
+    /// The job that had its label first.
+    pub twin: Option<String>,
+    /// Its own error policy, or else the model's.
+    pub policy: ErrorPolicy,
+    /// From its start until its upload must be complete.
+    pub upload_deadline: SignedDuration,
+    /// From its end until it is deleted.
+    pub ttl: SignedDuration,
+    /// Whether its owner wants it stopped.
+    pub cancel: bool,
+    /// Whether it carries its file.
+    pub inline: bool,
+    /// Why that file has not reached the upload API.
+    pub inline_problem: Option<String>,
+    /// What the API has told.
+    pub upload: UploadStatus,
+    /// What the workers have told.
+    pub counts: Counts,
+    /// Its status as it is, the operator's part.
+    pub status: IngestJobStatus,
+}
+
+/// Where a job stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not pinned to a revision yet.
+    Waiting,
+    /// Pinned, since when.
+    Running(Timestamp),
+    /// Ended, when.
+    Ended(Timestamp),
+}
+
+/// What a job's model allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelState {
+    /// There is none.
+    Absent,
+    /// It is there and cannot take a job now.
+    NotNow {
+        /// The job's reason.
+        reason: &'static str,
+        /// The job's message.
+        message: String,
+    },
+    /// Jobs that start now are judged by this revision. `problem` is what is wrong nevertheless.
+    Ready {
+        /// The `ControllerRevision`.
+        revision: String,
+        /// What is wrong nevertheless: workers that do not start, an outage.
+        problem: Option<String>,
+    },
+}
+
+/// The job's state of affairs. `now` stands in for times that the object lacks.
+#[must_use]
+pub fn validate(job: &IngestJob, facts: &Facts, now: Timestamp) -> ValidJob {
+    let status = job.status.clone().unwrap_or_default();
+    let model = facts.model.as_deref().map(|guarded| guarded.0.as_ref());
+    let policy = job.spec.error_policy.clone();
+    let policy = policy.or_else(|| model.and_then(Result::ok).and_then(|m| m.spec.error_policy.clone()));
+    let phase = match (&status.state, &status.model_revision) {
+        (Some(state), _) if state.is_end() => Phase::Ended(time(status.completion_time.as_ref(), now)),
+        (_, Some(_)) => Phase::Running(time(status.start_time.as_ref(), now)),
+        _ => Phase::Waiting,
+    };
+    ValidJob {
+        name: job.name_any(),
+        model_name: job.spec.model_ref.name.clone(),
+        created: job.metadata.creation_timestamp.as_ref().map_or(now, |t| t.0),
+        phase,
+        model: match model {
+            None => ModelState::Absent,
+            Some(Ok(model)) => model_state(model),
+            Some(Err(invalid)) => ModelState::NotNow {
+                reason: reasons::MODEL_INVALID,
+                message: format!("model '{}' cannot be read: {}", job.spec.model_ref.name, invalid.error),
+            },
+        },
+        twin: facts.twin.clone(),
+        policy: policy.unwrap_or_default(),
+        upload_deadline: SignedDuration::from_secs(job.spec.upload_deadline_seconds.into()),
+        ttl: SignedDuration::from_secs(job.spec.ttl_seconds_after_finished.into()),
+        cancel: job.spec.cancel,
+        inline: job.spec.source.inline.is_some(),
+        inline_problem: facts.inline_problem.clone(),
+        upload: status.upload.clone().unwrap_or_default(),
+        counts: status.counts.unwrap_or_default(),
+        status: IngestJobStatus { upload: None, counts: None, error_summary: vec![], ..status },
+    }
+}
+
+fn time(text: Option<&String>, now: Timestamp) -> Timestamp {
+    text.and_then(|text| clock::parse(text)).unwrap_or(now)
+}
+
+fn model_state(model: &IngestModel) -> ModelState {
+    let name = model.name_any();
+    let not_now = |reason, message| ModelState::NotNow { reason, message };
+    let status = model.status.clone().unwrap_or_default();
+    let is_current = status.observed_generation == model.metadata.generation;
+    let ready = status.conditions.iter().find(|c| c.type_ == conditions::READY);
+    let why = ready.filter(|c| c.status != "True").map(|c| c.message.clone());
+    if is_invalid(model) && is_current {
+        return not_now(
+            reasons::MODEL_INVALID,
+            format!("model '{name}' cannot be served: {}", why.unwrap_or_default()),
+        );
+    }
+    if model.metadata.deletion_timestamp.is_some() {
+        return not_now(reasons::MODEL_NOT_READY, format!("model '{name}' is being deleted"));
+    }
+    if model.spec.paused {
+        return not_now(
+            reasons::MODEL_PAUSED,
+            format!("model '{name}' is paused; the job starts when spec.paused is false"),
+        );
+    }
+    let made = |type_| is_true(&status.conditions, type_);
+    match status.revision {
+        Some(revision) if is_current && made(conditions::TABLE_READY) && made(conditions::TOPIC_READY) => {
+            ModelState::Ready { revision, problem: why }
+        }
+        _ => {
+            let why = why.unwrap_or_else(|| "its table and topic are being made".into());
+            not_now(reasons::MODEL_NOT_READY, format!("model '{name}' is not ready: {why}"))
+        }
+    }
+}

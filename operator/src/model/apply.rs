@@ -1,0 +1,160 @@
+//! Making it so: revision, table and topic first, then what workers run with, then the workers, then the status.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
+
+use crds::{IngestModel, IngestModelStatus, managers};
+use jiff::Timestamp;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::{Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::memory::{Applied, Ensured, Fault};
+use super::validate::ValidModel;
+use super::{build, dereference, revisions};
+use crate::context::{Context, Guarded};
+use crate::ddl;
+use crate::events::Told;
+
+/// Server-side apply, ours over everyone's: what the operator says of an object is decided by the model alone.
+#[must_use]
+pub fn params() -> PatchParams {
+    PatchParams::apply(managers::OPERATOR).force()
+}
+
+/// Makes revision, table and topic. Only the API server's errors are errors here: what ClickHouse and Kafka say is told in
+/// conditions, and each is tried whether or not the other is there.
+pub async fn ensure(ctx: &Context, model: &ValidModel, now: Timestamp) -> kube::Result<(Ensured, Vec<Told>)> {
+    // The revision first: nothing may speak of it before it is there.
+    revision(ctx, model).await?;
+    let (table, topic, dead_letters) = tokio::join!(
+        ddl::run::ensure(&ctx.clickhouse, &ctx.settings.clickhouse.clickhouse_database, &model.table),
+        ctx.topics.ensure(&model.topic),
+        ctx.topics.ensure(&model.dead_letters),
+    );
+    let mut told = vec![];
+    let table = match table {
+        Ok(statements) => {
+            if !statements.is_empty() {
+                told.push(Told::normal("TableAltered", statements.join("; ")));
+            }
+            Ok(())
+        }
+        Err(error) => Err(fault(ctx, error.reason(), &error)),
+    };
+    let topic = topic.and_then(|partitions| dead_letters.map(|_| partitions));
+    let topic = topic.map_err(|error| fault(ctx, error.reason(), &error));
+    Ok((Ensured { of: model.of.clone(), at: now, table, topic }, told))
+}
+
+/// Applies what differs from what was applied last. `seen` is the Deployment's generation as the watch shows it.
+pub async fn workers(
+    ctx: &Context,
+    model: &ValidModel,
+    replicas: i32,
+    last: Option<&Applied>,
+    seen: Option<i64>,
+) -> kube::Result<Applied> {
+    let base = build::base(model, &ctx.settings, &ctx.worker_env);
+    let base_hash = hash(&base);
+    let secret_version = match last {
+        Some(last) if last.base == base_hash => last.secret_version.clone(),
+        _ => {
+            // The binding before the pods, so that none starts without its rights.
+            apply(ctx, &base.service_account).await?;
+            apply(ctx, &base.role_binding).await?;
+            apply(ctx, &base.secret).await?.resource_version().unwrap_or_default()
+        }
+    };
+    let wanted = build::deployment(model, &ctx.settings, &ctx.worker_env, replicas, &secret_version);
+    let deployment = hash(&wanted);
+    if let Some(last) = last {
+        let changed_by_others = seen.is_none() || seen > last.generation;
+        if last.base == base_hash && last.deployment == deployment && !changed_by_others {
+            return Ok(last.clone());
+        }
+    }
+    let generation = apply(ctx, &wanted).await?.metadata.generation;
+    Ok(Applied { base: base_hash, secret_version, deployment, generation })
+}
+
+/// Writes the status of a model, all of it: the operator is its only writer.
+pub async fn status(ctx: &Context, model: &IngestModel, status: &IngestModelStatus) -> kube::Result<()> {
+    let api: Api<Guarded<IngestModel>> =
+        Api::namespaced(ctx.client.clone(), &model.namespace().unwrap_or_default());
+    let patch = json!({
+        "apiVersion": IngestModel::api_version(&()),
+        "kind": IngestModel::kind(&()),
+        // With the uid, a model that was made again under the same name is not given the old one's status.
+        "metadata": {"name": model.name_any(), "uid": model.uid()},
+        "status": status,
+    });
+    api.patch_status(&model.name_any(), &params(), &Patch::Apply(patch)).await?;
+    Ok(())
+}
+
+async fn revision(ctx: &Context, model: &ValidModel) -> kube::Result<()> {
+    let all = dereference::revisions(ctx, model).await?;
+    let mut numbered = None;
+    if let Some(number) = revisions::number(&all, &model.revision.name) {
+        numbered = Some(apply(ctx, &build::controller_revision(model, number)).await?);
+    }
+    tracing::debug!(model = model.name, revision = model.revision.name, new = numbered.is_some(), "revision");
+    let api: Api<ControllerRevision> = Api::namespaced(ctx.client.clone(), &model.namespace);
+    for name in revisions::superfluous(&all, &model.revision.name, &dereference::pinned(ctx, model)) {
+        match api.delete(&name, &DeleteParams::default()).await {
+            Err(error) if !is_not_found(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn apply<K>(ctx: &Context, object: &K) -> kube::Result<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + Debug,
+{
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());
+    api.patch(&object.name_any(), &params(), &Patch::Apply(object)).await
+}
+
+/// Deletes the Deployment of a model's workers, if it is there.
+pub async fn delete_workers(ctx: &Context, model: &ValidModel) -> kube::Result<()> {
+    let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), &model.namespace);
+    match api.delete(&model.id.worker(), &DeleteParams::default()).await {
+        Err(error) if !is_not_found(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the API server said that there is no such object.
+#[must_use]
+pub fn is_not_found(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// Whether the API server said that the object is no longer what it was.
+#[must_use]
+pub fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+fn fault(ctx: &Context, reason: &'static str, error: &dyn std::error::Error) -> Fault {
+    ctx.metrics.error("IngestModel", reason);
+    Fault { reason, message: error.to_string() }
+}
+
+fn hash(object: &impl Debug) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{object:?}").hash(&mut hasher);
+    hasher.finish()
+}

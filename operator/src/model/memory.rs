@@ -1,0 +1,132 @@
+//! What the operator remembers of a model between two reconciles. Losing it costs time, never truth.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::backoff;
+use crate::scale::decide::History;
+
+/// After so long everything is looked at again, changed or not.
+pub const RESYNC: SignedDuration = SignedDuration::from_secs(60);
+/// While there is work, lag and rows are read so often.
+pub const MEASURE: SignedDuration = SignedDuration::from_millis(1800);
+
+/// What the operator remembers of a model.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// What came of making revision, table and topic.
+    pub ensured: Option<Ensured>,
+    /// Failures in a row of that.
+    pub failures: u32,
+    /// What was measured last.
+    pub measured: Option<Measured>,
+    /// What the scaling decisions rest on; `None` until the first.
+    pub history: Option<History>,
+    /// What was applied last.
+    pub applied: Option<Applied>,
+}
+
+/// Something that is not as it should be: the reason and message of a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// CamelCase.
+    pub reason: &'static str,
+    /// For people, and what to do.
+    pub message: String,
+}
+
+/// What came of making revision, table and topic.
+#[derive(Clone, Debug)]
+pub struct Ensured {
+    /// Of which spec: the model's uid and generation.
+    pub of: (String, i64),
+    /// When.
+    pub at: Timestamp,
+    /// The table.
+    pub table: Result<(), Fault>,
+    /// The topic, with the number of its partitions.
+    pub topic: Result<i32, Fault>,
+}
+
+/// What was measured last.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// When.
+    pub at: Timestamp,
+    /// Whether a job ran then.
+    pub active: bool,
+    /// Waiting chunks by partition.
+    pub lag: Option<Vec<i64>>,
+    /// Rows in the table.
+    pub rows: Option<i64>,
+}
+
+/// What was applied last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// `ServiceAccount`, `RoleBinding` and `Secret`, as a hash.
+    pub base: u64,
+    /// The `resourceVersion` of the Secret.
+    pub secret_version: String,
+    /// The Deployment, as a hash.
+    pub deployment: u64,
+    /// Its `metadata.generation` after that.
+    pub generation: Option<i64>,
+}
+
+impl Memory {
+    /// Whether revision, table and topic are to be made (again).
+    #[must_use]
+    pub fn is_stale(&self, of: &(String, i64), now: Timestamp) -> bool {
+        let Some(ensured) = &self.ensured else { return true };
+        let age = now.duration_since(ensured.at);
+        ensured.of != *of || age >= RESYNC || (self.failures > 0 && age >= self.retry_after())
+    }
+
+    /// How long to wait after the failures so far.
+    #[must_use]
+    pub fn retry_after(&self) -> SignedDuration {
+        SignedDuration::try_from(backoff::delay(self.failures)).unwrap_or(RESYNC)
+    }
+
+    /// Whether lag and rows are to be read again.
+    #[must_use]
+    pub fn is_measure_due(&self, active: bool, busy: bool, now: Timestamp) -> bool {
+        let Some(measured) = &self.measured else { return true };
+        let wait = if busy { MEASURE } else { RESYNC };
+        measured.active != active || now.duration_since(measured.at) >= wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn a_model_is_made_again_when_it_changes_grows_old_or_has_failed_long_enough_ago() {
+        let of = ("uid".to_owned(), 1);
+        let mut memory = Memory::default();
+        assert!(memory.is_stale(&of, at(0)));
+        memory.ensured = Some(Ensured { of: of.clone(), at: at(0), table: Ok(()), topic: Ok(6) });
+        assert!(!memory.is_stale(&of, at(59)));
+        assert!(memory.is_stale(&of, at(60)));
+        assert!(memory.is_stale(&("uid".to_owned(), 2), at(1)));
+        memory.failures = 3;
+        assert!(!memory.is_stale(&of, at(3)));
+        assert!(memory.is_stale(&of, at(4)));
+    }
+
+    #[test]
+    fn lag_is_read_often_only_while_there_is_work() {
+        let mut memory = Memory::default();
+        assert!(memory.is_measure_due(false, false, at(0)));
+        memory.measured = Some(Measured { at: at(0), active: false, lag: None, rows: None });
+        assert!(!memory.is_measure_due(false, false, at(10)));
+        assert!(memory.is_measure_due(false, true, at(10)));
+        assert!(memory.is_measure_due(true, true, at(1)), "a job started");
+        assert!(!memory.is_measure_due(false, true, at(1)));
+    }
+}

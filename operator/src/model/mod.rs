@@ -1,0 +1,286 @@
+//! The reconcile of an `IngestModel`: dereference, validate, build, apply, and the scaling of its workers.
+
+pub mod apply;
+pub mod build;
+pub mod cleanup;
+pub mod dereference;
+pub mod memory;
+pub mod revisions;
+pub mod status;
+pub mod validate;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crds::IngestModel;
+use jiff::{SignedDuration, Timestamp};
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::controller::Action;
+use kube::{Resource, ResourceExt};
+
+use self::memory::{Fault, MEASURE, Measured, Memory, RESYNC};
+use self::status::Workers;
+use self::validate::ValidModel;
+use crate::context::{Context, Guarded, ModelKey};
+use crate::ddl::run::DdlError;
+use crate::events::Told;
+use crate::scale::decide::{History, Inputs, decide};
+use crate::topic::TopicError;
+
+const KIND: &str = "IngestModel";
+/// When what could wait is done after what could not.
+const SOON: SignedDuration = SignedDuration::from_millis(50);
+
+/// Why a reconcile has to be done again. What is wrong with a model itself is no error: it is told in its conditions.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The API server.
+    #[error("failed to talk to the API server: {0}")]
+    Kube(#[from] kube::Error),
+    /// ClickHouse, while a table was dropped.
+    #[error(transparent)]
+    Ddl(#[from] DdlError),
+    /// Kafka, while a topic was deleted.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+}
+
+impl ModelError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Kube(error) if apply::is_conflict(error) => "Conflict",
+            Self::Kube(_) => "KubernetesUnavailable",
+            Self::Ddl(error) => error.reason(),
+            Self::Topic(error) => error.reason(),
+        }
+    }
+}
+
+/// Brings the world to what the model says.
+pub async fn reconcile(object: Arc<Guarded<IngestModel>>, ctx: Arc<Context>) -> Result<Action, ModelError> {
+    let started = Instant::now();
+    // A decision made before all jobs are known could stop workers that are needed.
+    ctx.jobs_known.passed().await;
+    ctx.deployments_known.passed().await;
+    let key = ModelKey::from_obj(&*object);
+    let done = match &object.0 {
+        Ok(model) => whole(model, &key, &ctx).await,
+        Err(invalid) => {
+            undecodable(&object, invalid, &ctx).await;
+            Ok(Action::await_change())
+        }
+    };
+    if done.is_ok() {
+        ctx.model_failures.reset(&key);
+    }
+    ctx.metrics.reconciled(KIND, started.elapsed());
+    done
+}
+
+/// How long to wait after an error.
+#[allow(clippy::needless_pass_by_value, reason = "the signature that the controller calls")]
+pub fn on_error(object: Arc<Guarded<IngestModel>>, error: &ModelError, ctx: Arc<Context>) -> Action {
+    let wait = ctx.model_failures.failed(ModelKey::from_obj(&*object));
+    ctx.metrics.error(KIND, error.reason());
+    tracing::warn!(model = object.name_any(), namespace = object.namespace(), %error, ?wait, "reconcile failed");
+    Action::requeue(wait)
+}
+
+async fn whole(model: &IngestModel, key: &ModelKey, ctx: &Context) -> Result<Action, ModelError> {
+    let now = ctx.now();
+    let valid = validate::validate(model, &ctx.settings.clickhouse.clickhouse_database);
+    cleanup::run(ctx, model, valid.as_ref().ok(), cleanup::step(model, now)).await?;
+    if model.metadata.deletion_timestamp.is_some() {
+        forget(ctx, key);
+        return Ok(Action::await_change());
+    }
+    match valid {
+        Ok(valid) => {
+            let mut memory = ctx.memories.take(key);
+            let done = serve(ctx, model, &valid, &mut memory, now).await;
+            ctx.memories.put(key.clone(), memory);
+            done
+        }
+        Err(problem) => {
+            ctx.metrics.error(KIND, crds::state::reasons::MODEL_INVALID);
+            let old = model.status.clone().unwrap_or_default();
+            let new = status::of_invalid(&old, model.metadata.generation, &problem.to_string(), now);
+            tell_status(ctx, model, &old, &new).await?;
+            Ok(Action::await_change())
+        }
+    }
+}
+
+/// A model that can be served: make what it needs, measure, scale, tell.
+async fn serve(
+    ctx: &Context,
+    model: &IngestModel,
+    valid: &ValidModel,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> Result<Action, ModelError> {
+    let about = model.object_ref(&());
+    if memory.is_stale(&valid.of, now) {
+        let (ensured, told) = apply::ensure(ctx, valid, now).await?;
+        memory.failures =
+            if ensured.table.is_ok() && ensured.topic.is_ok() { 0 } else { memory.failures + 1 };
+        memory.ensured = Some(ensured);
+        // What others did to the objects meanwhile is undone with it.
+        memory.applied = None;
+        for told in told {
+            ctx.events.tell(told, &about).await;
+        }
+    }
+    let Some(ensured) = memory.ensured.clone() else { return Ok(Action::requeue(Duration::from_secs(1))) };
+    let deployment = dereference::deployment(ctx, valid);
+    let replicas = deployment.as_ref().and_then(|d| d.spec.as_ref()?.replicas).unwrap_or(0);
+    let active = !dereference::pinned(ctx, valid).is_empty();
+    let busy = active || replicas > valid.workers.min || waiting(memory) > 0;
+    let idle = memory.history.as_ref().is_none_or(|history| history.wanted() == 0);
+    let first = memory.measured.is_none();
+    if first {
+        // Kafka may take seconds to tell a first lag; neither `Ready` nor a first worker waits for that.
+        memory.measured = Some(Measured { at: Timestamp::UNIX_EPOCH, active, lag: None, rows: None });
+    } else if !(active && idle) && memory.is_measure_due(active, busy, now) {
+        memory.measured = Some(measure(ctx, valid, &ensured, active, now).await);
+    }
+
+    let history = memory.history.get_or_insert_with(|| History::found(replicas, now));
+    let inputs = Inputs {
+        min: valid.workers.min,
+        max: valid.workers.max,
+        chunks_per_worker: valid.workers.chunks_per_worker,
+        cooldown: SignedDuration::from_secs(valid.workers.cooldown_seconds.into()),
+        paused: valid.paused,
+        active,
+        lag: memory.measured.as_ref().and_then(|m| m.lag.as_deref()),
+        now,
+    };
+    let before = history.wanted();
+    let (wanted, why, next) = decide(&inputs, history);
+    memory.history = Some(next);
+
+    // No worker before its table and topic were there once; after that an outage stops none.
+    let mut fault = None;
+    if (ensured.table.is_ok() && ensured.topic.is_ok()) || deployment.is_some() {
+        let seen = deployment.as_ref().and_then(|d| d.metadata.generation);
+        match apply::workers(ctx, valid, wanted, memory.applied.as_ref(), seen).await {
+            Ok(applied) => memory.applied = Some(applied),
+            Err(error) => {
+                ctx.metrics.error(KIND, "WorkersRefused");
+                let message = format!(
+                    "failed to apply the workers' objects: {error}; see the operator's rights (RBAC) and quotas"
+                );
+                fault = Some(Fault { reason: "WorkersRefused", message });
+                memory.applied = None;
+            }
+        }
+        if wanted != before && fault.is_none() {
+            let note = format!("workers {before} -> {wanted}: {}", why.as_str());
+            tracing::info!(model = valid.name, namespace = valid.namespace, "{note}");
+            ctx.events.tell(Told::scaled(wanted, note), &about).await;
+        }
+    }
+    let lag = memory.measured.as_ref().and_then(|m| m.lag.as_ref()).map(|lag| lag.iter().sum());
+    ctx.metrics.scaled(&valid.namespace, &valid.name, wanted, lag);
+
+    let old = model.status.clone().unwrap_or_default();
+    let workers = Workers { wanted, why, deployment: deployment.as_deref(), fault: fault.as_ref() };
+    let new = status::of_valid(valid, &old, &ensured, memory.measured.as_ref(), &workers, now);
+    tell_status(ctx, model, &old, &new).await?;
+
+    if wanted == 0 && !active {
+        ctx.lag.forget(&valid.topic.name);
+    }
+    let mut wait = if active || wanted > valid.workers.min || waiting(memory) > 0 { MEASURE } else { RESYNC };
+    if first {
+        wait = SOON;
+    }
+    if memory.failures > 0 {
+        wait = wait.min(memory.retry_after());
+    }
+    if fault.is_some() {
+        wait = wait.min(SignedDuration::from_secs(5));
+    }
+    Ok(Action::requeue(wait.unsigned_abs()))
+}
+
+async fn measure(
+    ctx: &Context,
+    valid: &ValidModel,
+    ensured: &memory::Ensured,
+    active: bool,
+    now: Timestamp,
+) -> Measured {
+    let lag = async {
+        match ctx.lag.read(&valid.topic.name, *ensured.topic.as_ref().ok()?).await {
+            Ok(lag) => Some(lag),
+            Err(error) => {
+                ctx.metrics.error(KIND, "LagUnknown");
+                tracing::warn!(model = valid.name, namespace = valid.namespace, %error, "lag is unknown");
+                None
+            }
+        }
+    };
+    let rows = async {
+        ensured.table.as_ref().ok()?;
+        crate::ddl::run::count_rows(&ctx.clickhouse, &valid.table.name).await.ok().flatten()
+    };
+    let (lag, rows) = tokio::join!(lag, rows);
+    Measured { at: now, active, lag, rows }
+}
+
+fn waiting(memory: &Memory) -> i64 {
+    memory.measured.as_ref().and_then(|m| m.lag.as_ref()).map_or(0, |lag| lag.iter().sum())
+}
+
+/// Writes the status and tells of it, if anything changed.
+async fn tell_status(
+    ctx: &Context,
+    model: &IngestModel,
+    old: &crds::IngestModelStatus,
+    new: &crds::IngestModelStatus,
+) -> Result<(), ModelError> {
+    if old == new {
+        return Ok(());
+    }
+    match apply::status(ctx, model, new).await {
+        // Deleted meanwhile, or made again: the watch says so.
+        Err(error) if apply::is_not_found(&error) || apply::is_conflict(&error) => return Ok(()),
+        other => other?,
+    }
+    if let Some(told) = status::ready_event(old, new) {
+        tracing::info!(
+            model = model.name_any(),
+            namespace = model.namespace(),
+            reason = told.reason,
+            note = told.note,
+            "ready changed"
+        );
+        ctx.events.tell(told, &model.object_ref(&())).await;
+    }
+    Ok(())
+}
+
+/// An object that the CRD let through and we cannot read: told on the object, never the end of the others.
+async fn undecodable(object: &Guarded<IngestModel>, invalid: &InvalidObject, ctx: &Context) {
+    ctx.metrics.error(KIND, "Undecodable");
+    tracing::warn!(
+        model = object.name_any(),
+        namespace = object.namespace(),
+        error = invalid.error,
+        "cannot be read"
+    );
+    ctx.events
+        .tell(Told::warning(crds::state::reasons::MODEL_INVALID, &invalid.error), &object.object_ref(&()))
+        .await;
+}
+
+/// A model is gone, or on its way.
+pub fn forget(ctx: &Context, key: &ModelKey) {
+    drop(ctx.memories.take(key));
+    ctx.model_failures.reset(key);
+    let namespace = key.namespace.as_deref().unwrap_or_default();
+    ctx.metrics.forget(namespace, &key.name);
+    ctx.lag.forget(&crds::ModelId::of(namespace, &key.name).topic());
+}

@@ -1,0 +1,355 @@
+//! From an `IngestModel` to typed, complete values. Pure. After this nobody reads the raw spec.
+
+use std::collections::BTreeMap;
+
+use crds::model::{ColumnSpec, TableSpec, WorkersSpec};
+use crds::revision::SchemaProblem;
+use crds::sql::{BadIdent, Ident, TableName};
+use crds::{IngestModel, ModelId, RevisionData, names};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+
+use crate::ddl::table::{
+    DataColumn, DataTable, PARTITION_FUNCTIONS, PartitionBy, SettingValue, TTL_UNITS, Ttl,
+};
+use crate::topic::WantedTopic;
+
+/// A model that can be served.
+#[derive(Clone, Debug)]
+pub struct ValidModel {
+    /// Of which all names are made.
+    pub id: ModelId,
+    /// The model's namespace.
+    pub namespace: String,
+    /// The model's name.
+    pub name: String,
+    /// Uid and generation: what else the values here come from.
+    pub of: (String, i64),
+    /// What our objects say of their owner.
+    pub owner: OwnerReference,
+    /// The revision by which a job that starts now is judged.
+    pub revision: Revision,
+    /// The table.
+    pub table: DataTable,
+    /// The topic.
+    pub topic: WantedTopic,
+    /// Where records go that no worker can process.
+    pub dead_letters: WantedTopic,
+    /// The workers.
+    pub workers: WorkersSpec,
+    /// Start no job and run no worker.
+    pub paused: bool,
+}
+
+/// A `ControllerRevision` to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revision {
+    /// Its name: the model's and a hash of the data.
+    pub name: String,
+    /// [`RevisionData`] as JSON.
+    pub data: serde_json::Value,
+}
+
+/// Why a model cannot be served. The message names the field.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelProblem {
+    /// Columns and input.
+    #[error(transparent)]
+    Schema(#[from] SchemaProblem),
+    /// A name that ClickHouse would not take.
+    #[error("{field}: {source}")]
+    Name {
+        /// Where.
+        field: &'static str,
+        /// What is wrong.
+        source: BadIdent,
+    },
+    /// A column that is none.
+    #[error("{field}: '{column}' is not a column of the model; name one of spec.columns")]
+    UnknownColumn {
+        /// Where.
+        field: &'static str,
+        /// Which.
+        column: String,
+    },
+    /// A text that does not have the form it needs.
+    #[error("{field}: '{value}' is not understood; write it like {example}")]
+    Form {
+        /// Where.
+        field: &'static str,
+        /// The text.
+        value: String,
+        /// How it should look.
+        example: &'static str,
+    },
+    /// A setting that is ours.
+    #[error("spec.table.settings: '{0}' is set by the operator: exactly-once loading rests on it; remove it")]
+    ReservedSetting(String),
+    /// The object came without what the API server always gives it.
+    #[error("the object has no {0}")]
+    Metadata(&'static str),
+}
+
+/// What of a model can be served; `installation` is the database of models that name none.
+pub fn validate(model: &IngestModel, installation: &str) -> Result<ValidModel, ModelProblem> {
+    let namespace = model.namespace().ok_or(ModelProblem::Metadata("namespace"))?;
+    let name = model.name_any();
+    let id = ModelId::of(&namespace, &name);
+    let data = RevisionData::from(&model.spec);
+    let schema = data.schema()?;
+    data.input(None)?;
+    Ok(ValidModel {
+        of: (model.uid().ok_or(ModelProblem::Metadata("uid"))?, model.metadata.generation.unwrap_or(0)),
+        owner: model.controller_owner_ref(&()).ok_or(ModelProblem::Metadata("uid"))?,
+        revision: revision(&name, &data)?,
+        table: table(model, &schema, &id, &namespace, installation)?,
+        topic: topic(model, id.topic(), model.spec.topic.partitions),
+        dead_letters: topic(model, id.dead_letter_topic(), 1),
+        workers: model.spec.workers.clone(),
+        paused: model.spec.paused,
+        id,
+        namespace,
+        name,
+    })
+}
+
+fn revision(model: &str, data: &RevisionData) -> Result<Revision, ModelProblem> {
+    let bytes = serde_json::to_vec(data)
+        .map_err(|_| ModelProblem::Metadata("columns that can be written as JSON"))?;
+    let data = serde_json::from_slice(&bytes)
+        .map_err(|_| ModelProblem::Metadata("columns that can be read as JSON"))?;
+    Ok(Revision { name: names::revision(model, &bytes), data })
+}
+
+/// A record is a chunk of at most `chunkBytes`, but for its last line, which may be a record of the greatest length.
+fn topic(model: &IngestModel, name: String, partitions: i32) -> WantedTopic {
+    let most = u64::from(model.spec.chunk_bytes) + rows::MAX_RECORD_BYTES as u64 + 64 * 1024;
+    let mut config = BTreeMap::from([("max.message.bytes", most.to_string())]);
+    if let Some(hours) = model.spec.topic.retention_hours {
+        config.insert("retention.ms", (i64::from(hours) * 3_600_000).to_string());
+    }
+    WantedTopic { name, partitions, replication: model.spec.topic.replication_factor, config }
+}
+
+fn table(
+    model: &IngestModel,
+    schema: &rows::Schema,
+    id: &ModelId,
+    namespace: &str,
+    installation: &str,
+) -> Result<DataTable, ModelProblem> {
+    let default = TableSpec::default();
+    let spec = model.spec.table.as_ref().unwrap_or(&default);
+    let columns = model.spec.columns.iter().zip(schema.columns());
+    let columns = columns.map(|(spec, column)| data_column(spec, column)).collect::<Result<Vec<_>, _>>()?;
+    let known = |field: &'static str, name: &str| -> Result<Ident, ModelProblem> {
+        let ident = ident(field, name)?;
+        if columns.iter().any(|c| c.name == ident) {
+            return Ok(ident);
+        }
+        Err(ModelProblem::UnknownColumn { field, column: name.into() })
+    };
+    let order_by = if spec.order_by.is_empty() {
+        vec![columns[schema.row_key()].name.clone()]
+    } else {
+        spec.order_by.iter().map(|name| known("spec.table.orderBy", name)).collect::<Result<_, _>>()?
+    };
+    let default_name = id.default_table();
+    Ok(DataTable {
+        name: TableName {
+            database: ident("spec.table.database", spec.database.as_deref().unwrap_or(installation))?,
+            table: ident("spec.table.name", spec.name.as_deref().unwrap_or(&default_name))?,
+        },
+        engine: spec.engine,
+        order_by,
+        partition_by: spec.partition_by.as_deref().map(|text| partition_by(text, &known)).transpose()?,
+        ttl: spec.ttl.as_deref().map(|text| ttl(text, &known)).transpose()?,
+        settings: spec.settings.iter().map(setting).collect::<Result<_, _>>()?,
+        cluster: spec.cluster.as_deref().map(|name| ident("spec.table.cluster", name)).transpose()?,
+        comment: format!("IngestModel {namespace}/{} (batch-on-kafka)", model.name_any()),
+        columns,
+    })
+}
+
+fn data_column(spec: &ColumnSpec, column: &rows::Column) -> Result<DataColumn, ModelProblem> {
+    // The worker fills in defaults itself, in every spelling that a file may have. The table's own default is only for
+    // rows older than the column, and only where ClickHouse's CAST reads the same text as the row engine.
+    let cast_reads_it = spec.format.is_none() && !column.ty.to_string().contains("Date");
+    Ok(DataColumn {
+        name: ident("spec.columns", &column.name)?,
+        ty: column.ty.clone(),
+        default: column.default.clone().filter(|_| cast_reads_it),
+        comment: spec.description.clone(),
+    })
+}
+
+fn ident(field: &'static str, name: &str) -> Result<Ident, ModelProblem> {
+    name.parse().map_err(|source| ModelProblem::Name { field, source })
+}
+
+type Known<'a> = &'a dyn Fn(&'static str, &str) -> Result<Ident, ModelProblem>;
+
+fn partition_by(text: &str, known: Known<'_>) -> Result<PartitionBy, ModelProblem> {
+    const FIELD: &str = "spec.table.partitionBy";
+    let Some((function, rest)) = text.split_once('(') else {
+        return Ok(PartitionBy { function: None, column: known(FIELD, text)? });
+    };
+    let function = PARTITION_FUNCTIONS.iter().find(|f| **f == function);
+    match (function, rest.strip_suffix(')')) {
+        (Some(function), Some(column)) => {
+            Ok(PartitionBy { function: Some(function), column: known(FIELD, column)? })
+        }
+        _ => Err(ModelProblem::Form { field: FIELD, value: text.into(), example: "toYYYYMM(timestamp)" }),
+    }
+}
+
+fn ttl(text: &str, known: Known<'_>) -> Result<Ttl, ModelProblem> {
+    const FIELD: &str = "spec.table.ttl";
+    let wrong =
+        || ModelProblem::Form { field: FIELD, value: text.into(), example: "timestamp + INTERVAL 90 DAY" };
+    let words: Vec<&str> = text.split(' ').collect();
+    let [column, "+", "INTERVAL", amount, unit] = words[..] else { return Err(wrong()) };
+    let (unit, _) = TTL_UNITS.iter().find(|(sql, _)| *sql == unit).ok_or_else(wrong)?;
+    Ok(Ttl { column: known(FIELD, column)?, amount: amount.parse().map_err(|_| wrong())?, unit })
+}
+
+fn setting((name, value): (&String, &String)) -> Result<(Ident, SettingValue), ModelProblem> {
+    if name.ends_with("replicated_deduplication_window") {
+        return Err(ModelProblem::ReservedSetting(name.clone()));
+    }
+    let value = match (value.parse::<i64>(), value.parse::<f64>()) {
+        (Ok(value), _) => SettingValue::Int(value),
+        (_, Ok(value)) if value.is_finite() => SettingValue::Float(value),
+        _ => SettingValue::Text(value.clone()),
+    };
+    Ok((ident("spec.table.settings", name)?, value))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) const PURCHASES: &str = r"
+        apiVersion: ingest.batch-on-kafka.io/v1alpha1
+        kind: IngestModel
+        metadata: {name: purchases, namespace: shop, uid: 1b4e28ba-2fa1-11d2-883f-0016d3cca427, generation: 3}
+        spec:
+          columns:
+            - {name: event_id, type: String}
+            - {name: timestamp, type: UInt32}
+            - {name: amount, type: Float64}";
+
+    pub(crate) fn model(yaml: &str) -> IngestModel {
+        serde_yaml::from_str(yaml).unwrap()
+    }
+
+    pub(crate) fn valid(yaml: &str) -> ValidModel {
+        validate(&model(yaml), "default").unwrap()
+    }
+
+    fn problem(tail: &str) -> String {
+        validate(&model(&format!("{PURCHASES}\n{tail}")), "default").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_quick_start_needs_three_columns_and_nothing_else() {
+        let valid = valid(PURCHASES);
+        assert_eq!(valid.table.name.plain(), "default.data_5231e672");
+        assert_eq!(valid.table.order_by[0].as_str(), "event_id");
+        assert_eq!(valid.topic.name, "ingest.5231e672");
+        assert_eq!((valid.topic.partitions, valid.topic.replication), (6, None));
+        // 8 MiB of chunk, 4 MiB for its last record, 64 KiB for key and headers.
+        assert_eq!(valid.topic.config, BTreeMap::from([("max.message.bytes", "12648448".to_owned())]));
+        assert_eq!(
+            (valid.dead_letters.name.as_str(), valid.dead_letters.partitions),
+            ("ingest.5231e672.dlq", 1)
+        );
+        assert!(valid.revision.name.starts_with("purchases-") && valid.revision.name.len() == 18);
+    }
+
+    #[test]
+    fn a_revision_is_named_by_what_judges_a_row_and_by_nothing_else() {
+        let plain = valid(PURCHASES).revision;
+        let scaled = valid(&format!("{PURCHASES}\n          workers: {{max: 9}}")).revision;
+        assert_eq!(plain, scaled);
+        let stricter = valid(&PURCHASES.replace("UInt32", "UInt64")).revision;
+        assert_ne!(plain.name, stricter.name);
+    }
+
+    #[test]
+    fn a_wrong_type_is_explained_and_nothing_is_made() {
+        let text =
+            validate(&model(&PURCHASES.replace("Float64", "Flot64")), "default").unwrap_err().to_string();
+        assert!(text.starts_with("spec.columns[2] ('amount'): ") && text.contains("Flot64"), "{text}");
+    }
+
+    #[test]
+    fn what_a_spec_says_of_its_table_becomes_typed_values() {
+        let table = valid(&format!(
+            "{PURCHASES}
+          rowKey: event_id
+          table: {{database: shop, name: p, engine: ReplacingMergeTree, orderBy: [timestamp, event_id],
+                  partitionBy: toYYYYMM(timestamp), ttl: timestamp + INTERVAL 90 DAY, settings: {{index_granularity: '4096', storage_policy: cold}}}}"
+        ))
+        .table;
+        assert_eq!(table.name.plain(), "shop.p");
+        let key: Vec<&str> = table.order_by.iter().map(Ident::as_str).collect();
+        assert_eq!(key, ["timestamp", "event_id"]);
+        assert_eq!(table.partition_by.unwrap().to_string(), "toYYYYMM(`timestamp`)");
+        assert_eq!(table.ttl.unwrap().to_string(), "`timestamp` + INTERVAL 90 DAY");
+        let settings: Vec<String> =
+            table.settings.iter().map(|(n, v)| format!("{} = {v}", n.as_str())).collect();
+        assert_eq!(settings, ["index_granularity = 4096", "storage_policy = 'cold'"]);
+    }
+
+    #[test]
+    fn each_field_that_is_wrong_is_named() {
+        let cases = [
+            ("          table: {orderBy: [nope]}", "spec.table.orderBy: 'nope' is not a column of the model"),
+            (
+                "          table: {partitionBy: sleep(timestamp)}",
+                "spec.table.partitionBy: 'sleep(timestamp)' is not understood",
+            ),
+            ("          table: {partitionBy: nope}", "spec.table.partitionBy: 'nope' is not a column"),
+            ("          table: {ttl: timestamp + 90}", "spec.table.ttl: 'timestamp + 90' is not understood"),
+            (
+                "          table: {name: 'a`; DROP TABLE b'}",
+                "spec.table.name: 'a`; DROP TABLE b' is not a name",
+            ),
+            (
+                "          table: {settings: {non_replicated_deduplication_window: '0'}}",
+                "is set by the operator",
+            ),
+            (
+                "          table: {settings: {'a = 1, b': '0'}}",
+                "spec.table.settings: 'a = 1, b' is not a name",
+            ),
+            ("          input: {delimiter: '\"'}", "spec.input.delimiter: must not be the quote character"),
+            ("          rowKey: nope", "nope"),
+        ];
+        for (tail, expected) in cases {
+            let text = problem(tail);
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_default_becomes_the_tables_own_only_where_clickhouse_reads_the_same_text() {
+        let table = valid(&PURCHASES.replace("type: UInt32", "type: UInt32, default: '7'").replace(
+            "{name: amount, type: Float64}",
+            "{name: day, type: DateTime, default: '2024-01-01T00:00:00Z'}",
+        ))
+        .table;
+        let defaults: Vec<Option<&str>> = table.columns.iter().map(|c| c.default.as_deref()).collect();
+        assert_eq!(defaults, [None, Some("7"), None]);
+    }
+
+    #[test]
+    fn retention_reaches_the_topic() {
+        let valid = valid(&format!(
+            "{PURCHASES}\n          topic: {{partitions: 12, replicationFactor: 3, retentionHours: 24}}"
+        ));
+        assert_eq!((valid.topic.partitions, valid.topic.replication), (12, Some(3)));
+        assert_eq!(valid.topic.config["retention.ms"], "86400000");
+    }
+}

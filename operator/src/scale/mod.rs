@@ -1,0 +1,4 @@
+//! How many workers a model has.
+
+pub mod decide;
+pub mod lag;

@@ -1,0 +1,42 @@
+//! The operator's settings: flags, with the environment as their other spelling.
+
+use clap::Args;
+use connect::{ClickHouseArgs, KafkaArgs};
+
+/// Everything the operator must be told.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// How Kafka is reached, by the operator and by the workers it starts.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+    /// How ClickHouse is reached, by the operator and by the workers it starts.
+    #[command(flatten)]
+    pub clickhouse: ClickHouseArgs,
+    /// Where the upload API is, for jobs that carry their file inline
+    #[arg(long, env = "API_URL", default_value = "http://batch-ingest-api:8000")]
+    pub api_url: String,
+    /// The image of the workers
+    #[arg(long, env = "WORKER_IMAGE", default_value = "batch-on-kafka:latest")]
+    pub worker_image: String,
+    /// When a node pulls the image of the workers: Always, `IfNotPresent` or Never
+    #[arg(long, env = "WORKER_IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
+    pub worker_image_pull_policy: String,
+    /// The Secret in the model's namespace with which the image is pulled; default: none
+    #[arg(long, env = "WORKER_IMAGE_PULL_SECRET")]
+    pub worker_image_pull_secret: Option<String>,
+    /// The `ClusterRole` that each model's workers are bound to in its namespace
+    #[arg(long, env = "WORKER_CLUSTER_ROLE", default_value = "batch-worker")]
+    pub worker_cluster_role: String,
+    /// What the workers log: the `RUST_LOG` they get; default: their own
+    #[arg(long, env = "WORKER_LOG")]
+    pub worker_log: Option<String>,
+    /// Where the health routes and the metrics are served
+    #[arg(long, env = "METRICS_PORT", default_value_t = 9090)]
+    pub metrics_port: u16,
+    /// The name under which the operator reports Events; in a pod, the pod's
+    #[arg(long, env = "POD_NAME")]
+    pub pod_name: Option<String>,
+    /// How many objects of a kind are worked on at once
+    #[arg(long, env = "CONCURRENCY", default_value_t = 16)]
+    pub concurrency: u16,
+}

@@ -1,0 +1,3 @@
+//! What the operator counts.
+
+pub mod metrics;

@@ -1,0 +1,63 @@
+//! What a worker must know to reach Kafka and ClickHouse: the operator's own settings, split into what may be read in a
+//! Deployment and what belongs in a Secret.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use connect::{LogArgs, logging::LogFormat};
+
+use crate::settings::Settings;
+
+/// The key of the Secret that holds the certificates which sign the brokers'.
+pub const CA_KEY: &str = "kafka-ca.pem";
+/// Where the Secret is mounted when it holds certificates.
+pub const CA_FOLDER: &str = "/etc/batch-on-kafka";
+
+/// The environment of a worker, the same for all models.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct WorkerEnv {
+    /// Anyone may see these.
+    pub plain: BTreeMap<String, String>,
+    /// Variables that only the worker may see.
+    pub secret: BTreeMap<String, String>,
+    /// Certificates (PEM) to be mounted as a file.
+    pub ca: Option<String>,
+}
+
+impl WorkerEnv {
+    /// From the operator's own settings. `ca` is the content of the file that `KAFKA_SSL_CA` names.
+    #[must_use]
+    pub fn new(settings: &Settings, log: &LogArgs, ca: Option<String>) -> Self {
+        let (kafka, clickhouse) = (&settings.kafka, &settings.clickhouse);
+        let format = match log.log_format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        let mut plain = vec![
+            ("KAFKA_BOOTSTRAP", kafka.kafka_bootstrap.clone()),
+            ("KAFKA_SECURITY_PROTOCOL", kafka.kafka_security_protocol.clone()),
+            ("CLICKHOUSE_HOST", clickhouse.clickhouse_host.clone()),
+            ("CLICKHOUSE_PORT", clickhouse.clickhouse_port.to_string()),
+            ("CLICKHOUSE_DATABASE", clickhouse.clickhouse_database.clone()),
+            ("CLICKHOUSE_USER", clickhouse.clickhouse_user.clone()),
+            ("CLICKHOUSE_SECURE", clickhouse.clickhouse_secure.to_string()),
+            ("LOG_FORMAT", format.to_owned()),
+        ];
+        plain.extend(kafka.kafka_sasl_mechanism.clone().map(|v| ("KAFKA_SASL_MECHANISM", v)));
+        plain.extend(settings.worker_log.clone().map(|v| ("RUST_LOG", v)));
+        if ca.is_some() {
+            plain.push(("KAFKA_SSL_CA", Path::new(CA_FOLDER).join(CA_KEY).display().to_string()));
+        }
+        let mut secret = vec![("CLICKHOUSE_PASSWORD", clickhouse.clickhouse_password.expose().to_owned())];
+        secret.extend(kafka.kafka_sasl_username.clone().map(|v| ("KAFKA_SASL_USERNAME", v)));
+        secret.extend(
+            kafka.kafka_sasl_password.as_ref().map(|v| ("KAFKA_SASL_PASSWORD", v.expose().to_owned())),
+        );
+        let owned = |(name, value): (&str, String)| (name.to_owned(), value);
+        Self {
+            plain: plain.into_iter().map(owned).collect(),
+            secret: secret.into_iter().map(owned).collect(),
+            ca,
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Checking a chunk: bytes to a block of good rows and a list of what is bad.
+//!
+//! The chunk is taken in tiles that stay in the processor's cache: split, read column by column (fixed-width types
+//! first), bad records taken out, texts last. A bad cell leaves eight bytes; its message is made when somebody reads it.
+
+pub(crate) mod tally;
+pub(crate) mod tile;
+
+use std::sync::Arc;
+
+use tally::Tally;
+use tile::Tile;
+
+use crate::column::{fixed, texts, with_reader};
+use crate::input::Format;
+use crate::native::{self, Output};
+use crate::plan::Plan;
+use crate::reject::{Reject, Rejects, Summary, summary};
+use crate::simd::Level;
+use crate::split::cells::{Regular, Source, Table};
+use crate::split::csv::{self, Field};
+use crate::split::index::Index;
+use crate::split::json::Keys;
+
+/// Bytes of a tile.
+const TILE: usize = 256 * 1024;
+/// Zeros behind the chunk, so that whole words can be read at its end.
+const PADDING: usize = 64;
+
+/// Checks chunks of one file; keeps its buffers between them.
+pub struct Checker {
+    plan: Arc<Plan>,
+    split: Splitter,
+    /// The chunk, and padding.
+    bytes: Vec<u8>,
+    len: usize,
+    first_row: u64,
+    tally: Tally,
+    outputs: Vec<Output>,
+    /// `row_in` of the good rows.
+    numbers: Vec<u8>,
+    block: Vec<u8>,
+}
+
+/// What splits a chunk, with its buffers.
+struct Splitter {
+    level: Level,
+    index: Index,
+    table: Table,
+    fields: Vec<Field>,
+    keys: Keys,
+}
+
+/// What became of a chunk's records.
+pub struct Outcome<'a> {
+    checker: &'a Checker,
+}
+
+impl Checker {
+    /// A checker for files of this plan.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>) -> Self {
+        Self::at_level(plan, Level::detect())
+    }
+
+    pub(crate) fn at_level(plan: Arc<Plan>, level: Level) -> Self {
+        let columns = plan.schema.columns().len();
+        let split = Splitter {
+            level,
+            index: Index::default(),
+            table: Table::default(),
+            fields: Vec::new(),
+            keys: plan.keys(),
+        };
+        Self {
+            plan,
+            split,
+            bytes: Vec::new(),
+            len: 0,
+            first_row: 0,
+            tally: Tally::default(),
+            outputs: (0..columns).map(|_| Output::default()).collect(),
+            numbers: Vec::new(),
+            block: Vec::new(),
+        }
+    }
+
+    /// Checks the records of a chunk, of which the first is the file's record number `first_row` (from 1). `job` is
+    /// what the block says in `job_in`.
+    ///
+    /// The chunk must be shorter than 4 GiB; what is beyond is not read.
+    pub fn check(&mut self, bytes: &[u8], first_row: u64, job: &str) -> Outcome<'_> {
+        let bytes = &bytes[..bytes.len().min(u32::MAX as usize - PADDING)];
+        self.bytes.clear();
+        self.bytes.extend_from_slice(bytes);
+        self.bytes.resize(bytes.len() + PADDING, 0);
+        self.len = bytes.len();
+        self.first_row = first_row;
+        self.tally.clear(self.plan.schema.columns().len());
+        self.outputs.iter_mut().for_each(Output::clear);
+        self.numbers.clear();
+        self.block.clear();
+        let valid_utf8 = simdutf8::basic::from_utf8(bytes).is_ok();
+        let mut at = 0;
+        while at < self.len {
+            at = self.tile(at, valid_utf8);
+        }
+        self.finish(job);
+        Outcome { checker: self }
+    }
+
+    /// Splits and checks the next tile; gives the offset behind it.
+    fn tile(&mut self, at: usize, valid_utf8: bool) -> usize {
+        let Self { plan, split, bytes, len, first_row, tally, outputs, numbers, .. } = self;
+        let mut run = Run { tally, outputs, numbers, first_row: *first_row };
+        let chunk = &bytes[..*len];
+        if plan.input.format == Format::JsonLines {
+            let end = split.json(chunk, at, plan);
+            run.tile(&Tile::new(plan, bytes, &split.table, valid_utf8, true), &split.table.malformed);
+            return end;
+        }
+        let mut window = TILE;
+        loop {
+            let end = (at + window).min(*len);
+            let dialect = plan.dialect;
+            let Some(found) = split.index.build(chunk, at, end, plan.fields, dialect, split.level) else {
+                let end = split.csv(chunk, at, plan);
+                run.tile(&Tile::new(plan, bytes, &split.table, valid_utf8, true), &split.table.malformed);
+                return end;
+            };
+            if found.records == 0 {
+                // one record is longer than the window
+                window *= 2;
+                continue;
+            }
+            let (positions, fields, quote) = (split.index.positions(), plan.fields, dialect.quote);
+            if found.quotes {
+                let source = Regular::<true> { bytes, positions, fields, quote };
+                run.tile(&Tile::new(plan, bytes, &source, valid_utf8, false), &[]);
+            } else {
+                let source = Regular::<false> { bytes, positions, fields, quote };
+                run.tile(&Tile::new(plan, bytes, &source, valid_utf8, false), &[]);
+            }
+            return found.end;
+        }
+    }
+
+    /// Puts the block together.
+    fn finish(&mut self, job: &str) {
+        let rows = self.tally.ok as usize;
+        if rows == 0 {
+            return;
+        }
+        let schema = &self.plan.schema;
+        native::begin_block(&mut self.block, schema.columns().len() + 2, rows);
+        let columns =
+            schema.columns().iter().zip(schema.compiled()).zip(&mut self.outputs).zip(&self.plan.field_of);
+        for (((column, compiled), output), field) in columns {
+            if field.is_none() {
+                output.fill(compiled, compiled.default.as_deref(), rows);
+            }
+            output.write(&mut self.block, &column.name, compiled, rows);
+        }
+        native::write_same(&mut self.block, "job_in", job, rows);
+        native::write_u64(&mut self.block, "row_in", &self.numbers);
+    }
+}
+
+impl Splitter {
+    /// Reads records one by one into the table until it is a tile; gives the offset behind them.
+    fn csv(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
+        self.table.clear(plan.schema.columns().len());
+        let mut at = start;
+        while at - start < TILE && !self.table.is_full() {
+            at = csv::skip_blank_lines(chunk, at);
+            if at >= chunk.len() {
+                break;
+            }
+            self.fields.clear();
+            let (next, problem) = csv::record(chunk, at, plan.dialect, |field| self.fields.push(field));
+            let end = at + trimmed_line(&chunk[at..next]).len();
+            self.table.push(at, end, |cells| plan.place(chunk, &self.fields, problem, cells));
+            at = next;
+        }
+        at
+    }
+
+    /// Reads JSON lines into the table until it is a tile; gives the offset behind them.
+    fn json(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
+        self.table.clear(plan.schema.columns().len());
+        let mut at = start;
+        while at - start < TILE && !self.table.is_full() {
+            at = csv::skip_blank_lines(chunk, at);
+            if at >= chunk.len() {
+                break;
+            }
+            let next = memchr::memchr(b'\n', &chunk[at..]).map_or(chunk.len(), |n| at + n + 1);
+            let end = at + trimmed_line(&chunk[at..next]).len();
+            self.table.push(at, end, |cells| self.keys.line(chunk, at, end, cells));
+            at = next;
+        }
+        at
+    }
+}
+
+/// The line without its end.
+fn trimmed_line(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Where the tiles of a chunk leave their results.
+struct Run<'a> {
+    tally: &'a mut Tally,
+    outputs: &'a mut [Output],
+    numbers: &'a mut Vec<u8>,
+    first_row: u64,
+}
+
+impl Run<'_> {
+    /// Checks the records of a tile, column by column.
+    fn tile<S: Source>(&mut self, tile: &Tile<'_, S>, malformed: &[(u32, crate::coerce::Why)]) {
+        let records = tile.source.records();
+        let base = self.tally.rows;
+        let mut verdict = self.tally.begin(records, malformed, !tile.plan.missing.is_empty());
+        for (at, (column, field)) in tile.plan.columns() {
+            let out = &mut self.outputs[at];
+            with_reader!(&column.reader,
+                reader => fixed::read(tile, column, reader, at, field, out, &mut verdict),
+                texts => texts::check(tile, column, at, field, &mut verdict)
+            );
+        }
+        let good = self.tally.end(|record| tile.source.record(record));
+        let Tally { bad, scratch, .. } = self.tally;
+        for (at, (column, field)) in tile.plan.columns() {
+            let out = &mut self.outputs[at];
+            if column.reader.is_text() {
+                texts::write(tile, column, at, field, out, bad, scratch);
+            } else if good < records {
+                let width = column.reader.width().unwrap_or(0);
+                fixed::compact(&mut out.data, width, bad);
+                if column.nullable {
+                    fixed::compact(&mut out.nulls, 1, bad);
+                }
+            }
+        }
+        let first = self.first_row + u64::from(base);
+        let numbers = (first..).zip(bad.iter()).filter(|(_, bad)| **bad == 0);
+        let start = self.numbers.len();
+        self.numbers.resize(start + 8 * good, 0);
+        for (slot, (number, _)) in self.numbers[start..].chunks_exact_mut(8).zip(numbers) {
+            slot.copy_from_slice(&number.to_le_bytes());
+        }
+    }
+}
+
+impl Outcome<'_> {
+    /// Records in the chunk.
+    #[must_use]
+    pub fn rows(&self) -> u32 {
+        self.checker.tally.rows
+    }
+
+    /// Records in the block.
+    #[must_use]
+    pub fn ok(&self) -> u32 {
+        self.checker.tally.ok
+    }
+
+    /// Records with at least one reject; `rows == ok + bad_rows`.
+    #[must_use]
+    pub fn bad_rows(&self) -> u32 {
+        self.rows() - self.ok()
+    }
+
+    /// How many [`Outcome::rejects`] there are.
+    #[must_use]
+    pub fn bad_cells(&self) -> u64 {
+        self.checker.tally.bad_cells(&self.checker.plan)
+    }
+
+    /// One ClickHouse `Native` block of the good rows: the schema's columns in order, then `job_in
+    /// LowCardinality(String)` and `row_in UInt64`. Empty when no row is good.
+    #[must_use]
+    pub fn block(&self) -> &[u8] {
+        &self.checker.block
+    }
+
+    /// Every bad cell, in the order of rows and then of columns; built while iterating.
+    pub fn rejects(&self) -> impl Iterator<Item = Reject<'_>> {
+        let c = self.checker;
+        Rejects::new(&c.plan, &c.bytes[..c.len], &c.tally, c.first_row)
+    }
+
+    /// Bad cells counted by column and code, the most frequent first; at most one entry a column and code.
+    #[must_use]
+    pub fn summary(&self) -> Vec<Summary> {
+        let c = self.checker;
+        summary(&c.plan, &c.bytes[..c.len], &c.tally, c.first_row)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Chunks in, rows and rejects out, as one text.
+
+mod absent;
+mod csv;
+mod header;
+mod json;
+mod native;
+mod properties;
+mod rules;
+mod types;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::{Checker, Column, Input, Outcome, Plan, Schema, Type, parse_header};
+
+/// Columns as `name Type, name Type`.
+pub(super) fn columns(spec: &str) -> Vec<Column> {
+    let mut depth = 0;
+    let parts = spec.split(|c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        c == ',' && depth == 0
+    });
+    let column = |part: &str| {
+        let (name, ty) = part.trim().split_once(' ').unwrap();
+        Column::new(name, Type::parse(ty).unwrap())
+    };
+    parts.map(column).collect()
+}
+
+pub(super) fn schema(spec: &str) -> Schema {
+    Schema::new(columns(spec), None).unwrap()
+}
+
+/// A plan for the file, its header read if it has one, and the bytes of its records.
+pub(super) fn plan<'a>(schema: Schema, input: &Input, file: &'a [u8]) -> (Arc<Plan>, &'a [u8]) {
+    if !input.header || input.format == crate::Format::JsonLines {
+        return (Arc::new(Plan::bind(schema, input.clone(), None).unwrap()), file);
+    }
+    let end = file.iter().position(|b| *b == b'\n').map_or(file.len(), |n| n + 1);
+    let header = parse_header(input, file[..end].trim_ascii_end()).unwrap();
+    (Arc::new(Plan::bind(schema, input.clone(), Some(&header)).unwrap()), &file[end..])
+}
+
+/// Good rows as `row: values`, rejects as `row key column CODE "observed" message`, in the order they come.
+pub(super) fn show(outcome: &Outcome<'_>) -> String {
+    let mut text = String::new();
+    for row in native::rows(outcome.block()) {
+        writeln!(text, "{}: {}", row.number, row.values.join(" | ")).unwrap();
+    }
+    for r in outcome.rejects() {
+        writeln!(text, "{} {} {} {} {:?} {}", r.row, r.event_id, r.column, r.code, r.observed, r.message)
+            .unwrap();
+    }
+    reconcile(outcome);
+    text
+}
+
+/// What holds for every chunk, whatever its bytes are.
+pub(super) fn reconcile(outcome: &Outcome<'_>) {
+    let rows = native::rows(outcome.block());
+    assert_eq!(rows.len() as u32, outcome.ok());
+    assert_eq!(outcome.rows(), outcome.ok() + outcome.bad_rows());
+    assert_eq!(outcome.rejects().count() as u64, outcome.bad_cells());
+    let mut bad: Vec<u64> = outcome.rejects().map(|r| r.row).collect();
+    assert!(bad.is_sorted());
+    bad.dedup();
+    assert_eq!(bad.len() as u32, outcome.bad_rows());
+    assert!(rows.iter().all(|row| bad.binary_search(&row.number).is_err()));
+    assert_eq!(outcome.summary().iter().map(|s| s.count).sum::<u64>(), outcome.bad_cells());
+    for r in outcome.rejects() {
+        assert!(r.observed.len() <= 256 && r.record.len() <= 1024);
+    }
+}
+
+/// The whole file as one chunk, on every level of the CPU, which must agree.
+pub(super) fn run(schema: &Schema, input: &Input, file: &[u8]) -> String {
+    let (plan, records) = plan(schema.clone(), input, file);
+    let mut shown = crate::simd::Level::all().into_iter().map(|level| {
+        let mut checker = Checker::at_level(plan.clone(), level);
+        show(&checker.check(records, 1, "job"))
+    });
+    let first = shown.next().unwrap();
+    assert!(shown.all(|other| other == first));
+    first
+}
+
+#[track_caller]
+pub(super) fn check(spec: &str, input: &Input, file: &str, expected: &expect_test::Expect) {
+    expected.assert_eq(&run(&schema(spec), input, file.as_bytes()));
+}
+
+pub(super) fn json_lines() -> Input {
+    Input { format: crate::Format::JsonLines, ..Input::default() }
+}

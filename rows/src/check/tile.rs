@@ -1,0 +1,76 @@
+//! What the loops over columns know of the tile they work on, and where they put what is bad.
+
+use super::tally::{Fault, Missing};
+use crate::coerce::Why;
+use crate::plan::Plan;
+use crate::split::cells::{self, Cell, Kind, Source};
+
+/// A tile with what is the same for all of its cells.
+pub(crate) struct Tile<'a, S> {
+    pub plan: &'a Plan,
+    /// The chunk with its padding.
+    pub bytes: &'a [u8],
+    pub source: &'a S,
+    /// Cells may be of any kind.
+    pub irregular: bool,
+    pub valid_utf8: bool,
+    /// For each column: whether a text that means NULL could be read as a value.
+    pub careful: &'a [bool],
+}
+
+impl<'a, S: Source> Tile<'a, S> {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        bytes: &'a [u8],
+        source: &'a S,
+        valid_utf8: bool,
+        irregular: bool,
+    ) -> Self {
+        Self { plan, bytes, source, irregular, valid_utf8, careful: &plan.careful }
+    }
+
+    /// Whether the text of a cell means NULL: an empty one without quotes, or one of the input's null values.
+    #[inline]
+    pub(crate) fn is_null_text(&self, cell: Cell) -> bool {
+        if cell.len == 0 {
+            return cell.kind == Kind::Plain;
+        }
+        self.has_null_texts() && self.plan.is_null_text(cell, self.bytes)
+    }
+
+    /// Whether any text but the empty one means NULL.
+    pub(crate) fn has_null_texts(&self) -> bool {
+        !self.plan.null_texts.is_empty()
+    }
+
+    /// The text that a cell stands for.
+    #[inline]
+    pub(crate) fn decode<'b>(&'b self, cell: Cell, scratch: &'b mut Vec<u8>) -> Result<&'b [u8], Why> {
+        cells::decode(self.bytes, cell, self.plan.is_json(), self.plan.dialect, scratch)
+    }
+}
+
+/// Where the loops put what is bad.
+pub(crate) struct Verdict<'a> {
+    /// For each record whether it is bad.
+    pub bad: &'a mut [u8],
+    pub faults: &'a mut Vec<Fault>,
+    pub missing: &'a mut Missing,
+    pub scratch: &'a mut Vec<u8>,
+    /// Records of the chunk before this tile.
+    pub base: u32,
+}
+
+impl Verdict<'_> {
+    /// Notes a bad cell of the tile's record.
+    #[cold]
+    pub(crate) fn fault(&mut self, record: usize, column: usize, why: Why) {
+        if why == Why::MissingColumn {
+            self.bad[record] |= super::tally::LACKS;
+            self.missing.note(column, self.base + record as u32);
+        } else {
+            self.bad[record] |= super::tally::BAD;
+            self.faults.push(Fault { record: record as u32, column: column as u16, why });
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Text to values: one reader for each type, which takes exactly the texts of the fidelity rules below and nothing else.
+//!
+//! * Numbers follow JSON's grammar (RFC 8259 section 6) in every format: an optional `-`, no `+`, no leading zeros, no
+//!   blanks, no `_`, digits on both sides of a `.`. Integers take no fraction and no exponent, decimals no exponent,
+//!   and neither NaN nor infinity can be written.
+//! * A reader gives a value only if the type holds it exactly (a float: the nearest float, neither infinite nor a zero
+//!   made of digits that are not).
+//! * Good cells take [`Read::read`], which is small and says only "no". Bad cells take [`Read::explain`], out of line.
+
+pub(crate) mod boolean;
+pub(crate) mod date;
+pub(crate) mod datetime;
+pub(crate) mod decimal;
+pub(crate) mod enums;
+pub(crate) mod float;
+pub(crate) mod format;
+pub(crate) mod int;
+pub(crate) mod ip;
+pub(crate) mod text;
+pub(crate) mod uuid;
+pub(crate) mod why;
+pub(crate) mod wide;
+
+use jiff::tz::TimeZone;
+
+pub(crate) use text::Text;
+pub(crate) use why::Why;
+
+/// Reads the cells of one fixed-width type.
+pub(crate) trait Read {
+    /// The value in memory.
+    type Value: Native;
+
+    /// The value, if the text is one.
+    fn read(&self, text: Text<'_>) -> Option<Self::Value>;
+
+    /// Why [`Read::read`] gave none.
+    fn explain(&self, text: &[u8]) -> Why;
+
+    /// The value as a number, for `min` and `max`; NaN where the type has none.
+    fn magnitude(&self, _value: Self::Value) -> f64 {
+        f64::NAN
+    }
+
+    /// The nearest value of the type, for a number out of its range.
+    fn clamp(&self, _text: &[u8]) -> Option<Self::Value> {
+        None
+    }
+}
+
+/// A value as ClickHouse's `Native` format stores it: little-endian, fixed width.
+pub(crate) trait Native: Copy {
+    const WIDTH: usize;
+    /// Writes the value into `WIDTH` bytes.
+    fn put(self, slot: &mut [u8]);
+    fn get(slot: &[u8]) -> Self;
+}
+
+macro_rules! native {
+    ($($t:ty),*) => {$(
+        impl Native for $t {
+            const WIDTH: usize = size_of::<$t>();
+            #[inline]
+            fn put(self, slot: &mut [u8]) {
+                slot.copy_from_slice(&self.to_le_bytes());
+            }
+            #[inline]
+            fn get(slot: &[u8]) -> Self {
+                let mut bytes = [0; size_of::<$t>()];
+                bytes.copy_from_slice(slot);
+                Self::from_le_bytes(bytes)
+            }
+        }
+    )*};
+}
+native!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64);
+
+/// The time zone of an IANA name, from the database that is compiled in.
+pub(crate) fn zone(name: &str) -> Option<TimeZone> {
+    jiff::tz::TimeZoneDatabase::bundled().get(name).ok()
+}

@@ -1,0 +1,142 @@
+//! Decimals: exact, never rounded.
+//!
+//! A `Decimal(P, S)` is an integer of 32, 64, 128 or 256 bits: the value times 10^S, of at most P digits.
+
+use super::int::Signed256;
+use super::text::{Text, is_json_number, number};
+use super::why::{Why, not_a_number};
+use super::wide::I256;
+use super::{Native, Read};
+
+/// The integers that hold decimals.
+pub(crate) trait Unscaled: Native {
+    fn from_u64(negative: bool, n: u64) -> Self;
+    fn from_wide(n: I256) -> Self;
+    fn float(self) -> f64;
+}
+
+macro_rules! unscaled {
+    ($($t:ty),*) => {$(
+        impl Unscaled for $t {
+            #[inline]
+            fn from_u64(negative: bool, n: u64) -> Self {
+                let n = n as $t;
+                if negative { n.wrapping_neg() } else { n }
+            }
+            fn from_wide(n: I256) -> Self {
+                n.low_signed() as $t
+            }
+            fn float(self) -> f64 {
+                self as f64
+            }
+        }
+    )*};
+}
+unscaled!(i32, i64, i128);
+
+impl Unscaled for Signed256 {
+    fn from_u64(negative: bool, n: u64) -> Self {
+        let mut n = I256::from_le_bytes(&{
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&n.to_le_bytes());
+            bytes
+        });
+        if negative {
+            n = n.with_sign(true).unwrap_or(I256::ZERO);
+        }
+        Self(n)
+    }
+    fn from_wide(n: I256) -> Self {
+        Self(n)
+    }
+    fn float(self) -> f64 {
+        self.0.to_f64()
+    }
+}
+
+/// Reads `Decimal(P, S)`.
+#[derive(Debug)]
+pub(crate) struct Decimal<T> {
+    precision: u8,
+    scale: u8,
+    /// 10^P, or the largest 64-bit number when that is more.
+    limit: u64,
+    marker: std::marker::PhantomData<T>,
+}
+
+const TENS: [u64; 20] = {
+    let mut tens = [1u64; 20];
+    let mut i = 1;
+    while i < 20 {
+        tens[i] = tens[i - 1] * 10;
+        i += 1;
+    }
+    tens
+};
+
+impl<T: Unscaled> Decimal<T> {
+    pub(crate) fn new(precision: u8, scale: u8) -> Self {
+        let limit = TENS.get(usize::from(precision)).copied().unwrap_or(u64::MAX);
+        Self { precision, scale, limit, marker: std::marker::PhantomData }
+    }
+
+    /// The slow way, for any number of digits.
+    #[inline(never)]
+    fn long(&self, text: &[u8]) -> Result<T, Why> {
+        if !is_json_number(text) {
+            return Err(not_a_number(text));
+        }
+        if text.iter().any(|b| matches!(b, b'e' | b'E')) {
+            return Err(Why::NotPlainDecimal);
+        }
+        let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |d| (true, d));
+        let point = memchr::memchr(b'.', digits).unwrap_or(digits.len());
+        let whole = &digits[..point];
+        let fraction = digits.get(point + 1..).unwrap_or_default();
+        // zeros at the end of the fraction lose nothing
+        let kept = fraction.len() - fraction.iter().rev().take_while(|b| **b == b'0').count();
+        if whole != b"0" && whole.len() > usize::from(self.precision - self.scale) {
+            return Err(Why::OutOfRange);
+        }
+        if kept > usize::from(self.scale) {
+            return Err(Why::Scale);
+        }
+        let zeros = std::iter::repeat_n(&b'0', usize::from(self.scale) - kept);
+        let n =
+            whole.iter().chain(&fraction[..kept]).chain(zeros).try_fold(I256::ZERO, |n, b| n.push(b - b'0'));
+        n.and_then(|n| n.with_sign(negative)).map(T::from_wide).ok_or(Why::OutOfRange)
+    }
+}
+
+impl<T: Unscaled> Read for Decimal<T> {
+    type Value = T;
+
+    #[inline]
+    fn read(&self, text: Text<'_>) -> Option<T> {
+        if let Some(n) = number(text)
+            && n.fraction <= usize::from(self.scale)
+            && let Some(ten) = TENS.get(usize::from(self.scale) - n.fraction)
+            && let Some(scaled) = n.digits.checked_mul(*ten)
+            && scaled < self.limit
+        {
+            return Some(T::from_u64(n.negative, scaled));
+        }
+        self.long(text.bytes()).ok()
+    }
+
+    fn explain(&self, text: &[u8]) -> Why {
+        self.long(text).err().unwrap_or(Why::OutOfRange)
+    }
+
+    fn magnitude(&self, value: T) -> f64 {
+        value.float() / 10f64.powi(i32::from(self.scale))
+    }
+
+    fn clamp(&self, text: &[u8]) -> Option<T> {
+        if self.long(text).err() != Some(Why::OutOfRange) {
+            return None;
+        }
+        let nines = vec![b'9'; usize::from(self.precision)];
+        I256::from_digits(&nines)?.with_sign(text[0] == b'-').map(T::from_wide)
+    }
+}

@@ -1,0 +1,115 @@
+//! Floats: JSON's number grammar, the nearest float.
+//!
+//! Fast path (Clinger): digits and power of ten are both exact floats, so their quotient is rounded once and right.
+
+use super::Read;
+use super::text::{Text, is_json_number, number};
+use super::why::{Why, not_a_number};
+
+const TENS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
+];
+
+/// Reads `Float64`.
+#[derive(Debug)]
+pub(crate) struct Float64;
+
+impl Read for Float64 {
+    type Value = f64;
+
+    #[inline]
+    fn read(&self, text: Text<'_>) -> Option<f64> {
+        if let Some(n) = number(text)
+            && n.digits < 1 << 53
+        {
+            let value = n.digits as f64 / TENS[n.fraction];
+            return Some(if n.negative { -value } else { value });
+        }
+        slow(text.bytes())
+    }
+
+    fn explain(&self, text: &[u8]) -> Why {
+        explain::<f64>(text)
+    }
+
+    fn magnitude(&self, value: f64) -> f64 {
+        value
+    }
+}
+
+/// Reads `Float32`; rounded once, from the text.
+#[derive(Debug)]
+pub(crate) struct Float32;
+
+impl Read for Float32 {
+    type Value = f32;
+
+    #[inline]
+    fn read(&self, text: Text<'_>) -> Option<f32> {
+        if let Some(n) = number(text)
+            && n.digits < 1 << 24
+            && n.fraction <= 10
+        {
+            let value = n.digits as f32 / TENS[n.fraction] as f32;
+            return Some(if n.negative { -value } else { value });
+        }
+        slow(text.bytes())
+    }
+
+    fn explain(&self, text: &[u8]) -> Why {
+        explain::<f32>(text)
+    }
+
+    fn magnitude(&self, value: f32) -> f64 {
+        f64::from(value)
+    }
+}
+
+trait Float: std::str::FromStr + Copy {
+    fn is_finite(self) -> bool;
+    fn is_zero(self) -> bool;
+}
+
+impl Float for f64 {
+    fn is_finite(self) -> bool {
+        self.is_finite()
+    }
+    fn is_zero(self) -> bool {
+        self == 0.0
+    }
+}
+
+impl Float for f32 {
+    fn is_finite(self) -> bool {
+        self.is_finite()
+    }
+    fn is_zero(self) -> bool {
+        self == 0.0
+    }
+}
+
+#[inline(never)]
+fn slow<F: Float>(text: &[u8]) -> Option<F> {
+    let value = parse::<F>(text)?;
+    (value.is_finite() && (!value.is_zero() || is_written_zero(text))).then_some(value)
+}
+
+fn parse<F: Float>(text: &[u8]) -> Option<F> {
+    if !is_json_number(text) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn is_written_zero(text: &[u8]) -> bool {
+    text.iter().take_while(|b| !matches!(b, b'e' | b'E')).all(|b| matches!(b, b'0' | b'.' | b'-'))
+}
+
+fn explain<F: Float>(text: &[u8]) -> Why {
+    match parse::<F>(text) {
+        None => not_a_number(text),
+        Some(value) if !value.is_finite() => Why::FloatTooLarge,
+        Some(_) => Why::FloatTooSmall,
+    }
+}

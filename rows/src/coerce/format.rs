@@ -1,0 +1,111 @@
+//! How dates and times are written: ISO 8601, seconds (or less) since 1970, or a pattern of the user's own.
+
+use jiff::civil;
+use jiff::fmt::strtime::BrokenDownTime;
+
+use super::date;
+use super::why::{Why, not_a_number};
+
+/// The `format` of a column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `YYYY-MM-DD`, and for times `YYYY-MM-DD HH:MM:SS`, or whole seconds since 1970.
+    #[default]
+    Iso,
+    /// A whole number since 1970 in units of 10^-n seconds.
+    Epoch(u8),
+    /// A strftime pattern: <https://docs.rs/jiff/0.2/jiff/fmt/strtime/index.html#conversion-specifications>.
+    Pattern(String),
+}
+
+/// A moment as it is written: against UTC, or on the clock of the column's zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Seconds since 1970 and nanoseconds.
+    Universal(i64, u32),
+    /// Seconds since 1970 as if the clock showed UTC, and nanoseconds.
+    Local(i64, u32),
+}
+
+impl Format {
+    /// The format that a column asks for; `day`: it must give a day, else a day and a time.
+    pub(crate) fn new(text: Option<&str>, day: bool) -> Result<Self, String> {
+        let Some(text) = text else { return Ok(Self::Iso) };
+        let epoch = match text {
+            "epoch_seconds" => Some(0),
+            "epoch_millis" => Some(3),
+            "epoch_micros" => Some(6),
+            "epoch_nanos" => Some(9),
+            _ => None,
+        };
+        match epoch {
+            Some(_) if day => {
+                Err("epochs are moments, this column holds days; use a pattern such as %d.%m.%Y".to_owned())
+            }
+            Some(unit) => Ok(Self::Epoch(unit)),
+            None => {
+                let format = Self::Pattern(text.to_owned());
+                format.try_out(text, day).map(|()| format)
+            }
+        }
+    }
+
+    /// Writes a moment by the pattern and reads it back.
+    fn try_out(&self, pattern: &str, day: bool) -> Result<(), String> {
+        let sample = civil::date(2026, 11, 23).at(13, 14, 15, 0).to_zoned(jiff::tz::TimeZone::UTC);
+        let written = sample
+            .and_then(|zoned| BrokenDownTime::from(&zoned).to_string(pattern))
+            .map_err(|e| format!("'{pattern}' is no strftime pattern: {e}"))?;
+        let complete =
+            if day { self.day(written.as_bytes()).is_ok() } else { self.moment(written.as_bytes()).is_ok() };
+        let what = if day { "day, month and year" } else { "a day and a time" };
+        if complete { Ok(()) } else { Err(format!("'{pattern}' does not give {what}")) }
+    }
+
+    /// Days since 1970.
+    pub(crate) fn day(&self, text: &[u8]) -> Result<i32, Why> {
+        let Self::Pattern(pattern) = self else { return Err(Why::NotDate) };
+        let time = BrokenDownTime::parse(pattern, text).map_err(|_| Why::NotFormat)?;
+        let day = time.to_date().map_err(|_| Why::NoSuchDay)?;
+        days(day).ok_or(Why::OutOfRange)
+    }
+
+    /// The moment in a text that is not ISO 8601.
+    pub(crate) fn moment(&self, text: &[u8]) -> Result<Moment, Why> {
+        match self {
+            Self::Iso => Err(Why::NotDateTime),
+            Self::Epoch(unit) => epoch(text, *unit),
+            Self::Pattern(pattern) => {
+                let time = BrokenDownTime::parse(pattern, text).map_err(|_| Why::NotFormat)?;
+                if time.offset().is_some() {
+                    let at = time.to_timestamp().map_err(|_| Why::NoSuchDay)?.as_nanosecond();
+                    let (seconds, nanos) = (at.div_euclid(1_000_000_000), at.rem_euclid(1_000_000_000));
+                    return Ok(Moment::Universal(seconds as i64, nanos as u32));
+                }
+                let at = time.to_datetime().map_err(|_| Why::NoSuchDay)?;
+                let day = days(at.date()).ok_or(Why::OutOfRange)?;
+                let clock =
+                    i64::from(at.hour()) * 3600 + i64::from(at.minute()) * 60 + i64::from(at.second());
+                Ok(Moment::Local(i64::from(day) * 86_400 + clock, at.subsec_nanosecond() as u32))
+            }
+        }
+    }
+}
+
+fn days(day: civil::Date) -> Option<i32> {
+    date::days(u32::try_from(day.year()).ok()?, day.month() as u32, day.day() as u32)
+}
+
+fn epoch(text: &[u8], unit: u8) -> Result<Moment, Why> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(if text.is_empty() { Why::MissingValue } else { Why::NotEpoch });
+    }
+    if digits.len() > 1 && digits[0] == b'0' {
+        return Err(not_a_number(text));
+    }
+    let number: i64 = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()).ok_or(Why::OutOfRange)?;
+    let second = 10i64.pow(u32::from(unit));
+    let nanos = number.rem_euclid(second) * (1_000_000_000 / second);
+    Ok(Moment::Universal(number.div_euclid(second), nanos as u32))
+}

@@ -1,0 +1,220 @@
+//! Integers: JSON's integer grammar, exactly in range.
+
+use super::text::{Text, digits, is_json_number};
+use super::why::{Why, not_a_number};
+use super::wide::I256;
+use super::{Native, Read};
+
+/// An integer type of at most 64 bits, made from sign and magnitude.
+pub(crate) trait Small: Native {
+    const SIGNED: bool;
+    const MIN: Self;
+    const MAX: Self;
+    fn make(negative: bool, magnitude: u64) -> Option<Self>;
+    fn float(self) -> f64;
+}
+
+macro_rules! small {
+    ($($t:ty, $signed:literal);*) => {$(
+        impl Small for $t {
+            const SIGNED: bool = $signed;
+            const MIN: Self = <$t>::MIN;
+            const MAX: Self = <$t>::MAX;
+            #[inline]
+            fn make(negative: bool, magnitude: u64) -> Option<Self> {
+                if $signed {
+                    let value =
+                        if negative { 0i64.checked_sub_unsigned(magnitude)? } else { i64::try_from(magnitude).ok()? };
+                    <$t>::try_from(value).ok()
+                } else if negative {
+                    None
+                } else {
+                    <$t>::try_from(magnitude).ok()
+                }
+            }
+            fn float(self) -> f64 {
+                self as f64
+            }
+        }
+    )*};
+}
+small!(u8, false; u16, false; u32, false; u64, false; i8, true; i16, true; i32, true; i64, true);
+
+/// Reads `Int8` to `Int64`, `UInt8` to `UInt64`.
+#[derive(Debug)]
+pub(crate) struct Int<T>(std::marker::PhantomData<T>);
+
+impl<T> Int<T> {
+    pub(crate) fn new() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+impl<T: Small> Read for Int<T> {
+    type Value = T;
+
+    #[inline]
+    fn read(&self, text: Text<'_>) -> Option<T> {
+        let negative = T::SIGNED && text.byte(0) == b'-' && text.len() > 1;
+        let text = text.skip(usize::from(negative));
+        if text.byte(0) == b'0' && text.len() > 1 {
+            return None;
+        }
+        let magnitude = match digits(text, 0, text.len()) {
+            Some(n) => n,
+            None => long(text)?,
+        };
+        T::make(negative, magnitude)
+    }
+
+    fn explain(&self, text: &[u8]) -> Why {
+        explain(text, T::SIGNED)
+    }
+
+    fn magnitude(&self, value: T) -> f64 {
+        value.float()
+    }
+
+    fn clamp(&self, text: &[u8]) -> Option<T> {
+        is_integer(text).then_some(if text[0] == b'-' { T::MIN } else { T::MAX })
+    }
+}
+
+/// 17 to 20 digits.
+#[inline(never)]
+fn long(text: Text<'_>) -> Option<u64> {
+    if !(17..=20).contains(&text.len()) {
+        return None;
+    }
+    let low = digits(text, text.len() - 16, 16)?;
+    let high = digits(text, 0, text.len() - 16)?;
+    high.checked_mul(10_000_000_000_000_000)?.checked_add(low)
+}
+
+fn is_integer(text: &[u8]) -> bool {
+    is_json_number(text) && !text.iter().any(|b| matches!(b, b'.' | b'e' | b'E'))
+}
+
+fn explain(text: &[u8], signed: bool) -> Why {
+    if !is_json_number(text) {
+        not_a_number(text)
+    } else if !is_integer(text) {
+        Why::NotInteger
+    } else if !signed && text[0] == b'-' {
+        Why::Negative
+    } else {
+        Why::OutOfRange
+    }
+}
+
+/// An integer type of 128 or 256 bits.
+pub(crate) trait Large: Native {
+    const SIGNED: bool;
+    const MIN: Self;
+    const MAX: Self;
+    fn make(text: &[u8]) -> Option<Self>;
+    fn float(self) -> f64;
+}
+
+impl Large for i128 {
+    const SIGNED: bool = true;
+    const MIN: Self = i128::MIN;
+    const MAX: Self = i128::MAX;
+    fn make(text: &[u8]) -> Option<Self> {
+        std::str::from_utf8(text).ok()?.parse().ok()
+    }
+    fn float(self) -> f64 {
+        self as f64
+    }
+}
+
+impl Large for u128 {
+    const SIGNED: bool = false;
+    const MIN: Self = u128::MIN;
+    const MAX: Self = u128::MAX;
+    fn make(text: &[u8]) -> Option<Self> {
+        std::str::from_utf8(text).ok()?.parse().ok()
+    }
+    fn float(self) -> f64 {
+        self as f64
+    }
+}
+
+/// 256 bits, two's complement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signed256(pub I256);
+/// 256 bits, no sign.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsigned256(pub I256);
+
+macro_rules! native_256 {
+    ($t:ident) => {
+        impl Native for $t {
+            const WIDTH: usize = 32;
+            fn put(self, slot: &mut [u8]) {
+                slot.copy_from_slice(&self.0.to_le_bytes());
+            }
+            fn get(slot: &[u8]) -> Self {
+                Self(I256::from_le_bytes(slot))
+            }
+        }
+    };
+}
+native_256!(Signed256);
+native_256!(Unsigned256);
+
+impl Large for Signed256 {
+    const SIGNED: bool = true;
+    const MIN: Self = Self(I256::SIGNED_MIN);
+    const MAX: Self = Self(I256::SIGNED_MAX);
+    fn make(text: &[u8]) -> Option<Self> {
+        let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |d| (true, d));
+        I256::from_digits(digits)?.with_sign(negative).map(Self)
+    }
+    fn float(self) -> f64 {
+        self.0.to_f64()
+    }
+}
+
+impl Large for Unsigned256 {
+    const SIGNED: bool = false;
+    const MIN: Self = Self(I256::ZERO);
+    const MAX: Self = Self(I256::UNSIGNED_MAX);
+    fn make(text: &[u8]) -> Option<Self> {
+        I256::from_digits(text).map(Self)
+    }
+    fn float(self) -> f64 {
+        self.0.to_f64_unsigned()
+    }
+}
+
+/// Reads `Int128`, `UInt128`, `Int256`, `UInt256`.
+#[derive(Debug)]
+pub(crate) struct BigInt<T>(std::marker::PhantomData<T>);
+
+impl<T> BigInt<T> {
+    pub(crate) fn new() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+impl<T: Large> Read for BigInt<T> {
+    type Value = T;
+
+    fn read(&self, text: Text<'_>) -> Option<T> {
+        let text = text.bytes();
+        (is_integer(text) && (T::SIGNED || text[0] != b'-')).then(|| T::make(text)).flatten()
+    }
+
+    fn explain(&self, text: &[u8]) -> Why {
+        explain(text, T::SIGNED)
+    }
+
+    fn magnitude(&self, value: T) -> f64 {
+        value.float()
+    }
+
+    fn clamp(&self, text: &[u8]) -> Option<T> {
+        is_integer(text).then_some(if text[0] == b'-' { T::MIN } else { T::MAX })
+    }
+}

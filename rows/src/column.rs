@@ -1,0 +1,230 @@
+//! Columns compiled for reading: which reader, what stands in for nothing, which rules.
+
+pub(crate) mod fixed;
+mod rules;
+pub(crate) mod texts;
+
+use crate::coerce::boolean::Bool;
+use crate::coerce::date::Date;
+use crate::coerce::datetime::DateTime;
+use crate::coerce::decimal::Decimal;
+use crate::coerce::enums::Enum;
+use crate::coerce::float::{Float32, Float64};
+use crate::coerce::format::Format;
+use crate::coerce::int::{BigInt, Int, Signed256, Unsigned256};
+use crate::coerce::ip::{Ipv4, Ipv6};
+use crate::coerce::uuid::Uuid;
+use crate::coerce::{Native, Read, Text, Why};
+use crate::reject::message;
+use crate::schema::{Column, OnOverflow, SchemaError};
+use crate::types::Scalar;
+
+pub(crate) use rules::Rules;
+
+/// A column, ready to read.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub reader: Reader,
+    pub nullable: bool,
+    pub low_cardinality: bool,
+    /// The type's canonical name.
+    pub ty: String,
+    /// What stands in for nothing: a value in `Native` form, or a text.
+    pub default: Option<Vec<u8>>,
+    pub clamp: bool,
+    pub rules: Option<Rules>,
+}
+
+/// What reads the cells of a column.
+#[derive(Debug)]
+pub(crate) enum Reader {
+    String,
+    FixedString(usize),
+    Bool(Bool),
+    Int8(Int<i8>),
+    Int16(Int<i16>),
+    Int32(Int<i32>),
+    Int64(Int<i64>),
+    Int128(BigInt<i128>),
+    Int256(BigInt<Signed256>),
+    UInt8(Int<u8>),
+    UInt16(Int<u16>),
+    UInt32(Int<u32>),
+    UInt64(Int<u64>),
+    UInt128(BigInt<u128>),
+    UInt256(BigInt<Unsigned256>),
+    Float32(Float32),
+    Float64(Float64),
+    Decimal32(Decimal<i32>),
+    Decimal64(Decimal<i64>),
+    Decimal128(Decimal<i128>),
+    Decimal256(Decimal<Signed256>),
+    Date(Date<u16>),
+    Date32(Date<i32>),
+    DateTime(DateTime<u32>),
+    DateTime64(DateTime<i64>),
+    Uuid(Uuid),
+    Ipv4(Ipv4),
+    Ipv6(Ipv6),
+    Enum8(Enum<i8>),
+    Enum16(Enum<i16>),
+}
+
+/// Runs `$then` with `$r` as the reader of the fixed-width type, or `$texts` for `String` and `FixedString`.
+macro_rules! with_reader {
+    ($reader:expr, $r:ident => $then:expr, texts => $texts:expr) => {{
+        use $crate::column::Reader as R;
+        match $reader {
+            R::String | R::FixedString(_) => $texts,
+            R::Bool($r) => $then,
+            R::Int8($r) => $then,
+            R::Int16($r) => $then,
+            R::Int32($r) => $then,
+            R::Int64($r) => $then,
+            R::Int128($r) => $then,
+            R::Int256($r) => $then,
+            R::UInt8($r) => $then,
+            R::UInt16($r) => $then,
+            R::UInt32($r) => $then,
+            R::UInt64($r) => $then,
+            R::UInt128($r) => $then,
+            R::UInt256($r) => $then,
+            R::Float32($r) => $then,
+            R::Float64($r) => $then,
+            R::Decimal32($r) => $then,
+            R::Decimal64($r) => $then,
+            R::Decimal128($r) => $then,
+            R::Decimal256($r) => $then,
+            R::Date($r) => $then,
+            R::Date32($r) => $then,
+            R::DateTime($r) => $then,
+            R::DateTime64($r) => $then,
+            R::Uuid($r) => $then,
+            R::Ipv4($r) => $then,
+            R::Ipv6($r) => $then,
+            R::Enum8($r) => $then,
+            R::Enum16($r) => $then,
+        }
+    }};
+}
+pub(crate) use with_reader;
+
+impl Reader {
+    fn new(column: &Column) -> Result<Self, SchemaError> {
+        let format = |day: bool| {
+            Format::new(column.format.as_deref(), day)
+                .map_err(|problem| SchemaError::BadFormat { column: column.name.clone(), problem })
+        };
+        let moment = matches!(column.ty.scalar, Scalar::DateTime(_) | Scalar::DateTime64(..));
+        let day = matches!(column.ty.scalar, Scalar::Date | Scalar::Date32);
+        if column.format.is_some() && !moment && !day {
+            let problem = format!("{} has no format; only dates and times have one", column.ty);
+            return Err(SchemaError::BadFormat { column: column.name.clone(), problem });
+        }
+        Ok(match &column.ty.scalar {
+            Scalar::String => Self::String,
+            Scalar::FixedString(n) => Self::FixedString(*n as usize),
+            Scalar::Bool => Self::Bool(Bool),
+            Scalar::Int(8) => Self::Int8(Int::new()),
+            Scalar::Int(16) => Self::Int16(Int::new()),
+            Scalar::Int(32) => Self::Int32(Int::new()),
+            Scalar::Int(64) => Self::Int64(Int::new()),
+            Scalar::Int(128) => Self::Int128(BigInt::new()),
+            Scalar::Int(_) => Self::Int256(BigInt::new()),
+            Scalar::UInt(8) => Self::UInt8(Int::new()),
+            Scalar::UInt(16) => Self::UInt16(Int::new()),
+            Scalar::UInt(32) => Self::UInt32(Int::new()),
+            Scalar::UInt(64) => Self::UInt64(Int::new()),
+            Scalar::UInt(128) => Self::UInt128(BigInt::new()),
+            Scalar::UInt(_) => Self::UInt256(BigInt::new()),
+            Scalar::Float32 => Self::Float32(Float32),
+            Scalar::Float64 => Self::Float64(Float64),
+            Scalar::Decimal(p @ ..=9, s) => Self::Decimal32(Decimal::new(*p, *s)),
+            Scalar::Decimal(p @ ..=18, s) => Self::Decimal64(Decimal::new(*p, *s)),
+            Scalar::Decimal(p @ ..=38, s) => Self::Decimal128(Decimal::new(*p, *s)),
+            Scalar::Decimal(p, s) => Self::Decimal256(Decimal::new(*p, *s)),
+            Scalar::Date => Self::Date(Date::new(format(true)?)),
+            Scalar::Date32 => Self::Date32(Date::new(format(true)?)),
+            Scalar::DateTime(zone) => Self::DateTime(DateTime::new(0, zone.as_deref(), format(false)?)),
+            Scalar::DateTime64(p, zone) => {
+                Self::DateTime64(DateTime::new(*p, zone.as_deref(), format(false)?))
+            }
+            Scalar::Uuid => Self::Uuid(Uuid),
+            Scalar::Ipv4 => Self::Ipv4(Ipv4),
+            Scalar::Ipv6 => Self::Ipv6(Ipv6),
+            Scalar::Enum8(names) => Self::Enum8(Enum::new(names)),
+            Scalar::Enum16(names) => Self::Enum16(Enum::new(names)),
+        })
+    }
+
+    /// Bytes of a value; `None`: a text of any length.
+    pub(crate) fn width(&self) -> Option<usize> {
+        fn of<R: Read>(_: &R) -> usize {
+            R::Value::WIDTH
+        }
+        match self {
+            Self::FixedString(n) => Some(*n),
+            reader => with_reader!(reader, r => Some(of(r)), texts => None),
+        }
+    }
+
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self, Self::String | Self::FixedString(_))
+    }
+
+    /// The value in `Native` form (a text: as it is), or what is wrong.
+    pub(crate) fn value(&self, text: &[u8]) -> Result<Vec<u8>, Why> {
+        fn value<R: Read>(reader: &R, text: &[u8]) -> Result<Vec<u8>, Why> {
+            let value = reader.read(Text::whole(text)).ok_or_else(|| reader.explain(text))?;
+            let mut bytes = vec![0; R::Value::WIDTH];
+            value.put(&mut bytes);
+            Ok(bytes)
+        }
+        match self {
+            Self::FixedString(n) if text.len() > *n => Err(Why::TooLong),
+            reader => with_reader!(reader, r => value(r, text), texts => Ok(text.to_vec())),
+        }
+    }
+
+    /// Whether the text is a value of the type; of texts only of those that stand for NULL somewhere.
+    pub(crate) fn takes(&self, text: &[u8]) -> bool {
+        with_reader!(self, r => r.read(Text::whole(text)).is_some(), texts => true)
+    }
+}
+
+impl Compiled {
+    pub(crate) fn new(column: &Column) -> Result<Self, SchemaError> {
+        let reader = Reader::new(column)?;
+        let clamp = column.on_overflow == OnOverflow::Clamp;
+        let whole = matches!(column.ty.scalar, Scalar::Int(_) | Scalar::UInt(_) | Scalar::Decimal(..));
+        if clamp && !whole {
+            let problem = format!("onOverflow: clamp is for integers and decimals, not for {}", column.ty);
+            return Err(SchemaError::BadConstraint { column: column.name.clone(), problem });
+        }
+        let rules = Rules::new(column)?;
+        let default = match &column.default {
+            None => None,
+            Some(text) => {
+                let refused = |why: Why| SchemaError::BadDefault {
+                    column: column.name.clone(),
+                    ty: column.ty.to_string(),
+                    message: message::of_cell(why, column, &column.ty.to_string()),
+                };
+                let value = reader.value(text.as_bytes()).map_err(refused)?;
+                if let Some(rules) = &rules {
+                    rules.text(text).map_err(refused)?;
+                    rules.value(&reader, &value).map_err(refused)?;
+                }
+                Some(value)
+            }
+        };
+        let ty = column.ty.to_string();
+        let (nullable, low_cardinality) = (column.ty.nullable, column.ty.low_cardinality);
+        Ok(Self { reader, nullable, low_cardinality, ty, default, clamp, rules })
+    }
+
+    /// Whether a record can do without this column.
+    pub(crate) fn may_be_absent(&self) -> bool {
+        self.nullable || self.default.is_some()
+    }
+}

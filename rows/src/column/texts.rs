@@ -1,0 +1,141 @@
+//! Columns of texts: checked with the other columns, written last, when it is known which records are good.
+
+use super::{Compiled, Reader};
+use crate::check::tile::{Tile, Verdict};
+use crate::coerce::Why;
+use crate::native::Output;
+use crate::split::cells::{Cell, Kind, Source};
+
+/// What a cell of a text column comes to.
+enum Got<'a> {
+    Text(&'a [u8]),
+    Null,
+}
+
+/// Whether a cell of this column can be bad at all; if not, the check can be left out.
+fn can_fail<S: Source>(tile: &Tile<'_, S>, column: &Compiled) -> bool {
+    let null_texts = tile.has_null_texts() && !column.may_be_absent();
+    tile.plan.is_json()
+        || tile.irregular
+        || !tile.valid_utf8
+        || column.rules.is_some()
+        || null_texts
+        || column.reader.width().is_some()
+}
+
+/// Finds the bad cells of the column.
+pub(crate) fn check<S: Source>(
+    tile: &Tile<'_, S>,
+    column: &Compiled,
+    at: usize,
+    field: usize,
+    verdict: &mut Verdict<'_>,
+) {
+    if !can_fail(tile, column) {
+        return;
+    }
+    let place = tile.source.column(at, field);
+    for record in 0..tile.source.records() {
+        let cell = tile.source.cell(record, place);
+        if cell.kind == Kind::Skipped {
+            continue;
+        }
+        let got = get(tile, column, cell, verdict.scratch);
+        let held = got.and_then(|got| match got {
+            Got::Null => Ok(()),
+            Got::Text(text) => hold(tile, column, cell, text),
+        });
+        if let Err(why) = held {
+            verdict.fault(record, at, why);
+        }
+    }
+}
+
+fn hold<S: Source>(tile: &Tile<'_, S>, column: &Compiled, cell: Cell, text: &[u8]) -> Result<(), Why> {
+    if let Reader::FixedString(n) = column.reader
+        && text.len() > n
+    {
+        return Err(Why::TooLong);
+    }
+    if tile.valid_utf8 && column.rules.is_none() {
+        return Ok(());
+    }
+    let text = std::str::from_utf8(text).map_err(|_| Why::InvalidUtf8)?;
+    match &column.rules {
+        Some(rules)
+            if !(cell.kind == Kind::Missing || tile.is_null_text(cell) && column.default.is_some()) =>
+        {
+            rules.text(text)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The text that a cell stands for, or what is wrong with it.
+#[inline]
+fn get<'a, S: Source>(
+    tile: &'a Tile<'_, S>,
+    column: &'a Compiled,
+    cell: Cell,
+    scratch: &'a mut Vec<u8>,
+) -> Result<Got<'a>, Why> {
+    match cell.kind {
+        Kind::Plain | Kind::Quoted | Kind::Escaped => {
+            if !tile.is_null_text(cell) {
+                return tile.decode(cell, scratch).map(Got::Text);
+            }
+            match &column.default {
+                _ if column.nullable => Ok(Got::Null),
+                Some(default) => Ok(Got::Text(default)),
+                None if cell.len == 0 => Ok(Got::Text(b"")),
+                None => Err(Why::MissingValue),
+            }
+        }
+        Kind::Null | Kind::Missing => match (&column.default, cell.kind) {
+            (Some(default), Kind::Missing) => Ok(Got::Text(default)),
+            _ if column.nullable => Ok(Got::Null),
+            (Some(default), _) => Ok(Got::Text(default)),
+            (None, Kind::Missing) => Err(Why::MissingColumn),
+            (None, _) => Err(Why::MissingValue),
+        },
+        Kind::Nested => Err(Why::Nested),
+        Kind::Skipped => Err(Why::NotJson),
+    }
+}
+
+/// Writes the column's texts of the good records.
+pub(crate) fn write<S: Source>(
+    tile: &Tile<'_, S>,
+    column: &Compiled,
+    at: usize,
+    field: usize,
+    out: &mut Output,
+    bad: &[u8],
+    scratch: &mut Vec<u8>,
+) {
+    let place = tile.source.column(at, field);
+    let width = column.reader.width();
+    let simple = width.is_none() && !column.low_cardinality && !tile.has_null_texts();
+    for (record, bad) in bad.iter().enumerate() {
+        if *bad != 0 {
+            continue;
+        }
+        let cell = tile.source.cell(record, place);
+        if simple
+            && matches!(cell.kind, Kind::Plain | Kind::Quoted)
+            && (cell.len > 0 || cell.kind == Kind::Quoted)
+        {
+            out.push_near(tile.bytes, cell.start as usize, cell.len as usize);
+            if column.nullable {
+                out.nulls.push(0);
+            }
+            continue;
+        }
+        // a bad cell would have made the record bad
+        let got = get(tile, column, cell, scratch).unwrap_or(Got::Null);
+        match got {
+            Got::Text(text) => out.push_text(text, width, column.low_cardinality, column.nullable),
+            Got::Null => out.push_null_text(width, column.low_cardinality),
+        }
+    }
+}

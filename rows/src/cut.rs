@@ -1,0 +1,332 @@
+//! Cutting a stream of bytes into chunks of whole records.
+//!
+//! **Promise:** where a chunk ends is a function of the bytes of the stream and `chunk_bytes` alone, never of how the
+//! bytes were pushed; all chunks joined, and the header before them, are the stream.
+
+use std::collections::VecDeque;
+
+use crate::input::{Format, Input};
+use crate::split::csv::{self, Step};
+use crate::split::scan::{Edge, Line, Scanner, State};
+
+/// Longest record, line end included.
+pub const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
+/// Most records in a chunk: one insert of at most 1,048,449 rows is one ClickHouse block, and so atomic.
+pub const MAX_CHUNK_ROWS: u32 = 1_000_000;
+
+/// Cuts a stream of bytes into chunks of whole records.
+///
+/// A chunk ends at the first line end at or after `chunk_bytes` bytes, or after [`MAX_CHUNK_ROWS`] records. What a record
+/// is, blank lines and quotes, is the rule of the row engine: a line feed outside quotes ends it, and lines with nothing
+/// on them are none. A quote that is never closed is no error of the stream: the rest is one record, which the worker
+/// rejects (but see [`MAX_RECORD_BYTES`]).
+///
+/// After an error the cutter is done for.
+pub struct Cutter {
+    scanner: Scanner,
+    chunk_bytes: usize,
+    from_start: bool,
+    want_header: bool,
+    /// Nothing but the first bytes of the stream can hold a byte-order mark, and they tell text from binary.
+    at_start: bool,
+    header: Option<Vec<u8>>,
+    /// Bytes since the end of the last chunk.
+    buffer: Vec<u8>,
+    /// How many of them were scanned, the last line end in them, and the records that end there.
+    scanned: usize,
+    edge: usize,
+    rows: u32,
+    done: VecDeque<(Chunk, Position)>,
+    /// At the start of `buffer`, and after the last chunk handed out.
+    next: Position,
+    given: Position,
+}
+
+/// A run of whole records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// From 0.
+    pub number: u32,
+    /// Number of its first record in the file, from 1; the header line is not counted.
+    pub first_row: u64,
+    /// How many records.
+    pub rows: u32,
+    /// The records as they stand in the file, line ends included.
+    pub bytes: Vec<u8>,
+}
+
+/// Where a stream can be taken up again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Bytes of the decoded stream before this point.
+    pub offset: u64,
+    /// Number of the next chunk.
+    pub next_chunk: u32,
+    /// Number of the next record.
+    pub next_row: u64,
+}
+
+/// Why a stream cannot be cut.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CutError {
+    /// Nothing but blank lines.
+    #[error("the file is empty; send at least a header line")]
+    EmptyFile,
+    /// A record is longer than [`MAX_RECORD_BYTES`].
+    #[error(
+        "record {row} is longer than {limit} bytes; a quote that is never closed makes one record of many lines"
+    )]
+    RecordTooLong {
+        /// Its number, 0 for the header.
+        row: u64,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Bytes that no text file has.
+    #[error("the file is not text: byte {offset} is NUL; send UTF-8 text, packed with gzip or zstd at most")]
+    Binary {
+        /// Where in the decoded stream.
+        offset: u64,
+    },
+    /// The header line opens a quote that is never closed.
+    #[error("the header line opens a quote that is never closed")]
+    UnterminatedQuote,
+}
+
+impl CutError {
+    /// Stable word for conditions, events and metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::EmptyFile => "EmptyFile",
+            Self::RecordTooLong { .. } => "RecordTooLong",
+            Self::Binary { .. } => "BinaryFile",
+            Self::UnterminatedQuote => "UnterminatedQuote",
+        }
+    }
+}
+
+/// Scanned at once. Between two limits less than this apart, bytes are looked at one by one.
+const PIECE: usize = 64 * 1024;
+/// A NUL in this many first bytes makes a file binary.
+const BINARY_PROBE: u64 = 8192;
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+impl Cutter {
+    /// Cuts a stream from its first byte.
+    #[must_use]
+    pub fn new(input: &Input, chunk_bytes: usize) -> Self {
+        let start = Position { offset: 0, next_chunk: 0, next_row: 1 };
+        let mut cutter = Self::resume(input, chunk_bytes, start);
+        cutter.want_header = input.header && input.format != Format::JsonLines;
+        cutter.at_start = true;
+        cutter.from_start = true;
+        cutter
+    }
+
+    /// Takes up a stream at a position that an earlier cutter gave; its header has been seen.
+    #[must_use]
+    pub fn resume(input: &Input, chunk_bytes: usize, at: Position) -> Self {
+        Self {
+            scanner: Scanner::new(input),
+            chunk_bytes: chunk_bytes.max(1),
+            from_start: false,
+            want_header: false,
+            at_start: false,
+            header: None,
+            buffer: Vec::new(),
+            scanned: 0,
+            edge: 0,
+            rows: 0,
+            done: VecDeque::new(),
+            next: at,
+            given: at,
+        }
+    }
+
+    /// Takes the next bytes of the stream; then drain [`Cutter::next_chunk`].
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), CutError> {
+        // in parts, so that what is behind a chunk's end, and is moved to the next one, stays small
+        for part in bytes.chunks(self.chunk_bytes.max(PIECE)) {
+            self.probe(part)?;
+            self.buffer.extend_from_slice(part);
+            if !self.at_start || self.drop_bom(false) {
+                self.scan()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next chunk that is complete.
+    pub fn next_chunk(&mut self) -> Option<Chunk> {
+        let (chunk, end) = self.done.pop_front()?;
+        self.given = end;
+        Some(chunk)
+    }
+
+    /// Ends the stream: the last chunk, `None` when no record is left. Drain [`Cutter::next_chunk`] first.
+    ///
+    /// A file of nothing but blank lines is [`CutError::EmptyFile`]; a header alone is not.
+    pub fn finish(&mut self) -> Result<Option<Chunk>, CutError> {
+        if self.at_start {
+            self.drop_bom(true);
+            self.scan()?;
+        }
+        let open = self.scanner.state.line == Line::Text;
+        if self.want_header {
+            if !open {
+                return Err(CutError::EmptyFile);
+            }
+            if self.scanner.state.step == Step::Quoted {
+                return Err(CutError::UnterminatedQuote);
+            }
+            self.take_header(self.buffer.len());
+        } else if open {
+            self.check_length(self.buffer.len())?;
+            self.edge = self.buffer.len();
+            self.rows += 1;
+        } else {
+            self.edge = self.buffer.len();
+        }
+        self.scanner.state = State::START;
+        let empty = self.header.is_none() && self.next.next_chunk == 0 && self.rows == 0;
+        if self.from_start && empty {
+            return Err(CutError::EmptyFile);
+        }
+        self.end_chunk();
+        Ok(self.next_chunk())
+    }
+
+    /// The header record without its line end and byte-order mark, once it has been seen.
+    #[must_use]
+    pub fn header(&self) -> Option<&[u8]> {
+        self.header.as_deref()
+    }
+
+    /// Where the stream can be taken up after the last chunk that was handed out.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.given
+    }
+
+    fn probe(&self, bytes: &[u8]) -> Result<(), CutError> {
+        let before = self.next.offset + self.buffer.len() as u64;
+        let left = BINARY_PROBE.saturating_sub(before).min(bytes.len() as u64) as usize;
+        match memchr::memchr(0, &bytes[..left]) {
+            Some(at) => Err(CutError::Binary { offset: before + at as u64 }),
+            None => Ok(()),
+        }
+    }
+
+    /// Drops a byte-order mark; `false` while it cannot be told from other bytes.
+    fn drop_bom(&mut self, last: bool) -> bool {
+        if !last && self.buffer.len() < BOM.len() && BOM.starts_with(&self.buffer) {
+            return false;
+        }
+        self.at_start = false;
+        if self.buffer.starts_with(BOM) {
+            self.buffer.drain(..BOM.len());
+            self.next.offset += BOM.len() as u64;
+        }
+        true
+    }
+
+    fn scan(&mut self) -> Result<(), CutError> {
+        while self.scanned < self.buffer.len() {
+            let piece = self.fast_piece();
+            if self.want_header || piece == 0 {
+                self.step()?;
+                continue;
+            }
+            let tally = self.scanner.piece(&self.buffer[self.scanned..self.scanned + piece]);
+            if let Some(last) = tally.last_edge {
+                self.edge = self.scanned + last;
+            }
+            self.rows += tally.records;
+            self.scanned += piece;
+        }
+        Ok(())
+    }
+
+    /// How many bytes can be scanned without passing any limit.
+    fn fast_piece(&self) -> usize {
+        let to_target = (self.chunk_bytes - 1).saturating_sub(self.scanned);
+        // a record is at least two bytes long
+        let to_rows = 2 * (MAX_CHUNK_ROWS - self.rows).saturating_sub(1) as usize;
+        let to_length = MAX_RECORD_BYTES.saturating_sub(self.scanned - self.edge);
+        PIECE.min(to_target).min(to_rows).min(to_length).min(self.buffer.len() - self.scanned)
+    }
+
+    /// Scans up to the next line end, or to the end of what is there.
+    fn step(&mut self) -> Result<(), CutError> {
+        let limit = self.buffer.len().min(self.edge + MAX_RECORD_BYTES + 1);
+        while self.scanned < limit {
+            let edge = self.scanner.state.push(self.buffer[self.scanned], self.scanner.dialect);
+            self.scanned += 1;
+            let Some(edge) = edge else { continue };
+            self.check_length(self.scanned)?;
+            self.edge = self.scanned;
+            if edge == Edge::Record {
+                if self.want_header {
+                    self.take_header(self.edge);
+                    return Ok(());
+                }
+                self.rows += 1;
+            }
+            if self.edge >= self.chunk_bytes || self.rows == MAX_CHUNK_ROWS {
+                self.end_chunk();
+            }
+            return Ok(());
+        }
+        self.check_length(self.scanned)
+    }
+
+    fn check_length(&self, end: usize) -> Result<(), CutError> {
+        if end - self.edge <= MAX_RECORD_BYTES {
+            return Ok(());
+        }
+        let row = if self.want_header { 0 } else { self.next.next_row + u64::from(self.rows) };
+        Err(CutError::RecordTooLong { row, limit: MAX_RECORD_BYTES })
+    }
+
+    /// Takes the header, and blank lines before it, out of the buffer.
+    fn take_header(&mut self, end: usize) {
+        let lines = &self.buffer[..end];
+        let start = csv::skip_blank_lines(lines, 0);
+        let line = lines[start..].strip_suffix(b"\n").unwrap_or(&lines[start..]);
+        self.header = Some(line.strip_suffix(b"\r").unwrap_or(line).to_vec());
+        self.want_header = false;
+        self.forget(end);
+        self.given = self.next;
+    }
+
+    fn end_chunk(&mut self) {
+        let end = self.edge;
+        if self.rows == 0 {
+            // blank lines: they belong to no chunk
+            self.forget(end);
+            if self.done.is_empty() {
+                self.given = self.next;
+            }
+            return;
+        }
+        let rest = self.buffer.split_off(end);
+        let bytes = std::mem::replace(&mut self.buffer, rest);
+        let chunk =
+            Chunk { number: self.next.next_chunk, first_row: self.next.next_row, rows: self.rows, bytes };
+        self.next.offset += end as u64;
+        self.next.next_chunk += 1;
+        self.next.next_row += u64::from(self.rows);
+        (self.scanned, self.edge, self.rows) = (self.scanned - end, 0, 0);
+        self.done.push_back((chunk, self.next));
+    }
+
+    fn forget(&mut self, end: usize) {
+        self.buffer.drain(..end);
+        self.next.offset += end as u64;
+        (self.scanned, self.edge, self.rows) = (self.scanned.saturating_sub(end), 0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

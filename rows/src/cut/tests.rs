@@ -1,0 +1,170 @@
+//! Cutting anywhere gives the same chunks, and the chunks give the file.
+
+use super::*;
+use crate::{Checker, Column, Input, Plan, Schema, Type};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+/// Pushes the bytes in pieces of these sizes, over and over.
+fn cut(
+    input: &Input,
+    chunk_bytes: usize,
+    bytes: &[u8],
+    sizes: &[usize],
+) -> Result<(Option<Vec<u8>>, Vec<Chunk>), CutError> {
+    let mut cutter = Cutter::new(input, chunk_bytes);
+    let mut chunks = Vec::new();
+    let mut rest = bytes;
+    for size in sizes.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (piece, after) = rest.split_at(rest.len().min(*size));
+        cutter.push(piece)?;
+        chunks.extend(std::iter::from_fn(|| cutter.next_chunk()));
+        rest = after;
+    }
+    chunks.extend(cutter.finish()?);
+    assert_eq!(cutter.position().next_chunk as usize, chunks.len());
+    Ok((cutter.header().map(<[u8]>::to_vec), chunks))
+}
+
+fn headerless() -> Input {
+    Input { header: false, ..Input::default() }
+}
+
+fn soup() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(vec![
+        "a",
+        ",",
+        "\n",
+        "\r\n",
+        "\"",
+        "\"\"",
+        "\"x,\n\"",
+        "\r",
+        "bcd,efg\n",
+        "\"q\",\"\"\"r\"\"\"\n",
+    ]);
+    prop::collection::vec(piece, 0..120).prop_map(|p| p.concat().into_bytes())
+}
+
+proptest! {
+    #[test]
+    fn chunks_do_not_depend_on_how_bytes_are_pushed(bytes in soup(), chunk_bytes in 1usize..200, sizes in prop::collection::vec(1usize..90, 1..6)) {
+        let whole = cut(&headerless(), chunk_bytes, &bytes, &[usize::MAX]);
+        let pieces = cut(&headerless(), chunk_bytes, &bytes, &sizes);
+        prop_assert_eq!(whole, pieces);
+    }
+
+    #[test]
+    fn chunks_joined_hold_every_record_once(bytes in soup(), chunk_bytes in 1usize..200) {
+        let Ok((_, chunks)) = cut(&headerless(), chunk_bytes, &bytes, &[7]) else { return Ok(()) };
+        let plan = Plan::bind(Schema::new(vec![Column::new("a", Type::parse("String").unwrap())], None).unwrap(), headerless(), None);
+        let plan = Arc::new(plan.unwrap());
+        let mut checker = Checker::new(plan.clone());
+        let mut row = 1;
+        for (i, chunk) in chunks.iter().enumerate() {
+            prop_assert_eq!((chunk.number as usize, chunk.first_row), (i, row));
+            prop_assert_eq!(checker.check(&chunk.bytes, row, "").rows(), chunk.rows);
+            row += u64::from(chunk.rows);
+        }
+        prop_assert_eq!(u64::from(checker.check(&bytes, 1, "").rows()), row - 1);
+        let joined: Vec<u8> = chunks.into_iter().flat_map(|c| c.bytes).collect();
+        let rejoined = checker.check(&joined, 1, "").rejects().map(|r| (r.row, r.record.into_owned())).collect::<Vec<_>>();
+        let direct = Checker::new(plan).check(&bytes, 1, "").rejects().map(|r| (r.row, r.record.into_owned())).collect::<Vec<_>>();
+        prop_assert_eq!(rejoined, direct);
+    }
+
+    #[test]
+    fn a_stream_taken_up_again_gives_the_same_chunks(bytes in soup(), chunk_bytes in 1usize..60, after in 0usize..8) {
+        let input = headerless();
+        let Ok((_, chunks)) = cut(&input, chunk_bytes, &bytes, &[50]) else { return Ok(()) };
+        let mut cutter = Cutter::new(&input, chunk_bytes);
+        cutter.push(&bytes).unwrap();
+        let mut seen: Vec<Chunk> = (0..after).map_while(|_| cutter.next_chunk()).collect();
+        let at = cutter.position();
+        let mut resumed = Cutter::resume(&input, chunk_bytes, at);
+        resumed.push(&bytes[at.offset as usize..]).unwrap();
+        seen.extend(std::iter::from_fn(|| resumed.next_chunk()));
+        seen.extend(resumed.finish().unwrap());
+        prop_assert_eq!(seen, chunks);
+    }
+}
+
+#[test]
+fn the_edges_of_a_file_are_the_same_at_every_cut() {
+    let file = "\u{feff}\r\n\"a\",b\r\n\"x\r\n\"\"y\"\"\",1\r\n\n2,\"\"\n\"\r\n\",3".as_bytes();
+    let expected = cut(&Input::default(), 8, file, &[usize::MAX]).unwrap();
+    assert_eq!(expected.0.as_deref(), Some(&b"\"a\",b"[..]));
+    assert_eq!(expected.1.iter().map(|c| c.rows).sum::<u32>(), 3);
+    for at in 1..file.len() {
+        assert_eq!(cut(&Input::default(), 8, file, &[at, usize::MAX]).unwrap(), expected, "cut at {at}");
+    }
+    assert_eq!(cut(&Input::default(), 8, file, &[1]).unwrap(), expected);
+}
+
+#[test]
+fn a_chunk_ends_at_the_first_line_end_at_or_after_its_size() {
+    let exact = cut(&headerless(), 5, b"aa,b\ncc,d\n", &[100]).unwrap().1;
+    assert_eq!(exact.iter().map(|c| c.bytes.as_slice()).collect::<Vec<_>>(), [&b"aa,b\n"[..], b"cc,d\n"]);
+    let chunks = cut(&headerless(), 6, b"aa,b\ncc,d\ne,f\ng,h\n", &[100]).unwrap().1;
+    let bytes: Vec<&[u8]> = chunks.iter().map(|c| c.bytes.as_slice()).collect();
+    assert_eq!(bytes, [&b"aa,b\ncc,d\n"[..], b"e,f\ng,h\n"]);
+    assert_eq!(
+        chunks.iter().map(|c| (c.number, c.first_row, c.rows)).collect::<Vec<_>>(),
+        [(0, 1, 2), (1, 3, 2)]
+    );
+}
+
+#[test]
+fn a_chunk_has_at_most_a_million_records() {
+    let bytes = "1\n".repeat(2_300_000).into_bytes();
+    let chunks = cut(&headerless(), 1 << 30, &bytes, &[1 << 20]).unwrap().1;
+    assert_eq!(chunks.iter().map(|c| c.rows).collect::<Vec<_>>(), [1_000_000, 1_000_000, 300_000]);
+    assert_eq!(chunks[2].first_row, 2_000_001);
+}
+
+#[test]
+fn json_lines_are_cut_at_line_feeds_whatever_their_quotes() {
+    let input = Input { format: crate::Format::JsonLines, ..Input::default() };
+    let (header, chunks) = cut(&input, 1, b"{\"a\":\"x\n\n{\"a\":1}", &[3]).unwrap();
+    assert_eq!(header, None);
+    assert_eq!(chunks.len(), 2);
+}
+
+#[test]
+fn a_file_without_a_record_is_empty_unless_it_has_a_header() {
+    for bytes in [&b""[..], b"\n", b"\r\n\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n", b"\xef"] {
+        let expected = if bytes == b"\xef" { None } else { Some(CutError::EmptyFile) };
+        assert_eq!(cut(&Input::default(), 10, bytes, &[1]).err(), expected, "{bytes:?}");
+    }
+    assert_eq!(cut(&headerless(), 10, b"\n\n", &[1]).err(), Some(CutError::EmptyFile));
+    assert_eq!(cut(&Input::default(), 10, b"a,b", &[1]), Ok((Some(b"a,b".to_vec()), vec![])));
+    assert_eq!(cut(&Input::default(), 10, b"a,b\n\n", &[1]), Ok((Some(b"a,b".to_vec()), vec![])));
+}
+
+#[test]
+fn a_binary_file_is_refused() {
+    assert_eq!(cut(&Input::default(), 10, b"PK\x03\x04\0", &[1]).err(), Some(CutError::Binary { offset: 4 }));
+    let mut late = "a,b\n".repeat(3000).into_bytes();
+    late.push(0);
+    assert!(cut(&Input::default(), 10, &late, &[5000]).is_ok());
+}
+
+#[test]
+fn a_record_may_be_as_long_as_the_limit_and_no_longer() {
+    for sizes in [&[1 << 16][..], &[usize::MAX], &[4099]] {
+        let fits = [b"a\n".to_vec(), vec![b'x'; MAX_RECORD_BYTES - 1], b"\nb\n".to_vec()].concat();
+        let chunks = cut(&headerless(), 100, &fits, sizes).unwrap().1;
+        assert_eq!(chunks.iter().map(|c| c.rows).sum::<u32>(), 3);
+        let over = [b"a\n".to_vec(), vec![b'x'; MAX_RECORD_BYTES], b"\nb\n".to_vec()].concat();
+        let error = Some(CutError::RecordTooLong { row: 2, limit: MAX_RECORD_BYTES });
+        assert_eq!(cut(&headerless(), 100, &over, sizes).err(), error);
+    }
+}
+
+#[test]
+fn a_header_with_an_open_quote_is_refused() {
+    assert_eq!(cut(&Input::default(), 10, b"\"a,b\n1,2\n", &[4]).err(), Some(CutError::UnterminatedQuote));
+}

@@ -1,0 +1,62 @@
+//! The row engine: the bytes of a file in, good rows as a ClickHouse `Native` block and one reject per bad cell out.
+//!
+//! * [`Cutter`] cuts a stream of bytes into [`Chunk`]s of whole records (the upload API).
+//! * [`Schema`] says what the columns are, [`Input`] how the text is written, [`Plan`] which cell goes to which column.
+//! * [`Checker`] takes a chunk and gives an [`Outcome`]: a block, the rejects, a summary (worker, CLI).
+//!
+//! **Invariants:** no I/O, no clock, no async. Nothing here can fail on data: whatever the bytes are, every record is
+//! either in the block or has at least one [`Reject`], and `rows == ok + bad_rows`. No value is changed on its way:
+//! a cell that the column's type cannot hold exactly is rejected.
+//!
+//! # What is read as what
+//!
+//! * **Records.** A line feed outside quotes ends a record, one carriage return before it belongs to the line end. Lines
+//!   with nothing on them are no records and have no number; a file of one column writes an empty value as `""`. A quote
+//!   opens a cell only as its first byte. A wrong number of fields, text after a closing quote, and a quote that is never
+//!   closed are `MALFORMED_ROW`.
+//! * **Nothing.** An empty cell without quotes, a text of [`Input::null_values`] without quotes (or as a JSON string) and
+//!   JSON null are NULL where the column can be NULL; else the column's default; else a `String` takes the empty text and
+//!   everything else is `MISSING_VALUE`. `""` is a text for `String`, and nothing for other types. A column or key that
+//!   is not there is the default, else NULL, else `MISSING_COLUMN`.
+//! * **Numbers** keep to JSON's grammar (RFC 8259 section 6) in every format: no `+`, leading zeros, blanks, `_`, hex,
+//!   NaN or infinity. Integers take no fraction and no exponent, decimals no exponent and no digit beyond their scale
+//!   but zeros. Floats are the nearest ones; those that would be infinite, or zero though written otherwise, are
+//!   `OUT_OF_RANGE`.
+//! * **Times** are ISO 8601 or whole seconds since 1970 UTC, or as the column's `format` says. A time without offset is
+//!   on the clock of the column's zone; a plain `DateTime` is UTC, whatever the server's zone is. Days are real ones.
+//! * **Other types.** `Bool` is true, false, 1 or 0; a `UUID` has its hyphens; an enum takes names, not numbers; IPv4
+//!   has no leading zeros; a `FixedString` is filled up with zero bytes.
+//! * **JSON.** A number or boolean in a `String` column is kept as it is written; a string in a number column is read
+//!   like a CSV cell. Keys come in any order; one that stands twice makes the line `MALFORMED_ROW`.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    clippy::cast_lossless,
+    reason = "byte, digit and offset arithmetic: widths are checked where they are decided (a chunk is < 4 GiB)"
+)]
+#![cfg_attr(test, allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its texts so"))]
+
+mod check;
+mod coerce;
+mod column;
+mod cut;
+mod input;
+mod mask;
+mod native;
+mod plan;
+mod reject;
+mod schema;
+mod simd;
+mod split;
+mod types;
+
+pub use check::{Checker, Outcome};
+pub use cut::{Chunk, CutError, Cutter, MAX_CHUNK_ROWS, MAX_RECORD_BYTES, Position};
+pub use input::{Format, Input, UnknownColumns};
+pub use mask::mask;
+pub use plan::{HeaderError, Plan, parse_header};
+pub use reject::{Code, Reject, Summary};
+pub use schema::{Column, Constraints, OnOverflow, Schema, SchemaError};
+pub use types::{Type, TypeError};

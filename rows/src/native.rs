@@ -1,0 +1,146 @@
+//! ClickHouse's `Native` format: one block, column after column.
+//!
+//! Source: <https://clickhouse.com/docs/interfaces/formats/Native> and, for `LowCardinality`, the engine's
+//! `SerializationLowCardinality.cpp`.
+
+mod dictionary;
+
+use dictionary::Dictionary;
+
+use crate::column::Compiled;
+
+/// The bytes of a column while its chunk is checked.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    /// Fixed-width values; or texts, each after its length; or nothing where the dictionary has it all.
+    pub data: Vec<u8>,
+    /// For each row 1 if it is NULL.
+    pub nulls: Vec<u8>,
+    dictionary: Dictionary,
+}
+
+impl Output {
+    pub(crate) fn clear(&mut self) {
+        self.data.clear();
+        self.nulls.clear();
+        self.dictionary.clear();
+    }
+
+    /// Adds a text; of a `FixedString`, zeros up to its width.
+    #[inline]
+    pub(crate) fn push_text(
+        &mut self,
+        text: &[u8],
+        width: Option<usize>,
+        low_cardinality: bool,
+        nullable: bool,
+    ) {
+        if low_cardinality {
+            self.dictionary.push(text);
+        } else {
+            write_value(&mut self.data, text, width);
+        }
+        if nullable {
+            self.nulls.push(0);
+        }
+    }
+
+    /// Adds the text `bytes[start..start + len]`; faster where 32 bytes can be read there.
+    #[inline]
+    pub(crate) fn push_near(&mut self, bytes: &[u8], start: usize, len: usize) {
+        match bytes.get(start..).and_then(|b| b.first_chunk::<32>()) {
+            Some(chunk) if len <= 32 => {
+                self.data.push(len as u8);
+                let end = self.data.len() + len;
+                self.data.extend_from_slice(chunk);
+                self.data.truncate(end);
+            }
+            _ => write_value(&mut self.data, &bytes[start..start + len], None),
+        }
+    }
+
+    pub(crate) fn push_null_text(&mut self, width: Option<usize>, low_cardinality: bool) {
+        self.push_text(b"", width, low_cardinality, false);
+        self.nulls.push(1);
+    }
+
+    /// Adds the same value (`None`: NULL) `rows` times.
+    pub(crate) fn fill(&mut self, column: &Compiled, value: Option<&[u8]>, rows: usize) {
+        let width = column.reader.width();
+        let bytes = value.unwrap_or_default();
+        for _ in 0..rows {
+            if column.reader.is_text() {
+                self.push_text(bytes, width, column.low_cardinality, false);
+            } else {
+                write_value(&mut self.data, bytes, width);
+            }
+        }
+        if column.nullable {
+            self.nulls.resize(self.nulls.len() + rows, u8::from(value.is_none()));
+        }
+    }
+
+    /// Writes the column of a block.
+    pub(crate) fn write(&mut self, block: &mut Vec<u8>, name: &str, column: &Compiled, rows: usize) {
+        begin_column(block, name, &column.ty);
+        if !column.low_cardinality {
+            block.extend_from_slice(&self.nulls);
+            block.extend_from_slice(&self.data);
+            return;
+        }
+        let width = column.reader.width();
+        if !column.reader.is_text() {
+            let width = width.unwrap_or(1);
+            for value in self.data.chunks_exact(width) {
+                self.dictionary.push(value);
+            }
+        }
+        let nulls = column.nullable.then_some(self.nulls.as_slice());
+        self.dictionary.write(block, width, nulls, rows);
+    }
+}
+
+/// Starts a block; its columns follow.
+pub(crate) fn begin_block(block: &mut Vec<u8>, columns: usize, rows: usize) {
+    write_length(block, columns);
+    write_length(block, rows);
+}
+
+fn begin_column(block: &mut Vec<u8>, name: &str, ty: &str) {
+    write_value(block, name.as_bytes(), None);
+    write_value(block, ty.as_bytes(), None);
+}
+
+/// A `LowCardinality(String)` column with the same text in every row.
+pub(crate) fn write_same(block: &mut Vec<u8>, name: &str, text: &str, rows: usize) {
+    begin_column(block, name, "LowCardinality(String)");
+    dictionary::write_same(block, text.as_bytes(), rows);
+}
+
+/// A `UInt64` column of these bytes.
+pub(crate) fn write_u64(block: &mut Vec<u8>, name: &str, data: &[u8]) {
+    begin_column(block, name, "UInt64");
+    block.extend_from_slice(data);
+}
+
+#[inline]
+fn write_value(out: &mut Vec<u8>, bytes: &[u8], width: Option<usize>) {
+    if let Some(width) = width {
+        let end = out.len() + width;
+        out.extend_from_slice(bytes);
+        out.resize(end, 0);
+    } else {
+        write_length(out, bytes.len());
+        out.extend_from_slice(bytes);
+    }
+}
+
+/// LEB128.
+#[inline]
+fn write_length(out: &mut Vec<u8>, mut n: usize) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}

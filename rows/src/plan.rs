@@ -1,0 +1,224 @@
+//! Which cell of a record goes to which column.
+
+use crate::coerce::Why;
+use crate::column::Compiled;
+use crate::input::{Dialect, Format, Input, UnknownColumns};
+use crate::schema::Schema;
+use crate::split::cells::{Cell, Kind};
+use crate::split::csv::{self, Malformed};
+use crate::split::json::Keys;
+
+/// A schema bound to a file: for each column of the schema, the file's field that fills it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(crate) schema: Schema,
+    pub(crate) input: Input,
+    /// For each column the field of the record (0-based); `None`: the file has no such field.
+    pub(crate) field_of: Vec<Option<usize>>,
+    /// Fields of a well-formed record. Not used by JSON lines.
+    pub(crate) fields: usize,
+    /// Columns that the file lacks, that have no default and cannot be NULL: every row is rejected for them.
+    pub(crate) missing: Vec<usize>,
+    pub(crate) dialect: Dialect,
+    /// Texts that mean NULL, but for the empty one.
+    pub(crate) null_texts: Vec<Box<[u8]>>,
+    /// For each column: whether a text that means NULL could be read as a value, so that it must be looked at first.
+    pub(crate) careful: Vec<bool>,
+    /// For each field of the file its column.
+    column_of: Vec<Option<usize>>,
+}
+
+/// Why a file cannot be read with a schema. `reason()` is `HeaderMismatch` for all but the input settings themselves.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// No column of the file is one of the schema's.
+    #[error(
+        "no column of the header is known: found {found}, expected {expected}; check the delimiter and the header line"
+    )]
+    NoneMatches {
+        /// The header's names.
+        found: String,
+        /// The schema's names.
+        expected: String,
+    },
+    /// A column of the file is not in the schema, and the input says to refuse those.
+    #[error(
+        "the header has unknown columns: {names}; add them to the model, rename them, or set unknownColumns: Ignore"
+    )]
+    Unknown {
+        /// The header's names that are not known.
+        names: String,
+    },
+    /// Two columns of the file name the same column of the schema.
+    #[error("the header names column '{name}' twice; remove one")]
+    Duplicate {
+        /// The schema's name of the column.
+        name: String,
+    },
+    /// The header line is no header: bad quoting, or bytes that are not UTF-8.
+    #[error("failed to read the header: {problem}")]
+    Malformed {
+        /// What to change.
+        problem: String,
+    },
+    /// Delimiter or quote cannot be used.
+    #[error("the input settings cannot be used: {problem}")]
+    Input {
+        /// What to change.
+        problem: String,
+    },
+}
+
+impl HeaderError {
+    /// Stable word for conditions, events and metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Input { .. } => "InvalidInput",
+            _ => "HeaderMismatch",
+        }
+    }
+}
+
+/// Splits a header record (without its line end; a byte-order mark is skipped) into names, blanks around them removed.
+pub fn parse_header(input: &Input, record: &[u8]) -> Result<Vec<String>, HeaderError> {
+    let malformed = |problem: &str| HeaderError::Malformed { problem: problem.to_owned() };
+    if let Some(problem) = input.problem() {
+        return Err(HeaderError::Input { problem: problem.to_owned() });
+    }
+    let text =
+        std::str::from_utf8(record).map_err(|_| malformed("it is not UTF-8; save the file as UTF-8"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let cells = csv::fields(text.as_bytes(), input.dialect()).map_err(|e| malformed(e.message()))?;
+    Ok(cells.into_iter().map(|c| String::from_utf8_lossy(&c).trim().to_owned()).collect())
+}
+
+impl Plan {
+    /// Binds a schema to a file.
+    ///
+    /// `header` is what [`parse_header`] gave; `None` for JSON lines and for files without a header, whose fields are
+    /// then the schema's columns in order. Names match exactly, or by alias. A header that lacks a required column
+    /// binds as long as one name matches: then every row is rejected with `MISSING_COLUMN`.
+    pub fn bind(schema: Schema, input: Input, header: Option<&[String]>) -> Result<Self, HeaderError> {
+        if let Some(problem) = input.problem() {
+            return Err(HeaderError::Input { problem: problem.to_owned() });
+        }
+        let columns = schema.columns().len();
+        let (field_of, fields) = match header {
+            Some(names) if input.format != Format::JsonLines => {
+                (match_names(&schema, &input, names)?, names.len())
+            }
+            _ => ((0..columns).map(Some).collect(), columns),
+        };
+        let missing = (0..columns)
+            .filter(|&c| field_of[c].is_none() && !schema.compiled()[c].may_be_absent())
+            .collect();
+        let null_texts: Vec<Box<[u8]>> =
+            input.null_values.iter().filter(|t| !t.is_empty()).map(|t| t.as_bytes().into()).collect();
+        let takes_null = |column: &Compiled| {
+            !column.reader.is_text()
+                && (column.reader.takes(b"") || null_texts.iter().any(|text| column.reader.takes(text)))
+        };
+        let careful = schema.compiled().iter().map(takes_null).collect();
+        let mut column_of = vec![None; fields];
+        for (column, field) in field_of.iter().enumerate() {
+            if let Some(field) = field {
+                column_of[*field] = Some(column);
+            }
+        }
+        let dialect = input.dialect();
+        Ok(Self { schema, input, field_of, fields, missing, dialect, null_texts, careful, column_of })
+    }
+
+    /// The schema that was bound.
+    #[must_use]
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The input settings that were bound.
+    #[must_use]
+    pub fn input(&self) -> &Input {
+        &self.input
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.input.format == Format::JsonLines
+    }
+
+    /// The columns that the file has, with their number, and their field in it.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (usize, (&Compiled, usize))> {
+        let columns = self.schema.compiled().iter().zip(&self.field_of).enumerate();
+        columns.filter_map(|(at, (column, field))| Some((at, (column, (*field)?))))
+    }
+
+    pub(crate) fn keys(&self) -> Keys {
+        Keys::new(self.schema.columns(), self.input.unknown_columns == UnknownColumns::Reject)
+    }
+
+    /// Whether a text that is not empty means NULL; JSON strings are looked at too, quoted CSV cells are not.
+    pub(crate) fn is_null_text(&self, cell: Cell, bytes: &[u8]) -> bool {
+        let plain = cell.kind == Kind::Plain || (cell.kind == Kind::Quoted && self.is_json());
+        plain && self.null_texts.iter().any(|text| **text == *cell.text(bytes))
+    }
+
+    /// Puts a record's fields where their columns are.
+    pub(crate) fn place(
+        &self,
+        bytes: &[u8],
+        fields: &[csv::Field],
+        problem: Option<Malformed>,
+        cells: &mut [Cell],
+    ) -> Result<(), Why> {
+        for (field, column) in fields.iter().zip(&self.column_of) {
+            let Some(column) = column else { continue };
+            let escaped =
+                field.quoted && memchr::memchr(self.dialect.quote, &bytes[field.start..field.end]).is_some();
+            let kind = match (field.quoted, escaped) {
+                (false, _) => Kind::Plain,
+                (true, false) => Kind::Quoted,
+                (true, true) => Kind::Escaped,
+            };
+            cells[*column] = Cell { start: field.start as u32, len: (field.end - field.start) as u32, kind };
+        }
+        match problem {
+            Some(Malformed::AfterQuote) => Err(Why::AfterQuote),
+            Some(Malformed::OpenQuote) => Err(Why::OpenQuote),
+            None if fields.len() != self.fields => Err(Why::Ragged),
+            None => Ok(()),
+        }
+    }
+}
+
+fn match_names(schema: &Schema, input: &Input, names: &[String]) -> Result<Vec<Option<usize>>, HeaderError> {
+    let mut field_of = vec![None; schema.columns().len()];
+    let mut unknown = Vec::new();
+    for (field, name) in names.iter().enumerate() {
+        match schema.find(name) {
+            None => unknown.push(name.as_str()),
+            Some(column) if field_of[column].is_some() => {
+                return Err(HeaderError::Duplicate { name: schema.columns()[column].name.clone() });
+            }
+            Some(column) => field_of[column] = Some(field),
+        }
+    }
+    if field_of.iter().all(Option::is_none) {
+        let expected: Vec<&str> = schema.column_names().collect();
+        let found: Vec<&str> = names.iter().map(String::as_str).collect();
+        return Err(HeaderError::NoneMatches { found: listed(&found), expected: listed(&expected) });
+    }
+    if !unknown.is_empty() && input.unknown_columns == UnknownColumns::Reject {
+        return Err(HeaderError::Unknown { names: listed(&unknown) });
+    }
+    Ok(field_of)
+}
+
+/// At most ten names, each cut at 64 characters, quoted.
+fn listed(names: &[&str]) -> String {
+    let quoted = names.iter().take(10).map(|n| format!("'{}'", n.chars().take(64).collect::<String>()));
+    let mut text = quoted.collect::<Vec<_>>().join(", ");
+    if names.len() > 10 {
+        text.push_str(", …");
+    }
+    text
+}

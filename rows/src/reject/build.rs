@@ -1,0 +1,208 @@
+//! From the small records of a chunk to what a person reads. Runs only when somebody asks.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::{Code, Reject, Summary, message};
+use crate::check::tally::{BadRow, Fault, Tally, WHOLE};
+use crate::coerce::Why;
+use crate::mask::mask;
+use crate::plan::Plan;
+use crate::split::cells::{Cell, Kind, decode};
+use crate::split::csv;
+use crate::split::json::Keys;
+
+/// Most bytes of an observed text, and of a record's text.
+const OBSERVED: usize = 256;
+const RECORD: usize = 1024;
+
+/// Splits bad records again, one by one.
+struct Resplit<'a> {
+    plan: &'a Plan,
+    bytes: &'a [u8],
+    keys: Keys,
+    cells: Vec<Cell>,
+    fields: Vec<csv::Field>,
+}
+
+impl<'a> Resplit<'a> {
+    fn new(plan: &'a Plan, bytes: &'a [u8]) -> Self {
+        Self { plan, bytes, keys: plan.keys(), cells: Vec::new(), fields: Vec::new() }
+    }
+
+    /// Fills `cells`, by columns, as far as the record can be read.
+    fn split(&mut self, row: BadRow) {
+        let (start, end) = (row.start as usize, row.end as usize);
+        self.cells.clear();
+        self.cells.resize(self.plan.schema.columns().len(), Cell::MISSING);
+        self.fields.clear();
+        // what is wrong is known already
+        if self.plan.is_json() {
+            let _ = self.keys.line(self.bytes, start, end, &mut self.cells);
+        } else {
+            csv::record(&self.bytes[..end], start, self.plan.dialect, |field| self.fields.push(field));
+            let _ = self.plan.place(self.bytes, &self.fields, None, &mut self.cells);
+        }
+    }
+
+    fn text(&self, column: usize) -> Cow<'a, str> {
+        let cell = self.cells[column];
+        let mut scratch = Vec::new();
+        match cell.kind {
+            Kind::Null => Cow::Borrowed("null"),
+            Kind::Escaped => {
+                let text = decode(self.bytes, cell, self.plan.is_json(), self.plan.dialect, &mut scratch);
+                let text = text.unwrap_or_else(|_| cell.text(self.bytes));
+                Cow::Owned(clip(text, OBSERVED).into_owned())
+            }
+            _ => clip(cell.text(self.bytes), OBSERVED),
+        }
+    }
+}
+
+/// At most `max` bytes as text, cut on a character edge.
+fn clip(bytes: &[u8], max: usize) -> Cow<'_, str> {
+    let mut end = bytes.len().min(max);
+    if end < bytes.len() {
+        // not in the middle of a character: step back over continuation bytes
+        let back = bytes[..=end].iter().rev().take(4).take_while(|b| **b & 0xc0 == 0x80).count();
+        if back < 4 {
+            end -= back;
+        }
+    }
+    match String::from_utf8_lossy(&bytes[..end]) {
+        // replacement characters are longer than what they replace
+        Cow::Owned(mut text) if text.len() > max => {
+            let mut end = max;
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.truncate(end);
+            Cow::Owned(text)
+        }
+        text => text,
+    }
+}
+
+/// The rejects of a chunk.
+pub(crate) struct Rejects<'a> {
+    split: Resplit<'a>,
+    tally: &'a Tally,
+    first_row: u64,
+    /// The next bad record, and the next fault in `tally`.
+    row: usize,
+    fault: usize,
+    /// The faults of the record that is being told, last first.
+    pending: Vec<Fault>,
+}
+
+impl<'a> Rejects<'a> {
+    pub(crate) fn new(plan: &'a Plan, bytes: &'a [u8], tally: &'a Tally, first_row: u64) -> Self {
+        Self { split: Resplit::new(plan, bytes), tally, first_row, row: 0, fault: 0, pending: Vec::new() }
+    }
+
+    /// Takes up the next bad record; `None`: there is none.
+    fn take_up(&mut self) -> Option<BadRow> {
+        let row = *self.tally.bad_rows.get(self.row)?;
+        self.row += 1;
+        self.split.split(row);
+        let known = &self.tally.faults[self.fault..];
+        let known = &known[..known.partition_point(|f| f.record == row.record)];
+        self.fault += known.len();
+        self.pending.extend_from_slice(known);
+        if known.first().is_none_or(|f| f.column != WHOLE) {
+            let plan = self.split.plan;
+            let lacking = plan.schema.compiled().iter().enumerate().filter(|(at, column)| {
+                row.lacks && self.split.cells[*at].kind == Kind::Missing && !column.may_be_absent()
+            });
+            let missing = plan
+                .missing
+                .iter()
+                .copied()
+                .chain(lacking.map(|(at, _)| at).filter(|at| plan.field_of[*at].is_some()));
+            let fault =
+                |column: usize| Fault { record: row.record, column: column as u16, why: Why::MissingColumn };
+            self.pending.extend(missing.map(fault));
+        }
+        self.pending.sort_unstable_by_key(|f| std::cmp::Reverse(f.column));
+        Some(row)
+    }
+
+    fn build(&self, fault: Fault, row: BadRow) -> Reject<'a> {
+        let Resplit { plan, bytes, .. } = self.split;
+        let record = &bytes[row.start as usize..row.end as usize];
+        let (column, ty, observed, message) = if fault.column == WHOLE {
+            let message = message::of_record(fault.why, plan, record, self.split.fields.len());
+            ("", "", clip(record, OBSERVED), message)
+        } else {
+            let at = usize::from(fault.column);
+            let (column, compiled) = (&plan.schema.columns()[at], &plan.schema.compiled()[at]);
+            let message = message::of_cell(fault.why, column, &compiled.ty);
+            (column.name.as_str(), compiled.ty.as_str(), self.split.text(at), message)
+        };
+        Reject {
+            row: self.first_row + u64::from(row.record),
+            event_id: self.event_id(),
+            column,
+            ty,
+            code: fault.why.code(),
+            observed,
+            message,
+            record: clip(record, RECORD),
+        }
+    }
+
+    fn event_id(&self) -> Cow<'a, str> {
+        let key = self.split.plan.schema.row_key();
+        match self.split.cells[key].kind {
+            Kind::Null => Cow::Borrowed(""),
+            _ => self.split.text(key),
+        }
+    }
+}
+
+impl<'a> Iterator for Rejects<'a> {
+    type Item = Reject<'a>;
+
+    fn next(&mut self) -> Option<Reject<'a>> {
+        while self.pending.is_empty() {
+            self.take_up()?;
+        }
+        let fault = self.pending.pop()?;
+        let row = self.tally.bad_rows[self.row - 1];
+        Some(self.build(fault, row))
+    }
+}
+
+/// The bad cells of a chunk by column and code, the most frequent first.
+pub(crate) fn summary(plan: &Plan, bytes: &[u8], tally: &Tally, first_row: u64) -> Vec<Summary> {
+    let mut groups: HashMap<(u16, Code), (u64, u32)> = HashMap::new();
+    for fault in &tally.faults {
+        groups.entry((fault.column, fault.why.code())).or_insert((0, fault.record)).0 += 1;
+    }
+    let lacking = tally.missing.columns.iter().enumerate().filter(|(_, (count, _))| *count > 0);
+    groups.extend(lacking.map(|(at, entry)| ((at as u16, Code::MissingColumn), *entry)));
+    if let Some(first) = tally.first_whole {
+        let count = u64::from(tally.rows - tally.malformed);
+        groups.extend(plan.missing.iter().map(|at| ((*at as u16, Code::MissingColumn), (count, first))));
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_unstable_by_key(|((column, code), (count, _))| (std::cmp::Reverse(*count), *column, *code));
+    let mut split = Resplit::new(plan, bytes);
+    let entry = |((at, error), (count, record)): ((u16, Code), (u64, u32))| {
+        let known = tally.bad_rows.binary_search_by_key(&record, |r| r.record);
+        let row = known.ok().map(|i| tally.bad_rows[i]);
+        if let Some(row) = row {
+            split.split(row);
+        }
+        let (column, sample) = match (plan.schema.columns().get(usize::from(at)), row) {
+            (Some(column), Some(_)) => (column.name.clone(), mask(&split.text(usize::from(at)))),
+            (_, Some(row)) => {
+                (String::new(), mask(&clip(&bytes[row.start as usize..row.end as usize], OBSERVED)))
+            }
+            (column, None) => (column.map_or(String::new(), |c| c.name.clone()), String::new()),
+        };
+        Summary { column, error, count, first_row: first_row + u64::from(record), sample }
+    };
+    groups.into_iter().map(entry).collect()
+}

@@ -1,0 +1,145 @@
+//! The words of a reject: what is wrong, and what to change.
+
+use crate::coerce::Why;
+use crate::plan::Plan;
+use crate::schema::Column;
+use crate::split::json;
+use crate::types::Scalar;
+
+/// The message for a bad cell of a column of this type.
+pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
+    let c = &column.constraints;
+    match why {
+        Why::MissingColumn => format!("The required column '{}' is missing", column.name),
+        Why::MissingValue => {
+            "The value is missing; give one, or make the column Nullable or give it a default".to_owned()
+        }
+        Why::NotNumber => {
+            format!("Not a number; {ty} takes digits only, such as 42{}", fraction_hint(column))
+        }
+        Why::NotInteger => format!("Not a whole number; {ty} takes no fraction and no exponent"),
+        Why::NotPlainDecimal => format!("{ty} takes no exponent; write the number out"),
+        Why::Blanks => "There are blanks around the value; remove them".to_owned(),
+        Why::PlusSign => "A number has no '+' before it; remove it".to_owned(),
+        Why::LeadingZeros => {
+            "A number has no leading zeros; remove them, or make the column a String if they matter"
+                .to_owned()
+        }
+        Why::BarePoint => "A decimal point needs digits on both sides, such as 0.5".to_owned(),
+        Why::NotFinite => {
+            "NaN and infinity are not loaded; leave the value out and make the column Nullable".to_owned()
+        }
+        Why::NotBool => "Not a Bool; write true, false, 1 or 0".to_owned(),
+        Why::NotDate => "Not a date; write YYYY-MM-DD, or set the column's format".to_owned(),
+        Why::NoSuchDay => "There is no such day in the calendar".to_owned(),
+        Why::NotDateTime => {
+            "Not a time; write YYYY-MM-DD HH:MM:SS or whole seconds since 1970, or set the column's format"
+                .to_owned()
+        }
+        Why::NoSuchTime => {
+            "There is no such time of day; hours go to 23, minutes and seconds to 59".to_owned()
+        }
+        Why::Gap => {
+            "The clock of the column's time zone skipped this time; write it with an offset such as +02:00"
+                .to_owned()
+        }
+        Why::NotFormat => {
+            format!("Not written in the column's format '{}'", column.format.as_deref().unwrap_or_default())
+        }
+        Why::NotEpoch => "Not a whole number, which the column's format asks for".to_owned(),
+        Why::NotUuid => "Not a UUID; write 8-4-4-4-12 hexadecimal digits".to_owned(),
+        Why::NotIpv4 => {
+            "Not an IPv4 address; write four numbers 0 to 255 without leading zeros, such as 192.0.2.1"
+                .to_owned()
+        }
+        Why::NotIpv6 => "Not an IPv6 address, such as 2001:db8::1".to_owned(),
+        Why::Nested => format!("An object or array cannot be a {ty}; give a single value"),
+        Why::BadEscape => "A backslash escape is not JSON's; write \\\\ for a backslash".to_owned(),
+        Why::OutOfRange => format!("Out of the range of {ty}; widen the column's type or correct the value"),
+        Why::Negative => format!("{ty} holds no negative numbers; use a signed type or correct the value"),
+        Why::FloatTooLarge => format!("Too large for {ty}"),
+        Why::FloatTooSmall => format!("Too small for {ty}: it would become 0"),
+        Why::Scale => {
+            format!("More digits after the point than {ty} keeps; round the value or raise the scale")
+        }
+        Why::SubSecond => {
+            format!("A finer time than {ty} keeps; shorten the fraction or use a finer DateTime64")
+        }
+        Why::NotInEnum => format!("Not a name of the enum; allowed are {}", enum_names(column)),
+        Why::TooLong => format!("Too long for {ty} (counted in bytes)"),
+        Why::BelowMin => format!("Less than the column's minimum {}", c.min.unwrap_or(f64::NAN)),
+        Why::AboveMax => format!("More than the column's maximum {}", c.max.unwrap_or(f64::NAN)),
+        Why::TooShort => {
+            format!("Shorter than the column's minimum of {} characters", c.min_length.unwrap_or(0))
+        }
+        Why::TooManyChars => {
+            format!("Longer than the column's maximum of {} characters", c.max_length.unwrap_or(0))
+        }
+        Why::Pattern => {
+            format!("Does not match the column's pattern {}", c.pattern.as_deref().unwrap_or_default())
+        }
+        Why::NotOneOf => {
+            format!("Not one of the column's values: {}", listed(c.one_of.iter().map(String::as_str)))
+        }
+        Why::InvalidUtf8 => "The bytes are not UTF-8; save the file as UTF-8".to_owned(),
+        Why::Ragged
+        | Why::AfterQuote
+        | Why::OpenQuote
+        | Why::NotJson
+        | Why::DuplicateKey
+        | Why::UnknownKey => "The record cannot be read".to_owned(),
+    }
+}
+
+/// The message for a record that cannot be read; `fields` is how many it has.
+pub(super) fn of_record(why: Why, plan: &Plan, record: &[u8], fields: usize) -> String {
+    match why {
+        Why::Ragged => {
+            format!(
+                "The record has {fields} fields where {} are expected; quote cells that hold a delimiter",
+                plan.fields
+            )
+        }
+        Why::AfterQuote => {
+            "There is text after a closing quote; double the quotes inside a quoted cell".to_owned()
+        }
+        Why::OpenQuote => {
+            "A quoted cell is never closed; close it, or double the quotes inside it".to_owned()
+        }
+        Why::DuplicateKey => {
+            "A key, or two names of the same column, occur twice in the object; keep one".to_owned()
+        }
+        Why::UnknownKey => {
+            let keys = json::keys(record);
+            let unknown = keys.iter().map(String::as_str).filter(|k| plan.schema.find(k).is_none());
+            format!(
+                "The object has keys that are no columns: {}; add them to the model or set unknownColumns: Ignore",
+                listed(unknown)
+            )
+        }
+        Why::BadEscape | Why::InvalidUtf8 => "A key of the object holds a bad escape".to_owned(),
+        _ => "The line is not one JSON object".to_owned(),
+    }
+}
+
+fn fraction_hint(column: &Column) -> &'static str {
+    match column.ty.scalar {
+        Scalar::Float32 | Scalar::Float64 | Scalar::Decimal(..) => " or 4.2",
+        _ => "",
+    }
+}
+
+fn enum_names(column: &Column) -> String {
+    match &column.ty.scalar {
+        Scalar::Enum8(names) | Scalar::Enum16(names) => listed(names.iter().map(|(name, _)| name.as_str())),
+        _ => String::new(),
+    }
+}
+
+/// At most ten names, each cut at 64 characters, quoted.
+fn listed<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let first: Vec<String> =
+        names.by_ref().take(10).map(|n| format!("'{}'", n.chars().take(64).collect::<String>())).collect();
+    let more = if names.next().is_some() { ", …" } else { "" };
+    first.join(", ") + more
+}

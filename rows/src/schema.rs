@@ -1,0 +1,204 @@
+//! The columns of a model, checked once so that no row can trip over them later.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::column::Compiled;
+use crate::types::Type;
+
+/// The columns of a model's revision in the table's order, and which of them names a row.
+///
+/// Cheap to clone. Everything a row could run into is checked here: type, default, format, pattern, bounds.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    columns: Arc<[Column]>,
+    compiled: Arc<[Compiled]>,
+    row_key: usize,
+}
+
+/// One column of the table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// The column's name in the table, and in the file unless an alias is used there.
+    pub name: String,
+    /// Its ClickHouse type.
+    pub ty: Type,
+    /// Other names it may have in a file's header or as a JSON key.
+    pub aliases: Vec<String>,
+    /// The text, written as in a file, that stands in for a missing value.
+    pub default: Option<String>,
+    /// How dates are written, when not ISO 8601: `epoch_seconds`, `epoch_millis`, `epoch_micros`, `epoch_nanos`, or a
+    /// strftime pattern such as `%d.%m.%Y %H:%M`.
+    pub format: Option<String>,
+    /// What a value must keep to beyond its type.
+    pub constraints: Constraints,
+    /// What becomes of a number that its type cannot hold.
+    pub on_overflow: OnOverflow,
+}
+
+impl Column {
+    /// A column of this name and type and nothing else.
+    #[must_use]
+    pub fn new(name: impl Into<String>, ty: Type) -> Self {
+        Self {
+            name: name.into(),
+            ty,
+            aliases: Vec::new(),
+            default: None,
+            format: None,
+            constraints: Constraints::default(),
+            on_overflow: OnOverflow::Reject,
+        }
+    }
+}
+
+/// Bounds on the values of a column. NULL keeps to every bound.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Constraints {
+    /// Smallest number.
+    pub min: Option<f64>,
+    /// Largest number.
+    pub max: Option<f64>,
+    /// Fewest characters (Unicode scalar values).
+    pub min_length: Option<u32>,
+    /// Most characters.
+    pub max_length: Option<u32>,
+    /// Regular expression that must match somewhere in the text; anchor it with `^…$` to match all of it.
+    pub pattern: Option<String>,
+    /// The only texts allowed, as they are written in the file; empty: any.
+    pub one_of: Vec<String>,
+}
+
+/// What becomes of a number outside its type's range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnOverflow {
+    /// The cell is rejected.
+    #[default]
+    Reject,
+    /// The nearest value that the type can hold is loaded. Integers and decimals only.
+    Clamp,
+}
+
+/// Why columns do not make a schema.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// There is no column.
+    #[error("a model needs at least one column")]
+    NoColumns,
+    /// More columns than the engine takes.
+    #[error("a model has at most {max} columns")]
+    TooManyColumns {
+        /// The bound.
+        max: usize,
+    },
+    /// A name or alias stands twice.
+    #[error("the column name or alias '{name}' is used twice; each must be unique")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// The row key is no column.
+    #[error("the row key '{name}' is not a column; name one of the columns")]
+    UnknownRowKey {
+        /// The row key.
+        name: String,
+    },
+    /// The default is no value of the type.
+    #[error("the default of column '{column}' is not a {ty}: {message}")]
+    BadDefault {
+        /// The column.
+        column: String,
+        /// Its type.
+        ty: String,
+        /// What is wrong with the value.
+        message: String,
+    },
+    /// The constraint cannot be applied.
+    #[error("column '{column}': {problem}")]
+    BadConstraint {
+        /// The column.
+        column: String,
+        /// What to change.
+        problem: String,
+    },
+    /// The date format cannot be used.
+    #[error("the format of column '{column}' cannot be used: {problem}")]
+    BadFormat {
+        /// The column.
+        column: String,
+        /// What to change.
+        problem: String,
+    },
+}
+
+impl SchemaError {
+    /// Stable word for conditions, events and metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoColumns => "NoColumns",
+            Self::TooManyColumns { .. } => "TooManyColumns",
+            Self::DuplicateName { .. } => "DuplicateName",
+            Self::UnknownRowKey { .. } => "UnknownRowKey",
+            Self::BadDefault { .. } => "BadDefault",
+            Self::BadConstraint { .. } => "BadConstraint",
+            Self::BadFormat { .. } => "BadFormat",
+        }
+    }
+}
+
+/// Columns are numbered by 16 bits in rejects; the design allows 1,000.
+const MAX_COLUMNS: usize = 10_000;
+
+impl Schema {
+    /// Checks the columns. `row_key` names the column that stands for a row in rejects; the first one if absent.
+    pub fn new(columns: Vec<Column>, row_key: Option<&str>) -> Result<Self, SchemaError> {
+        if columns.is_empty() {
+            return Err(SchemaError::NoColumns);
+        }
+        if columns.len() > MAX_COLUMNS {
+            return Err(SchemaError::TooManyColumns { max: MAX_COLUMNS });
+        }
+        let mut seen = HashSet::new();
+        for name in columns.iter().flat_map(|c| std::iter::once(&c.name).chain(&c.aliases)) {
+            if !seen.insert(name.as_str()) {
+                return Err(SchemaError::DuplicateName { name: name.clone() });
+            }
+        }
+        let row_key = match row_key {
+            None => 0,
+            Some(name) => columns
+                .iter()
+                .position(|c| c.name == name)
+                .ok_or_else(|| SchemaError::UnknownRowKey { name: name.to_owned() })?,
+        };
+        let compiled = columns.iter().map(Compiled::new).collect::<Result<_, _>>()?;
+        Ok(Self { columns: columns.into(), compiled, row_key })
+    }
+
+    /// The columns in the table's order.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The index of the column that names a row.
+    #[must_use]
+    pub fn row_key(&self) -> usize {
+        self.row_key
+    }
+
+    /// The columns' names in the table's order.
+    pub fn column_names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|c| c.name.as_str())
+    }
+
+    pub(crate) fn compiled(&self) -> &[Compiled] {
+        &self.compiled
+    }
+
+    /// The column that a header's cell or a JSON key names.
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|c| c.name == name || c.aliases.iter().any(|a| a == name))
+    }
+}

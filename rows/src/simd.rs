@@ -1,0 +1,160 @@
+//! 64 bytes at a time: which of them equal a byte, and the running parity of a mask.
+//!
+//! The only module of this crate with `unsafe`. The algorithms that use it are generic over [`Lanes`], are safe code,
+//! and give the same answer on every level; [`Level::detect`] picks the best one that this CPU has.
+
+#![allow(
+    clippy::inline_always,
+    reason = "a kernel gets the instructions of its caller only if it is part of it"
+)]
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+/// Bytes of a block.
+pub(crate) const BLOCK: usize = 64;
+
+/// What a CPU does with 64 bytes. Bit `i` of a mask stands for byte `i`.
+pub(crate) trait Lanes: Copy {
+    /// Which bytes equal each of the needles.
+    fn equal<const N: usize>(self, block: &[u8; BLOCK], needles: [u8; N]) -> [u64; N];
+    /// Bit `i` is the parity of bits `0..=i`.
+    fn parity(self, mask: u64) -> u64;
+}
+
+/// An algorithm on [`Lanes`], and its way to code that is compiled for them.
+pub(crate) trait Kernel {
+    type Output;
+    /// Must be `#[inline(always)]`, so that it is compiled with the features of its caller.
+    fn run<L: Lanes>(self, lanes: L) -> Self::Output;
+}
+
+/// The instruction sets that this CPU may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+impl Level {
+    /// The best level of this CPU.
+    pub(crate) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(token) = Avx512::detect() {
+                return Self::Avx512(token);
+            }
+            if let Some(token) = Avx2::detect() {
+                return Self::Avx2(token);
+            }
+        }
+        Self::Portable
+    }
+
+    /// All levels of this CPU.
+    #[cfg(test)]
+    pub(crate) fn all() -> Vec<Self> {
+        let mut levels = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            levels.extend(Avx2::detect().map(Self::Avx2));
+            levels.extend(Avx512::detect().map(Self::Avx512));
+        }
+        levels
+    }
+
+    /// Runs the algorithm on this level.
+    #[inline]
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            Self::Portable => kernel.run(Portable),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(token) => token.run(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(token) => token.run(kernel),
+        }
+    }
+}
+
+/// Eight bytes at a time in ordinary registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Portable;
+
+impl Lanes for Portable {
+    #[inline(always)]
+    fn equal<const N: usize>(self, block: &[u8; BLOCK], needles: [u8; N]) -> [u64; N] {
+        const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+        let splats = needles.map(|n| u64::from_le_bytes([n; 8]));
+        let mut masks = [0; N];
+        let (words, _) = block.as_chunks::<8>();
+        for (i, word) in words.iter().enumerate() {
+            let word = u64::from_le_bytes(*word);
+            for (mask, splat) in masks.iter_mut().zip(splats) {
+                let x = word ^ splat;
+                // 0x80 in each byte of x that is zero, exactly
+                let zero = !(((x & LOW) + LOW) | x | LOW);
+                // the high bits of eight bytes, gathered into one
+                *mask |= ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+            }
+        }
+        masks
+    }
+
+    #[inline(always)]
+    fn parity(self, mut mask: u64) -> u64 {
+        for shift in [1, 2, 4, 8, 16, 32] {
+            mask ^= mask << shift;
+        }
+        mask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Equal<'a>(&'a [u8; BLOCK], [u8; 2]);
+    impl Kernel for Equal<'_> {
+        type Output = [u64; 2];
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> [u64; 2] {
+            lanes.equal(self.0, self.1)
+        }
+    }
+    struct Parity(u64);
+    impl Kernel for Parity {
+        type Output = u64;
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> u64 {
+            lanes.parity(self.0)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_level_finds_the_same_bytes(block in prop::array::uniform32(0u8..4), a in 0u8..4, b: u8) {
+            let mut bytes = [0xffu8; BLOCK];
+            bytes[16..48].copy_from_slice(&block);
+            bytes[50] = b;
+            let expected = [a, b].map(|n| bytes.iter().enumerate().fold(0u64, |m, (i, x)| m | (u64::from(*x == n) << i)));
+            for level in Level::all() {
+                prop_assert_eq!(level.run(Equal(&bytes, [a, b])), expected);
+            }
+        }
+
+        #[test]
+        fn every_level_gives_the_running_parity(mask: u64) {
+            let expected = (0..64).fold(0u64, |m, i| m | u64::from((mask << (63 - i)).count_ones() % 2) << i);
+            for level in Level::all() {
+                prop_assert_eq!(level.run(Parity(mask)), expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The structural index: the positions of all separators outside quotes in a run of records, 64 bytes at a time.
+//!
+//! Good for records that keep to RFC 4180 and all have the same number of fields, which is nearly all of them. It
+//! refuses a run that does not; then [`super::csv`] reads it.
+//! Method: Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (2019), sections 3.1.1 and 3.2.
+#![allow(
+    clippy::inline_always,
+    reason = "a kernel gets the instructions of its caller only if it is part of it"
+)]
+
+use super::csv::Step;
+use super::scan::Quotes;
+use crate::input::Dialect;
+use crate::simd::{BLOCK, Kernel, Lanes, Level};
+
+/// Positions of separators, the position before the first record in front of them.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    /// Only the first `len` count; the rest is room.
+    positions: Vec<u32>,
+    len: usize,
+}
+
+/// What was found in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Whole records of the asked number of fields, from the start of the run.
+    pub records: usize,
+    /// Offset past the last of them.
+    pub end: usize,
+    /// Whether any byte of the run is a quote.
+    pub quotes: bool,
+}
+
+impl Index {
+    /// Indexes the records of `bytes[start..end]`, of `fields` fields each; `end == bytes.len()` ends the last record
+    /// even without a line end. `None`: a record is not well-formed, a line is blank, or a number of fields differs.
+    ///
+    /// No record is found when the first one goes on past `end`.
+    pub(crate) fn build(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        end: usize,
+        fields: usize,
+        dialect: Dialect,
+        level: Level,
+    ) -> Option<Found> {
+        let run = &bytes[start..end];
+        self.positions.resize(self.positions.len().max(run.len() + 2 * BLOCK), 0);
+        self.positions[0] = (start as u32).wrapping_sub(1);
+        let kernel = Separators { run, base: start as u32, dialect, out: &mut self.positions[1..] };
+        let all = level.run(kernel)?;
+        self.len = 1 + all.count;
+        let mut lines = all.lines;
+        if end == bytes.len() {
+            if all.inside {
+                return None;
+            }
+            if run.last().is_some_and(|b| *b != b'\n') {
+                self.positions[self.len] = end as u32;
+                self.len += 1;
+                lines += 1;
+            }
+        }
+        let records = (self.len - 1) / fields;
+        if lines != records {
+            return None;
+        }
+        // as many line ends as records, and one at the end of each record: so none anywhere else
+        let record_ends = self.positions[..self.len].iter().skip(fields).step_by(fields);
+        let regular =
+            record_ends.fold(true, |ok, at| ok & bytes.get(*at as usize).is_none_or(|b| *b == b'\n'));
+        if !regular || (fields == 1 && self.has_blank_line(bytes)) {
+            return None;
+        }
+        self.len = 1 + records * fields;
+        let end =
+            if records == 0 { start } else { (self.positions[self.len - 1] as usize + 1).min(bytes.len()) };
+        Some(Found { records, end, quotes: all.quotes })
+    }
+
+    pub(crate) fn positions(&self) -> &[u32] {
+        &self.positions[..self.len]
+    }
+
+    fn has_blank_line(&self, bytes: &[u8]) -> bool {
+        self.positions().windows(2).any(|w| {
+            let (start, end) = (w[0].wrapping_add(1) as usize, w[1] as usize);
+            start == end || (start + 1 == end && bytes[start] == b'\r')
+        })
+    }
+}
+
+struct Separators<'a> {
+    run: &'a [u8],
+    base: u32,
+    dialect: Dialect,
+    /// Room for one position a byte and a block more.
+    out: &'a mut [u32],
+}
+
+struct All {
+    count: usize,
+    lines: usize,
+    quotes: bool,
+    inside: bool,
+}
+
+impl Kernel for Separators<'_> {
+    /// `None`: a quote stands where it should not.
+    type Output = Option<All>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Option<All> {
+        let mut quotes = Quotes::new(Step::Start, self.dialect);
+        let (mut bad, mut any, mut after_close_cr) = (0, 0, 0);
+        let (mut written, mut ended) = (0, 0);
+        let (blocks, tail) = self.run.as_chunks::<BLOCK>();
+        let mut last_block = [0; BLOCK];
+        last_block[..tail.len()].copy_from_slice(tail);
+        let last = (!tail.is_empty()).then_some((&last_block, (1u64 << tail.len()) - 1));
+        let mut base = self.base;
+        let mut after_close = 0;
+        for (block, valid) in blocks.iter().map(|b| (b, !0)).chain(last) {
+            let masks = lanes.equal(block, [self.dialect.quote, self.dialect.delimiter, b'\n', b'\r']);
+            let [quote, delimiter, newline, cr] = masks.map(|m| m & valid);
+            let inside = quotes.block(lanes, quote, delimiter, newline);
+            bad |= quotes.misplaced(valid, cr);
+            // a carriage return after a closing quote must be the line's
+            let closing = quotes.closes();
+            let returns = ((closing << 1) | after_close) & cr;
+            bad |= ((returns << 1) | after_close_cr) & valid & !newline;
+            after_close_cr = returns >> 63;
+            after_close = closing >> 63;
+            any |= quote;
+            let ends = newline & !inside;
+            ended += ends.count_ones() as usize;
+            written = write(self.out, written, (delimiter & !inside) | ends, base);
+            base += BLOCK as u32;
+        }
+        let quotes_seen = any != 0 && self.dialect.quote != 0;
+        (bad == 0).then_some(All {
+            count: written,
+            lines: ended,
+            quotes: quotes_seen,
+            inside: quotes.inside(),
+        })
+    }
+}
+
+/// Writes the positions of the mask's bits; always eight at a time, so that the usual block takes no branch.
+#[inline(always)]
+fn write(out: &mut [u32], count: usize, mut mask: u64, base: u32) -> usize {
+    let bits = mask.count_ones() as usize;
+    let Some(room) = out.get_mut(count..).and_then(|o| o.first_chunk_mut::<BLOCK>()) else { return count };
+    let (eights, _) = room.as_chunks_mut::<8>();
+    for eight in eights.iter_mut().take(bits.div_ceil(8).max(1)) {
+        for slot in eight {
+            *slot = base.wrapping_add(mask.trailing_zeros());
+            mask &= mask.wrapping_sub(1);
+        }
+    }
+    count + bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::split::cells::{Regular, Source};
+    use crate::split::csv;
+    use proptest::prelude::*;
+
+    const CSV: Dialect = Dialect { delimiter: b',', quote: b'"' };
+
+    fn soup() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop::sample::select(vec![
+            "a",
+            ",",
+            ",",
+            "\n",
+            "\r\n",
+            "\"",
+            "\"\"",
+            "\r",
+            ",\"x,\n\"",
+            "a,b\n",
+            "\"c\",\"\"\"d\"\"\"\r\n",
+        ]);
+        prop::collection::vec(piece, 0..80).prop_map(|p| p.concat().into_bytes())
+    }
+
+    fn well_formed() -> impl Strategy<Value = Vec<u8>> {
+        let cell = prop::sample::select(vec![
+            "a",
+            "",
+            "\"\"",
+            "\"x,y\"",
+            "\"\n\"\"\r\n\"",
+            "a longer cell with blanks",
+            "\r",
+        ]);
+        let record = (cell.clone(), cell, prop::bool::ANY);
+        let line = record.prop_map(|(a, b, cr)| format!("{a},{b}{}", if cr { "\r\n" } else { "\n" }));
+        prop::collection::vec(line, 0..40).prop_map(|p| p.concat().into_bytes())
+    }
+
+    /// Start and length of each cell of each record.
+    type Cells = Vec<Vec<(usize, usize)>>;
+
+    fn by_definition(bytes: &[u8], end: usize) -> Cells {
+        let (mut at, mut records) = (0, Vec::new());
+        while at < end {
+            let mut cells = Vec::new();
+            at = csv::record(bytes, at, CSV, |f| cells.push((f.start, f.end - f.start))).0;
+            records.push(cells);
+        }
+        records
+    }
+
+    fn by_index(bytes: &[u8], fields: usize, level: Level) -> Option<(usize, Cells)> {
+        let mut index = Index::default();
+        let found = index.build(bytes, 0, bytes.len(), fields, CSV, level)?;
+        let source = Regular::<true> { bytes, positions: index.positions(), fields, quote: CSV.quote };
+        assert_eq!(source.records(), found.records);
+        let record = |r: usize| (0..fields).map(|f| source.span(r, f)).collect();
+        Some((found.end, (0..found.records).map(record).collect()))
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_index_takes_it_reads_by_the_definition(bytes in soup(), fields in 1usize..4) {
+            for level in Level::all() {
+                if let Some((end, records)) = by_index(&bytes, fields, level) {
+                    prop_assert_eq!(records, by_definition(&bytes, end));
+                    prop_assert_eq!(end, bytes.len());
+                }
+            }
+        }
+
+        #[test]
+        fn the_index_takes_every_run_of_well_formed_records(bytes in well_formed()) {
+            for level in Level::all() {
+                let found = by_index(&bytes, 2, level);
+                prop_assert_eq!(found.map(|f| f.1), Some(by_definition(&bytes, bytes.len())));
+            }
+        }
+    }
+
+    #[test]
+    fn the_index_refuses_text_after_a_closing_quote_wherever_it_stands() {
+        for at in 0..2 * BLOCK {
+            for wrong in ["\"a\"x,b\n", "\"a\"\r,b\n", "\"a\"\rx,b\n", "x\"a\",b\n"] {
+                let bytes = format!("{},b\n{wrong}{}", "a".repeat(at), "c,d\n".repeat(BLOCK));
+                for level in Level::all() {
+                    assert!(by_index(bytes.as_bytes(), 2, level).is_none(), "{at} {wrong:?}");
+                }
+            }
+        }
+    }
+}

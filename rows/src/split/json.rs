@@ -1,0 +1,261 @@
+//! One JSON object a line (RFC 8259), to cells by key.
+//!
+//! Keys come in any order; the order of the line before is tried first. A key that stands twice makes the line
+//! malformed, and so does anything that is not JSON, also in values that no column takes.
+
+use serde::de::IgnoredAny;
+
+use super::cells::{Cell, Kind};
+use crate::coerce::text::{json_number, plain_json};
+use crate::coerce::why::Why;
+
+/// The keys that a line may have.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    /// Each name and alias with its column.
+    names: Vec<(Box<[u8]>, usize)>,
+    by_name: std::collections::HashMap<Box<[u8]>, usize>,
+    /// For each place in a line, the index in `names` that stood there last.
+    predicted: Vec<usize>,
+    refuse_unknown: bool,
+    scratch: Vec<u8>,
+}
+
+impl Keys {
+    pub(crate) fn new(columns: &[crate::schema::Column], refuse_unknown: bool) -> Self {
+        let mut names: Vec<(Box<[u8]>, usize)> = Vec::new();
+        for (i, column) in columns.iter().enumerate() {
+            for name in std::iter::once(&column.name).chain(&column.aliases) {
+                names.push((Box::from(name.as_bytes()), i));
+            }
+        }
+        let by_name = names.iter().enumerate().map(|(i, (name, _))| (name.clone(), i)).collect();
+        Self { names, by_name, refuse_unknown, ..Self::default() }
+    }
+
+    /// The column of the key that stood at this place of the line before, if it stands there again.
+    #[inline]
+    fn predict(&self, line: &mut Line<'_>, place: usize) -> Option<usize> {
+        let (name, column) = self.names.get(*self.predicted.get(place)?)?;
+        let rest = line.bytes.get(line.at..)?;
+        if rest.get(name.len()) != Some(&b'"') || !rest.starts_with(name) {
+            return None;
+        }
+        line.at += name.len() + 1;
+        Some(*column)
+    }
+
+    /// The column of the key at this place of the line.
+    fn find(&mut self, key: &[u8], escaped: bool, place: usize) -> Result<Option<usize>, Why> {
+        let found = if escaped {
+            self.scratch.clear();
+            unescape(key, &mut self.scratch)?;
+            self.by_name.get(self.scratch.as_slice())
+        } else {
+            self.by_name.get(key)
+        };
+        let Some(&at) = found else { return Ok(None) };
+        // a name with a quote or backslash in it is never written as it is
+        if place < self.names.len() && plain_json(&self.names[at].0) == self.names[at].0.len() {
+            self.predicted.resize(self.predicted.len().max(place + 1), usize::MAX);
+            self.predicted[place] = at;
+        }
+        Ok(Some(self.names[at].1))
+    }
+
+    /// Reads the line `bytes[start..end]` into cells by column, all missing at first.
+    pub(crate) fn line(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        end: usize,
+        cells: &mut [Cell],
+    ) -> Result<(), Why> {
+        let mut line = Line { bytes: &bytes[..end], at: start };
+        let mut unknown = false;
+        line.blanks();
+        line.eat(b'{')?;
+        line.blanks();
+        if !line.skip(b'}') {
+            let mut place = 0;
+            loop {
+                line.blanks();
+                line.eat(b'"')?;
+                let mut column = self.predict(&mut line, place);
+                if column.is_none() {
+                    let (key, escaped) = line.string()?;
+                    column = self.find(key.text(bytes), escaped, place)?;
+                }
+                line.blanks();
+                line.eat(b':')?;
+                line.blanks();
+                let cell = line.value()?;
+                match column {
+                    Some(column) if cells[column].kind == Kind::Missing => {
+                        cells[column] = cell;
+                        place += 1;
+                    }
+                    Some(_) => return Err(Why::DuplicateKey),
+                    None => unknown = true,
+                }
+                line.blanks();
+                if line.skip(b'}') {
+                    break;
+                }
+                line.eat(b',')?;
+            }
+        }
+        line.blanks();
+        if line.at != end {
+            return Err(Why::NotJson);
+        }
+        if unknown && self.refuse_unknown { Err(Why::UnknownKey) } else { Ok(()) }
+    }
+}
+
+/// The keys of a line, for the message about the unknown ones; best effort.
+pub(crate) fn keys(record: &[u8]) -> Vec<String> {
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(record)
+        .map(|map| map.keys().cloned().collect())
+        .unwrap_or_default()
+}
+
+struct Line<'a> {
+    /// The chunk up to the end of the line.
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Line<'_> {
+    #[inline]
+    fn blanks(&mut self) {
+        while matches!(self.bytes.get(self.at), Some(b' ' | b'\t' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    #[inline]
+    fn skip(&mut self, byte: u8) -> bool {
+        let found = self.bytes.get(self.at) == Some(&byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    #[inline]
+    fn eat(&mut self, byte: u8) -> Result<(), Why> {
+        if self.skip(byte) { Ok(()) } else { Err(Why::NotJson) }
+    }
+
+    /// The string after its opening quote, and whether anything in it is escaped.
+    #[inline]
+    fn string(&mut self) -> Result<(Cell, bool), Why> {
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let n = plain_json(rest);
+            self.at += n;
+            match rest.get(n) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    self.at += 2;
+                }
+                _ => return Err(Why::NotJson),
+            }
+        }
+        let kind = if escaped { Kind::Escaped } else { Kind::Quoted };
+        let cell = Cell { start: start as u32, len: (self.at - start) as u32, kind };
+        self.at += 1;
+        Ok((cell, escaped))
+    }
+
+    #[inline]
+    fn value(&mut self) -> Result<Cell, Why> {
+        if self.skip(b'"') {
+            return self.string().map(|(cell, _)| cell);
+        }
+        let start = self.at;
+        if let Some(b'{' | b'[') = self.bytes.get(start) {
+            return self.nested();
+        }
+        let rest = &self.bytes[start..];
+        let len = match rest {
+            [b'n', b'u', b'l', b'l', ..] => {
+                self.at += 4;
+                return Ok(Cell { start: start as u32, len: 0, kind: Kind::Null });
+            }
+            [b't', b'r', b'u', b'e', ..] => 4,
+            [b'f', b'a', b'l', b's', b'e', ..] => 5,
+            number => json_number(number).ok_or(Why::NotJson)?,
+        };
+        // what follows must be a blank, a comma or a brace, which the caller sees to
+        self.at += len;
+        Ok(Cell { start: start as u32, len: len as u32, kind: Kind::Plain })
+    }
+
+    /// An object or array, which no scalar column can take; it must still be JSON.
+    #[cold]
+    fn nested(&mut self) -> Result<Cell, Why> {
+        let start = self.at;
+        let mut stream = serde_json::Deserializer::from_slice(&self.bytes[start..]).into_iter::<IgnoredAny>();
+        match stream.next() {
+            Some(Ok(_)) => {
+                let len = stream.byte_offset();
+                self.at += len;
+                Ok(Cell { start: start as u32, len: len as u32, kind: Kind::Nested })
+            }
+            _ => Err(Why::NotJson),
+        }
+    }
+}
+
+/// Decodes the escapes of a JSON string.
+pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) -> Result<(), Why> {
+    let mut rest = text;
+    while let Some(n) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..n]);
+        let (byte, after) = rest[n + 1..].split_first().ok_or(Why::BadEscape)?;
+        rest = after;
+        out.push(match byte {
+            b'"' | b'\\' | b'/' => *byte,
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => {
+                let c = unicode(&mut rest)?;
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                continue;
+            }
+            _ => return Err(Why::BadEscape),
+        });
+    }
+    out.extend_from_slice(rest);
+    Ok(())
+}
+
+/// The character of a `\u` escape, or of two that are a surrogate pair.
+fn unicode(rest: &mut &[u8]) -> Result<char, Why> {
+    let first = hex4(rest)?;
+    if !(0xd800..0xe000).contains(&first) {
+        return char::from_u32(first).ok_or(Why::InvalidUtf8);
+    }
+    *rest = rest.strip_prefix(b"\\u").ok_or(Why::InvalidUtf8)?;
+    let second = hex4(rest)?;
+    if !(0xd800..0xdc00).contains(&first) || !(0xdc00..0xe000).contains(&second) {
+        return Err(Why::InvalidUtf8);
+    }
+    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or(Why::InvalidUtf8)
+}
+
+fn hex4(rest: &mut &[u8]) -> Result<u32, Why> {
+    let (digits, after) = rest.split_at_checked(4).ok_or(Why::BadEscape)?;
+    if !digits.iter().all(u8::is_ascii_hexdigit) {
+        return Err(Why::BadEscape);
+    }
+    *rest = after;
+    let text = std::str::from_utf8(digits).map_err(|_| Why::BadEscape)?;
+    u32::from_str_radix(text, 16).map_err(|_| Why::BadEscape)
+}

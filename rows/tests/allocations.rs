@@ -1,0 +1,100 @@
+//! A checker that has seen one chunk allocates nothing for the cells of the next.
+#![allow(unsafe_code, reason = "an allocator that counts has to be one")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up may stop")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use rows::{Checker, Column, Format, Input, Plan, Schema, Type};
+
+thread_local!(static ALLOCATIONS: Cell<u64> = const { Cell::new(0) });
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator with the same arguments; counting touches no memory but a
+// thread-local number that needs no allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|n| n.set(n.get() + 1));
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps `dealloc`'s contract, and all memory came from the system.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|n| n.set(n.get() + 1));
+        // SAFETY: the caller keeps `realloc`'s contract, and all memory came from the system.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const COLUMNS: &[(&str, &str)] = &[
+    ("k", "String"),
+    ("i", "Int32"),
+    ("f", "Nullable(Float64)"),
+    ("d", "Decimal(18, 4)"),
+    ("t", "DateTime64(3)"),
+    ("u", "UUID"),
+    ("e", "Enum8('new' = 1, 'paid' = 2)"),
+    ("l", "LowCardinality(Nullable(String))"),
+    ("x", "FixedString(3)"),
+    ("v", "IPv4"),
+];
+
+fn allocations_of_a_second_chunk(format: Format, bad: bool) -> u64 {
+    let columns = COLUMNS.iter().map(|(name, ty)| Column::new(*name, Type::parse(ty).unwrap())).collect();
+    let input = Input { format, header: false, ..Input::default() };
+    let plan = Arc::new(Plan::bind(Schema::new(columns, None).unwrap(), input, None).unwrap());
+    let mut file = String::new();
+    for i in 0..20_000 {
+        let uuid = "550e8400-e29b-41d4-a716-446655440000";
+        let f = if i % 3 == 0 { "" } else { "2.5" };
+        let n = if bad && i % 10 == 0 { "x".to_owned() } else { i.to_string() };
+        if format == Format::Csv {
+            writeln!(
+                file,
+                "\"a \"\"{i}\"\"\",{n},{f},1.25,2026-01-01 00:00:00.125,{uuid},paid,eu {},abc,1.2.3.4",
+                i % 50
+            )
+            .unwrap();
+        } else {
+            let (n, f) = (
+                if bad && i % 10 == 0 { "\"x\"" } else { n.as_str() },
+                if f.is_empty() { "null" } else { f },
+            );
+            writeln!(
+                file,
+                r#"{{"k":"a \"{i}\"","i":{n},"f":{f},"d":1.25,"t":"2026-01-01 00:00:00.125","u":"{uuid}","e":"paid","l":"eu {}","x":"abc","v":"1.2.3.4"}}"#,
+                i % 50
+            )
+            .unwrap();
+        }
+    }
+    let mut checker = Checker::new(plan);
+    checker.check(file.as_bytes(), 1, "job");
+    let before = ALLOCATIONS.with(Cell::get);
+    let outcome = checker.check(file.as_bytes(), 1, "job");
+    assert_eq!(outcome.ok(), if bad { 18_000 } else { 20_000 });
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+#[test]
+fn good_cells_cost_no_allocation() {
+    assert_eq!(allocations_of_a_second_chunk(Format::Csv, false), 0);
+    assert_eq!(allocations_of_a_second_chunk(Format::JsonLines, false), 0);
+}
+
+#[test]
+fn bad_cells_cost_none_either_until_somebody_reads_them() {
+    assert_eq!(allocations_of_a_second_chunk(Format::Csv, true), 0);
+    assert_eq!(allocations_of_a_second_chunk(Format::JsonLines, true), 0);
+}

@@ -1,0 +1,36 @@
+//! How long to wait before trying again.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+const FIRST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// The wait after failure number `attempt` (from 0): doubling from 100 ms to 10 s, less up to a half of it so that
+/// workers that failed together do not come back together. `jitter` is anything random.
+#[must_use]
+pub fn delay(attempt: u32, jitter: u64) -> Duration {
+    let full = FIRST.saturating_mul(1 << attempt.min(10)).min(LONGEST);
+    let half = full / 2;
+    half + half * u32::from((jitter & 0xff) as u8) / 255
+}
+
+/// Something random.
+#[must_use]
+pub fn jitter() -> u64 {
+    RandomState::new().hash_one(0u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_ten_seconds_and_jitter_takes_at_most_half() {
+        assert_eq!(delay(0, 255), Duration::from_millis(100));
+        assert_eq!(delay(0, 0), Duration::from_millis(50));
+        assert_eq!(delay(3, 255), Duration::from_millis(800));
+        assert_eq!(delay(7, 255), LONGEST);
+        assert_eq!(delay(u32::MAX, 0), LONGEST / 2);
+    }
+}

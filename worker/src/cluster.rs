@@ -1,0 +1,99 @@
+//! The worker's four calls to the Kubernetes API server. It lists and watches nothing.
+
+use crds::job::{Counts, ErrorSummary};
+use crds::{IngestJob, IngestModel, RevisionData, managers};
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+
+use crate::error::Failure;
+
+/// The objects of one namespace.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    jobs: Api<IngestJob>,
+    models: Api<IngestModel>,
+    revisions: Api<ControllerRevision>,
+}
+
+impl Cluster {
+    /// The objects of `namespace`.
+    #[must_use]
+    pub fn new(client: &kube::Client, namespace: &str) -> Self {
+        Self {
+            jobs: Api::namespaced(client.clone(), namespace),
+            models: Api::namespaced(client.clone(), namespace),
+            revisions: Api::namespaced(client.clone(), namespace),
+        }
+    }
+
+    /// The job; `None` if it is gone, or another has its name.
+    pub async fn job(&self, name: &str, uid: &str) -> Result<Option<IngestJob>, Failure> {
+        match self.jobs.get(name).await {
+            Ok(job) => Ok(Some(job).filter(|job| job.metadata.uid.as_deref() == Some(uid))),
+            Err(error) if is_absent(&error, name) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The model.
+    pub async fn model(&self, name: &str) -> Result<IngestModel, Failure> {
+        self.models.get(name).await.map_err(|error| {
+            if is_absent(&error, name) { Failure::ModelMissing(name.to_owned()) } else { error.into() }
+        })
+    }
+
+    /// What a job is judged by.
+    pub async fn revision(&self, name: &str) -> Result<RevisionData, Failure> {
+        let revision = self.revisions.get(name).await.map_err(|error| {
+            if is_absent(&error, name) { Failure::RevisionMissing(name.to_owned()) } else { error.into() }
+        })?;
+        let data = revision.data.map(|data| data.0).unwrap_or_default();
+        serde_json::from_value(data)
+            .map_err(|why| Failure::RevisionUnusable { name: name.to_owned(), why: why.to_string() })
+    }
+
+    /// Writes the worker's part of a job's status, if the job is still as it was read (`resourceVersion`, `uid`).
+    pub async fn apply_counts(
+        &self,
+        job: &IngestJob,
+        counts: &Counts,
+        summary: &[ErrorSummary],
+    ) -> Result<(), Failure> {
+        let name = job.metadata.name.as_deref().unwrap_or_default();
+        let patch = json!({
+            "apiVersion": format!("{}/{}", crds::GROUP, crds::VERSION),
+            "kind": "IngestJob",
+            "metadata": {
+                "name": name,
+                "uid": job.metadata.uid,
+                "resourceVersion": job.metadata.resource_version,
+            },
+            "status": {"counts": counts, "errorSummary": summary},
+        });
+        let manager = PatchParams::apply(managers::WORKER).force();
+        self.jobs.patch_status(name, &manager, &Patch::Apply(patch)).await?;
+        Ok(())
+    }
+}
+
+/// Whether the object itself is absent. A 404 that names no object says that its kind is not served (the CRD is being
+/// replaced): that is no reason to give a job up.
+fn is_absent(error: &kube::Error, name: &str) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404
+        && status.details.as_ref().is_some_and(|details| details.name == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_is_not_served_is_not_an_object_that_is_gone() {
+        let error = |status: serde_json::Value| kube::Error::Api(serde_json::from_value(status).unwrap());
+        let gone = error(json!({"code": 404, "reason": "NotFound", "details": {"name": "j1"}}));
+        assert!(is_absent(&gone, "j1"));
+        assert!(!is_absent(&gone, "j2"));
+        assert!(!is_absent(&error(json!({"code": 404, "message": "404 page not found"})), "j1"));
+    }
+}

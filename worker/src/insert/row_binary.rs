@@ -1,0 +1,66 @@
+//! The few values of ClickHouse's `RowBinary` that rejects and ledger need
+//! (<https://clickhouse.com/docs/interfaces/formats/RowBinary>). Those rows are made on the checking thread, where the
+//! `clickhouse` crate's row-by-row `await` is of no use.
+
+/// Rows in the making.
+#[derive(Debug, Default)]
+pub struct RowBinary(Vec<u8>);
+
+impl RowBinary {
+    /// A `String`, also for a `LowCardinality(String)`.
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        self.length(text.len());
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    /// A `UInt32`.
+    pub fn u32(&mut self, number: u32) -> &mut Self {
+        self.0.extend_from_slice(&number.to_le_bytes());
+        self
+    }
+
+    /// A `UInt64`.
+    pub fn u64(&mut self, number: u64) -> &mut Self {
+        self.0.extend_from_slice(&number.to_le_bytes());
+        self
+    }
+
+    /// The length of what follows: of a text in bytes, of an array in elements; LEB128.
+    pub fn length(&mut self, mut length: usize) -> &mut Self {
+        loop {
+            let low = length.to_le_bytes()[0] & 0x7f;
+            length >>= 7;
+            if length == 0 {
+                self.0.push(low);
+                return self;
+            }
+            self.0.push(low | 0x80);
+        }
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The rows.
+    pub fn into_bytes(self) -> bytes::Bytes {
+        self.0.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_little_endian_and_texts_carry_their_length_in_sevens_of_bits() {
+        let mut row = RowBinary::default();
+        row.u32(1).u64(2).text("é");
+        assert_eq!(&row.into_bytes()[..], b"\x01\0\0\0\x02\0\0\0\0\0\0\0\x02\xc3\xa9");
+        let mut row = RowBinary::default();
+        row.length(300);
+        assert_eq!(&row.into_bytes()[..], b"\xac\x02");
+    }
+}

@@ -1,0 +1,10 @@
+//! The worker's process: settings, logs, run.
+
+use clap::Parser;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> anyhow::Result<()> {
+    let settings = worker::Settings::parse();
+    settings.log.init();
+    worker::run(settings).await
+}

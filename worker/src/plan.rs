@@ -1,0 +1,150 @@
+//! By which plan a chunk is judged, and where its rows go: read once a revision, bound once a file header.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crds::{ChunkHeader, Ident, RevisionData, TableName};
+use rows::{HeaderError, Plan};
+
+use crate::cluster::Cluster;
+use crate::error::Failure;
+use crate::pii::Privacy;
+use crate::retry::Retry;
+use crate::stop::Stopped;
+
+/// More plans than this are not kept: jobs of one model nearly always have one header.
+const KEPT: usize = 16;
+
+/// Everything that the judging of a chunk needs.
+#[derive(Debug)]
+pub struct Target {
+    /// How its bytes are judged.
+    pub plan: Arc<Plan>,
+    /// The statement that its block goes to.
+    pub insert: String,
+    /// What may be told of its bad cells.
+    pub privacy: Privacy,
+}
+
+/// The targets of one model.
+#[derive(Debug)]
+pub struct Targets {
+    cluster: Cluster,
+    table: TableName,
+    revisions: Mutex<HashMap<String, Arc<RevisionData>>>,
+    bound: Mutex<Vec<(Key, Arc<Target>)>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Key {
+    revision: String,
+    input: rows::Input,
+    columns: Option<Vec<String>>,
+}
+
+/// Why there is no target for a chunk.
+#[derive(Debug, thiserror::Error)]
+pub enum NoTarget {
+    /// The worker is stopping.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The chunk's header does not fit the revision; the upload API would have refused the file.
+    #[error("the chunk does not fit its revision: {0}")]
+    Header(#[from] HeaderError),
+}
+
+impl Targets {
+    /// Targets whose rows go to `table`.
+    #[must_use]
+    pub fn new(cluster: Cluster, table: TableName) -> Self {
+        Self { cluster, table, revisions: Mutex::default(), bound: Mutex::default() }
+    }
+
+    /// The target of a chunk. Waits for a revision that cannot be read.
+    pub async fn of(&self, header: &ChunkHeader, retry: &Retry) -> Result<Arc<Target>, NoTarget> {
+        if let Some(target) = self.known(header) {
+            return Ok(target);
+        }
+        let bound = retry.run("revision", || self.bind(header)).await?;
+        let target = Arc::new(bound?);
+        let mut targets = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        if targets.len() >= KEPT {
+            targets.remove(0);
+        }
+        targets.push((key(header), target.clone()));
+        Ok(target)
+    }
+
+    async fn bind(&self, header: &ChunkHeader) -> Result<Result<Target, HeaderError>, Failure> {
+        let revision = self.revision(&header.revision).await?;
+        bind(&self.table, header, &revision)
+    }
+
+    fn known(&self, header: &ChunkHeader) -> Option<Arc<Target>> {
+        let targets = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |key: &Key| {
+            key.revision == header.revision && key.input == header.input && key.columns == header.columns
+        };
+        targets.iter().find(|(key, _)| fits(key)).map(|(_, target)| target.clone())
+    }
+
+    async fn revision(&self, name: &str) -> Result<Arc<RevisionData>, Failure> {
+        if let Some(known) = self.revisions.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(known.clone());
+        }
+        let revision = Arc::new(self.cluster.revision(name).await?);
+        let mut revisions = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+        if revisions.len() >= KEPT {
+            revisions.clear();
+        }
+        revisions.insert(name.to_owned(), revision.clone());
+        Ok(revision)
+    }
+}
+
+fn key(header: &ChunkHeader) -> Key {
+    Key { revision: header.revision.clone(), input: header.input.clone(), columns: header.columns.clone() }
+}
+
+/// Pure: from a revision and a chunk's header to its target.
+fn bind(
+    table: &TableName,
+    header: &ChunkHeader,
+    revision: &RevisionData,
+) -> Result<Result<Target, HeaderError>, Failure> {
+    let unusable = |why: String| Failure::RevisionUnusable { name: header.revision.clone(), why };
+    let schema = revision.schema().map_err(|problem| unusable(problem.to_string()))?;
+    let insert = insert_statement(table, schema.column_names())?;
+    let row_key = schema.column_names().nth(schema.row_key()).unwrap_or_default().to_owned();
+    let privacy = Privacy::of(&revision.columns, &row_key);
+    let plan = Plan::bind(schema, header.input.clone(), header.columns.as_deref());
+    Ok(plan.map(|plan| Target { plan: Arc::new(plan), insert, privacy }))
+}
+
+/// The columns of the block in its order, lineage last.
+pub fn insert_statement<'a>(
+    table: &TableName,
+    columns: impl Iterator<Item = &'a str>,
+) -> Result<String, crds::sql::BadIdent> {
+    let mut list = String::new();
+    for column in columns {
+        list.push_str(&column.parse::<Ident>()?.to_string());
+        list.push_str(", ");
+    }
+    Ok(format!("INSERT INTO {table} ({list}`job_in`, `row_in`) FORMAT Native"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statement_names_every_column_of_the_block_in_its_order() {
+        let table = TableName::new("shop", "data_1").unwrap();
+        assert_eq!(
+            insert_statement(&table, ["b", "a"].into_iter()).unwrap(),
+            "INSERT INTO `shop`.`data_1` (`b`, `a`, `job_in`, `row_in`) FORMAT Native"
+        );
+        assert!(insert_statement(&table, ["a`b"].into_iter()).is_err());
+    }
+}

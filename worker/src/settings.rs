@@ -1,0 +1,84 @@
+//! What the worker can be told, by flag or environment.
+
+use clap::{Parser, ValueEnum};
+use connect::{ClickHouseArgs, KafkaArgs, LogArgs};
+use crds::ModelId;
+
+/// Takes chunks off Kafka, checks every row, inserts the good and explains the bad.
+#[derive(Parser, Clone, Debug)]
+#[command(version, about)]
+pub struct Settings {
+    /// The model whose chunks are taken
+    #[arg(long, env = "MODEL_NAME")]
+    pub model_name: String,
+    /// Its namespace
+    #[arg(long, env = "MODEL_NAMESPACE")]
+    pub model_namespace: String,
+    /// The name of this worker at Kafka and in the ledger
+    #[arg(long, env = "POD_NAME", default_value = "worker")]
+    pub pod_name: String,
+    /// The port of /healthz, /readyz and /metrics
+    #[arg(long, env = "METRICS_PORT", default_value_t = 9090)]
+    pub metrics_port: u16,
+    /// How many INSERTs are in flight at once
+    #[arg(long, env = "WORKER_INSERTS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub worker_inserts: u32,
+    /// How many KiB of chunks are fetched ahead
+    #[arg(long, env = "WORKER_PREFETCH_KIB", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1024..=1_048_576))]
+    pub worker_prefetch_kib: u32,
+    /// How INSERTs are compressed: worth it only where the network is dearer than the CPU
+    #[arg(long, env = "CLICKHOUSE_COMPRESSION", value_enum, default_value_t = Compression::None)]
+    pub clickhouse_compression: Compression,
+    /// Kafka
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+    /// ClickHouse
+    #[command(flatten)]
+    pub clickhouse: ClickHouseArgs,
+    /// Logs
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// How an INSERT's body is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// LZ4, as ClickHouse frames it.
+    Lz4,
+}
+
+impl Settings {
+    /// The id of the model, of which topic and group are named.
+    #[must_use]
+    pub fn model_id(&self) -> ModelId {
+        ModelId::of(&self.model_namespace, &self.model_name)
+    }
+
+    /// The ClickHouse client of this worker.
+    #[must_use]
+    pub fn clickhouse_client(&self) -> clickhouse::Client {
+        self.clickhouse
+            .client()
+            .with_product_info("batch-worker", env!("CARGO_PKG_VERSION"))
+            .with_compression(match self.clickhouse_compression {
+                Compression::None => clickhouse::Compression::None,
+                Compression::Lz4 => clickhouse::Compression::Lz4,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_is_all_that_must_be_said_and_bounds_are_kept() {
+        use clap::CommandFactory;
+        Settings::command().debug_assert();
+        let said = ["worker", "--model-name=purchases", "--model-namespace=shop"];
+        assert_eq!(Settings::parse_from(said).model_id().topic(), "ingest.5231e672");
+        assert!(Settings::try_parse_from(said.into_iter().chain(["--worker-inserts=0"])).is_err());
+    }
+}
