@@ -14,7 +14,7 @@ help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 demo: system-packages ## From nothing to loaded and rejected rows on the real parts, each command shown
-	cargo run --quiet --package e2e --bin demo
+	cargo run --package e2e --bin demo
 
 test: system-packages ## Lint, unit, CRDs on a real API server, end-to-end on the whole stack
 	.ci/test
@@ -23,7 +23,8 @@ verify: system-packages $(CARGO_DENY) ## Format, lints, licences, unit tests, ge
 	.ci/verify
 
 bench: system-packages ## Rows per second of the whole path and its stages, beside ClickHouse's own CSV load
-	cargo run --quiet --package e2e --bin bench
+	cargo build --release --package e2e --bin bench
+	target/release/bench $(ARGS)
 
 generate: ## Make again what is made from code: CRDs, OpenAPI, the CLI's reference
 	cargo run --quiet --package crds --bin crdgen -- $(CHART)/files/crds

@@ -137,6 +137,17 @@ fn every_row_can_be_traced_to_its_job_and_line() -> Result<()> {
 }
 
 #[test]
+fn a_gzipped_file_loads_as_a_plain_one_does() -> Result<()> {
+    let target = Target::load()?;
+    let ns = Namespace::new(&target, "gz")?;
+    ns.apply(MODEL)?;
+    target.model_ready(&ns.name, "purchases")?;
+    let file = ns.file("data.csv", GOOD)?;
+    target.shell.run("gzip", &[&file])?.ok()?;
+    target.batch(&ns.name, &["job", "create", "purchases", &format!("{file}.gz"), "--wait"])?.ok().map(drop)
+}
+
+#[test]
 fn json_lines_load_as_csv_does() -> Result<()> {
     let target = Target::load()?;
     let ns = Namespace::new(&target, "jsonl")?;
