@@ -13,7 +13,7 @@ use tile::Tile;
 
 use crate::column::{fixed, texts, with_reader};
 use crate::input::Format;
-use crate::native::{self, Output};
+use crate::native::{self, Output, Room};
 use crate::plan::Plan;
 use crate::reject::{Reject, Rejects, Summary, summary};
 use crate::simd::Level;
@@ -24,21 +24,18 @@ use crate::split::json::Keys;
 
 /// Bytes of a tile.
 const TILE: usize = 256 * 1024;
-/// Zeros behind the chunk, so that whole words can be read at its end.
-const PADDING: usize = 64;
+/// Longest chunk: the index counts positions in 32 bits, a block past the end too.
+const MAX_CHUNK: usize = u32::MAX as usize - 64;
 
 /// Checks chunks of one file; keeps its buffers between them.
 pub struct Checker {
     plan: Arc<Plan>,
     split: Splitter,
-    /// The chunk, and padding.
-    bytes: Vec<u8>,
-    len: usize,
     first_row: u64,
     tally: Tally,
     outputs: Vec<Output>,
     /// `row_in` of the good rows.
-    numbers: Vec<u8>,
+    numbers: Room,
     block: Vec<u8>,
 }
 
@@ -54,6 +51,7 @@ struct Splitter {
 /// What became of a chunk's records.
 pub struct Outcome<'a> {
     checker: &'a Checker,
+    chunk: &'a [u8],
 }
 
 impl Checker {
@@ -75,12 +73,10 @@ impl Checker {
         Self {
             plan,
             split,
-            bytes: Vec::new(),
-            len: 0,
             first_row: 0,
             tally: Tally::default(),
             outputs: (0..columns).map(|_| Output::default()).collect(),
-            numbers: Vec::new(),
+            numbers: Room::default(),
             block: Vec::new(),
         }
     }
@@ -89,43 +85,43 @@ impl Checker {
     /// what the block says in `job_in`.
     ///
     /// The chunk must be shorter than 4 GiB; what is beyond is not read.
-    pub fn check(&mut self, bytes: &[u8], first_row: u64, job: &str) -> Outcome<'_> {
-        let bytes = &bytes[..bytes.len().min(u32::MAX as usize - PADDING)];
-        self.bytes.clear();
-        self.bytes.extend_from_slice(bytes);
-        self.bytes.resize(bytes.len() + PADDING, 0);
-        self.len = bytes.len();
+    pub fn check<'a>(&'a mut self, bytes: &'a [u8], first_row: u64, job: &str) -> Outcome<'a> {
+        let chunk = &bytes[..bytes.len().min(MAX_CHUNK)];
         self.first_row = first_row;
         self.tally.clear(self.plan.schema.columns().len());
         self.outputs.iter_mut().for_each(Output::clear);
         self.numbers.clear();
         self.block.clear();
-        let valid_utf8 = simdutf8::basic::from_utf8(bytes).is_ok();
         let mut at = 0;
-        while at < self.len {
-            at = self.tile(at, valid_utf8);
+        while at < chunk.len() {
+            at = self.tile(chunk, at);
         }
         self.finish(job);
-        Outcome { checker: self }
+        Outcome { checker: self, chunk }
     }
 
     /// Splits and checks the next tile; gives the offset behind it.
-    fn tile(&mut self, at: usize, valid_utf8: bool) -> usize {
-        let Self { plan, split, bytes, len, first_row, tally, outputs, numbers, .. } = self;
+    fn tile(&mut self, chunk: &[u8], at: usize) -> usize {
+        let Self { plan, split, first_row, tally, outputs, numbers, .. } = self;
         let mut run = Run { tally, outputs, numbers, first_row: *first_row };
-        let chunk = &bytes[..*len];
+        let level = split.level;
+        // a tile ends after a line feed, which is never part of a longer character
+        let valid = |end: usize| simdutf8::basic::from_utf8(&chunk[at..end]).is_ok();
         if plan.input.format == Format::JsonLines {
             let end = split.json(chunk, at, plan);
-            run.tile(&Tile::new(plan, bytes, &split.table, valid_utf8, true), &split.table.malformed);
+            run.tile(&Tile::new(plan, chunk, &split.table, valid(end), true, level), &split.table.malformed);
             return end;
         }
         let mut window = TILE;
         loop {
-            let end = (at + window).min(*len);
+            let end = (at + window).min(chunk.len());
             let dialect = plan.dialect;
             let Some(found) = split.index.build(chunk, at, end, plan.fields, dialect, split.level) else {
                 let end = split.csv(chunk, at, plan);
-                run.tile(&Tile::new(plan, bytes, &split.table, valid_utf8, true), &split.table.malformed);
+                run.tile(
+                    &Tile::new(plan, chunk, &split.table, valid(end), true, level),
+                    &split.table.malformed,
+                );
                 return end;
             };
             if found.records == 0 {
@@ -135,11 +131,11 @@ impl Checker {
             }
             let (positions, fields, quote) = (split.index.positions(), plan.fields, dialect.quote);
             if found.quotes {
-                let source = Regular::<true> { bytes, positions, fields, quote };
-                run.tile(&Tile::new(plan, bytes, &source, valid_utf8, false), &[]);
+                let source = Regular::<true> { bytes: chunk, positions, fields, quote };
+                run.tile(&Tile::new(plan, chunk, &source, valid(found.end), false, level), &[]);
             } else {
-                let source = Regular::<false> { bytes, positions, fields, quote };
-                run.tile(&Tile::new(plan, bytes, &source, valid_utf8, false), &[]);
+                let source = Regular::<false> { bytes: chunk, positions, fields, quote };
+                run.tile(&Tile::new(plan, chunk, &source, valid(found.end), false, level), &[]);
             }
             return found.end;
         }
@@ -162,7 +158,7 @@ impl Checker {
             output.write(&mut self.block, &column.name, compiled, rows);
         }
         native::write_same(&mut self.block, "job_in", job, rows);
-        native::write_u64(&mut self.block, "row_in", &self.numbers);
+        native::write_u64(&mut self.block, "row_in", self.numbers.as_slice());
     }
 }
 
@@ -213,7 +209,7 @@ fn trimmed_line(line: &[u8]) -> &[u8] {
 struct Run<'a> {
     tally: &'a mut Tally,
     outputs: &'a mut [Output],
-    numbers: &'a mut Vec<u8>,
+    numbers: &'a mut Room,
     first_row: u64,
 }
 
@@ -245,11 +241,16 @@ impl Run<'_> {
             }
         }
         let first = self.first_row + u64::from(base);
-        let numbers = (first..).zip(bad.iter()).filter(|(_, bad)| **bad == 0);
-        let start = self.numbers.len();
-        self.numbers.resize(start + 8 * good, 0);
-        for (slot, (number, _)) in self.numbers[start..].chunks_exact_mut(8).zip(numbers) {
-            slot.copy_from_slice(&number.to_le_bytes());
+        let (slots, _) = self.numbers.grow(8 * good).as_chunks_mut::<8>();
+        if good == records {
+            for (slot, number) in slots.iter_mut().zip(first..) {
+                *slot = number.to_le_bytes();
+            }
+        } else {
+            let numbers = (first..).zip(bad.iter()).filter(|(_, bad)| **bad == 0);
+            for (slot, (number, _)) in slots.iter_mut().zip(numbers) {
+                *slot = number.to_le_bytes();
+            }
         }
     }
 }
@@ -289,14 +290,14 @@ impl Outcome<'_> {
     /// Every bad cell, in the order of rows and then of columns; built while iterating.
     pub fn rejects(&self) -> impl Iterator<Item = Reject<'_>> {
         let c = self.checker;
-        Rejects::new(&c.plan, &c.bytes[..c.len], &c.tally, c.first_row)
+        Rejects::new(&c.plan, self.chunk, &c.tally, c.first_row)
     }
 
     /// Bad cells counted by column and code, the most frequent first; at most one entry a column and code.
     #[must_use]
     pub fn summary(&self) -> Vec<Summary> {
         let c = self.checker;
-        summary(&c.plan, &c.bytes[..c.len], &c.tally, c.first_row)
+        summary(&c.plan, self.chunk, &c.tally, c.first_row)
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) mod wide;
 
 use jiff::tz::TimeZone;
 
+use crate::simd::Lanes;
 pub(crate) use text::Text;
 pub(crate) use why::Why;
 
@@ -32,7 +33,7 @@ pub(crate) trait Read {
     type Value: Native;
 
     /// The value, if the text is one.
-    fn read(&self, text: Text<'_>) -> Option<Self::Value>;
+    fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<Self::Value>;
 
     /// Why [`Read::read`] gave none.
     fn explain(&self, text: &[u8]) -> Why;
@@ -60,11 +61,11 @@ macro_rules! native {
     ($($t:ty),*) => {$(
         impl Native for $t {
             const WIDTH: usize = size_of::<$t>();
-            #[inline]
+            #[inline(always)]
             fn put(self, slot: &mut [u8]) {
                 slot.copy_from_slice(&self.to_le_bytes());
             }
-            #[inline]
+            #[inline(always)]
             fn get(slot: &[u8]) -> Self {
                 let mut bytes = [0; size_of::<$t>()];
                 bytes.copy_from_slice(slot);

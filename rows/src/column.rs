@@ -17,6 +17,7 @@ use crate::coerce::uuid::Uuid;
 use crate::coerce::{Native, Read, Text, Why};
 use crate::reject::message;
 use crate::schema::{Column, OnOverflow, SchemaError};
+use crate::simd::Portable;
 use crate::types::Scalar;
 
 pub(crate) use rules::Rules;
@@ -175,7 +176,7 @@ impl Reader {
     /// The value in `Native` form (a text: as it is), or what is wrong.
     pub(crate) fn value(&self, text: &[u8]) -> Result<Vec<u8>, Why> {
         fn value<R: Read>(reader: &R, text: &[u8]) -> Result<Vec<u8>, Why> {
-            let value = reader.read(Text::whole(text)).ok_or_else(|| reader.explain(text))?;
+            let value = reader.read(Portable, Text::whole(text)).ok_or_else(|| reader.explain(text))?;
             let mut bytes = vec![0; R::Value::WIDTH];
             value.put(&mut bytes);
             Ok(bytes)
@@ -188,7 +189,7 @@ impl Reader {
 
     /// Whether the text is a value of the type; of texts only of those that stand for NULL somewhere.
     pub(crate) fn takes(&self, text: &[u8]) -> bool {
-        with_reader!(self, r => r.read(Text::whole(text)).is_some(), texts => true)
+        with_reader!(self, r => r.read(Portable, Text::whole(text)).is_some(), texts => true)
     }
 }
 

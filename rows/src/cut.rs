@@ -147,8 +147,9 @@ impl Cutter {
     /// Takes the next bytes of the stream; then drain [`Cutter::next_chunk`].
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), CutError> {
         // in parts, so that what is behind a chunk's end, and is moved to the next one, stays small
-        for part in bytes.chunks(self.chunk_bytes.max(PIECE)) {
+        for part in bytes.chunks(PIECE) {
             self.probe(part)?;
+            self.make_room(part.len());
             self.buffer.extend_from_slice(part);
             if !self.at_start || self.drop_bom(false) {
                 self.scan()?;
@@ -207,6 +208,14 @@ impl Cutter {
     #[must_use]
     pub fn position(&self) -> Position {
         self.given
+    }
+
+    /// Once more than a piece has come, the buffer gets room for a whole chunk, so that no byte is moved again.
+    fn make_room(&mut self, more: usize) {
+        let len = self.buffer.len() + more;
+        if len > self.buffer.capacity() && len > PIECE {
+            self.buffer.reserve((self.chunk_bytes + PIECE).max(len) - self.buffer.len());
+        }
     }
 
     fn probe(&self, bytes: &[u8]) -> Result<(), CutError> {

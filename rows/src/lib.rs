@@ -36,6 +36,10 @@
     clippy::cast_lossless,
     reason = "byte, digit and offset arithmetic: widths are checked where they are decided (a chunk is < 4 GiB)"
 )]
+#![allow(
+    clippy::inline_always,
+    reason = "a loop gets the instructions of its kernel only if all of it is inlined"
+)]
 #![cfg_attr(test, allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its texts so"))]
 
 mod check;

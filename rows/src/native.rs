@@ -4,8 +4,10 @@
 //! `SerializationLowCardinality.cpp`.
 
 mod dictionary;
+mod room;
 
 use dictionary::Dictionary;
+pub(crate) use room::Room;
 
 use crate::column::Compiled;
 
@@ -13,9 +15,9 @@ use crate::column::Compiled;
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     /// Fixed-width values; or texts, each after its length; or nothing where the dictionary has it all.
-    pub data: Vec<u8>,
+    pub data: Room,
     /// For each row 1 if it is NULL.
-    pub nulls: Vec<u8>,
+    pub nulls: Room,
     dictionary: Dictionary,
 }
 
@@ -38,25 +40,40 @@ impl Output {
         if low_cardinality {
             self.dictionary.push(text);
         } else {
-            write_value(&mut self.data, text, width);
+            self.push_value(text, width);
         }
         if nullable {
             self.nulls.push(0);
         }
     }
 
-    /// Adds the text `bytes[start..start + len]`; faster where 32 bytes can be read there.
-    #[inline]
-    pub(crate) fn push_near(&mut self, bytes: &[u8], start: usize, len: usize) {
-        match bytes.get(start..).and_then(|b| b.first_chunk::<32>()) {
-            Some(chunk) if len <= 32 => {
-                self.data.push(len as u8);
-                let end = self.data.len() + len;
-                self.data.extend_from_slice(chunk);
-                self.data.truncate(end);
-            }
-            _ => write_value(&mut self.data, &bytes[start..start + len], None),
+    /// Adds the text `bytes[start..start + len]` of a column without width.
+    #[inline(always)]
+    pub(crate) fn push_near(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        len: usize,
+        low_cardinality: bool,
+        nullable: bool,
+    ) {
+        if low_cardinality {
+            self.dictionary.push_near(bytes, start, len);
+        } else {
+            self.data.push_text(bytes, start, len);
         }
+        if nullable {
+            self.nulls.push(0);
+        }
+    }
+
+    /// Adds a value of the width, filled up with zeros; without one a text after its length.
+    #[inline]
+    fn push_value(&mut self, bytes: &[u8], width: Option<usize>) {
+        let Some(width) = width else { return self.data.push_text(bytes, 0, bytes.len()) };
+        let (value, zeros) = self.data.grow(width).split_at_mut(bytes.len());
+        value.copy_from_slice(bytes);
+        zeros.fill(0);
     }
 
     pub(crate) fn push_null_text(&mut self, width: Option<usize>, low_cardinality: bool) {
@@ -72,11 +89,11 @@ impl Output {
             if column.reader.is_text() {
                 self.push_text(bytes, width, column.low_cardinality, false);
             } else {
-                write_value(&mut self.data, bytes, width);
+                self.push_value(bytes, width);
             }
         }
         if column.nullable {
-            self.nulls.resize(self.nulls.len() + rows, u8::from(value.is_none()));
+            self.nulls.grow(rows).fill(u8::from(value.is_none()));
         }
     }
 
@@ -84,14 +101,14 @@ impl Output {
     pub(crate) fn write(&mut self, block: &mut Vec<u8>, name: &str, column: &Compiled, rows: usize) {
         begin_column(block, name, &column.ty);
         if !column.low_cardinality {
-            block.extend_from_slice(&self.nulls);
-            block.extend_from_slice(&self.data);
+            block.extend_from_slice(self.nulls.as_slice());
+            block.extend_from_slice(self.data.as_slice());
             return;
         }
         let width = column.reader.width();
         if !column.reader.is_text() {
             let width = width.unwrap_or(1);
-            for value in self.data.chunks_exact(width) {
+            for value in self.data.as_slice().chunks_exact(width) {
                 self.dictionary.push(value);
             }
         }

@@ -3,10 +3,7 @@
 //! The only module of this crate with `unsafe`. The algorithms that use it are generic over [`Lanes`], are safe code,
 //! and give the same answer on every level; [`Level::detect`] picks the best one that this CPU has.
 
-#![allow(
-    clippy::inline_always,
-    reason = "a kernel gets the instructions of its caller only if it is part of it"
-)]
+use crate::coerce::text::decimal;
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -23,7 +20,24 @@ pub(crate) trait Lanes: Copy {
     fn equal<const N: usize>(self, block: &[u8; BLOCK], needles: [u8; N]) -> [u64; N];
     /// Bit `i` is the parity of bits `0..=i`.
     fn parity(self, mask: u64) -> u64;
+    /// What [`decimal`] promises; `None` also if `len` is not 1..=16.
+    fn decimal(self, bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)>;
+    /// Writes the positions of the mask's bits, counted from `base`, in order; what is behind them is unspecified.
+    #[inline(always)]
+    fn positions(self, mut mask: u64, base: u32, out: &mut [u32; BLOCK]) {
+        // always eight at a time, so that the usual block takes no branch
+        let (eights, _) = out.as_chunks_mut::<8>();
+        for eight in eights.iter_mut().take(mask.count_ones().div_ceil(8).max(1) as usize) {
+            for slot in eight {
+                *slot = base.wrapping_add(mask.trailing_zeros());
+                mask &= mask.wrapping_sub(1);
+            }
+        }
+    }
 }
+
+/// Digits of a number at most.
+pub(crate) const DIGITS: usize = 16;
 
 /// An algorithm on [`Lanes`], and its way to code that is compiled for them.
 pub(crate) trait Kernel {
@@ -80,6 +94,18 @@ impl Level {
             Self::Avx512(token) => token.run(kernel),
         }
     }
+
+    /// Runs the algorithm with AVX2 at most: for loops that gain from newer instructions, but not from wider lanes.
+    #[inline]
+    pub(crate) fn run_scalar<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            Self::Portable => kernel.run(Portable),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(token) => token.run(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(token) => token.narrow().run(kernel),
+        }
+    }
 }
 
 /// Eight bytes at a time in ordinary registers.
@@ -107,6 +133,11 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn decimal(self, bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)> {
+        if (1..=DIGITS).contains(&len) { decimal(bytes, len) } else { None }
+    }
+
+    #[inline(always)]
     fn parity(self, mut mask: u64) -> u64 {
         for shift in [1, 2, 4, 8, 16, 32] {
             mask ^= mask << shift;
@@ -128,6 +159,24 @@ mod tests {
             lanes.equal(self.0, self.1)
         }
     }
+    struct Positions(u64, u32);
+    impl Kernel for Positions {
+        type Output = Vec<u32>;
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> Vec<u32> {
+            let mut out = [0; BLOCK];
+            lanes.positions(self.0, self.1, &mut out);
+            out[..self.0.count_ones() as usize].to_vec()
+        }
+    }
+    struct Decimal([u8; DIGITS], usize);
+    impl Kernel for Decimal {
+        type Output = Option<(u64, usize)>;
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> Option<(u64, usize)> {
+            lanes.decimal(&self.0, self.1)
+        }
+    }
     struct Parity(u64);
     impl Kernel for Parity {
         type Output = u64;
@@ -146,6 +195,41 @@ mod tests {
             let expected = [a, b].map(|n| bytes.iter().enumerate().fold(0u64, |m, (i, x)| m | (u64::from(*x == n) << i)));
             for level in Level::all() {
                 prop_assert_eq!(level.run(Equal(&bytes, [a, b])), expected);
+            }
+        }
+
+        #[test]
+        fn every_level_gives_the_same_positions(a: u64, b: u64, sparse: bool, base: u32) {
+            for mask in [if sparse { a & b } else { a | b }, 0, !0] {
+                let expected: Vec<u32> =
+                    (0..64).filter(|i| mask >> i & 1 == 1).map(|i| base.wrapping_add(i)).collect();
+                for level in Level::all() {
+                    prop_assert_eq!(&level.run(Positions(mask, base)), &expected);
+                    prop_assert_eq!(&level.run_scalar(Positions(mask, base)), &expected);
+                }
+            }
+        }
+
+        #[test]
+        fn every_level_reads_the_same_decimals(
+            text in "[0-9]{0,12}[.0-9/:]?[0-9]{0,3}", behind in prop::array::uniform16(any::<u8>()), len in 0usize..20,
+        ) {
+            let mut bytes = behind;
+            for (to, from) in bytes.iter_mut().zip(text.bytes()) {
+                *to = from;
+            }
+            for len in [len, text.len()] {
+                let expected = bytes.get(..len).and_then(|text| {
+                    let point = text.iter().position(|b| *b == b'.').unwrap_or(len);
+                    let digits: Vec<u8> =
+                        text.iter().enumerate().filter(|(i, _)| *i != point).map(|(_, b)| *b).collect();
+                    let plain = digits.iter().all(u8::is_ascii_digit);
+                    let number = std::str::from_utf8(&digits).ok().filter(|_| plain)?.parse().ok()?;
+                    Some((number, point))
+                });
+                for level in Level::all() {
+                    prop_assert_eq!(level.run(Decimal(bytes, len)), expected);
+                }
             }
         }
 

@@ -3,17 +3,19 @@
 use super::tally::{Fault, Missing};
 use crate::coerce::Why;
 use crate::plan::Plan;
+use crate::simd::Level;
 use crate::split::cells::{self, Cell, Kind, Source};
 
 /// A tile with what is the same for all of its cells.
 pub(crate) struct Tile<'a, S> {
     pub plan: &'a Plan,
-    /// The chunk with its padding.
+    /// The chunk.
     pub bytes: &'a [u8],
     pub source: &'a S,
     /// Cells may be of any kind.
     pub irregular: bool,
     pub valid_utf8: bool,
+    pub level: Level,
     /// For each column: whether a text that means NULL could be read as a value.
     pub careful: &'a [bool],
 }
@@ -25,12 +27,13 @@ impl<'a, S: Source> Tile<'a, S> {
         source: &'a S,
         valid_utf8: bool,
         irregular: bool,
+        level: Level,
     ) -> Self {
-        Self { plan, bytes, source, irregular, valid_utf8, careful: &plan.careful }
+        Self { plan, bytes, source, irregular, valid_utf8, level, careful: &plan.careful }
     }
 
     /// Whether the text of a cell means NULL: an empty one without quotes, or one of the input's null values.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_null_text(&self, cell: Cell) -> bool {
         if cell.len == 0 {
             return cell.kind == Kind::Plain;
@@ -44,7 +47,7 @@ impl<'a, S: Source> Tile<'a, S> {
     }
 
     /// The text that a cell stands for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode<'b>(&'b self, cell: Cell, scratch: &'b mut Vec<u8>) -> Result<&'b [u8], Why> {
         cells::decode(self.bytes, cell, self.plan.is_json(), self.plan.dialect, scratch)
     }

@@ -3,6 +3,7 @@
 use super::Read;
 use super::text::Text;
 use super::why::Why;
+use crate::simd::Lanes;
 
 /// Reads `Bool`.
 #[derive(Debug)]
@@ -11,8 +12,8 @@ pub(crate) struct Bool;
 impl Read for Bool {
     type Value = u8;
 
-    #[inline]
-    fn read(&self, text: Text<'_>) -> Option<u8> {
+    #[inline(always)]
+    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<u8> {
         match text.bytes() {
             b"true" | b"1" | b"True" | b"TRUE" => Some(1),
             b"false" | b"0" | b"False" | b"FALSE" => Some(0),

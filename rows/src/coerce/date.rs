@@ -4,9 +4,10 @@
 //! <https://clickhouse.com/docs/sql-reference/data-types/date32> (1900-01-01 to 2299-12-31).
 
 use super::format::Format;
-use super::text::{Text, digit_pairs, is_digits};
+use super::text::{Text, digit_pairs, is_digits, word_at};
 use super::why::Why;
 use super::{Native, Read};
+use crate::simd::Lanes;
 
 /// First and last year of the table of days: what `Date32` and `DateTime64` hold.
 pub(crate) const FIRST_YEAR: u32 = 1900;
@@ -45,7 +46,7 @@ static MONTH_DAYS: [[(u16, u16); 16]; 2] = {
 };
 
 /// Days since 1970-01-01, for a real day of the years 1900 to 2299.
-#[inline]
+#[inline(always)]
 pub(crate) fn days(year: u32, month: u32, day: u32) -> Option<i32> {
     let first = *YEAR_DAYS.get(year.wrapping_sub(FIRST_YEAR) as usize)?;
     let (before, length) = *MONTH_DAYS[(first & 1) as usize].get(month as usize)?;
@@ -53,16 +54,17 @@ pub(crate) fn days(year: u32, month: u32, day: u32) -> Option<i32> {
 }
 
 /// Days since 1970-01-01 of the `YYYY-MM-DD` in the first ten bytes.
-#[inline]
+#[inline(always)]
 pub(crate) fn ymd(text: Text<'_>) -> Option<i32> {
     let [year, month, day] = fields(text)?;
     days(year, month, day)
 }
 
 /// Year, month and day of the `YYYY-MM-DD` in the first ten bytes, whether or not there is such a day.
-#[inline]
+#[inline(always)]
 fn fields(text: Text<'_>) -> Option<[u32; 3]> {
-    let (front, back) = (text.word(0), text.word(2));
+    let head = text.head::<10>()?;
+    let (front, back) = (word_at::<0, 10>(head), word_at::<2, 10>(head));
     // bytes 0 to 7 are YYYY-MM-, bytes 2 to 9 end in DD
     let digits =
         (front & 0xffff_ffff) | ((front >> 8) & 0x0000_ffff_0000_0000) | (back & 0xffff_0000_0000_0000);
@@ -94,14 +96,14 @@ pub(crate) trait Days: Native {
 }
 
 impl Days for u16 {
-    #[inline]
+    #[inline(always)]
     fn from_days(days: i32) -> Option<Self> {
         Self::try_from(days).ok()
     }
 }
 
 impl Days for i32 {
-    #[inline]
+    #[inline(always)]
     fn from_days(days: i32) -> Option<Self> {
         Some(days)
     }
@@ -110,8 +112,8 @@ impl Days for i32 {
 impl<T: Days> Read for Date<T> {
     type Value = T;
 
-    #[inline]
-    fn read(&self, text: Text<'_>) -> Option<T> {
+    #[inline(always)]
+    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<T> {
         let days = match &self.format {
             Format::Iso if text.len() == 10 => ymd(text)?,
             Format::Iso => return None,

@@ -15,9 +15,10 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use super::date::{explain_day, ymd};
 use super::format::{Format, Moment};
-use super::text::{Text, digit_pairs, digits, is_digits};
+use super::text::{Text, digit_pairs, digits, is_digits, word_at};
 use super::why::Why;
 use super::{Native, Read};
+use crate::simd::Lanes;
 
 /// 1900-01-01 and 2299-12-31 23:59:59 in seconds since 1970.
 const FIRST: i64 = -2_208_988_800;
@@ -32,14 +33,14 @@ pub(crate) trait Ticks: Native {
 }
 
 impl Ticks for u32 {
-    #[inline]
+    #[inline(always)]
     fn from_ticks(ticks: i64) -> Option<Self> {
         Self::try_from(ticks).ok()
     }
 }
 
 impl Ticks for i64 {
-    #[inline]
+    #[inline(always)]
     fn from_ticks(ticks: i64) -> Option<Self> {
         Some(ticks)
     }
@@ -71,7 +72,7 @@ impl<T: Ticks> DateTime<T> {
     }
 
     /// Seconds and a fraction in the type's own unit, if in range.
-    #[inline]
+    #[inline(always)]
     fn join(&self, seconds: i64, fraction: i64) -> Option<T> {
         if !(FIRST..=LAST).contains(&seconds) {
             return None;
@@ -80,7 +81,7 @@ impl<T: Ticks> DateTime<T> {
         T::from_ticks(ticks)
     }
 
-    #[inline]
+    #[inline(always)]
     fn at(&self, moment: Moment) -> Result<T, Why> {
         match (moment, &self.zone) {
             (Moment::Universal(seconds, nanos), _) | (Moment::Local(seconds, nanos), None) => {
@@ -109,8 +110,8 @@ impl<T: Ticks> DateTime<T> {
 impl<T: Ticks> Read for DateTime<T> {
     type Value = T;
 
-    #[inline]
-    fn read(&self, text: Text<'_>) -> Option<T> {
+    #[inline(always)]
+    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<T> {
         if self.zone.is_none()
             && self.format == Format::Iso
             && text.len() >= 19
@@ -140,10 +141,11 @@ fn is_utc(zone: &TimeZone) -> bool {
 }
 
 /// Seconds since 1970 of the `YYYY-MM-DD HH:MM:SS` in the first 19 bytes, read as UTC.
-#[inline]
+#[inline(always)]
 fn clock(text: Text<'_>) -> Option<i64> {
-    let between = text.byte(10);
-    let seconds = hms(text.word(11))?;
+    let head = text.head::<19>()?;
+    let between = head[10];
+    let seconds = hms(word_at::<11, 19>(head))?;
     if between != b' ' && between != b'T' {
         return None;
     }
@@ -151,7 +153,7 @@ fn clock(text: Text<'_>) -> Option<i64> {
 }
 
 /// Seconds of the `HH:MM:SS` in the word.
-#[inline]
+#[inline(always)]
 fn hms(word: u64) -> Option<i64> {
     let colons = (word >> 16) as u8 == b':' && (word >> 40) as u8 == b':';
     let packed =

@@ -7,6 +7,7 @@ use super::text::{Text, is_json_number, number};
 use super::why::{Why, not_a_number};
 use super::wide::I256;
 use super::{Native, Read};
+use crate::simd::Lanes;
 
 /// The integers that hold decimals.
 pub(crate) trait Unscaled: Native {
@@ -18,7 +19,7 @@ pub(crate) trait Unscaled: Native {
 macro_rules! unscaled {
     ($($t:ty),*) => {$(
         impl Unscaled for $t {
-            #[inline]
+            #[inline(always)]
             fn from_u64(negative: bool, n: u64) -> Self {
                 let n = n as $t;
                 if negative { n.wrapping_neg() } else { n }
@@ -111,9 +112,9 @@ impl<T: Unscaled> Decimal<T> {
 impl<T: Unscaled> Read for Decimal<T> {
     type Value = T;
 
-    #[inline]
-    fn read(&self, text: Text<'_>) -> Option<T> {
-        if let Some(n) = number(text)
+    #[inline(always)]
+    fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<T> {
+        if let Some(n) = number(lanes, text)
             && n.fraction <= usize::from(self.scale)
             && let Some(ten) = TENS.get(usize::from(self.scale) - n.fraction)
             && let Some(scaled) = n.digits.checked_mul(*ten)

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::text::Text;
 use super::why::Why;
 use super::{Native, Read};
+use crate::simd::Lanes;
 
 /// The integers that hold enums.
 pub(crate) trait EnumValue: Native {
@@ -42,13 +43,13 @@ struct Slot {
 
 const FREE: Slot = Slot { word: 0, len: 0xff, value: 0 };
 
-#[inline]
+#[inline(always)]
 fn slot_of(word: u64, len: usize, multiplier: u64) -> usize {
     ((word ^ len as u64).wrapping_mul(multiplier) >> 58) as usize
 }
 
 /// The first `len` (0..=8) bytes of the word, the rest zero.
-#[inline]
+#[inline(always)]
 fn first_bytes(word: u64, len: usize) -> u64 {
     if len >= 8 { word } else { word & ((1 << (8 * len)) - 1) }
 }
@@ -86,8 +87,8 @@ fn perfect(names: &[(String, i16)]) -> Option<([Slot; 64], u64)> {
 impl<T: EnumValue> Read for Enum<T> {
     type Value = T;
 
-    #[inline]
-    fn read(&self, text: Text<'_>) -> Option<T> {
+    #[inline(always)]
+    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<T> {
         let Some(table) = &self.slots else {
             return self.names.get(text.bytes()).map(|n| T::from_i16(*n));
         };

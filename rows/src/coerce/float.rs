@@ -5,6 +5,7 @@
 use super::Read;
 use super::text::{Text, is_json_number, number};
 use super::why::{Why, not_a_number};
+use crate::simd::Lanes;
 
 const TENS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
@@ -18,9 +19,9 @@ pub(crate) struct Float64;
 impl Read for Float64 {
     type Value = f64;
 
-    #[inline]
-    fn read(&self, text: Text<'_>) -> Option<f64> {
-        if let Some(n) = number(text)
+    #[inline(always)]
+    fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<f64> {
+        if let Some(n) = number(lanes, text)
             && n.digits < 1 << 53
         {
             let value = n.digits as f64 / TENS[n.fraction];
@@ -45,9 +46,9 @@ pub(crate) struct Float32;
 impl Read for Float32 {
     type Value = f32;
 
-    #[inline]
-    fn read(&self, text: Text<'_>) -> Option<f32> {
-        if let Some(n) = number(text)
+    #[inline(always)]
+    fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<f32> {
+        if let Some(n) = number(lanes, text)
             && n.digits < 1 << 24
             && n.fraction <= 10
         {

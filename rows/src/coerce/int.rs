@@ -4,6 +4,7 @@ use super::text::{Text, digits, is_json_number};
 use super::why::{Why, not_a_number};
 use super::wide::I256;
 use super::{Native, Read};
+use crate::simd::Lanes;
 
 /// An integer type of at most 64 bits, made from sign and magnitude.
 pub(crate) trait Small: Native {
@@ -20,7 +21,7 @@ macro_rules! small {
             const SIGNED: bool = $signed;
             const MIN: Self = <$t>::MIN;
             const MAX: Self = <$t>::MAX;
-            #[inline]
+            #[inline(always)]
             fn make(negative: bool, magnitude: u64) -> Option<Self> {
                 if $signed {
                     let value =
@@ -53,8 +54,8 @@ impl<T> Int<T> {
 impl<T: Small> Read for Int<T> {
     type Value = T;
 
-    #[inline]
-    fn read(&self, text: Text<'_>) -> Option<T> {
+    #[inline(always)]
+    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<T> {
         let negative = T::SIGNED && text.byte(0) == b'-' && text.len() > 1;
         let text = text.skip(usize::from(negative));
         if text.byte(0) == b'0' && text.len() > 1 {
@@ -201,7 +202,7 @@ impl<T> BigInt<T> {
 impl<T: Large> Read for BigInt<T> {
     type Value = T;
 
-    fn read(&self, text: Text<'_>) -> Option<T> {
+    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<T> {
         let text = text.bytes();
         (is_integer(text) && (T::SIGNED || text[0] != b'-')).then(|| T::make(text)).flatten()
     }

@@ -3,8 +3,10 @@
 use std::net::Ipv6Addr;
 
 use super::text::Text;
+use super::uuid::{from_hex, is_hex};
 use super::why::Why;
 use super::{Native, Read};
+use crate::simd::{Lanes, Portable};
 
 /// Reads `IPv4`: four decimal numbers 0 to 255 without leading zeros.
 #[derive(Debug)]
@@ -13,34 +15,70 @@ pub(crate) struct Ipv4;
 impl Read for Ipv4 {
     type Value = u32;
 
-    #[inline]
-    fn read(&self, text: Text<'_>) -> Option<u32> {
+    #[inline(always)]
+    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<u32> {
         if text.len() > 15 {
             return None;
         }
-        let (mut address, mut octet, mut digits, mut dots) = (0u32, 0u32, 0, 0);
-        for byte in text.bytes() {
-            let digit = byte.wrapping_sub(b'0');
-            if digit < 10 {
-                if digits == 3 || (digits > 0 && octet == 0) {
-                    return None;
-                }
-                octet = octet * 10 + u32::from(digit);
-                digits += 1;
-            } else if *byte == b'.' && digits > 0 && octet < 256 {
-                address = (address << 8) | octet;
-                (octet, digits) = (0, 0);
-                dots += 1;
-            } else {
-                return None;
-            }
-        }
-        (dots == 3 && digits > 0 && octet < 256).then_some((address << 8) | octet)
+        let bytes = text.head::<16>().map_or_else(|| short_head(text.bytes()), |head| *head);
+        octets(&bytes, text.len())
     }
 
     fn explain(&self, text: &[u8]) -> Why {
         if text.is_empty() { Why::MissingValue } else { Why::NotIpv4 }
     }
+}
+
+#[cold]
+fn short_head<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut head = [0; N];
+    for (to, from) in head.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    head
+}
+
+/// The address in the first `len` (at most 15) bytes; without a branch that depends on where the dots are.
+#[inline(always)]
+fn octets(bytes: &[u8; 16], len: usize) -> Option<u32> {
+    let mut ends = positions(bytes, b'.') & ((1 << len) - 1);
+    if ends.count_ones() != 3 {
+        return None;
+    }
+    ends |= 1 << len;
+    let all = u128::from_le_bytes(*bytes);
+    let (mut address, mut start, mut valid) = (0, 0, true);
+    for _ in 0..4 {
+        let end = ends.trailing_zeros();
+        ends &= ends - 1;
+        let digits = end - start;
+        let text = (all >> (8 * start)) as u32;
+        // one to three digits, moved to the high end of the word, zeros before them
+        let shift = 32 - 8 * digits.clamp(1, 3);
+        let word = (text << shift) | (0x3030_3030 & ((1 << shift) - 1));
+        let plain = word ^ 0x3030_3030;
+        let carried = (plain + 0x0606_0606) | plain;
+        let octet = ((plain >> 8) & 0xff) * 100 + ((plain >> 16) & 0xff) * 10 + (plain >> 24);
+        let least = [0, 0, 10, 100][digits as usize & 3];
+        valid &= digits.wrapping_sub(1) < 3 && carried & 0xf0f0_f0f0 == 0 && octet < 256 && octet >= least;
+        address = (address << 8) | (octet & 0xff);
+        start = end + 1;
+    }
+    valid.then_some(address)
+}
+
+/// Bit `i` is set if byte `i` is the needle; `N` is a multiple of 8.
+#[inline(always)]
+fn positions<const N: usize>(bytes: &[u8; N], needle: u8) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let mut mask = 0;
+    for (i, word) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        let x = u64::from_le_bytes(*word) ^ u64::from_le_bytes([needle; 8]);
+        // 0x80 in each byte of x that is zero, exactly; then the high bits of eight bytes, gathered into one
+        let zero = !(((x & LOW) + LOW) | x | LOW);
+        mask |= ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    }
+    mask
 }
 
 /// Reads `IPv6` (RFC 4291 section 2.2, without zone), and an IPv4 address as its mapped form `::ffff:a.b.c.d`, as
@@ -54,7 +92,7 @@ pub(crate) struct Octets([u8; 16]);
 
 impl Native for Octets {
     const WIDTH: usize = 16;
-    #[inline]
+    #[inline(always)]
     fn put(self, slot: &mut [u8]) {
         slot.copy_from_slice(&self.0);
     }
@@ -68,11 +106,17 @@ impl Native for Octets {
 impl Read for Ipv6 {
     type Value = Octets;
 
-    #[inline]
-    fn read(&self, text: Text<'_>) -> Option<Octets> {
+    #[inline(always)]
+    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<Octets> {
         let bytes = text.bytes();
         if bytes.len() > 45 {
             return None;
+        }
+        if bytes.len() <= 39
+            && let Some(head) = text.head::<48>()
+            && let Some(groups) = eight_groups(head, bytes.len())
+        {
+            return Some(Octets(groups));
         }
         if let Some(groups) = hex_groups(bytes) {
             return Some(Octets(groups));
@@ -85,8 +129,38 @@ impl Read for Ipv6 {
     }
 }
 
+/// Eight groups of one to four hexadecimal digits with seven colons, in the first `len` bytes.
+#[inline(always)]
+fn eight_groups(head: &[u8; 48], len: usize) -> Option<[u8; 16]> {
+    let mut ends = positions(head, b':') & ((1 << len) - 1);
+    if ends.count_ones() != 7 {
+        return None;
+    }
+    ends |= 1 << len;
+    let (mut out, mut start, mut valid) = ([0; 16], 0, true);
+    let mut group = || {
+        let end = ends.trailing_zeros();
+        ends &= ends - 1;
+        let digits = end - start;
+        let text = head.get(start as usize..).and_then(|h| h.first_chunk::<4>());
+        let text = text.map_or(0, |t| u32::from_le_bytes(*t));
+        // moved to the high end of the word, zeros before them
+        let shift = 32 - 8 * digits.clamp(1, 4);
+        valid &= digits.wrapping_sub(1) < 4;
+        start = end + 1;
+        (text << shift) | (0x3030_3030 & ((1u64 << shift) - 1) as u32)
+    };
+    let mut hex = true;
+    for four in out.as_chunks_mut::<4>().0 {
+        let word = u64::from(group()) | (u64::from(group()) << 32);
+        hex &= is_hex(word);
+        *four = (from_hex(word) as u32).to_be_bytes();
+    }
+    (valid && hex).then_some(out)
+}
+
 /// Eight groups of one to four hexadecimal digits, `::` once at most; the usual spelling, in one pass.
-#[inline]
+#[inline(always)]
 fn hex_groups(bytes: &[u8]) -> Option<[u8; 16]> {
     let mut groups = [0u16; 8];
     let (mut n, mut value, mut digits) = (0usize, 0u32, 0u32);
@@ -160,6 +234,42 @@ fn other(bytes: &[u8]) -> Option<Octets> {
     if let Ok(address) = text.parse::<Ipv6Addr>() {
         return Some(Octets(address.octets()));
     }
-    let v4 = Ipv4.read(Text::whole(bytes))?;
+    let v4 = Ipv4.read(Portable, Text::whole(bytes))?;
     Some(Octets(std::net::Ipv4Addr::from(v4).to_ipv6_mapped().octets()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The text as it is, and with bytes behind it that are not its own.
+    fn both<R: Read>(reader: &R, text: &str) -> [Option<Vec<u8>>; 2] {
+        let padded = format!("{text}:.0123456789abcdef0123456789abcdef0123456789abcdef:.");
+        [Text::whole(text.as_bytes()), Text::new(padded.as_bytes(), text.len())].map(|text| {
+            let mut bytes = vec![0; R::Value::WIDTH];
+            reader.read(Portable, text).map(|value| {
+                value.put(&mut bytes);
+                bytes
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_ipv4_address_is_what_the_standard_library_says(
+            text in "([0-9]{1,3}\\.){3}[0-9]{1,3}|(0|[1-9][0-9]?|1[0-9][0-9]|2[0-5][0-9]|[.x/:])(\\.(0|[1-9]?[0-9x]?|25[0-9])){2,4}",
+        ) {
+            let expected = text.parse::<std::net::Ipv4Addr>().ok().map(|a| a.to_bits().to_le_bytes().to_vec());
+            prop_assert_eq!(both(&Ipv4, &text), [expected.clone(), expected]);
+        }
+
+        #[test]
+        fn an_ipv6_address_is_what_the_standard_library_says(
+            text in "([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-f]{1,4}:){3}[0-9a-g/]{1,4}(:[0-9a-f]{1,4}){4}|([0-9a-fG]{0,5}:){6,8}[0-9a-f/]{0,5}|([0-9a-f]{1,4}:){0,4}:([0-9a-f]{1,4}:){0,3}[0-9a-f]{0,4}",
+        ) {
+            let expected = text.parse::<Ipv6Addr>().ok().map(|a| a.octets().to_vec());
+            prop_assert_eq!(both(&Ipv6, &text), [expected.clone(), expected]);
+        }
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Method: Daniel Lemire, "Quickly parsing eight digits" (2018), with the digits moved to the high end of the word.
 
+use crate::simd::Lanes;
+
 /// The text of one cell. `tail` goes on past the cell to the end of its buffer, so that whole words can be loaded.
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a> {
@@ -14,7 +16,7 @@ const DOTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
 
 impl<'a> Text<'a> {
     /// The first `len` bytes of `tail`; `len` is at most `tail.len()`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(tail: &'a [u8], len: usize) -> Self {
         debug_assert!(len <= tail.len());
         Self { tail, len }
@@ -25,35 +27,50 @@ impl<'a> Text<'a> {
         Self { tail: bytes, len: bytes.len() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn len(self) -> usize {
         self.len
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bytes(self) -> &'a [u8] {
         &self.tail[..self.len]
     }
 
     /// The byte at `at`; 0 past the buffer.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn byte(self, at: usize) -> u8 {
         self.tail.get(at).copied().unwrap_or(0)
     }
 
     /// The text without its first `n` bytes; `n` is at most the length.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn skip(self, n: usize) -> Self {
         Self { tail: self.tail.get(n..).unwrap_or_default(), len: self.len.saturating_sub(n) }
     }
 
     /// Eight bytes from `at`, little-endian; what is past the cell is unspecified.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn word(self, at: usize) -> u64 {
         match self.tail.get(at..).and_then(|t| t.first_chunk::<8>()) {
             Some(bytes) => u64::from_le_bytes(*bytes),
             None => self.short_word(at),
         }
+    }
+
+    /// The first `N` bytes of the buffer, if it has so many.
+    #[inline(always)]
+    pub(crate) fn head<const N: usize>(self) -> Option<&'a [u8; N]> {
+        self.tail.first_chunk()
+    }
+
+    #[cold]
+    fn short_head(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        for (to, from) in bytes.iter_mut().zip(self.tail) {
+            *to = *from;
+        }
+        bytes
     }
 
     #[cold]
@@ -66,14 +83,23 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Eight bytes from `AT`, little-endian.
+#[inline(always)]
+pub(crate) fn word_at<const AT: usize, const N: usize>(bytes: &[u8; N]) -> u64 {
+    const { assert!(AT + 8 <= N, "the word goes past the bytes") };
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[AT..AT + 8]);
+    u64::from_le_bytes(word)
+}
+
 /// The number in eight ASCII digits, the first digit in the lowest byte.
-#[inline]
+#[inline(always)]
 pub(crate) fn eight_digits(word: u64) -> Option<u64> {
     is_digits(word).then(|| pairs_to_number(digit_pairs(word)))
 }
 
 /// Whether all eight bytes are ASCII digits.
-#[inline]
+#[inline(always)]
 pub(crate) fn is_digits(word: u64) -> bool {
     let high = word & 0xf0f0_f0f0_f0f0_f0f0;
     let carried = word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
@@ -81,26 +107,26 @@ pub(crate) fn is_digits(word: u64) -> bool {
 }
 
 /// Four two-digit numbers in four 16-bit lanes, the first pair in the lowest.
-#[inline]
+#[inline(always)]
 pub(crate) fn digit_pairs(word: u64) -> u64 {
     ((word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(2561) >> 8) & 0x00ff_00ff_00ff_00ff
 }
 
-#[inline]
+#[inline(always)]
 fn pairs_to_number(pairs: u64) -> u64 {
     let fours = (pairs.wrapping_mul(6_553_601) >> 16) & 0x0000_ffff_0000_ffff;
     fours.wrapping_mul(42_949_672_960_001) >> 32
 }
 
 /// The number in the first `len` (1..=8) bytes of the word.
-#[inline]
+#[inline(always)]
 fn short_digits(word: u64, len: usize) -> Option<u64> {
     let shift = 64 - 8 * len as u32;
     eight_digits((word << shift) | (ZEROS & ((1u64 << shift) - 1)))
 }
 
 /// The number in `len` digits from `at`, for 1..=16 digits; leading zeros are read.
-#[inline]
+#[inline(always)]
 pub(crate) fn digits(text: Text<'_>, at: usize, len: usize) -> Option<u64> {
     if len.wrapping_sub(1) < 8 {
         return short_digits(text.word(at), len);
@@ -124,47 +150,72 @@ pub(crate) struct Number {
 
 /// Reads a number in JSON's grammar without an exponent; `None` also for numbers of more than 16 bytes, which are left
 /// to slower ways.
-#[inline]
-pub(crate) fn number(text: Text<'_>) -> Option<Number> {
+#[inline(always)]
+pub(crate) fn number<L: Lanes>(lanes: L, text: Text<'_>) -> Option<Number> {
     let negative = text.byte(0) == b'-' && text.len() > 0;
     let text = text.skip(usize::from(negative));
     let len = text.len();
     if len.wrapping_sub(1) >= 16 {
         return None;
     }
-    let (low, high) = (text.word(0), if len > 8 { text.word(8) } else { 0 });
-    let point = if len <= 8 { find_point(low).min(len) } else { find_point_16(low, high).min(len) };
-    // `0` may stand first only alone or before the point; a point needs digits on both sides.
-    if point == 0 || point + 1 == len || (low as u8 == b'0' && point > 1) {
+    let (digits, point) = match text.head::<16>() {
+        Some(head) => lanes.decimal(head, len)?,
+        None => lanes.decimal(&text.short_head(), len)?,
+    };
+    if !is_grammar(text.byte(0), point, len) {
         return None;
     }
-    if point == len {
-        let digits = digits(text, 0, len)?;
-        return Some(Number { negative, digits, fraction: 0 });
+    Some(Number { negative, digits, fraction: len.saturating_sub(1 + point) })
+}
+
+/// Digits with at most one point among them, in the first `len` (1..=16) bytes: the number without the point, and where
+/// the point stands; `len` if there is none.
+#[inline(always)]
+pub(crate) fn decimal(bytes: &[u8; 16], len: usize) -> Option<(u64, usize)> {
+    let (low, high) = (word_at::<0, 16>(bytes), word_at::<8, 16>(bytes));
+    if len <= 8 {
+        let point = find_point(low).min(len);
+        if point == len {
+            return Some((short_digits(low, len)?, point));
+        }
+        let before = (1u64 << (8 * point as u32)) - 1;
+        let joined = (low & before) | ((low >> 8) & !before);
+        // a point alone has no digits
+        return if len == 1 { None } else { Some((short_digits(joined, len - 1)?, point)) };
     }
+    let point = find_point_16(low, high).min(len);
     let wide = u128::from(low) | (u128::from(high) << 64);
-    let before = (1u128 << (8 * point as u32)) - 1;
+    let before = 1u128.checked_shl(8 * point as u32).unwrap_or(0).wrapping_sub(1);
     let joined = (wide & before) | ((wide >> 8) & !before);
-    let digits = if len <= 9 {
-        short_digits(joined as u64, len - 1)?
-    } else {
-        let shift = 8 * (16 - (len - 1)) as u32;
-        let filler = u128::from(ZEROS) | (u128::from(ZEROS) << 64);
-        let aligned = (joined << shift) | (filler & ((1u128 << shift) - 1));
-        eight_digits(aligned as u64)? * 100_000_000 + eight_digits((aligned >> 64) as u64)?
-    };
-    Some(Number { negative, digits, fraction: len - 1 - point })
+    Some((sixteen_digits(joined, len - usize::from(point < len))?, point))
+}
+
+/// The number in the first `len` (1..=16) bytes, the first digit in the lowest byte.
+#[inline(always)]
+fn sixteen_digits(bytes: u128, len: usize) -> Option<u64> {
+    let shift = 8 * (16 - len) as u32;
+    let filler = u128::from(ZEROS) | (u128::from(ZEROS) << 64);
+    let aligned = (bytes << shift) | (filler & ((1u128 << shift) - 1));
+    let (high, low) = (aligned as u64, (aligned >> 64) as u64);
+    let number = |word| pairs_to_number(digit_pairs(word));
+    (is_digits(high) & is_digits(low)).then(|| number(high) * 100_000_000 + number(low))
+}
+
+/// `0` may stand first only alone or before the point; a point needs digits on both sides.
+#[inline(always)]
+fn is_grammar(first: u8, point: usize, len: usize) -> bool {
+    !(point == 0 || point + 1 == len || (first == b'0' && point > 1))
 }
 
 /// Index of the first `.` in the word; 8 if there is none.
-#[inline]
+#[inline(always)]
 fn find_point(word: u64) -> usize {
     let x = word ^ DOTS;
     let zero = x.wrapping_sub(0x0101_0101_0101_0101) & !x & 0x8080_8080_8080_8080;
     zero.trailing_zeros() as usize / 8
 }
 
-#[inline]
+#[inline(always)]
 fn find_point_16(low: u64, high: u64) -> usize {
     let at = find_point(low);
     if at < 8 { at } else { 8 + find_point(high) }

@@ -1,8 +1,9 @@
 //! `UUID`: 8-4-4-4-12 hexadecimal digits of either case (RFC 9562), nothing around them.
 
-use super::text::Text;
+use super::text::{Text, word_at};
 use super::why::Why;
 use super::{Native, Read};
+use crate::simd::Lanes;
 
 /// A UUID as ClickHouse stores it: two 64-bit halves, each little-endian, the first half first.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +11,7 @@ pub(crate) struct Halves(u64, u64);
 
 impl Native for Halves {
     const WIDTH: usize = 16;
-    #[inline]
+    #[inline(always)]
     fn put(self, slot: &mut [u8]) {
         slot[..8].copy_from_slice(&self.0.to_le_bytes());
         slot[8..].copy_from_slice(&self.1.to_le_bytes());
@@ -27,17 +28,18 @@ pub(crate) struct Uuid;
 impl Read for Uuid {
     type Value = Halves;
 
-    #[inline]
-    fn read(&self, text: Text<'_>) -> Option<Halves> {
+    #[inline(always)]
+    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<Halves> {
         if text.len() != 36 {
             return None;
         }
         // 8-4-4-4-12 as four words of eight digits: the two in the middle are put together from halves
-        let dashes = [text.byte(8), text.byte(13), text.byte(18), text.byte(23)] == [b'-'; 4];
+        let head = text.head::<36>()?;
+        let dashes = [head[8], head[13], head[18], head[23]] == [b'-'; 4];
         let joined = |low: u64, high: u64| (low & u64::from(u32::MAX)) | (high << 32);
-        let second = joined(text.word(9), text.word(14));
-        let third = joined(text.word(19), text.word(24));
-        let words = [text.word(0), second, third, text.word(28)];
+        let second = joined(word_at::<9, 36>(head), word_at::<14, 36>(head));
+        let third = joined(word_at::<19, 36>(head), word_at::<24, 36>(head));
+        let words = [word_at::<0, 36>(head), second, third, word_at::<28, 36>(head)];
         let valid = words.iter().fold(dashes, |ok, w| ok & is_hex(*w));
         let [w0, w1, w2, w3] = words.map(from_hex);
         valid.then_some(Halves((w0 << 32) | w1, (w2 << 32) | w3))
@@ -55,14 +57,14 @@ const fn splat(byte: u8) -> u64 {
 }
 
 /// High bit of each byte that is in `'a'..='f'` once made lower-case; the bytes are ASCII.
-#[inline]
+#[inline(always)]
 fn letters(word: u64) -> u64 {
     let lower = word | splat(0x20);
     lower.wrapping_add(splat(0x80 - b'a')) & !lower.wrapping_add(splat(0x7f - b'f')) & HIGH
 }
 
-#[inline]
-fn is_hex(word: u64) -> bool {
+#[inline(always)]
+pub(super) fn is_hex(word: u64) -> bool {
     // without the high bits no addition carries into the next byte
     let ascii = word & !HIGH;
     let digits = ascii.wrapping_add(splat(0x80 - b'0')) & !ascii.wrapping_add(splat(0x7f - b'9')) & HIGH;
@@ -70,8 +72,8 @@ fn is_hex(word: u64) -> bool {
 }
 
 /// Eight hexadecimal digits to 32 bits, the first digit highest.
-#[inline]
-fn from_hex(word: u64) -> u64 {
+#[inline(always)]
+pub(super) fn from_hex(word: u64) -> u64 {
     let nibbles = (word & splat(0x0f)).wrapping_add((letters(word & !HIGH) >> 7) * 9);
     let bytes = ((nibbles << 4) | (nibbles >> 8)) & 0x00ff_00ff_00ff_00ff;
     let pairs = (bytes | (bytes >> 8)) & 0x0000_ffff_0000_ffff;

@@ -3,7 +3,8 @@
 use super::{Compiled, Rules};
 use crate::check::tile::{Tile, Verdict};
 use crate::coerce::{Native, Read, Text, Why};
-use crate::native::Output;
+use crate::native::{Output, Room};
+use crate::simd::{Kernel, Lanes, Portable};
 use crate::split::cells::{Kind, Source};
 
 /// Reads the column's cells of a tile to the end of `out`, bad ones too: their bytes mean nothing and are taken out
@@ -20,45 +21,71 @@ pub(crate) fn read<S: Source, R: Read>(
     let place = tile.source.column(at, field);
     let records = tile.source.records();
     let width = R::Value::WIDTH;
-    let start = out.data.len();
-    out.data.resize(start + records * width, 0);
-    let nulls = out.nulls.len();
-    if column.nullable {
-        out.nulls.resize(nulls + records, 0);
-    }
-    let careful = tile.careful[at];
-    // then nothing to read is NULL, whatever the cell's kind
-    let empty_is_null = column.nullable && column.default.is_none() && !careful;
+    let slots = out.data.grow(records * width);
+    let nulls = out.nulls.grow(if column.nullable { records } else { 0 });
+    nulls.fill(0);
     let faults = verdict.faults.len();
-    for (record, slot) in out.data[start..].chunks_exact_mut(width).enumerate() {
-        let (start, len) = tile.source.span(record, place);
-        if len == 0 && empty_is_null {
-            out.nulls[nulls + record] = 1;
-            continue;
-        }
-        let text = Text::new(&tile.bytes[start..], len);
-        let value = if careful { None } else { reader.read(text) };
-        if let Some(value) = value {
-            value.put(slot);
-        } else {
-            let mut null = false;
-            match other(tile, column, reader, record, place, slot, verdict.scratch, &mut null) {
-                Ok(()) if null => out.nulls[nulls + record] = 1,
-                Ok(()) => {}
-                Err(why) => verdict.fault(record, at, why),
-            }
-        }
-    }
+    tile.level.run_scalar(Loop { tile, column, reader, at, place, slots, nulls, verdict });
     if let Some(rules) = &column.rules {
-        let nulls = out.nulls.get(nulls..).unwrap_or_default();
-        let values = out.data[start..].chunks_exact(width).map(|slot| reader.magnitude(R::Value::get(slot)));
+        let values = slots.chunks_exact(width).map(|slot| reader.magnitude(R::Value::get(slot)));
         hold(tile, rules, at, place, values, nulls, faults, verdict);
     }
 }
 
+struct Loop<'a, 'v, S, R> {
+    tile: &'a Tile<'a, S>,
+    column: &'a Compiled,
+    reader: &'a R,
+    at: usize,
+    place: usize,
+    slots: &'a mut [u8],
+    /// For each record, all 0; empty where nothing can be NULL.
+    nulls: &'a mut [u8],
+    verdict: &'a mut Verdict<'v>,
+}
+
+impl<S: Source, R: Read> Kernel for Loop<'_, '_, S, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { tile, column, reader, at, place, slots, nulls, verdict } = self;
+        let careful = tile.careful[at];
+        // then nothing to read is NULL, whatever the cell's kind
+        let empty_is_null = column.nullable && column.default.is_none() && !careful;
+        for (record, slot) in slots.chunks_exact_mut(R::Value::WIDTH).enumerate() {
+            let (start, len) = tile.source.span(record, place);
+            if len == 0 && empty_is_null {
+                slot.fill(0);
+                nulls[record] = 1;
+                continue;
+            }
+            let value = if careful { None } else { reader.read(lanes, Text::new(&tile.bytes[start..], len)) };
+            if let Some(value) = value {
+                value.put(slot);
+                continue;
+            }
+            match other(tile, column, reader, record, place, slot, verdict.scratch) {
+                Ok(Slot::Value) => {}
+                Ok(Slot::Null) => {
+                    slot.fill(0);
+                    nulls[record] = 1;
+                }
+                Err(why) => verdict.fault(record, at, why),
+            }
+        }
+    }
+}
+
+/// What a cell comes to that is no plain value.
+enum Slot {
+    /// It is in the slot.
+    Value,
+    Null,
+}
+
 /// A cell that is no plain value: escaped, absent, clamped, or bad.
 #[cold]
-#[allow(clippy::too_many_arguments, reason = "the loop's variables, in the part of it that is out of line")]
 fn other<S: Source, R: Read>(
     tile: &Tile<'_, S>,
     column: &Compiled,
@@ -67,22 +94,18 @@ fn other<S: Source, R: Read>(
     place: usize,
     slot: &mut [u8],
     scratch: &mut Vec<u8>,
-    null: &mut bool,
-) -> Result<(), Why> {
+) -> Result<Slot, Why> {
     let cell = tile.source.cell(record, place);
     let absent = match cell.kind {
-        Kind::Skipped => return Ok(()),
+        Kind::Skipped => return Ok(Slot::Value),
         Kind::Nested => return Err(Why::Nested),
         Kind::Missing => {
             return match &column.default {
                 Some(default) => {
                     slot.copy_from_slice(default);
-                    Ok(())
+                    Ok(Slot::Value)
                 }
-                None if column.nullable => {
-                    *null = true;
-                    Ok(())
-                }
+                None if column.nullable => Ok(Slot::Null),
                 None => Err(Why::MissingColumn),
             };
         }
@@ -90,31 +113,27 @@ fn other<S: Source, R: Read>(
         Kind::Plain | Kind::Quoted | Kind::Escaped => tile.is_null_text(cell),
     };
     if absent && column.nullable {
-        *null = true;
-        return Ok(());
+        return Ok(Slot::Null);
     }
     if absent && let Some(default) = &column.default {
         slot.copy_from_slice(default);
-        return Ok(());
+        return Ok(Slot::Value);
     }
     if cell.kind == Kind::Null || (absent && cell.len > 0) {
         return Err(Why::MissingValue);
     }
     let text = tile.decode(cell, scratch)?;
-    if let Some(value) = reader.read(Text::whole(text)) {
+    if let Some(value) = reader.read(Portable, Text::whole(text)) {
         value.put(slot);
-        return Ok(());
+        return Ok(Slot::Value);
     }
     if text.is_empty() {
         // quoted and empty, where nothing empty is a value
         return match &column.default {
-            _ if column.nullable => {
-                *null = true;
-                Ok(())
-            }
+            _ if column.nullable => Ok(Slot::Null),
             Some(default) => {
                 slot.copy_from_slice(default);
-                Ok(())
+                Ok(Slot::Value)
             }
             None => Err(Why::MissingValue),
         };
@@ -123,7 +142,7 @@ fn other<S: Source, R: Read>(
         && let Some(value) = reader.clamp(text)
     {
         value.put(slot);
-        return Ok(());
+        return Ok(Slot::Value);
     }
     Err(reader.explain(text))
 }
@@ -163,7 +182,7 @@ fn hold<S: Source>(
 }
 
 /// Removes the values of bad records, which are the last `bad.len()` ones of `data`.
-pub(crate) fn compact(data: &mut Vec<u8>, width: usize, bad: &[u8]) {
+pub(crate) fn compact(data: &mut Room, width: usize, bad: &[u8]) {
     fn keep<const W: usize>(values: &mut [u8], bad: &[u8]) -> usize {
         let (values, _) = values.as_chunks_mut::<W>();
         let mut kept = 0;
@@ -174,7 +193,7 @@ pub(crate) fn compact(data: &mut Vec<u8>, width: usize, bad: &[u8]) {
         kept
     }
     let start = data.len() - width * bad.len();
-    let values = &mut data[start..];
+    let values = data.since(start);
     let kept = match width {
         1 => keep::<1>(values, bad),
         2 => keep::<2>(values, bad),

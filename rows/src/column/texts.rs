@@ -4,6 +4,7 @@ use super::{Compiled, Reader};
 use crate::check::tile::{Tile, Verdict};
 use crate::coerce::Why;
 use crate::native::Output;
+use crate::simd::{Kernel, Lanes};
 use crate::split::cells::{Cell, Kind, Source};
 
 /// What a cell of a text column comes to.
@@ -114,28 +115,45 @@ pub(crate) fn write<S: Source>(
     scratch: &mut Vec<u8>,
 ) {
     let place = tile.source.column(at, field);
-    let width = column.reader.width();
-    let simple = width.is_none() && !column.low_cardinality && !tile.has_null_texts();
-    for (record, bad) in bad.iter().enumerate() {
-        if *bad != 0 {
-            continue;
-        }
-        let cell = tile.source.cell(record, place);
-        if simple
-            && matches!(cell.kind, Kind::Plain | Kind::Quoted)
-            && (cell.len > 0 || cell.kind == Kind::Quoted)
-        {
-            out.push_near(tile.bytes, cell.start as usize, cell.len as usize);
-            if column.nullable {
-                out.nulls.push(0);
+    tile.level.run_scalar(Write { tile, column, place, out, bad, scratch });
+}
+
+struct Write<'a, S> {
+    tile: &'a Tile<'a, S>,
+    column: &'a Compiled,
+    place: usize,
+    out: &'a mut Output,
+    bad: &'a [u8],
+    scratch: &'a mut Vec<u8>,
+}
+
+impl<S: Source> Kernel for Write<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, _lanes: L) {
+        let Self { tile, column, place, out, bad, scratch } = self;
+        let width = column.reader.width();
+        let simple = width.is_none() && !tile.has_null_texts();
+        for (record, bad) in bad.iter().enumerate() {
+            if *bad != 0 {
+                continue;
             }
-            continue;
-        }
-        // a bad cell would have made the record bad
-        let got = get(tile, column, cell, scratch).unwrap_or(Got::Null);
-        match got {
-            Got::Text(text) => out.push_text(text, width, column.low_cardinality, column.nullable),
-            Got::Null => out.push_null_text(width, column.low_cardinality),
+            let cell = tile.source.cell(record, place);
+            if simple
+                && matches!(cell.kind, Kind::Plain | Kind::Quoted)
+                && (cell.len > 0 || cell.kind == Kind::Quoted)
+            {
+                let (start, len) = (cell.start as usize, cell.len as usize);
+                out.push_near(tile.bytes, start, len, column.low_cardinality, column.nullable);
+                continue;
+            }
+            // a bad cell would have made the record bad
+            let got = get(tile, column, cell, scratch).unwrap_or(Got::Null);
+            match got {
+                Got::Text(text) => out.push_text(text, width, column.low_cardinality, column.nullable),
+                Got::Null => out.push_null_text(width, column.low_cardinality),
+            }
         }
     }
 }

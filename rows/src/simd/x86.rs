@@ -2,20 +2,23 @@
 #![allow(unsafe_code, reason = "vector intrinsics; each block says why it is sound")]
 
 use std::arch::x86_64::{
-    _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm256_cmpeq_epi8,
-    _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8, _mm512_cmpeq_epi8_mask, _mm512_loadu_si512,
-    _mm512_set1_epi8,
+    _mm_clmulepi64_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_madd_epi16,
+    _mm_maddubs_epi16, _mm_min_epu8, _mm_movemask_epi8, _mm_packus_epi32, _mm_set_epi64x, _mm_set1_epi8,
+    _mm_set1_epi16, _mm_set1_epi32, _mm_shuffle_epi8, _mm_sub_epi8, _mm256_cmpeq_epi8, _mm256_loadu_si256,
+    _mm256_movemask_epi8, _mm256_set1_epi8, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask,
+    _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_maskz_compress_epi8,
+    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
 };
 
-use super::{BLOCK, Kernel, Lanes};
+use super::{BLOCK, DIGITS, Kernel, Lanes};
 
 /// Proof that this CPU has AVX2, PCLMULQDQ, BMI1, BMI2, POPCNT and LZCNT: made by [`Avx2::detect`] alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Avx2(());
 
-/// Proof that this CPU has what [`Avx2`] proves, and AVX-512 F, BW and VL: made by [`Avx512::detect`] alone.
+/// Proof that this CPU has what [`Avx2`] proves, and AVX-512 F, BW, VL and VBMI2: made by [`Avx512::detect`] alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Avx512(());
+pub(crate) struct Avx512(Avx2);
 
 impl Avx2 {
     pub(crate) fn detect() -> Option<Self> {
@@ -42,17 +45,26 @@ impl Avx2 {
 
 impl Avx512 {
     pub(crate) fn detect() -> Option<Self> {
-        (Avx2::detect().is_some()
-            && is_x86_feature_detected!("avx512f")
+        let narrow = Avx2::detect()?;
+        (is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl"))
-        .then_some(Self(()))
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vbmi2"))
+        .then_some(Self(narrow))
+    }
+
+    /// What this proves without AVX-512.
+    #[inline]
+    pub(crate) fn narrow(self) -> Avx2 {
+        self.0
     }
 
     /// Runs the kernel as code that is compiled for these instructions.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,pclmulqdq,bmi1,bmi2,popcnt,lzcnt")]
+        #[target_feature(
+            enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2,pclmulqdq,bmi1,bmi2,popcnt,lzcnt"
+        )]
         fn compiled<K: Kernel>(token: Avx512, kernel: K) -> K::Output {
             kernel.run(token)
         }
@@ -83,6 +95,12 @@ impl Lanes for Avx2 {
         // SAFETY: `self` proves PCLMULQDQ.
         unsafe { carryless_parity(mask) }
     }
+
+    #[inline(always)]
+    fn decimal(self, bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)> {
+        // SAFETY: `self` proves AVX2, and with it SSSE3 and SSE4.1.
+        unsafe { decimal(bytes, len) }
+    }
 }
 
 impl Lanes for Avx512 {
@@ -100,7 +118,94 @@ impl Lanes for Avx512 {
         // SAFETY: `self` proves PCLMULQDQ.
         unsafe { carryless_parity(mask) }
     }
+
+    #[inline(always)]
+    fn decimal(self, bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)> {
+        // SAFETY: `self` proves AVX2, and with it SSSE3 and SSE4.1.
+        unsafe { decimal(bytes, len) }
+    }
+
+    #[inline(always)]
+    fn positions(self, mask: u64, base: u32, out: &mut [u32; BLOCK]) {
+        // SAFETY: `self` proves AVX-512 F and VBMI2. The load reads the 64 bytes of IOTA. The four stores write slots
+        // 0..16, 16..32, 32..48 and 48..64 of the 64 that the reference covers.
+        unsafe {
+            let packed = _mm512_maskz_compress_epi8(mask, _mm512_loadu_si512(IOTA.as_ptr().cast()));
+            let base = _mm512_set1_epi32(base.cast_signed());
+            let to = out.as_mut_ptr();
+            let quarter = _mm512_castsi512_si128(packed);
+            _mm512_storeu_si512(to.cast(), _mm512_add_epi32(base, _mm512_cvtepu8_epi32(quarter)));
+            let bits = mask.count_ones();
+            if bits > 16 {
+                let quarter = _mm512_extracti32x4_epi32::<1>(packed);
+                _mm512_storeu_si512(to.add(16).cast(), _mm512_add_epi32(base, _mm512_cvtepu8_epi32(quarter)));
+            }
+            if bits > 32 {
+                let quarter = _mm512_extracti32x4_epi32::<2>(packed);
+                _mm512_storeu_si512(to.add(32).cast(), _mm512_add_epi32(base, _mm512_cvtepu8_epi32(quarter)));
+                let quarter = _mm512_extracti32x4_epi32::<3>(packed);
+                _mm512_storeu_si512(to.add(48).cast(), _mm512_add_epi32(base, _mm512_cvtepu8_epi32(quarter)));
+            }
+        }
+    }
 }
+
+/// From 16 - n on: a shuffle that moves the first n bytes to the end, zeros before them.
+static TO_END: [i8; 2 * DIGITS] = {
+    let mut table = [-128; 2 * DIGITS];
+    let mut i = 0;
+    while i < DIGITS {
+        table[DIGITS + i] = i as i8;
+        i += 1;
+    }
+    table
+};
+
+/// What [`super::decimal`] promises; `None` also if `len` is not 1..=16. No branch depends on where the point is.
+///
+/// # Safety
+/// The CPU has SSSE3 and SSE4.1.
+#[inline(always)]
+unsafe fn decimal(bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)> {
+    if len.wrapping_sub(1) >= DIGITS {
+        return None;
+    }
+    // SAFETY: the caller promises the instructions. The first load reads the 16 bytes that the reference covers, the
+    // second one 16 bytes from `count` <= 16 on of the 32 in the table.
+    unsafe {
+        let text = _mm_loadu_si128(bytes.as_ptr().cast());
+        let points = _mm_movemask_epi8(_mm_cmpeq_epi8(text, _mm_set1_epi8(b'.'.cast_signed())));
+        let point = (points.cast_unsigned() | (1 << len)).trailing_zeros() as usize;
+        let count = len - usize::from(point < len);
+        // the shuffle skips the point: bytes behind it come from one further on
+        let to_end = _mm_loadu_si128(TO_END.as_ptr().add(count).cast());
+        let behind = _mm_cmpgt_epi8(to_end, _mm_set1_epi8(point as i8 - 1));
+        let values = _mm_sub_epi8(text, _mm_set1_epi8(b'0'.cast_signed()));
+        let digits = _mm_shuffle_epi8(values, _mm_sub_epi8(to_end, behind));
+        let small = _mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits);
+        // pairs, fours and eights of digits: each step multiplies neighbours by 10^n and 1 and adds them
+        let tens = _mm_set1_epi16(0x010a);
+        let hundreds = _mm_set1_epi32(0x0001_0064);
+        let ten_thousands = _mm_set1_epi32(0x0001_2710);
+        let pairs = _mm_maddubs_epi16(digits, tens);
+        let fours = _mm_madd_epi16(pairs, hundreds);
+        let eights = _mm_madd_epi16(_mm_packus_epi32(fours, fours), ten_thousands);
+        let eights = _mm_cvtsi128_si64(eights).cast_unsigned();
+        let number = (eights & 0xffff_ffff) * 100_000_000 + (eights >> 32);
+        (_mm_movemask_epi8(small) == 0xffff && count > 0).then_some((number, point))
+    }
+}
+
+/// The numbers 0 to 63.
+static IOTA: [u8; BLOCK] = {
+    let mut iota = [0; BLOCK];
+    let mut i = 0;
+    while i < BLOCK {
+        iota[i] = i as u8;
+        i += 1;
+    }
+    iota
+};
 
 /// The carry-less product with all ones is the running parity.
 ///

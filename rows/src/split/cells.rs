@@ -62,7 +62,7 @@ pub(crate) struct Regular<'a, const QUOTES: bool> {
 }
 
 impl<const QUOTES: bool> Regular<'_, QUOTES> {
-    #[inline]
+    #[inline(always)]
     fn raw(&self, record: usize, field: usize) -> (usize, usize) {
         let at = record * self.fields + field;
         let start = self.positions[at].wrapping_add(1) as usize;
@@ -79,7 +79,7 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
         (self.positions.len() - 1) / self.fields
     }
 
-    #[inline]
+    #[inline(always)]
     fn span(&self, record: usize, column: usize) -> (usize, usize) {
         let (start, len) = self.raw(record, column);
         if QUOTES && len >= 2 && self.bytes[start] == self.quote {
@@ -88,7 +88,7 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
         (start, len)
     }
 
-    #[inline]
+    #[inline(always)]
     fn cell(&self, record: usize, column: usize) -> Cell {
         let (start, len) = self.raw(record, column);
         if QUOTES && len >= 2 && self.bytes[start] == self.quote {
@@ -157,13 +157,13 @@ impl Source for Table {
         self.records.len()
     }
 
-    #[inline]
+    #[inline(always)]
     fn span(&self, record: usize, column: usize) -> (usize, usize) {
         let cell = self.cells[record * self.columns + column];
         (cell.start as usize, cell.len as usize)
     }
 
-    #[inline]
+    #[inline(always)]
     fn cell(&self, record: usize, column: usize) -> Cell {
         self.cells[record * self.columns + column]
     }

@@ -3,10 +3,6 @@
 //! Good for records that keep to RFC 4180 and all have the same number of fields, which is nearly all of them. It
 //! refuses a run that does not; then [`super::csv`] reads it.
 //! Method: Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (2019), sections 3.1.1 and 3.2.
-#![allow(
-    clippy::inline_always,
-    reason = "a kernel gets the instructions of its caller only if it is part of it"
-)]
 
 use super::csv::Step;
 use super::scan::Quotes;
@@ -136,7 +132,10 @@ impl Kernel for Separators<'_> {
             any |= quote;
             let ends = newline & !inside;
             ended += ends.count_ones() as usize;
-            written = write(self.out, written, (delimiter & !inside) | ends, base);
+            let separators = (delimiter & !inside) | ends;
+            let room = self.out.get_mut(written..).and_then(|o| o.first_chunk_mut::<BLOCK>())?;
+            lanes.positions(separators, base, room);
+            written += separators.count_ones() as usize;
             base += BLOCK as u32;
         }
         let quotes_seen = any != 0 && self.dialect.quote != 0;
@@ -147,21 +146,6 @@ impl Kernel for Separators<'_> {
             inside: quotes.inside(),
         })
     }
-}
-
-/// Writes the positions of the mask's bits; always eight at a time, so that the usual block takes no branch.
-#[inline(always)]
-fn write(out: &mut [u32], count: usize, mut mask: u64, base: u32) -> usize {
-    let bits = mask.count_ones() as usize;
-    let Some(room) = out.get_mut(count..).and_then(|o| o.first_chunk_mut::<BLOCK>()) else { return count };
-    let (eights, _) = room.as_chunks_mut::<8>();
-    for eight in eights.iter_mut().take(bits.div_ceil(8).max(1)) {
-        for slot in eight {
-            *slot = base.wrapping_add(mask.trailing_zeros());
-            mask &= mask.wrapping_sub(1);
-        }
-    }
-    count + bits
 }
 
 #[cfg(test)]

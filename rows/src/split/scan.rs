@@ -2,10 +2,6 @@
 //!
 //! A piece is scanned 64 bytes at a time by the parity of its quotes. That is right while quotes stand only where
 //! RFC 4180 has them; a piece in which one stands elsewhere is scanned again byte by byte, from the state before it.
-#![allow(
-    clippy::inline_always,
-    reason = "a kernel gets the instructions of its caller only if it is part of it"
-)]
 
 use super::csv::Step;
 use crate::input::{Dialect, Format, Input};

@@ -285,3 +285,23 @@ fn json_and_csv_of_the_same_rows_give_the_same_block() {
         run(&schema(spec), &json_lines(), b"{\"a\":1,\"b\":\"x\",\"c\":1.5}\n{\"a\":2,\"b\":\"y,\\\"z\"}\n");
     assert_eq!(csv, json);
 }
+
+#[test]
+fn a_block_says_nothing_of_the_chunk_before_it() {
+    let types = ["Nullable(UInt32)", "Nullable(UUID)", "LowCardinality(Nullable(String))", "FixedString(4)"];
+    let columns = types.iter().enumerate();
+    let columns = columns.map(|(i, ty)| crate::Column::new(format!("c{i}"), crate::Type::parse(ty).unwrap()));
+    let schema = crate::Schema::new(columns.collect(), None).unwrap();
+    let input = crate::Input { header: false, ..crate::Input::default() };
+    let plan = std::sync::Arc::new(crate::Plan::bind(schema, input, None).unwrap());
+    let full = "4294967295,ffffffff-ffff-ffff-ffff-ffffffffffff,some text,abcd\n".repeat(3);
+    let (nothing, uuid) = (",,,a\n", "1,\"\",b,\"\"\n");
+    let mut used = crate::Checker::new(plan.clone());
+    for next in [nothing.repeat(2), uuid.repeat(2)] {
+        let mut fresh = crate::Checker::new(plan.clone());
+        assert_eq!(used.check(full.as_bytes(), 1, "job").ok(), 3);
+        let (used, fresh) = (used.check(next.as_bytes(), 1, "job"), fresh.check(next.as_bytes(), 1, "job"));
+        assert_eq!(fresh.ok(), 2);
+        assert_eq!(used.block(), fresh.block());
+    }
+}

@@ -10,7 +10,8 @@ fn read(schema: &Schema, text: &str) -> Result<String, Code> {
     let input = Input { header: false, delimiter: '|', quote: '\0', ..Input::default() };
     let plan = Arc::new(Plan::bind(schema.clone(), input, None).unwrap());
     let mut checker = Checker::new(plan);
-    let outcome = checker.check(format!("x|{text}\n").as_bytes(), 1, "job");
+    let file = format!("x|{text}\n");
+    let outcome = checker.check(file.as_bytes(), 1, "job");
     match outcome.rejects().next() {
         Some(reject) => Err(reject.code),
         None => Ok(native::rows(outcome.block()).remove(0).values.remove(1)),
