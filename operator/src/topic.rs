@@ -59,6 +59,10 @@ impl TopicError {
     }
 }
 
+/// How often, and how long between, it is asked whether a new topic is there: two seconds in all.
+const APPEAR_TRIES: u32 = 100;
+const APPEAR_PAUSE: Duration = Duration::from_millis(20);
+
 /// Makes and alters topics.
 pub struct Topics {
     admin: AdminClient<LastError>,
@@ -141,7 +145,24 @@ impl Topics {
                 Err((topic, code)) => return Err(self.failed(&topic, code)),
             }
         }
+        self.appear(&wanted.name).await?;
         Ok(wanted.partitions)
+    }
+
+    /// Waits until brokers tell of a new topic and its leaders: the answer to its creation comes a moment earlier, and
+    /// an upload in that moment would find none.
+    async fn appear(&self, topic: &str) -> Result<(), TopicError> {
+        let mut seen = self.partitions(topic).await;
+        for _ in 0..APPEAR_TRIES {
+            if matches!(seen, Ok(Some(1..))) {
+                return Ok(());
+            }
+            tokio::time::sleep(APPEAR_PAUSE).await;
+            seen = self.partitions(topic).await;
+        }
+        let missing =
+            TopicError::Unavailable(format!("topic {topic} was made, but no broker tells of it yet"));
+        Err(seen.err().unwrap_or(missing))
     }
 
     async fn grow(&self, wanted: &WantedTopic, partitions: i32) -> Result<i32, TopicError> {

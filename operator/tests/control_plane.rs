@@ -221,11 +221,22 @@ impl Shop {
     }
 
     /// Partitions of a topic, 0 if there is none.
-    fn partitions(&self, topic: &str) -> usize {
+    /// Waits until brokers tell of so many partitions (0: of no such topic): what they tell lags behind what they did.
+    async fn has_partitions(&self, topic: &str, wanted: usize) {
         let consumer: BaseConsumer =
             rdkafka::ClientConfig::new().set("bootstrap.servers", &self.kafka).create().unwrap();
-        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
-        metadata.topics().iter().find(|t| t.error().is_none()).map_or(0, |t| t.partitions().len())
+        let count = || {
+            let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+            metadata.topics().iter().find(|t| t.error().is_none()).map_or(0, |t| t.partitions().len())
+        };
+        let mut tries = tokio::time::interval(Duration::from_millis(50));
+        for _ in 0..200 {
+            tries.tick().await;
+            if count() == wanted {
+                return;
+            }
+        }
+        panic!("{topic} has {} partitions, not {wanted}", count());
     }
 
     /// Deletes the models with everything they made in Kafka and ClickHouse.
@@ -244,7 +255,7 @@ impl Shop {
                 .unwrap();
             self.api::<IngestModel>().delete(model, &DeleteParams::default()).await.unwrap();
             wait(&self.api::<IngestModel>(), model, "deleted", is_deleted(&uid)).await;
-            assert_eq!(self.partitions(&self.id(model).topic()), 0);
+            self.has_partitions(&self.id(model).topic(), 0).await;
             assert_eq!(self.columns(&self.id(model).default_table()).await, Vec::<String>::new());
         }
     }
@@ -272,7 +283,8 @@ async fn a_model_gets_its_table_its_topic_and_what_its_workers_run_with() {
     let status = model.status.unwrap();
     assert_eq!(status.id.as_deref(), Some(id.as_str()));
     assert_eq!(status.table, Some(format!("{}.data_{id}", shop.database)));
-    assert_eq!((shop.partitions(&id.topic()), shop.partitions(&id.dead_letter_topic())), (3, 1));
+    shop.has_partitions(&id.topic(), 3).await;
+    shop.has_partitions(&id.dead_letter_topic(), 1).await;
     assert_eq!(
         shop.columns(&id.default_table()).await[..3],
         ["event_id String", "timestamp UInt32", "amount Float64"]
@@ -308,7 +320,7 @@ async fn a_new_column_a_wider_type_and_more_partitions_reach_table_and_topic() {
         table[..4],
         ["event_id String", "timestamp UInt64", "amount Float64", "note Nullable(String)"]
     );
-    assert_eq!(shop.partitions(&shop.id("m").topic()), 2);
+    shop.has_partitions(&shop.id("m").topic(), 2).await;
     shop.close(&["m"]).await;
 }
 
@@ -319,7 +331,7 @@ async fn a_model_with_a_wrong_type_says_why_makes_nothing_and_is_served_once_it_
     let model = shop.condition("m", "Ready", "False", "ModelInvalid").await;
     let message = &model.status.as_ref().unwrap().conditions[0].message;
     assert!(message.contains("spec.columns[2] ('amount')") && message.contains("Flot64"), "{message}");
-    assert_eq!(shop.partitions(&shop.id("m").topic()), 0);
+    shop.has_partitions(&shop.id("m").topic(), 0).await;
     assert_eq!(shop.columns(&shop.id("m").default_table()).await, Vec::<String>::new());
     shop.job("j", "{modelRef: {name: m}, source: {upload: {}}}").await;
     shop.state("j", "PENDING", "ModelInvalid").await;
