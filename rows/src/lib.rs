@@ -55,6 +55,7 @@ mod schema;
 mod simd;
 mod split;
 mod types;
+mod words;
 
 pub use check::{Checker, Outcome};
 pub use cut::{Chunk, CutError, Cutter, MAX_CHUNK_ROWS, MAX_RECORD_BYTES, Position};

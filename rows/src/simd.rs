@@ -3,7 +3,7 @@
 //! The only module of this crate with `unsafe`. The algorithms that use it are generic over [`Lanes`], are safe code,
 //! and give the same answer on every level; [`Level::detect`] picks the best one that this CPU has.
 
-use crate::coerce::text::decimal;
+use crate::words::decimal;
 
 #[cfg(target_arch = "x86_64")]
 mod x86;

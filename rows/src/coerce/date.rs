@@ -4,10 +4,11 @@
 //! <https://clickhouse.com/docs/sql-reference/data-types/date32> (1900-01-01 to 2299-12-31).
 
 use super::format::Format;
-use super::text::{Text, digit_pairs, is_digits, word_at};
+use super::text::Text;
 use super::why::Why;
 use super::{Native, Read};
 use crate::simd::Lanes;
+use crate::words::{digit_pairs, is_digits, word_at};
 
 /// First and last year of the table of days: what `Date32` and `DateTime64` hold.
 pub(crate) const FIRST_YEAR: u32 = 1900;

@@ -15,10 +15,11 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use super::date::{explain_day, ymd};
 use super::format::{Format, Moment};
-use super::text::{Text, digit_pairs, digits, is_digits, word_at};
+use super::text::{Text, digits};
 use super::why::Why;
 use super::{Native, Read};
 use crate::simd::Lanes;
+use crate::words::{digit_pairs, is_digits, word_at};
 
 /// 1900-01-01 and 2299-12-31 23:59:59 in seconds since 1970.
 const FIRST: i64 = -2_208_988_800;

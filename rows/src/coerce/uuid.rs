@@ -1,9 +1,10 @@
 //! `UUID`: 8-4-4-4-12 hexadecimal digits of either case (RFC 9562), nothing around them.
 
-use super::text::{Text, word_at};
+use super::text::Text;
 use super::why::Why;
 use super::{Native, Read};
 use crate::simd::Lanes;
+use crate::words::word_at;
 
 /// A UUID as ClickHouse stores it: two 64-bit halves, each little-endian, the first half first.
 #[derive(Clone, Copy, Debug)]
