@@ -3,7 +3,8 @@
 //! It reads what is sent, not what the file said, so it shows what the table will hold. A line is byte for byte what
 //! ClickHouse prints for the row in its format `JSONEachRow` with default settings, so the two can be compared:
 //! integers of any width and decimals as numbers, decimals without zeros at the end, times on the clock of the column's
-//! zone (a plain `DateTime`: UTC), `/` as `\/`.
+//! zone (a plain `DateTime`: UTC), `/` as `\/`. Only a `JSON` cell is shown as it is sent, without its blanks: the table
+//! sorts its keys and forgets those without a value.
 
 mod bytes;
 mod cells;
@@ -15,11 +16,11 @@ use bytes::Bytes;
 use cells::Cells;
 
 use crate::schema::Schema;
-use crate::types::{Scalar, Type};
+use crate::types::{Base, Type};
 
 /// The columns that follow those of the schema; see [`crate::Outcome::block`].
-static JOB: Type = Type { scalar: Scalar::String, nullable: false, low_cardinality: true };
-static ROW: Type = Type { scalar: Scalar::UInt(64), nullable: false, low_cardinality: false };
+static JOB: Type = Type { base: Base::String, nullable: false, low_cardinality: true };
+static ROW: Type = Type { base: Base::UInt(64), nullable: false, low_cardinality: false };
 
 /// The rows of a block as JSON objects, one a line; the keys are the schema's columns in the table's order.
 ///

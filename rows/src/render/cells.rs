@@ -4,8 +4,9 @@
 //! their end; then [`Cells::next`] goes through all parts row by row.
 
 use super::bytes::{Bytes, Problem};
+use super::text;
 use super::value::Kind;
-use crate::types::Type;
+use crate::types::{Base, Type};
 
 /// The rows of a column that are left.
 pub(super) enum Cells<'a> {
@@ -15,6 +16,17 @@ pub(super) enum Cells<'a> {
     Nullable(Bytes<'a>, Box<Cells<'a>>),
     /// For each row the number of its value.
     Dictionary(Dictionary<'a>),
+    Array(Counts<'a>, Box<Cells<'a>>),
+    /// Keys and values.
+    Map(Counts<'a>, Box<[Cells<'a>; 2]>),
+    /// Elements, each after what stands before it; and what stands behind the last.
+    Tuple(Vec<(Vec<u8>, Cells<'a>)>, u8),
+}
+
+/// For each row of an array or map, how many elements there are up to its end.
+pub(super) struct Counts<'a> {
+    totals: Bytes<'a>,
+    last: u64,
 }
 
 /// The values of a `LowCardinality` column and the rows' numbers.
@@ -42,13 +54,49 @@ impl<'a> Cells<'a> {
         }
         if ty.nullable {
             let nulls = bytes.values(rows, 1)?;
-            return Ok(Self::Nullable(nulls, Box::new(Self::of_scalar(bytes, ty, rows)?)));
+            return Ok(Self::Nullable(nulls, Box::new(Self::of_base(bytes, &ty.base, rows)?)));
         }
-        Self::of_scalar(bytes, ty, rows)
+        Self::of_base(bytes, &ty.base, rows)
     }
 
-    fn of_scalar(bytes: &mut Bytes<'a>, ty: &'a Type, rows: usize) -> Result<Self, Problem> {
-        let kind = Kind::new(&ty.scalar)?;
+    fn of_base(bytes: &mut Bytes<'a>, base: &'a Base, rows: usize) -> Result<Self, Problem> {
+        match base {
+            Base::Array(element) => {
+                let (counts, total) = Counts::read(bytes, rows)?;
+                Ok(Self::Array(counts, Box::new(Self::data(bytes, element, total)?)))
+            }
+            Base::Map(key, value) => {
+                let (counts, total) = Counts::read(bytes, rows)?;
+                let keys = Self::data(bytes, key, total)?;
+                Ok(Self::Map(counts, Box::new([keys, Self::data(bytes, value, total)?])))
+            }
+            Base::Tuple(elements) => Self::tuple(bytes, elements, rows),
+            _ => Self::values(bytes, base, rows),
+        }
+    }
+
+    /// With names it is shown as an object, without as an array.
+    fn tuple(
+        bytes: &mut Bytes<'a>,
+        elements: &'a [(Option<String>, Type)],
+        rows: usize,
+    ) -> Result<Self, Problem> {
+        let named = elements.iter().any(|(name, _)| name.is_some());
+        let (open, close) = if named { (b'{', b'}') } else { (b'[', b']') };
+        let mut parts = Vec::new();
+        for (name, ty) in elements {
+            let mut before = vec![if parts.is_empty() { open } else { b',' }];
+            if let Some(name) = name {
+                text::quoted(name.as_bytes(), &mut before)?;
+                before.push(b':');
+            }
+            parts.push((before, Self::data(bytes, ty, rows)?));
+        }
+        Ok(Self::Tuple(parts, close))
+    }
+
+    fn values(bytes: &mut Bytes<'a>, base: &'a Base, rows: usize) -> Result<Self, Problem> {
+        let kind = Kind::new(base)?;
         let start = *bytes;
         kind.skip(bytes, rows)?;
         let values = Bytes(start.0).take(start.0.len() - bytes.0.len())?;
@@ -68,7 +116,51 @@ impl<'a> Cells<'a> {
                 }
             }
             Self::Dictionary(dictionary) => dictionary.next(out),
+            Self::Array(counts, elements) => {
+                out.push(b'[');
+                for at in 0..counts.next()? {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    elements.next(out)?;
+                }
+                out.push(b']');
+                Ok(())
+            }
+            Self::Map(counts, parts) => {
+                let [keys, values] = &mut **parts;
+                out.push(b'{');
+                for at in 0..counts.next()? {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    keys.next_key(out)?;
+                    out.push(b':');
+                    values.next(out)?;
+                }
+                out.push(b'}');
+                Ok(())
+            }
+            Self::Tuple(elements, close) => {
+                for (before, cells) in elements {
+                    out.extend_from_slice(before);
+                    cells.next(out)?;
+                }
+                out.push(*close);
+                Ok(())
+            }
         }
+    }
+
+    /// Appends the next cell as a JSON string.
+    fn next_key(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
+        let start = out.len();
+        self.next(out)?;
+        if out.get(start) != Some(&b'"') {
+            out.insert(start, b'"');
+            out.push(b'"');
+        }
+        Ok(())
     }
 
     /// Passes over the next cell.
@@ -80,14 +172,53 @@ impl<'a> Cells<'a> {
                 cells.skip()
             }
             Self::Dictionary(dictionary) => dictionary.numbers.take(dictionary.width).map(drop),
+            Self::Array(counts, elements) => (0..counts.next()?).try_for_each(|_| elements.skip()),
+            Self::Map(counts, parts) => {
+                (0..counts.next()?).try_for_each(|_| parts.iter_mut().try_for_each(Self::skip))
+            }
+            Self::Tuple(elements, _) => elements.iter_mut().try_for_each(|(_, cells)| cells.skip()),
         }
     }
 }
 
-/// What a column says before its data.
+impl<'a> Counts<'a> {
+    /// Also gives how many elements there are in all.
+    fn read(bytes: &mut Bytes<'a>, rows: usize) -> Result<(Self, usize), Problem> {
+        let totals = bytes.values(rows, 8)?;
+        let total = totals.0.last_chunk().map_or(0, |last| u64::from_le_bytes(*last));
+        let total = usize::try_from(total).map_err(|_| "it has more elements than fit in memory")?;
+        Ok((Self { totals, last: 0 }, total))
+    }
+
+    /// How many elements the next row has.
+    fn next(&mut self) -> Result<u64, Problem> {
+        let total = self.totals.u64()?;
+        let count = total.checked_sub(self.last).ok_or("an array in it ends before it begins")?;
+        self.last = total;
+        Ok(count)
+    }
+}
+
+/// What a column says before its data: for each part how it is stored.
 fn prefix(bytes: &mut Bytes<'_>, ty: &Type) -> Result<(), Problem> {
-    if ty.low_cardinality && bytes.u64()? != 1 {
-        return Err("its dictionary is of another version");
+    match &ty.base {
+        _ if ty.low_cardinality => {
+            if bytes.u64()? != 1 {
+                return Err("its dictionary is of another version");
+            }
+        }
+        Base::Json => {
+            if bytes.u64()? != 1 {
+                return Err("its JSON is not sent as text");
+            }
+        }
+        Base::Array(element) => prefix(bytes, element)?,
+        Base::Map(key, value) => {
+            prefix(bytes, key)?;
+            prefix(bytes, value)?;
+        }
+        Base::Tuple(elements) => elements.iter().try_for_each(|(_, ty)| prefix(bytes, ty))?,
+        _ => {}
     }
     Ok(())
 }
@@ -103,12 +234,16 @@ pub(super) fn is_true(bytes: &mut Bytes<'_>) -> Result<bool, Problem> {
 
 impl<'a> Dictionary<'a> {
     fn read(bytes: &mut Bytes<'a>, ty: &'a Type, rows: usize) -> Result<Self, Problem> {
+        let kind = Kind::new(&ty.base)?;
+        if rows == 0 {
+            // ClickHouse has no dictionary where there is no row
+            return Ok(Self { kind, values: Vec::new(), numbers: Bytes(b""), width: 1, nullable: false });
+        }
         let flags = bytes.u64()?;
         if flags & !3 != 0x600 || flags & 3 == 3 {
             return Err("its dictionary is not one that comes with the block");
         }
         let keys = bytes.u64()?;
-        let kind = Kind::new(&ty.scalar)?;
         // grows as values are found: the number of them is only what the block says
         let mut values = Vec::new();
         for _ in 0..keys {

@@ -257,6 +257,86 @@ fn an_address_is_written_as_the_c_library_does() {
 }
 
 #[test]
+fn parts_are_shown_as_json_has_them() {
+    shows(
+        "Array(LowCardinality(Nullable(String)))",
+        "[\"a/\",null,\"b\"]\n[]\n[\"b\"]",
+        &expect![[r#"
+            ["a\/",null,"b"]
+            []
+            ["b"]
+        "#]],
+    );
+    shows(
+        "Tuple(`a/` Int8, b Nullable(Tuple(Date, Array(Bool))))",
+        "{\"b\":[\"2000-01-01\",[true,false]],\"a/\":1}\n{\"a/\":2}",
+        &expect![[r#"
+            {"a\/":1,"b":["2000-01-01",[true,false]]}
+            {"a\/":2,"b":null}
+        "#]],
+    );
+    shows(
+        "Map(UInt64, Map(String, Decimal(9, 2)))",
+        "{\"1\":{\"x/\":1.50},\"2\":{}}\n{}",
+        &expect![[r#"
+            {"1":{"x\/":1.5},"2":{}}
+            {}
+        "#]],
+    );
+    // an array of no rows has no dictionary
+    shows(
+        "Array(Array(LowCardinality(String)))",
+        "[]\n[[]]",
+        &expect![[r#"
+            []
+            [[]]
+        "#]],
+    );
+}
+
+#[test]
+fn json_is_shown_as_it_is_sent_without_its_blanks() {
+    shows(
+        "Nullable(JSON)",
+        "{ \"b\": [1, 2.50,\t{}], \"a \\\" {\": \"x / \\\\\" }\nnull",
+        &expect![[r#"
+            {"b":[1,2.50,{}],"a \" {":"x / \\"}
+            null
+        "#]],
+    );
+}
+
+#[test]
+fn spans_have_a_sign_and_two_or_three_digits_of_hours() {
+    shows(
+        "Time",
+        "\"01:02:03\"\n\"-999:59:59\"\n\"-00:00:01\"",
+        &expect![[r#"
+            "01:02:03"
+            "-999:59:59"
+            "-00:00:01"
+        "#]],
+    );
+    shows(
+        "Time64(3)",
+        "\"100:00:00.5\"\n\"-00:00:00.05\"",
+        &expect![[r#"
+            "100:00:00.500"
+            "-00:00:00.050"
+        "#]],
+    );
+    shows(
+        "BFloat16",
+        "0.1\n1e30\n-2",
+        &expect![[r#"
+            0.099609375
+            9.953038e29
+            -2
+        "#]],
+    );
+}
+
+#[test]
 fn no_block_is_no_rows() {
     assert_eq!(render(&schema(&[("a", "String")]), b"").as_deref(), Ok(""));
 }
@@ -297,6 +377,16 @@ fn a_block_that_the_engine_does_not_write_is_an_error_with_its_column() {
         ("String", vec![0xff; 10], "a length in it has more than 63 bits"),
         ("Enum8('a' = 1)", vec![0], "it holds a number without a name"),
         ("Date32", vec![0xff, 0xff, 0xff, 0x7f], "it holds a time that no calendar has"),
+        ("JSON", [&2u64.to_le_bytes()[..], b"\x02{}"].concat(), "its JSON is not sent as text"),
+        ("JSON", [&1u64.to_le_bytes()[..], b"\x02[]"].concat(), "it holds a text that is no JSON object"),
+        ("JSON", [&1u64.to_le_bytes()[..], b"\x03{}}"].concat(), "it holds a text that is no JSON object"),
+        ("Array(UInt8)", [0xff; 8].to_vec(), "it is cut off"),
+        ("Array(String)", vec![0xff; 8], "it is cut off"),
+        (
+            "Array(Array(UInt8))",
+            [&[3u64, 2, 1, 3].map(u64::to_le_bytes).concat()[..], b"abc"].concat(),
+            "an array in it ends before it begins",
+        ),
     ] {
         let column = "v".to_owned();
         assert_eq!(one_row(ty, &data), Err(BlockError::Column { column, problem }), "{ty} {data:?}");
@@ -338,10 +428,13 @@ const MANY: &[(&str, &str)] = &[
     ("d", "Date32"),
     ("b", "Bool"),
     ("x", "Float64"),
+    ("a", "Array(LowCardinality(String))"),
+    ("p", "Nullable(Tuple(a Nullable(Time64(3)), b Map(UUID, Array(BFloat16))))"),
+    ("j", "Nullable(JSON)"),
 ];
-const FILE: &str = r#"{"s":"é","f":"a","n":1.5,"l":"x","m":7,"e":"b","t":"2026-01-01 00:00:00","d":"2000-01-01","b":true,"x":2.5}
-{"s":"","f":"abc","n":null,"l":null,"m":8,"e":"a","t":null,"d":"1999-01-01","b":false,"x":1e300}
-{"s":"zz","f":"abc","n":null,"l":"x","m":7,"e":"a","t":null,"d":"1999-01-01","b":false,"x":0}
+const FILE: &str = r#"{"s":"é","f":"a","n":1.5,"l":"x","m":7,"e":"b","t":"2026-01-01 00:00:00","d":"2000-01-01","b":true,"x":2.5,"a":["x","y"],"p":{"b":{"550e8400-e29b-41d4-a716-446655440000":[1,2]}},"j":{"a":{"b":["c",null]}}}
+{"s":"","f":"abc","n":null,"l":null,"m":8,"e":"a","t":null,"d":"1999-01-01","b":false,"x":1e300,"a":[],"p":{"a":"-01:00:00.5","b":{}}}
+{"s":"zz","f":"abc","n":null,"l":"x","m":7,"e":"a","t":null,"d":"1999-01-01","b":false,"x":0,"a":["x"],"p":null,"j":{}}
 "#;
 
 #[test]

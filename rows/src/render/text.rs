@@ -1,11 +1,15 @@
 //! JSON strings, escaped as ClickHouse escapes them.
 
+use serde::de::IgnoredAny;
+
 use super::bytes::Problem;
+
+const NOT_UTF8: Problem = "it holds a text that is not UTF-8";
 
 /// Appends the text in quotes.
 pub(super) fn quoted(text: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
     if simdutf8::basic::from_utf8(text).is_err() {
-        return Err("it holds a text that is not UTF-8");
+        return Err(NOT_UTF8);
     }
     out.push(b'"');
     let mut rest = text;
@@ -48,4 +52,21 @@ fn escape<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     };
     out.extend_from_slice(&[b'\\', short]);
     rest
+}
+
+/// Appends the text of a JSON object, without the blanks in it.
+pub(super) fn object(text: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
+    let text = simdutf8::basic::from_utf8(text).map_err(|_| NOT_UTF8)?;
+    if !text.starts_with('{') || serde_json::from_str::<IgnoredAny>(text).is_err() {
+        return Err("it holds a text that is no JSON object");
+    }
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        if quoted || !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            out.push(byte);
+        }
+        quoted ^= byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+    }
+    Ok(())
 }

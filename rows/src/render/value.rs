@@ -11,13 +11,13 @@ use super::cells::is_true;
 use super::number::{self, shown};
 use super::text;
 use crate::coerce;
-use crate::types::Scalar;
+use crate::types::Base;
 
 const DAY: i64 = 86_400;
 
 /// How the values of a type are stored and shown.
 pub(super) struct Kind<'a> {
-    scalar: &'a Scalar,
+    base: &'a Base,
     /// Bytes of a value; `None`: a text after its length.
     width: Option<usize>,
     /// The zone of times; `None`: UTC.
@@ -25,14 +25,14 @@ pub(super) struct Kind<'a> {
 }
 
 impl<'a> Kind<'a> {
-    pub(super) fn new(scalar: &'a Scalar) -> Result<Self, Problem> {
-        let zone = match scalar {
-            Scalar::DateTime(Some(zone)) | Scalar::DateTime64(_, Some(zone)) => {
+    pub(super) fn new(base: &'a Base) -> Result<Self, Problem> {
+        let zone = match base {
+            Base::DateTime(Some(zone)) | Base::DateTime64(_, Some(zone)) => {
                 Some(coerce::zone(zone).ok_or("its time zone is unknown")?)
             }
             _ => None,
         };
-        Ok(Self { scalar, width: width(scalar), zone })
+        Ok(Self { base, width: width(base), zone })
     }
 
     /// Passes over values.
@@ -46,46 +46,52 @@ impl<'a> Kind<'a> {
     /// Takes a value and appends it.
     pub(super) fn show(&self, bytes: &mut Bytes<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         let width = self.width.unwrap_or(0);
-        match self.scalar {
-            Scalar::String => text::quoted(bytes.text()?, out)?,
-            Scalar::FixedString(_) => text::quoted(bytes.take(width)?, out)?,
-            Scalar::Bool => shown(is_true(bytes)?, out),
-            Scalar::Int(256) => number::wide(&bytes.array()?, true, 0, out),
-            Scalar::UInt(256) => number::wide(&bytes.array()?, false, 0, out),
-            Scalar::Int(_) => shown(bytes.int(width)?, out),
-            Scalar::UInt(_) => shown(bytes.uint(width)?, out),
-            Scalar::Float32 => number::float(f32::from_le_bytes(bytes.array()?), out),
-            Scalar::Float64 => number::float(f64::from_le_bytes(bytes.array()?), out),
-            Scalar::Decimal(_, scale) => {
+        match self.base {
+            Base::String => text::quoted(bytes.text()?, out)?,
+            Base::Json => text::object(bytes.text()?, out)?,
+            Base::FixedString(_) => text::quoted(bytes.take(width)?, out)?,
+            Base::Bool => shown(is_true(bytes)?, out),
+            Base::Int(256) => number::wide(&bytes.array()?, true, 0, out),
+            Base::UInt(256) => number::wide(&bytes.array()?, false, 0, out),
+            Base::Int(_) => shown(bytes.int(width)?, out),
+            Base::UInt(_) => shown(bytes.uint(width)?, out),
+            Base::Float32 => number::float(f32::from_le_bytes(bytes.array()?), out),
+            Base::Float64 => number::float(f64::from_le_bytes(bytes.array()?), out),
+            // the first half of a Float32
+            Base::BFloat16 => number::float(f32::from_bits((bytes.uint(2)? as u32) << 16), out),
+            Base::Decimal(_, scale) => {
                 let stored = bytes.take(width)?;
                 let sign = if stored.last().is_some_and(|b| *b >= 0x80) { 0xff } else { 0 };
                 let mut wide = [sign; 32];
                 wide[..width].copy_from_slice(stored);
                 number::wide(&wide, true, usize::from(*scale), out);
             }
-            Scalar::Date | Scalar::Date32 => {
+            Base::Date | Base::Date32 => {
                 let days = if width == 2 { bytes.uint(2)? as i64 } else { bytes.int(4)? as i64 };
                 let day = clock(days * DAY, None)?.date();
                 out.push(b'"');
                 shown(day, out);
                 out.push(b'"');
             }
-            Scalar::DateTime(_) => self.moment(bytes.uint(4)? as i64, 0, out)?,
-            Scalar::DateTime64(digits, _) => self.moment(bytes.int(8)? as i64, *digits, out)?,
-            Scalar::Uuid => uuid((bytes.uint(8)? << 64) | bytes.uint(8)?, out),
-            Scalar::Ipv4 => {
+            Base::DateTime(_) => self.moment(bytes.uint(4)? as i64, 0, out)?,
+            Base::DateTime64(digits, _) => self.moment(bytes.int(8)? as i64, *digits, out)?,
+            Base::Time => time(bytes.int(4)? as i64, 0, out),
+            Base::Time64(digits) => time(bytes.int(8)? as i64, *digits, out),
+            Base::Uuid => uuid((bytes.uint(8)? << 64) | bytes.uint(8)?, out),
+            Base::Ipv4 => {
                 out.push(b'"');
                 shown(Ipv4Addr::from(u32::from_le_bytes(bytes.array()?)), out);
                 out.push(b'"');
             }
-            Scalar::Ipv6 => ipv6(Ipv6Addr::from(bytes.array::<16>()?), out),
-            Scalar::Enum8(names) | Scalar::Enum16(names) => {
+            Base::Ipv6 => ipv6(Ipv6Addr::from(bytes.array::<16>()?), out),
+            Base::Enum8(names) | Base::Enum16(names) => {
                 let value = bytes.int(width)?;
                 let at = names.binary_search_by_key(&value, |(_, value)| i128::from(*value));
                 let (name, _) =
                     names.get(at.unwrap_or(names.len())).ok_or("it holds a number without a name")?;
                 text::quoted(name.as_bytes(), out)?;
             }
+            Base::Array(_) | Base::Tuple(_) | Base::Map(..) => return Err("its values have parts"),
         }
         Ok(())
     }
@@ -97,26 +103,44 @@ impl<'a> Kind<'a> {
         out.push(b'"');
         shown(at.date(), out);
         shown(format_args!(" {:02}:{:02}:{:02}", at.hour(), at.minute(), at.second()), out);
-        if digits > 0 {
-            let places = usize::from(digits);
-            shown(format_args!(".{:0places$}", ticks.rem_euclid(unit)), out);
-        }
+        fraction(ticks.rem_euclid(unit).unsigned_abs(), digits, out);
         out.push(b'"');
         Ok(())
     }
 }
 
-fn width(scalar: &Scalar) -> Option<usize> {
-    Some(match scalar {
-        Scalar::String => return None,
-        Scalar::FixedString(n) => *n as usize,
-        Scalar::Bool | Scalar::Enum8(_) => 1,
-        Scalar::Int(bits) | Scalar::UInt(bits) => usize::from(bits / 8),
-        Scalar::Date | Scalar::Enum16(_) => 2,
-        Scalar::Float32 | Scalar::Date32 | Scalar::DateTime(_) | Scalar::Ipv4 | Scalar::Decimal(..=9, _) => 4,
-        Scalar::Float64 | Scalar::DateTime64(..) | Scalar::Decimal(..=18, _) => 8,
-        Scalar::Uuid | Scalar::Ipv6 | Scalar::Decimal(..=38, _) => 16,
-        Scalar::Decimal(..) => 32,
+/// Appends a span of so many 10^-digits seconds.
+fn time(ticks: i64, digits: u8, out: &mut Vec<u8>) {
+    let (unit, size) = (10u64.pow(u32::from(digits)), ticks.unsigned_abs());
+    let (sign, seconds) = (if ticks < 0 { "-" } else { "" }, size / unit);
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    shown(format_args!("\"{sign}{hours:02}:{minutes:02}:{:02}", seconds % 60), out);
+    fraction(size % unit, digits, out);
+    out.push(b'"');
+}
+
+fn fraction(ticks: u64, digits: u8, out: &mut Vec<u8>) {
+    if digits > 0 {
+        shown(format_args!(".{ticks:0places$}", places = usize::from(digits)), out);
+    }
+}
+
+fn width(base: &Base) -> Option<usize> {
+    Some(match base {
+        Base::String | Base::Json | Base::Array(_) | Base::Tuple(_) | Base::Map(..) => return None,
+        Base::FixedString(n) => *n as usize,
+        Base::Bool | Base::Enum8(_) => 1,
+        Base::Int(bits) | Base::UInt(bits) => usize::from(bits / 8),
+        Base::Date | Base::Enum16(_) | Base::BFloat16 => 2,
+        Base::Float32
+        | Base::Time
+        | Base::Date32
+        | Base::DateTime(_)
+        | Base::Ipv4
+        | Base::Decimal(..=9, _) => 4,
+        Base::Float64 | Base::DateTime64(..) | Base::Time64(_) | Base::Decimal(..=18, _) => 8,
+        Base::Uuid | Base::Ipv6 | Base::Decimal(..=38, _) => 16,
+        Base::Decimal(..) => 32,
     })
 }
 
