@@ -201,26 +201,18 @@ impl<'a> Counts<'a> {
 
 /// What a column says before its data: for each part how it is stored.
 fn prefix(bytes: &mut Bytes<'_>, ty: &Type) -> Result<(), Problem> {
+    let mut version = |problem| if bytes.u64()? == 1 { Ok(()) } else { Err(problem) };
     match &ty.base {
-        _ if ty.low_cardinality => {
-            if bytes.u64()? != 1 {
-                return Err("its dictionary is of another version");
-            }
-        }
-        Base::Json => {
-            if bytes.u64()? != 1 {
-                return Err("its JSON is not sent as text");
-            }
-        }
-        Base::Array(element) => prefix(bytes, element)?,
+        _ if ty.low_cardinality => version("its dictionary is of another version"),
+        Base::Json => version("its JSON is not sent as text"),
+        Base::Array(element) => prefix(bytes, element),
         Base::Map(key, value) => {
             prefix(bytes, key)?;
-            prefix(bytes, value)?;
+            prefix(bytes, value)
         }
-        Base::Tuple(elements) => elements.iter().try_for_each(|(_, ty)| prefix(bytes, ty))?,
-        _ => {}
+        Base::Tuple(elements) => elements.iter().try_for_each(|(_, ty)| prefix(bytes, ty)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// A byte that is 1 or 0.
