@@ -3,6 +3,7 @@
 //! * [`Cutter`] cuts a stream of bytes into [`Chunk`]s of whole records (the upload API).
 //! * [`Schema`] says what the columns are, [`Input`] how the text is written, [`Plan`] which cell goes to which column.
 //! * [`Checker`] takes a chunk and gives an [`Outcome`]: a block, the rejects, a summary (worker, CLI).
+//! * [`Rendered`] shows the rows of a block as ClickHouse will (CLI, tests).
 //!
 //! **Invariants:** no I/O, no clock, no async. Nothing here can fail on data: whatever the bytes are, every record is
 //! either in the block or has at least one [`Reject`], and `rows == ok + bad_rows`. No value is changed on its way:
@@ -24,6 +25,7 @@
 //!   `OUT_OF_RANGE`.
 //! * **Times** are ISO 8601 or whole seconds since 1970 UTC, or as the column's `format` says. A time without offset is
 //!   on the clock of the column's zone; a plain `DateTime` is UTC, whatever the server's zone is. Days are real ones.
+//!   The rules of zones are those of the IANA release compiled in; a server with other rules shows another clock.
 //! * **Other types.** `Bool` is true, false, 1 or 0; a `UUID` has its hyphens; an enum takes names, not numbers; IPv4
 //!   has no leading zeros; a `FixedString` is filled up with zero bytes.
 //! * **Structure.** `Array`, `Tuple`, `Map` and `JSON` are written as ClickHouse or JSON write them; the module `nested`
@@ -54,6 +56,7 @@ mod native;
 mod nested;
 mod plan;
 mod reject;
+mod render;
 mod schema;
 mod simd;
 mod split;
@@ -66,5 +69,6 @@ pub use input::{Format, Input, UnknownColumns};
 pub use mask::mask;
 pub use plan::{HeaderError, Plan, parse_header};
 pub use reject::{Code, Reject, Summary};
+pub use render::{BlockError, Rendered};
 pub use schema::{Column, Constraints, OnOverflow, Schema, SchemaError};
 pub use types::{Type, TypeError};
