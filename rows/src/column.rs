@@ -15,8 +15,9 @@ use crate::coerce::int::{BigInt, Int, Signed256, Unsigned256};
 use crate::coerce::ip::{Ipv4, Ipv6};
 use crate::coerce::uuid::Uuid;
 use crate::coerce::{Native, Read, Text, Why};
+use crate::policy::Policies;
 use crate::reject::message;
-use crate::schema::{Column, OnOverflow, SchemaError};
+use crate::schema::{Column, SchemaError};
 use crate::simd::Portable;
 use crate::types::Scalar;
 
@@ -32,7 +33,7 @@ pub(crate) struct Compiled {
     pub ty: String,
     /// What stands in for nothing: a value in `Native` form, or a text.
     pub default: Option<Vec<u8>>,
-    pub clamp: bool,
+    pub policies: Policies,
     pub rules: Option<Rules>,
 }
 
@@ -173,17 +174,20 @@ impl Reader {
         matches!(self, Self::String | Self::FixedString(_))
     }
 
-    /// The value in `Native` form (a text: as it is), or what is wrong.
-    pub(crate) fn value(&self, text: &[u8]) -> Result<Vec<u8>, Why> {
-        fn value<R: Read>(reader: &R, text: &[u8]) -> Result<Vec<u8>, Why> {
-            let value = reader.read(Portable, Text::whole(text)).ok_or_else(|| reader.explain(text))?;
+    /// The value in `Native` form (a text: as it is), or what is wrong. It must be exactly what is written.
+    pub(crate) fn value(&self, text: &[u8], policies: Policies) -> Result<Vec<u8>, Why> {
+        fn value<R: Read>(reader: &R, text: &[u8], policies: Policies) -> Result<Vec<u8>, Why> {
+            let value = match reader.read(Portable, Text::whole(text)) {
+                Some(value) => value,
+                None => reader.lenient(text, policies.exact())?,
+            };
             let mut bytes = vec![0; R::Value::WIDTH];
             value.put(&mut bytes);
             Ok(bytes)
         }
         match self {
             Self::FixedString(n) if text.len() > *n => Err(Why::TooLong),
-            reader => with_reader!(reader, r => value(r, text), texts => Ok(text.to_vec())),
+            reader => with_reader!(reader, r => value(r, text, policies), texts => Ok(text.to_vec())),
         }
     }
 
@@ -196,10 +200,8 @@ impl Reader {
 impl Compiled {
     pub(crate) fn new(column: &Column) -> Result<Self, SchemaError> {
         let reader = Reader::new(column)?;
-        let clamp = column.on_overflow == OnOverflow::Clamp;
-        let whole = matches!(column.ty.scalar, Scalar::Int(_) | Scalar::UInt(_) | Scalar::Decimal(..));
-        if clamp && !whole {
-            let problem = format!("onOverflow: clamp is for integers and decimals, not for {}", column.ty);
+        let policies = column.policies;
+        if let Some(problem) = policies.problem(&column.ty) {
             return Err(SchemaError::BadConstraint { column: column.name.clone(), problem });
         }
         let rules = Rules::new(column)?;
@@ -211,7 +213,7 @@ impl Compiled {
                     ty: column.ty.to_string(),
                     message: message::of_cell(why, column, &column.ty.to_string()),
                 };
-                let value = reader.value(text.as_bytes()).map_err(refused)?;
+                let value = reader.value(text.as_bytes(), policies).map_err(refused)?;
                 if let Some(rules) = &rules {
                     rules.text(text).map_err(refused)?;
                     rules.value(&reader, &value).map_err(refused)?;
@@ -221,7 +223,7 @@ impl Compiled {
         };
         let ty = column.ty.to_string();
         let (nullable, low_cardinality) = (column.ty.nullable, column.ty.low_cardinality);
-        Ok(Self { reader, nullable, low_cardinality, ty, default, clamp, rules })
+        Ok(Self { reader, nullable, low_cardinality, ty, default, policies, rules })
     }
 
     /// Whether a record can do without this column.

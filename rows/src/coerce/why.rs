@@ -30,6 +30,7 @@ pub(crate) enum Why {
     NotIpv6,
     Nested,
     BadEscape,
+    HalfCharacter,
     // the type cannot hold it
     OutOfRange,
     Negative,
@@ -42,6 +43,7 @@ pub(crate) enum Why {
     // constraints
     BelowMin,
     AboveMax,
+    NanInBounds,
     TooShort,
     TooManyChars,
     Pattern,
@@ -67,6 +69,7 @@ impl Why {
             Self::TooLong => Code::TooLong,
             Self::BelowMin
             | Self::AboveMax
+            | Self::NanInBounds
             | Self::TooShort
             | Self::TooManyChars
             | Self::Pattern
@@ -75,7 +78,7 @@ impl Why {
                 Code::MalformedRow
             }
             Self::UnknownKey => Code::UnknownColumn,
-            Self::InvalidUtf8 => Code::InvalidUtf8,
+            Self::InvalidUtf8 | Self::HalfCharacter => Code::InvalidUtf8,
             _ => Code::InvalidType,
         }
     }
