@@ -73,11 +73,8 @@ pub(super) fn digits(text: &[u8]) -> Result<Digits, Why> {
 
 /// The number after `e`; one too large for 64 bits is as good as the largest.
 fn exponent(text: &[u8]) -> i64 {
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
+    let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |d| (true, d));
+    let digits = digits.strip_prefix(b"+").unwrap_or(digits);
     let size = digits.iter().fold(0i64, |n, b| n.saturating_mul(10).saturating_add(i64::from(b - b'0')));
     if negative { -size } else { size }
 }
