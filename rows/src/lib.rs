@@ -26,7 +26,7 @@
 //!   ([`IntegralFloats`]), decimals to be rounded ([`OnPrecisionLoss`]) or clamped ([`OnOverflow`]), bytes that are not
 //!   UTF-8 ([`OnInvalidUtf8`]). Constraints hold for what is stored. A text that means NULL is NULL first. A `default`
 //!   must be a value without rounding and clamping.
-//! * **Times** are ISO 8601 or whole seconds since 1970 UTC, or as the column's `format` says. A time without offset is
+//! * **Times** are ISO 8601 or seconds since 1970 UTC (nine or ten digits: fewer could be a year), or as the column's `format` says. A time without offset is
 //!   on the clock of the column's zone; a plain `DateTime` is UTC, whatever the server's zone is. Days are real ones.
 //! * **Other types.** `Bool` is true, false, 1 or 0; a `UUID` has its hyphens; an enum takes names, not numbers; IPv4
 //!   has no leading zeros; a `FixedString` is filled up with zero bytes.

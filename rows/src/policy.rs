@@ -35,7 +35,7 @@ pub enum NonFinite {
     #[default]
     Reject,
     /// `nan`, `inf` and `infinity` are read, in letters of either case and with or without a `-`. Floats only. A NaN
-    /// loses its sign, which means nothing, and breaks every `min` and `max`.
+    /// breaks every `min` and `max`.
     Accept,
 }
 

@@ -128,11 +128,8 @@ fn lenient<F: Float + std::ops::Neg<Output = F>>(
         return Err(why);
     }
     let (negative, word) = text.strip_prefix(b"-").map_or((false, text), |w| (true, w));
-    Ok(match word {
-        [b'n' | b'N', ..] => nan,
-        _ if negative => -infinity,
-        _ => infinity,
-    })
+    let value = if matches!(word, [b'n' | b'N', ..]) { nan } else { infinity };
+    Ok(if negative { -value } else { value })
 }
 
 fn explain<F: Float>(text: &[u8]) -> Why {

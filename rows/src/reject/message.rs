@@ -40,7 +40,7 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
         Why::NotDate => "Not a date; write YYYY-MM-DD, or set the column's format".to_owned(),
         Why::NoSuchDay => "There is no such day in the calendar".to_owned(),
         Why::NotDateTime => {
-            "Not a time; write YYYY-MM-DD HH:MM:SS or whole seconds since 1970, or set the column's format"
+            "Not a time; write YYYY-MM-DD HH:MM:SS or seconds since 1970 (nine or ten digits), or set the column's format"
                 .to_owned()
         }
         Why::NoSuchTime => {
