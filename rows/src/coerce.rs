@@ -18,6 +18,7 @@ pub(crate) mod int;
 mod integral;
 pub(crate) mod ip;
 pub(crate) mod text;
+pub(crate) mod time;
 pub(crate) mod uuid;
 pub(crate) mod why;
 pub(crate) mod wide;

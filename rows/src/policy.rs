@@ -1,9 +1,10 @@
 //! What becomes of cells that a column's type cannot hold as they are written. Each policy is a choice of the model's
 //! author; without one the cell is rejected.
 
-use crate::types::{Scalar, Type};
+use crate::types::{Base, Type};
 
-/// The policies of a column; the default rejects everywhere.
+/// The policies of a column; the default rejects everywhere. In arrays, tuples and maps they are those of the elements
+/// that they fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policies {
     /// What becomes of a number that its type cannot hold.
@@ -65,8 +66,8 @@ pub enum OnInvalidUtf8 {
     /// The cell is rejected.
     #[default]
     Reject,
-    /// Each maximal invalid sequence becomes one U+FFFD, as in [`String::from_utf8_lossy`]. `String` only. An escape in
-    /// JSON of half a surrogate pair is no byte and stays rejected.
+    /// Each maximal invalid sequence becomes one U+FFFD, as in [`String::from_utf8_lossy`]. `String` only. An escape that
+    /// makes no character (`\ud800` in JSON) is no byte and stays rejected.
     Replace,
 }
 
@@ -83,10 +84,11 @@ impl Policies {
 
     /// What to change, if a policy does not fit the type.
     pub(crate) fn problem(self, ty: &Type) -> Option<String> {
-        let integer = matches!(ty.scalar, Scalar::Int(_) | Scalar::UInt(_));
-        let decimal = matches!(ty.scalar, Scalar::Decimal(..));
-        let float = matches!(ty.scalar, Scalar::Float32 | Scalar::Float64);
-        let string = ty.scalar == Scalar::String;
+        let any = |is: fn(&Base) -> bool| ty.any(&|part| is(&part.base));
+        let integer = any(|base| matches!(base, Base::Int(_) | Base::UInt(_)));
+        let decimal = any(|base| matches!(base, Base::Decimal(..)));
+        let float = any(|base| matches!(base, Base::Float32 | Base::Float64 | Base::BFloat16));
+        let string = any(|base| *base == Base::String);
         let fits = [
             (
                 self.on_overflow != OnOverflow::Reject,

@@ -5,11 +5,10 @@ use crate::plan::Plan;
 use crate::policy::IntegralFloats;
 use crate::schema::Column;
 use crate::split::json;
-use crate::types::Scalar;
+use crate::types::Base;
 
 /// The message for a bad cell of a column of this type.
 pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
-    let c = &column.constraints;
     match why {
         Why::MissingColumn => format!("The required column '{}' is missing", column.name),
         Why::MissingValue => {
@@ -50,6 +49,21 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
             "The clock of the column's time zone skipped this time; write it with an offset such as +02:00"
                 .to_owned()
         }
+        Why::NotTime => "Not a time; write HH:MM:SS, hours with two or three digits".to_owned(),
+        Why::NoSuchClock => "There is no such time; minutes and seconds go to 59".to_owned(),
+        Why::NotArray => "Not an array; write [1, 2] or ['a', 'b'] with texts in quotes".to_owned(),
+        Why::NotTuple => {
+            format!("Not a tuple; write (1, 'a'), [1, \"a\"] or, for {ty} with names, a JSON object")
+        }
+        Why::NotMap => "Not a map; write {'key': value}".to_owned(),
+        Why::NotQuoted => "A text in an array, tuple or map stands in quotes, such as 'a'".to_owned(),
+        Why::OpenText => "A text in quotes is never closed".to_owned(),
+        Why::TupleLength => format!("Too few or too many elements; {ty} takes each of its elements once"),
+        Why::TupleName => format!("A key is no element of {ty}, or stands twice"),
+        Why::SameKey => "A key stands twice; keep one".to_owned(),
+        Why::NotJsonObject => "Not a JSON object; write {\"key\": value} (RFC 8259)".to_owned(),
+        Why::TooDeep => "Nested too deep".to_owned(),
+        Why::JsonNumber => "A number that JSON columns cannot keep exactly; write it as a string".to_owned(),
         Why::NotFormat => {
             format!("Not written in the column's format '{}'", column.format.as_deref().unwrap_or_default())
         }
@@ -61,7 +75,7 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
         }
         Why::NotIpv6 => "Not an IPv6 address, such as 2001:db8::1".to_owned(),
         Why::Nested => format!("An object or array cannot be a {ty}; give a single value"),
-        Why::BadEscape => "A backslash escape is not JSON's; write \\\\ for a backslash".to_owned(),
+        Why::BadEscape => "A backslash escape is not known; write \\\\ for a backslash".to_owned(),
         Why::HalfCharacter => {
             "A \\u escape is half of a surrogate pair; write both halves, or the character itself".to_owned()
         }
@@ -77,6 +91,30 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
         }
         Why::NotInEnum => format!("Not a name of the enum; allowed are {}", enum_names(column)),
         Why::TooLong => format!("Too long for {ty} (counted in bytes)"),
+        Why::BelowMin
+        | Why::AboveMax
+        | Why::NanInBounds
+        | Why::TooShort
+        | Why::TooManyChars
+        | Why::Pattern
+        | Why::NotOneOf => of_constraint(why, column),
+        Why::InvalidUtf8 if column.ty.base == Base::String => {
+            "The bytes are not UTF-8; save the file as UTF-8, or set the column's onInvalidUtf8: replace".to_owned()
+        }
+        Why::InvalidUtf8 => "The bytes are not UTF-8; save the file as UTF-8".to_owned(),
+        Why::Ragged
+        | Why::AfterQuote
+        | Why::OpenQuote
+        | Why::NotJson
+        | Why::DuplicateKey
+        | Why::UnknownKey => "The record cannot be read".to_owned(),
+    }
+}
+
+/// The message for a value that does not keep to the column's constraints.
+fn of_constraint(why: Why, column: &Column) -> String {
+    let c = &column.constraints;
+    match why {
         Why::BelowMin => format!("Less than the column's minimum {}", c.min.unwrap_or(f64::NAN)),
         Why::AboveMax => format!("More than the column's maximum {}", c.max.unwrap_or(f64::NAN)),
         Why::NanInBounds => "NaN is within no bounds, and the column has a minimum or maximum".to_owned(),
@@ -89,19 +127,9 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
         Why::Pattern => {
             format!("Does not match the column's pattern {}", c.pattern.as_deref().unwrap_or_default())
         }
-        Why::NotOneOf => {
+        _ => {
             format!("Not one of the column's values: {}", listed(c.one_of.iter().map(String::as_str)))
         }
-        Why::InvalidUtf8 if column.ty.scalar == Scalar::String => {
-            "The bytes are not UTF-8; save the file as UTF-8, or set the column's onInvalidUtf8: replace".to_owned()
-        }
-        Why::InvalidUtf8 => "The bytes are not UTF-8; save the file as UTF-8".to_owned(),
-        Why::Ragged
-        | Why::AfterQuote
-        | Why::OpenQuote
-        | Why::NotJson
-        | Why::DuplicateKey
-        | Why::UnknownKey => "The record cannot be read".to_owned(),
     }
 }
 
@@ -139,15 +167,15 @@ pub(super) fn of_record(why: Why, plan: &Plan, record: &[u8], fields: usize) -> 
 }
 
 fn fraction_hint(column: &Column) -> &'static str {
-    match column.ty.scalar {
-        Scalar::Float32 | Scalar::Float64 | Scalar::Decimal(..) => " or 4.2",
+    match column.ty.base {
+        Base::Float32 | Base::Float64 | Base::BFloat16 | Base::Decimal(..) => " or 4.2",
         _ => "",
     }
 }
 
 fn enum_names(column: &Column) -> String {
-    match &column.ty.scalar {
-        Scalar::Enum8(names) | Scalar::Enum16(names) => listed(names.iter().map(|(name, _)| name.as_str())),
+    match &column.ty.base {
+        Base::Enum8(names) | Base::Enum16(names) => listed(names.iter().map(|(name, _)| name.as_str())),
         _ => String::new(),
     }
 }

@@ -105,7 +105,7 @@ fn a_lone_surrogate_is_no_text_and_an_unknown_escape_no_json() {
         "{\"s\":\"\\ud800\"}\n{\"s\":\"\\x\"}\n",
         &expect![[r#"
             1 \ud800 s INVALID_UTF8 "\\ud800" A \u escape is half of a surrogate pair; write both halves, or the character itself
-            2 \x s INVALID_TYPE "\\x" A backslash escape is not JSON's; write \\ for a backslash
+            2 \x s INVALID_TYPE "\\x" A backslash escape is not known; write \\ for a backslash
         "#]],
     );
 }

@@ -251,6 +251,29 @@ fn each_invalid_sequence_becomes_one_replacement_character_where_the_column_says
 }
 
 #[test]
+fn the_elements_of_arrays_tuples_and_maps_have_the_policies_of_their_column() {
+    let all = |c: &mut Column| {
+        c.policies.non_finite = NonFinite::Accept;
+        c.policies.integral_floats = IntegralFloats::Accept;
+        c.policies.on_overflow = OnOverflow::Clamp;
+        c.policies.on_precision_loss = OnPrecisionLoss::Round;
+        c.policies.on_invalid_utf8 = OnInvalidUtf8::Replace;
+    };
+    let spec = "a Tuple(f Float64, i Array(UInt8), d Decimal(3, 2), s Map(String, Int8))";
+    let file = b"{\"a\":[\"nan\",[1.0,1e3],9.995,{\"\xff\":1}]}\n{\"a\":[1,[1.5],1,{}]}\n";
+    check(
+        spec,
+        all,
+        &json_lines(),
+        file,
+        &expect![[r#"
+        1: (NaN, [1, 255], 999, {�: 1})
+        2 [1,[1.5],1,{}] a INVALID_TYPE "[1,[1.5],1,{}]" Not a whole number, which UInt8 asks for; correct the value or change the column's type (in element 1 of element 'i')
+    "#]],
+    );
+}
+
+#[test]
 fn a_policy_is_refused_on_a_type_that_it_does_not_fit() {
     let clamp: fn(&mut Column) = |c| c.policies.on_overflow = OnOverflow::Clamp;
     let finite: fn(&mut Column) = |c| c.policies.non_finite = NonFinite::Accept;
@@ -258,8 +281,8 @@ fn a_policy_is_refused_on_a_type_that_it_does_not_fit() {
     let whole: fn(&mut Column) = |c| c.policies.integral_floats = IntegralFloats::Accept;
     let replace: fn(&mut Column) = |c| c.policies.on_invalid_utf8 = OnInvalidUtf8::Replace;
     for (policy, fits, others) in [
-        (clamp, &["UInt8", "Int256", "Decimal(9, 2)"][..], &["Float64", "String", "Date"][..]),
-        (finite, &["Float32", "Nullable(Float64)"], &["UInt8", "Decimal(9, 2)", "String"]),
+        (clamp, &["UInt8", "Int256", "Map(String, Decimal(9, 2))"][..], &["Float64", "String", "Date"][..]),
+        (finite, &["Float32", "Nullable(Float64)", "BFloat16"], &["UInt8", "Array(String)", "JSON"]),
         (round, &["Decimal(9, 2)", "Decimal(76, 76)"], &["Float64", "Int8", "DateTime64(3)"]),
         (whole, &["Int8", "UInt256", "LowCardinality(UInt8)"], &["Decimal(9, 0)", "Enum8('a')", "Bool"]),
         (replace, &["String", "LowCardinality(Nullable(String))"], &["FixedString(4)", "Enum8('a')", "UUID"]),
@@ -299,9 +322,13 @@ fn a_default_is_read_by_the_policies_that_change_no_value() {
     for (ty, text) in [("Float64", "nan"), ("UInt8", "1e2"), ("Decimal(3, 2)", "1.5")] {
         assert_eq!(default(ty, text).err(), None);
     }
-    for (ty, text) in
-        [("UInt8", "256"), ("UInt8", "2.56e2"), ("Decimal(3, 2)", "1.555"), ("Decimal(3, 2)", "10")]
-    {
+    for (ty, text) in [
+        ("Array(Decimal(3, 2))", "[1.555]"),
+        ("UInt8", "256"),
+        ("UInt8", "2.56e2"),
+        ("Decimal(3, 2)", "1.555"),
+        ("Decimal(3, 2)", "10"),
+    ] {
         assert_eq!(default(ty, text).unwrap_err().reason(), "BadDefault", "{ty} {text}");
     }
 }
