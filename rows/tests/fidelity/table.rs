@@ -35,7 +35,7 @@ pub struct Section {
 }
 
 /// What a column says beside its type; the fields of the custom resource.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Options {
     pub default: Option<String>,
@@ -133,6 +133,12 @@ impl Cell {
                 ([format!("{{\"n\":{n},\"v\":").into_bytes(), json, b"}\n".to_vec()].concat(), true)
             }
         }
+    }
+
+    /// The bytes of the cell, if it is one of CSV, or of JSON with its key.
+    pub fn text(&self, json: bool) -> Option<Vec<u8>> {
+        let text = if json { self.json.as_deref().filter(|j| *j != "-") } else { self.csv.as_deref() };
+        text.map(bytes)
     }
 
     /// What becomes of it here.
