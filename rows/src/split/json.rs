@@ -266,14 +266,14 @@ pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) -> Result<(), Why> {
 fn unicode(rest: &mut &[u8]) -> Result<char, Why> {
     let first = hex4(rest)?;
     if !(0xd800..0xe000).contains(&first) {
-        return char::from_u32(first).ok_or(Why::InvalidUtf8);
+        return char::from_u32(first).ok_or(Why::HalfCharacter);
     }
-    *rest = rest.strip_prefix(b"\\u").ok_or(Why::InvalidUtf8)?;
+    *rest = rest.strip_prefix(b"\\u").ok_or(Why::HalfCharacter)?;
     let second = hex4(rest)?;
     if !(0xd800..0xdc00).contains(&first) || !(0xdc00..0xe000).contains(&second) {
-        return Err(Why::InvalidUtf8);
+        return Err(Why::HalfCharacter);
     }
-    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or(Why::InvalidUtf8)
+    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or(Why::HalfCharacter)
 }
 
 fn hex4(rest: &mut &[u8]) -> Result<u32, Why> {

@@ -104,9 +104,9 @@ fn a_lone_surrogate_is_no_text_and_an_unknown_escape_no_json() {
         &json_lines(),
         "{\"s\":\"\\ud800\"}\n{\"s\":\"\\x\"}\n",
         &expect![[r#"
-        1 \ud800 s INVALID_UTF8 "\\ud800" The bytes are not UTF-8; save the file as UTF-8
-        2 \x s INVALID_TYPE "\\x" A backslash escape is not known; write \\ for a backslash
-    "#]],
+            1 \ud800 s INVALID_UTF8 "\\ud800" A \u escape is half of a surrogate pair; write both halves, or the character itself
+            2 \x s INVALID_TYPE "\\x" A backslash escape is not known; write \\ for a backslash
+        "#]],
     );
 }
 
