@@ -12,11 +12,12 @@ use tally::Tally;
 use tile::Tile;
 
 use crate::column::{fixed, texts, with_reader};
-use crate::input::Format;
+use crate::input::{Dialect, Format};
 use crate::native::{self, Output, Room};
 use crate::plan::Plan;
 use crate::reject::{Reject, Rejects, Summary, summary};
 use crate::simd::Level;
+use crate::split::array;
 use crate::split::cells::{Regular, Source, Table};
 use crate::split::csv::{self, Field};
 use crate::split::index::Index;
@@ -107,8 +108,12 @@ impl Checker {
         let level = split.level;
         // a tile ends after a line feed, which is never part of a longer character
         let valid = |end: usize| simdutf8::basic::from_utf8(&chunk[at..end]).is_ok();
-        if plan.input.format == Format::JsonLines {
-            let end = split.json(chunk, at, plan);
+        if plan.is_json() || !plan.dialect.is_rfc() {
+            let end = match plan.input.format {
+                Format::Csv | Format::Tsv => split.csv(chunk, at, plan),
+                Format::JsonLines => split.json_lines(chunk, at, plan),
+                Format::Json => split.json_array(chunk, at, plan),
+            };
             run.tile(&Tile::new(plan, chunk, &split.table, valid(end), true, level), &split.table.malformed);
             return end;
         }
@@ -168,41 +173,46 @@ impl Splitter {
         self.table.clear(plan.schema.columns().len());
         let mut at = start;
         while at - start < TILE && !self.table.is_full() {
-            at = csv::skip_blank_lines(chunk, at);
+            at = csv::skip_blank_lines(chunk, at, plan.dialect);
             if at >= chunk.len() {
                 break;
             }
             self.fields.clear();
-            let (next, problem) = csv::record(chunk, at, plan.dialect, |field| self.fields.push(field));
-            let end = at + trimmed_line(&chunk[at..next]).len();
-            self.table.push(at, end, |cells| plan.place(chunk, &self.fields, problem, cells));
-            at = next;
+            let record = csv::record(chunk, at, plan.dialect, |field| self.fields.push(field));
+            self.table.push(at, record.end, |cells| plan.place(chunk, &self.fields, record.problem, cells));
+            at = record.next;
         }
         at
     }
 
     /// Reads JSON lines into the table until it is a tile; gives the offset behind them.
-    fn json(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
+    fn json_lines(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
         self.table.clear(plan.schema.columns().len());
         let mut at = start;
         while at - start < TILE && !self.table.is_full() {
-            at = csv::skip_blank_lines(chunk, at);
+            at = csv::skip_blank_lines(chunk, at, Dialect::rfc(b'\n', 0));
             if at >= chunk.len() {
                 break;
             }
             let next = memchr::memchr(b'\n', &chunk[at..]).map_or(chunk.len(), |n| at + n + 1);
-            let end = at + trimmed_line(&chunk[at..next]).len();
+            let end = at + csv::trimmed_line(&chunk[at..next]).len();
             self.table.push(at, end, |cells| self.keys.line(chunk, at, end, cells));
             at = next;
         }
         at
     }
-}
 
-/// The line without its end.
-fn trimmed_line(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
+    /// Reads elements of a JSON array into the table until it is a tile; gives the offset behind them.
+    fn json_array(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
+        self.table.clear(plan.schema.columns().len());
+        let mut at = start;
+        while at - start < TILE && !self.table.is_full() {
+            let Some((from, end)) = array::record(chunk, at) else { return chunk.len() };
+            self.table.push(from, end, |cells| self.keys.line(chunk, from, end, cells));
+            at = end;
+        }
+        at
+    }
 }
 
 /// Where the tiles of a chunk leave their results.

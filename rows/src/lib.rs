@@ -59,7 +59,7 @@ mod words;
 
 pub use check::{Checker, Outcome};
 pub use cut::{Chunk, CutError, Cutter, MAX_CHUNK_ROWS, MAX_RECORD_BYTES, Position};
-pub use input::{Format, Input, UnknownColumns};
+pub use input::{ColumnsBy, Format, HeaderCase, Input, LineEnd, UnknownColumns};
 pub use mask::mask;
 pub use plan::{HeaderError, Plan, parse_header};
 pub use reject::{Code, Reject, Summary};

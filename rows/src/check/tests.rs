@@ -34,7 +34,7 @@ pub(super) fn schema(spec: &str) -> Schema {
 
 /// A plan for the file, its header read if it has one, and the bytes of its records.
 pub(super) fn plan<'a>(schema: Schema, input: &Input, file: &'a [u8]) -> (Arc<Plan>, &'a [u8]) {
-    if !input.header || input.format == crate::Format::JsonLines {
+    if !input.has_header() {
         return (Arc::new(Plan::bind(schema, input.clone(), None).unwrap()), file);
     }
     let end = file.iter().position(|b| *b == b'\n').map_or(file.len(), |n| n + 1);

@@ -10,9 +10,9 @@ pub(crate) enum Kind {
     Plain,
     /// Text between quotes, as it is.
     Quoted,
-    /// Text between quotes in which something is escaped.
+    /// Text in which something is escaped: between quotes or, with an escape character, without.
     Escaped,
-    /// JSON null.
+    /// JSON null, or an unquoted `\N` where a backslash escapes.
     Null,
     /// The record has no such cell.
     Missing,
@@ -193,7 +193,9 @@ pub(crate) fn decode<'a>(
     if json {
         super::json::unescape(text, scratch)?;
     } else {
-        super::csv::unescape(text, dialect.quote, scratch);
+        // no unquoted cell stands behind a quote
+        let quote = (cell.start as usize).checked_sub(1).and_then(|at| bytes.get(at));
+        super::csv::unescape(text, quote == Some(&dialect.quote), dialect, scratch);
     }
     Ok(scratch)
 }

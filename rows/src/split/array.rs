@@ -1,0 +1,158 @@
+//! One JSON array, whose elements are the records: where each begins and ends, by a byte-at-a-time state machine.
+//!
+//! It knows strings, escapes and depth, and demands the array's own brackets and commas, for without them nobody can say
+//! what a record is. What stands inside an element is for [`super::json`] to judge, element by element. The depth is a
+//! number, not a stack: brackets are counted, and whether they match is the element's own matter.
+//!
+//! A chunk ends where a record does, so that the comma after it begins the next chunk.
+
+/// Where a stream stands between two bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Before the array.
+    Start,
+    /// After its `[`.
+    First,
+    /// After an element.
+    After,
+    /// After a comma.
+    Comma,
+    /// In an element that is no text, object or array; what follows it ends it.
+    Word,
+    /// In an object or array.
+    Nested,
+    /// In a string, of an element or by itself.
+    Text,
+    /// After a backslash in a string.
+    Escape,
+    /// After the array.
+    End,
+}
+
+/// The array's state machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Array {
+    pub place: Place,
+    /// Brackets and braces that are open inside the element.
+    depth: u32,
+}
+
+/// What a byte does to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// It is the first of one.
+    Begins,
+    /// It is the last of one.
+    Ends,
+    /// The byte before it was the last of one.
+    Ended,
+}
+
+/// Why bytes are no array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    NoArray,
+    NoComma,
+    NoRecord,
+    AfterArray,
+}
+
+impl Array {
+    pub(crate) const fn at(place: Place) -> Self {
+        Self { place, depth: 0 }
+    }
+
+    /// How many of the next bytes change nothing.
+    #[inline]
+    fn skip(self, bytes: &[u8]) -> usize {
+        let mut bytes_left = bytes.iter();
+        let found = match self.place {
+            Place::Text => bytes_left.position(|b| matches!(b, b'"' | b'\\')),
+            Place::Nested => bytes_left.position(|b| matches!(b, b'"' | b'{' | b'}' | b'[' | b']')),
+            Place::Start | Place::First | Place::After | Place::Comma | Place::End => {
+                bytes_left.position(|b| !is_blank(*b))
+            }
+            Place::Word | Place::Escape => return 0,
+        };
+        found.unwrap_or(bytes.len())
+    }
+
+    /// Takes one byte.
+    #[inline]
+    pub(crate) fn push(&mut self, byte: u8) -> Result<Option<Event>, Broken> {
+        let (place, event) = match (self.place, byte) {
+            (Place::Text, b'\\') => (Place::Escape, None),
+            (Place::Text, b'"') if self.depth > 0 => (Place::Nested, None),
+            (Place::Text, b'"') => (Place::After, Some(Event::Ends)),
+            (Place::Text | Place::Escape, _) => (Place::Text, None),
+            (Place::Nested, b'"') => (Place::Text, None),
+            (Place::Nested, b'{' | b'[') => {
+                self.depth += 1;
+                (Place::Nested, None)
+            }
+            (Place::Nested, b'}' | b']') => {
+                self.depth -= 1;
+                if self.depth > 0 { (Place::Nested, None) } else { (Place::After, Some(Event::Ends)) }
+            }
+            (Place::Nested, _) => (Place::Nested, None),
+            (Place::Word, b',') => (Place::Comma, Some(Event::Ended)),
+            (Place::Word, b']') => (Place::End, Some(Event::Ended)),
+            (Place::Word, blank) if is_blank(blank) => (Place::After, Some(Event::Ended)),
+            (Place::Word, _) => (Place::Word, None),
+            (place, blank) if is_blank(blank) => (place, None),
+            (Place::Start, b'[') => (Place::First, None),
+            (Place::Start, _) => return Err(Broken::NoArray),
+            (Place::After, b',') => (Place::Comma, None),
+            (Place::After | Place::First, b']') => (Place::End, None),
+            (Place::After, _) => return Err(Broken::NoComma),
+            (Place::End, _) => return Err(Broken::AfterArray),
+            (Place::First | Place::Comma, b',' | b']') => return Err(Broken::NoRecord),
+            (Place::First | Place::Comma, b'"') => (Place::Text, Some(Event::Begins)),
+            (Place::First | Place::Comma, b'{' | b'[') => {
+                self.depth = 1;
+                (Place::Nested, Some(Event::Begins))
+            }
+            (Place::First | Place::Comma, _) => (Place::Word, Some(Event::Begins)),
+        };
+        self.place = place;
+        Ok(event)
+    }
+
+    /// Takes bytes up to the first that does something to a record; gives the offset past it.
+    #[inline]
+    pub(crate) fn next(&mut self, bytes: &[u8], mut at: usize) -> Result<Option<(usize, Event)>, (usize, Broken)> {
+        loop {
+            at += self.skip(bytes.get(at..).unwrap_or_default());
+            let Some(byte) = bytes.get(at) else { return Ok(None) };
+            let event = self.push(*byte).map_err(|broken| (at, broken))?;
+            at += 1;
+            if let Some(event) = event {
+                return Ok(Some((at, event)));
+            }
+        }
+    }
+}
+
+#[inline]
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// Start and end of the next record of a chunk at or after `at`, which is 0 or the end of a record.
+///
+/// What follows a break of the array is one record to the end of the chunk, and no JSON object; a [`crate::Cutter`] makes
+/// no such chunk.
+pub(crate) fn record(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+    let begins = at == 0 && bytes.iter().find(|b| !is_blank(**b)) == Some(&b'[');
+    let mut array = Array::at(if begins { Place::Start } else { Place::After });
+    let start = match array.next(bytes, at) {
+        Ok(None) => return None,
+        Ok(Some((past, _))) => past - 1,
+        Err((start, _)) => return Some((start, bytes.len())),
+    };
+    match array.next(bytes, start + 1) {
+        Ok(Some((past, Event::Ended))) => Some((start, past - 1)),
+        Ok(Some((past, _))) => Some((start, past)),
+        Ok(None) | Err(_) => Some((start, bytes.len())),
+    }
+}
