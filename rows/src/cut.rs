@@ -99,10 +99,14 @@ pub enum CutError {
     #[error("the header line opens a quote that is never closed")]
     UnterminatedQuote,
     /// The header line is too long, and holds carriage returns.
-    #[error("no line feed ends the header line, but it holds carriage returns; if they end lines, set input.lineEnd: any")]
+    #[error(
+        "no line feed ends the header line, but it holds carriage returns; if they end lines, set input.lineEnd: any"
+    )]
     ReturnInHeader,
     /// The file is to be a JSON array and does not begin like one.
-    #[error("the file is not a JSON array: byte {offset} should be '['; use format JSONLines for one object a line")]
+    #[error(
+        "the file is not a JSON array: byte {offset} should be '['; use format JSONLines for one object a line"
+    )]
     NotAnArray {
         /// Where in the decoded stream.
         offset: u64,
@@ -111,13 +115,15 @@ pub enum CutError {
     #[error("the JSON array is never closed; the file may be cut off")]
     UnterminatedArray,
     /// More than blanks behind the JSON array.
-    #[error("there is more than one JSON array: byte {offset} comes after its ']'; send one array a file")]
+    #[error("there is text after the JSON array, at byte {offset}; send one array a file")]
     AfterArray {
         /// Where in the decoded stream.
         offset: u64,
     },
     /// Two elements of the JSON array without a comma between them.
-    #[error("there is no comma before record {row}, at byte {offset}; separate the records of a JSON array by commas")]
+    #[error(
+        "there is no comma before record {row}, at byte {offset}; separate the records of a JSON array by commas"
+    )]
     MissingComma {
         /// The number of the record after the gap.
         row: u64,
@@ -146,7 +152,9 @@ impl CutError {
             Self::ReturnInHeader => "HeaderMismatch",
             Self::NotAnArray { .. } => "NotJsonArray",
             Self::UnterminatedArray => "UnterminatedArray",
-            Self::AfterArray { .. } | Self::MissingComma { .. } | Self::MissingRecord { .. } => "MalformedArray",
+            Self::AfterArray { .. } | Self::MissingComma { .. } | Self::MissingRecord { .. } => {
+                "MalformedArray"
+            }
         }
     }
 }

@@ -188,7 +188,10 @@ impl Input {
         } else if escape.is_some() && escape == quote {
             Some(("escape", "must not be the quote character; a doubled quote is one without any escape"))
         } else if comment.is_some() && [delimiter, quote, escape].contains(&comment) {
-            Some(("comment", "must not be the delimiter, quote or escape character: records begin with those"))
+            Some((
+                "comment",
+                "must not be the delimiter, quote or escape character: records begin with those",
+            ))
         } else {
             None
         }
@@ -221,5 +224,8 @@ mod tests {
         let input: Input = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&input).unwrap(), text);
         assert_eq!(serde_json::from_str::<Input>("{}").unwrap(), Input::default());
+        let text = r##"{"format":"JSON","header":true,"delimiter":",","quote":"\u0000","escape":"\\","comment":"#","lineEnd":"any","headerCase":"ignore","columnsBy":"position","nullValues":[],"unknownColumns":"Reject"}"##;
+        let input: Input = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&input).unwrap(), text);
     }
 }

@@ -64,7 +64,9 @@ pub enum HeaderError {
         problem: String,
     },
     /// The columns of the file go by their place, and they are not as many as the schema's.
-    #[error("the header has {found} columns where the model has {expected}; columnsBy: position needs one for each")]
+    #[error(
+        "the header has {found} columns where the model has {expected}; columnsBy: position needs one for each"
+    )]
     Count {
         /// The header's columns.
         found: usize,

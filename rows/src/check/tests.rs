@@ -1,7 +1,9 @@
 //! Chunks in, rows and rejects out, as one text.
 
 mod absent;
+mod array;
 mod csv;
+mod dialects;
 mod header;
 mod json;
 mod native;

@@ -2,7 +2,8 @@
 //!
 //! It knows strings, escapes and depth, and demands the array's own brackets and commas, for without them nobody can say
 //! what a record is. What stands inside an element is for [`super::json`] to judge, element by element. The depth is a
-//! number, not a stack: brackets are counted, and whether they match is the element's own matter.
+//! number, not a stack: an object ends when as many braces are closed as were opened, whatever its brackets do, which is
+//! where it ends if it is JSON, and soon enough if it is not.
 //!
 //! A chunk ends where a record does, so that the comma after it begins the next chunk.
 
@@ -33,7 +34,8 @@ pub(crate) enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Array {
     pub place: Place,
-    /// Brackets and braces that are open inside the element.
+    /// What the element began with, a brace or a bracket, and how many of those are open.
+    open: u8,
     depth: u32,
 }
 
@@ -59,7 +61,7 @@ pub(crate) enum Broken {
 
 impl Array {
     pub(crate) const fn at(place: Place) -> Self {
-        Self { place, depth: 0 }
+        Self { place, open: 0, depth: 0 }
     }
 
     /// How many of the next bytes change nothing.
@@ -68,7 +70,7 @@ impl Array {
         let mut bytes_left = bytes.iter();
         let found = match self.place {
             Place::Text => bytes_left.position(|b| matches!(b, b'"' | b'\\')),
-            Place::Nested => bytes_left.position(|b| matches!(b, b'"' | b'{' | b'}' | b'[' | b']')),
+            Place::Nested => bytes_left.position(|b| [b'"', self.open, closing(self.open)].contains(b)),
             Place::Start | Place::First | Place::After | Place::Comma | Place::End => {
                 bytes_left.position(|b| !is_blank(*b))
             }
@@ -86,11 +88,11 @@ impl Array {
             (Place::Text, b'"') => (Place::After, Some(Event::Ends)),
             (Place::Text | Place::Escape, _) => (Place::Text, None),
             (Place::Nested, b'"') => (Place::Text, None),
-            (Place::Nested, b'{' | b'[') => {
+            (Place::Nested, open) if open == self.open => {
                 self.depth += 1;
                 (Place::Nested, None)
             }
-            (Place::Nested, b'}' | b']') => {
+            (Place::Nested, close) if close == closing(self.open) => {
                 self.depth -= 1;
                 if self.depth > 0 { (Place::Nested, None) } else { (Place::After, Some(Event::Ends)) }
             }
@@ -108,8 +110,8 @@ impl Array {
             (Place::End, _) => return Err(Broken::AfterArray),
             (Place::First | Place::Comma, b',' | b']') => return Err(Broken::NoRecord),
             (Place::First | Place::Comma, b'"') => (Place::Text, Some(Event::Begins)),
-            (Place::First | Place::Comma, b'{' | b'[') => {
-                self.depth = 1;
+            (Place::First | Place::Comma, open @ (b'{' | b'[')) => {
+                (self.open, self.depth) = (open, 1);
                 (Place::Nested, Some(Event::Begins))
             }
             (Place::First | Place::Comma, _) => (Place::Word, Some(Event::Begins)),
@@ -120,7 +122,11 @@ impl Array {
 
     /// Takes bytes up to the first that does something to a record; gives the offset past it.
     #[inline]
-    pub(crate) fn next(&mut self, bytes: &[u8], mut at: usize) -> Result<Option<(usize, Event)>, (usize, Broken)> {
+    pub(crate) fn next(
+        &mut self,
+        bytes: &[u8],
+        mut at: usize,
+    ) -> Result<Option<(usize, Event)>, (usize, Broken)> {
         loop {
             at += self.skip(bytes.get(at..).unwrap_or_default());
             let Some(byte) = bytes.get(at) else { return Ok(None) };
@@ -131,6 +137,12 @@ impl Array {
             }
         }
     }
+}
+
+/// The brace or bracket that closes this one.
+#[inline]
+fn closing(open: u8) -> u8 {
+    if open == b'{' { b'}' } else { b']' }
 }
 
 #[inline]

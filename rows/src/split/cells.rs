@@ -192,10 +192,10 @@ pub(crate) fn decode<'a>(
     scratch.clear();
     if json {
         super::json::unescape(text, scratch)?;
+    } else if dialect.escape != 0 {
+        super::dialect::decode(bytes, cell, dialect, scratch);
     } else {
-        // no unquoted cell stands behind a quote
-        let quote = (cell.start as usize).checked_sub(1).and_then(|at| bytes.get(at));
-        super::csv::unescape(text, quote == Some(&dialect.quote), dialect, scratch);
+        super::csv::unescape(text, dialect.quote, scratch);
     }
     Ok(scratch)
 }

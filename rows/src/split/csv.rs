@@ -168,13 +168,10 @@ pub(crate) fn skip_blank_lines(bytes: &[u8], mut at: usize, dialect: Dialect) ->
     }
 }
 
-/// Removes the doubling of quotes, and escapes where the dialect has them.
-pub(crate) fn unescape(cell: &[u8], quoted: bool, dialect: Dialect, out: &mut Vec<u8>) {
-    if dialect.escape != 0 {
-        return super::dialect::unescape(cell, quoted, dialect, out);
-    }
+/// Removes the doubling of quotes.
+pub(crate) fn unescape(cell: &[u8], quote: u8, out: &mut Vec<u8>) {
     let mut rest = cell;
-    while let Some(n) = memchr::memchr(dialect.quote, rest) {
+    while let Some(n) = memchr::memchr(quote, rest) {
         out.extend_from_slice(&rest[..=n]);
         rest = rest.get(n + 2..).unwrap_or_default();
     }
@@ -187,8 +184,10 @@ pub(crate) fn fields(record_bytes: &[u8], dialect: Dialect) -> Result<Vec<Vec<u8
     let Record { problem, .. } = record(record_bytes, 0, dialect, |f| {
         let raw = &record_bytes[f.start..f.end];
         let mut cell = Vec::with_capacity(raw.len());
-        if f.quoted || dialect.escape != 0 {
-            unescape(raw, f.quoted, dialect, &mut cell);
+        if dialect.escape != 0 {
+            super::dialect::unescape(raw, f.quoted, dialect, &mut cell);
+        } else if f.quoted {
+            unescape(raw, dialect.quote, &mut cell);
         } else {
             cell.extend_from_slice(raw);
         }

@@ -1,5 +1,6 @@
 //! Delimited text with an escape character, comments or other line ends: read byte by byte, by [`Step`] itself.
 
+use super::cells::Cell;
 use super::csv::{Field, Malformed, Record, Step, open_to_the_end};
 use crate::input::Dialect;
 
@@ -65,6 +66,14 @@ impl Open {
     fn close(&self, end: usize) -> Field {
         Field { start: self.start, end: self.closed.unwrap_or(end), quoted: self.quoted }
     }
+}
+
+/// The text that an escaped cell stands for.
+#[cold]
+pub(crate) fn decode(bytes: &[u8], cell: Cell, dialect: Dialect, out: &mut Vec<u8>) {
+    // no unquoted cell stands behind a quote
+    let quoted = cell.start > 0 && dialect.quote != 0 && bytes[cell.start as usize - 1] == dialect.quote;
+    unescape(cell.text(bytes), quoted, dialect, out);
 }
 
 /// Removes escapes, and the doubling of quotes in a quoted cell.
