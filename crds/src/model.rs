@@ -10,7 +10,7 @@ mod table;
 mod workers;
 
 pub use columns::{ColumnSpec, ConstraintsSpec, OnOverflow, Pii};
-pub use input::{ErrorPolicy, Format, InputSpec, OnExceeded, UnknownColumns};
+pub use input::{ColumnsBy, ErrorPolicy, Format, HeaderCase, InputSpec, LineEnd, OnExceeded, UnknownColumns};
 pub use table::{Engine, TableSpec};
 pub use workers::{Quantities, Resources, TopicSpec, WorkersSpec};
 

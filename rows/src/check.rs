@@ -207,7 +207,7 @@ impl Splitter {
         self.table.clear(plan.schema.columns().len());
         let mut at = start;
         while at - start < TILE && !self.table.is_full() {
-            let Some((from, end)) = array::record(chunk, at) else { return chunk.len() };
+            let Some((from, end)) = array::record(chunk, at, self.level) else { return chunk.len() };
             self.table.push(from, end, |cells| self.keys.line(chunk, from, end, cells));
             at = end;
         }

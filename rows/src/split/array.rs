@@ -7,6 +7,9 @@
 //!
 //! A chunk ends where a record does, so that the comma after it begins the next chunk.
 
+use super::scan::Tally;
+use crate::simd::{BLOCK, Kernel, Lanes, Level};
+
 /// Where a stream stands between two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -64,6 +67,42 @@ impl Array {
         Self { place, open: 0, depth: 0 }
     }
 
+    /// Passes over what is inside an object or array, 64 bytes at a time; gives the offset at which bytes have to be
+    /// taken one by one again: where the element ends, a backslash stands, or the bytes do.
+    #[inline(always)]
+    fn leap<L: Lanes>(&mut self, lanes: L, bytes: &[u8], mut at: usize) -> usize {
+        while self.depth > 0 && matches!(self.place, Place::Nested | Place::Text) {
+            let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) else { break };
+            let needles = [b'"', b'\\', self.open, closing(self.open)];
+            let [quote, backslash, open, close] = lanes.equal(block, needles);
+            let len = backslash.trailing_zeros();
+            let valid = 1u64.checked_shl(len).map_or(!0, |end| end - 1);
+            let was_text = if self.place == Place::Text { !0 } else { 0 };
+            let text = lanes.parity(quote & valid) ^ was_text;
+            let close = close & valid & !text;
+            let mut brackets = (open & valid & !text) | close;
+            while brackets != 0 {
+                let bit = brackets & brackets.wrapping_neg();
+                if close & bit == 0 {
+                    self.depth += 1;
+                } else if self.depth == 1 {
+                    self.place = Place::Nested;
+                    return at + bit.trailing_zeros() as usize;
+                } else {
+                    self.depth -= 1;
+                }
+                brackets ^= bit;
+            }
+            let odd = (quote & valid).count_ones() % 2 == 1;
+            self.place = if odd == (was_text == 0) { Place::Text } else { Place::Nested };
+            at += len as usize;
+            if backslash != 0 {
+                break;
+            }
+        }
+        at
+    }
+
     /// How many of the next bytes change nothing.
     #[inline]
     fn skip(self, bytes: &[u8]) -> usize {
@@ -86,8 +125,7 @@ impl Array {
             (Place::Text, b'\\') => (Place::Escape, None),
             (Place::Text, b'"') if self.depth > 0 => (Place::Nested, None),
             (Place::Text, b'"') => (Place::After, Some(Event::Ends)),
-            (Place::Text | Place::Escape, _) => (Place::Text, None),
-            (Place::Nested, b'"') => (Place::Text, None),
+            (Place::Text | Place::Escape, _) | (Place::Nested, b'"') => (Place::Text, None),
             (Place::Nested, open) if open == self.open => {
                 self.depth += 1;
                 (Place::Nested, None)
@@ -121,13 +159,15 @@ impl Array {
     }
 
     /// Takes bytes up to the first that does something to a record; gives the offset past it.
-    #[inline]
-    pub(crate) fn next(
+    #[inline(always)]
+    pub(crate) fn next<L: Lanes>(
         &mut self,
+        lanes: L,
         bytes: &[u8],
         mut at: usize,
     ) -> Result<Option<(usize, Event)>, (usize, Broken)> {
         loop {
+            at = self.leap(lanes, bytes, at);
             at += self.skip(bytes.get(at..).unwrap_or_default());
             let Some(byte) = bytes.get(at) else { return Ok(None) };
             let event = self.push(*byte).map_err(|broken| (at, broken))?;
@@ -154,17 +194,127 @@ fn is_blank(byte: u8) -> bool {
 ///
 /// What follows a break of the array is one record to the end of the chunk, and no JSON object; a [`crate::Cutter`] makes
 /// no such chunk.
-pub(crate) fn record(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    let begins = at == 0 && bytes.iter().find(|b| !is_blank(**b)) == Some(&b'[');
-    let mut array = Array::at(if begins { Place::Start } else { Place::After });
-    let start = match array.next(bytes, at) {
-        Ok(None) => return None,
-        Ok(Some((past, _))) => past - 1,
-        Err((start, _)) => return Some((start, bytes.len())),
-    };
-    match array.next(bytes, start + 1) {
-        Ok(Some((past, Event::Ended))) => Some((start, past - 1)),
-        Ok(Some((past, _))) => Some((start, past)),
-        Ok(None) | Err(_) => Some((start, bytes.len())),
+pub(crate) fn record(bytes: &[u8], at: usize, level: Level) -> Option<(usize, usize)> {
+    level.run(Next { bytes, at })
+}
+
+struct Next<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Kernel for Next<'_> {
+    type Output = Option<(usize, usize)>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Self::Output {
+        let Self { bytes, at } = self;
+        let begins = at == 0 && bytes.iter().find(|b| !is_blank(**b)) == Some(&b'[');
+        let mut array = Array::at(if begins { Place::Start } else { Place::After });
+        let start = match array.next(lanes, bytes, at) {
+            Ok(None) => return None,
+            Ok(Some((past, _))) => past - 1,
+            Err((start, _)) => return Some((start, bytes.len())),
+        };
+        match array.next(lanes, bytes, start + 1) {
+            Ok(Some((past, Event::Ended))) => Some((start, past - 1)),
+            Ok(Some((past, _))) => Some((start, past)),
+            Ok(None) | Err(_) => Some((start, bytes.len())),
+        }
+    }
+}
+
+/// Finds the ends of records in a piece of a stream.
+pub(crate) struct Ends<'a> {
+    pub array: Array,
+    pub bytes: &'a [u8],
+}
+
+impl Kernel for Ends<'_> {
+    /// What was found, the array after it and, where it breaks, the offset.
+    type Output = (Tally, Array, Option<(usize, Broken)>);
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Self::Output {
+        let Self { mut array, bytes } = self;
+        let mut tally = Tally::default();
+        let mut at = 0;
+        loop {
+            match array.next(lanes, bytes, at) {
+                Ok(Some((past, event))) => {
+                    at = past;
+                    if event != Event::Begins {
+                        tally.records += 1;
+                        tally.last_edge = Some(at - usize::from(event == Event::Ended));
+                    }
+                }
+                Ok(None) => return (tally, array, None),
+                Err(broken) => return (tally, array, Some(broken)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn soup() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            "\"",
+            "\\",
+            "\\\"",
+            ",",
+            " ",
+            "\n",
+            "1",
+            "a longer text of no brackets",
+            "{\"a\":[1]},",
+            "\"]}\\\\\",",
+        ]);
+        prop::collection::vec(piece, 0..80).prop_map(|p| p.concat().into_bytes())
+    }
+
+    proptest! {
+        #[test]
+        fn leaps_find_what_single_steps_find(bytes in soup(), cut in 0usize..400) {
+            let mut array = Array { place: Place::Nested, open: b'{', depth: 2 };
+            let mut events = Vec::new();
+            let mut broken = None;
+            for (at, byte) in bytes.iter().enumerate() {
+                match array.push(*byte) {
+                    Ok(event) => events.extend(event.map(|e| (at + 1, e))),
+                    Err(why) => {
+                        broken = Some((at, why));
+                        break;
+                    }
+                }
+            }
+            events.retain(|(_, event)| *event != Event::Begins);
+            let (front, back) = bytes.split_at(cut.min(bytes.len()));
+            for level in Level::all() {
+                let start = Array { place: Place::Nested, open: b'{', depth: 2 };
+                let (a, middle, mut found) = level.run(Ends { array: start, bytes: front });
+                let mut tally = a;
+                let mut last = middle;
+                if found.is_none() {
+                    let (b, end, why) = level.run(Ends { array: middle, bytes: back });
+                    found = why.map(|(at, why)| (front.len() + at, why));
+                    tally.records += b.records;
+                    tally.last_edge = b.last_edge.map(|e| e + front.len()).or(a.last_edge);
+                    last = end;
+                }
+                prop_assert_eq!(last, array);
+                prop_assert_eq!(found, broken);
+                prop_assert_eq!(tally.records as usize, events.len());
+                let edge = events.last().map(|(past, e)| past - usize::from(*e == Event::Ended));
+                prop_assert_eq!(tally.last_edge, edge);
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! A piece of RFC 4180 or of JSON lines is scanned 64 bytes at a time by the parity of its quotes. That is right while quotes stand only where
 //! RFC 4180 has them; a piece in which one stands elsewhere is scanned again byte by byte, from the state before it.
 
-use super::array::{Array, Broken, Event, Place};
+use super::array::{Array, Broken, Ends, Event, Place};
 use super::csv::Step;
 use crate::input::{Dialect, Format, Input};
 use crate::simd::{BLOCK, Kernel, Lanes, Level};
@@ -102,7 +102,9 @@ impl Scanner {
     /// Takes the next bytes of the stream. On a break of the array: what was found before it, and where it is.
     pub(crate) fn piece(&mut self, bytes: &[u8]) -> Result<Tally, (Tally, usize, Broken)> {
         if let Some(array) = &mut self.array {
-            return array_piece(array, bytes);
+            let (tally, after, broken) = self.level.run(Ends { array: *array, bytes });
+            *array = after;
+            return broken.map_or(Ok(tally), |(at, why)| Err((tally, at, why)));
         }
         if self.dialect.is_rfc() {
             let fast = self.level.run(Fast { bytes, dialect: self.dialect, state: self.state });
@@ -120,19 +122,6 @@ impl Scanner {
         }
         Ok(tally)
     }
-}
-
-fn array_piece(array: &mut Array, bytes: &[u8]) -> Result<Tally, (Tally, usize, Broken)> {
-    let mut tally = Tally::default();
-    let mut at = 0;
-    while let Some((past, event)) = array.next(bytes, at).map_err(|(at, broken)| (tally, at, broken))? {
-        at = past;
-        if event != Event::Begins {
-            tally.records += 1;
-            tally.last_edge = Some(at - usize::from(event == Event::Ended));
-        }
-    }
-    Ok(tally)
 }
 
 /// In JSON lines no line end can stand inside a record, so quotes do not matter.

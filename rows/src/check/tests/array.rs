@@ -36,8 +36,10 @@ fn an_element_that_is_no_object_is_malformed() {
             2   MALFORMED_ROW "\"a\"" The element is not a JSON object
             3   MALFORMED_ROW "null" The element is not a JSON object
             4   MALFORMED_ROW "[{\"id\":1}]" The element is not a JSON object
-            6 3  MALFORMED_ROW "{\"id\":3]" The element is not a JSON object
-            7   MALFORMED_ROW "}, {\"id\":4\n,}, tru]" The element is not a JSON object
+            6 3  MALFORMED_ROW "{\"id\":3]}" The element is not a JSON object
+            7   MALFORMED_ROW "{\"id\":[4}" The element is not a JSON object
+            8 5  MALFORMED_ROW "{\"id\":5\n,}" The element is not a JSON object
+            9   MALFORMED_ROW "tru" The element is not a JSON object
         "#]],
     );
 }
@@ -62,10 +64,15 @@ fn cells_of_an_array_are_judged_like_those_of_json_lines() {
 
 #[test]
 fn a_chunk_from_the_middle_of_an_array_begins_with_a_comma() {
-    check("id UInt64", &json(), " ,\n{\"id\":1} , {\"id\":2}", &expect![[r#"
+    check(
+        "id UInt64",
+        &json(),
+        " ,\n{\"id\":1} , {\"id\":2}",
+        &expect![[r#"
         1: 1
         2: 2
-    "#]]);
+    "#]],
+    );
     check("id UInt64", &json(), "[]", &expect![[r#""#]]);
 }
 

@@ -35,12 +35,17 @@ fn what_clickhouse_and_postgresql_write_as_tsv_is_read_as_it_was() {
 
 #[test]
 fn an_escaped_null_is_missing_where_null_cannot_be() {
-    check("n Int32, s String", &tab_separated(), "\\N\t\\N\n1\t\n\tx\n", &expect![[r#"
+    check(
+        "n Int32, s String",
+        &tab_separated(),
+        "\\N\t\\N\n1\t\n\tx\n",
+        &expect![[r#"
         2: 1 | 
         1  n MISSING_VALUE "\\N" The value is missing; give one, or make the column Nullable or give it a default
         1  s MISSING_VALUE "\\N" The value is missing; give one, or make the column Nullable or give it a default
         3  n MISSING_VALUE "" The value is missing; give one, or make the column Nullable or give it a default
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -48,7 +53,7 @@ fn an_escape_makes_delimiters_quotes_and_line_ends_data_with_quotes_and_without(
     check(
         "a String, b String",
         &csv('\\'),
-        "x\\,y,\"q\\\"\\n\"\"r\"\n\\\"z,a\"\"b\\\\\nl\\\r\\\n,\\N\r\n\"\\N\",\"\\\\\"\n",
+        "x\\,y,\"q\\\"\\n\"\"r\"\n\\\"z,a\"\"b\\\\\nl\\\n,\\N\r\n\"\\N\",\"\\\\\"\n",
         &expect![[r#"
             1: x,y | q\"\n\"r
             2: \"z | a\"\"b\\
@@ -61,19 +66,29 @@ fn an_escape_makes_delimiters_quotes_and_line_ends_data_with_quotes_and_without(
 
 #[test]
 fn other_escape_characters_know_no_letters() {
-    check("a String, b Nullable(String)", &csv('^'), "^n^^,^N\n\\n,\\N\n", &expect![[r#"
+    check(
+        "a String, b Nullable(String)",
+        &csv('^'),
+        "^n^^,^N\n\\n,\\N\n",
+        &expect![[r#"
         1: n^ | N
         2: \\n | \\N
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_escaped_carriage_return_before_the_line_feed_is_data() {
-    check("a String, b String", &csv('\\'), "1,x\\\r\n2,y\r\n3,z\\\r", &expect![[r#"
+    check(
+        "a String, b String",
+        &csv('\\'),
+        "1,x\\\r\n2,y\r\n3,z\\\r",
+        &expect![[r#"
         1: 1 | x\r
         2: 2 | y
         3: 3 | z\r
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -93,37 +108,57 @@ fn an_escaped_cell_is_no_null_text_and_is_read_as_its_type() {
 
 #[test]
 fn records_that_an_escape_breaks_are_malformed() {
-    check("a String, b String", &csv('\\'), "\"a\"\\,b\n\"a\"x,b\na\\,b\nc,d\\", &expect![[r#"
+    check(
+        "a String, b String",
+        &csv('\\'),
+        "\"a\"\\,b\n\"a\"x,b\na\\,b\nc,d\\",
+        &expect![[r#"
         1 a  MALFORMED_ROW "\"a\"\\,b" There is text after a closing quote; double the quotes inside a quoted cell
         2 a  MALFORMED_ROW "\"a\"x,b" There is text after a closing quote; double the quotes inside a quoted cell
         3 a,b  MALFORMED_ROW "a\\,b" The record has 1 fields where 2 are expected; quote cells that hold a delimiter
         4 c  MALFORMED_ROW "c,d\\" Nothing follows the last escape character; double it
-    "#]]);
-    check("a String, b String", &csv('\\'), "a,\"b\\\"\n", &expect![[r#"
+    "#]],
+    );
+    check(
+        "a String, b String",
+        &csv('\\'),
+        "a,\"b\\\"\n",
+        &expect![[r#"
         1 a  MALFORMED_ROW "a,\"b\\\"" A quoted cell is never closed; close it, or double the quotes inside it
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn comments_are_no_records_and_have_no_number() {
     let input = Input { comment: Some('#'), ..Input::default() };
-    check("a String, b UInt8", &input, "a,b\n# \"open\nx#,1\n#\n\"#y\n#z\",2\n #,x\n#end", &expect![[r#"
+    check(
+        "a String, b UInt8",
+        &input,
+        "a,b\n# \"open\nx#,1\n#\n\"#y\n#z\",2\n #,x\n#end",
+        &expect![[r#"
         1: x# | 1
         2: #y\n#z | 2
         3  # b INVALID_TYPE "x" Not a number; UInt8 takes digits only, such as 42
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn any_line_end_ends_a_record_outside_quotes() {
     let input = Input { line_end: LineEnd::Any, header: false, ..Input::default() };
-    check("a String, b UInt8", &input, "x,1\ry,2\r\nz,3\n\r\r\n\"q\r\",4\r5\r", &expect![[r#"
+    check(
+        "a String, b UInt8",
+        &input,
+        "x,1\ry,2\r\nz,3\n\r\r\n\"q\r\",4\r5\r",
+        &expect![[r#"
         1: x | 1
         2: y | 2
         3: z | 3
         4: q\r | 4
         5 5  MALFORMED_ROW "5" The record has 1 fields where 2 are expected; quote cells that hold a delimiter
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
