@@ -149,7 +149,7 @@ fn clickhouse_does_with_every_cell_of_the_table_what_the_table_says() -> Result<
         for (n, cell) in section.cells.iter().enumerate() {
             let (record, json) = cell.record(n);
             let mut checker = Checker::new(plans[usize::from(json)].clone());
-            blocks.extend_from_slice(checker.check(&record, 1, "job").block());
+            blocks.extend_from_slice(&checker.check(&record, 1, "job").block());
             if !section.alone {
                 // a refusal shows by the row that is not there
                 let format = if json { "JSONEachRow" } else { "CSV" };
@@ -210,7 +210,7 @@ fn compare(
     ensure!(outcome.rows() as usize == cells.len(), "{}: {} records", section.ty, outcome.rows());
     let messages: BTreeMap<usize, String> =
         outcome.rejects().map(|r| (r.row as usize, format!("{} {}", r.code, r.message))).collect();
-    tables.load("ours", "Native", SETTINGS, outcome.block())?;
+    tables.load("ours", "Native", SETTINGS, &outcome.block())?;
     let settings = format!("{SETTINGS},{SKIP_BAD}");
     tables.load("theirs", if json { "JSONEachRow" } else { "CSV" }, &settings, &file)?;
     let mut kinds = BTreeMap::new();

@@ -35,7 +35,9 @@ pub struct Checker {
     outputs: Vec<Output>,
     /// `row_in` of the good rows.
     numbers: Room,
-    block: Vec<u8>,
+    /// The block without the bytes that the outputs and `numbers` have, and where those of each column follow.
+    frame: Vec<u8>,
+    frame_ends: Vec<usize>,
 }
 
 /// What became of a chunk's records.
@@ -61,7 +63,8 @@ impl Checker {
             tally: Tally::default(),
             outputs: (0..columns).map(|_| Output::default()).collect(),
             numbers: Room::default(),
-            block: Vec::new(),
+            frame: Vec::new(),
+            frame_ends: Vec::new(),
         }
     }
 
@@ -75,7 +78,8 @@ impl Checker {
         self.tally.clear(self.plan.schema.columns().len());
         self.outputs.iter_mut().for_each(Output::clear);
         self.numbers.clear();
-        self.block.clear();
+        self.frame.clear();
+        self.frame_ends.clear();
         let mut at = 0;
         while at < chunk.len() {
             at = self.tile(chunk, at);
@@ -132,17 +136,19 @@ impl Checker {
             return;
         }
         let schema = &self.plan.schema;
-        native::begin_block(&mut self.block, schema.columns().len() + 2, rows);
+        native::begin_block(&mut self.frame, schema.columns().len() + 2, rows);
         let columns =
             schema.columns().iter().zip(schema.compiled()).zip(&mut self.outputs).zip(&self.plan.field_of);
         for (((column, compiled), output), field) in columns {
             if field.is_none() {
                 output.fill(compiled, compiled.default.as_deref(), rows);
             }
-            output.write(&mut self.block, &column.name, compiled, rows);
+            output.write(&mut self.frame, &column.name, compiled, rows);
+            self.frame_ends.push(self.frame.len());
         }
-        native::write_same(&mut self.block, "job_in", job, rows);
-        native::write_u64(&mut self.block, "row_in", self.numbers.as_slice());
+        native::write_same(&mut self.frame, "job_in", job, rows);
+        native::begin_u64(&mut self.frame, "row_in");
+        self.frame_ends.push(self.frame.len());
     }
 }
 
@@ -233,10 +239,22 @@ impl Outcome<'_> {
     }
 
     /// One ClickHouse `Native` block of the good rows: the schema's columns in order, then `job_in
-    /// LowCardinality(String)` and `row_in UInt64`. Empty when no row is good.
+    /// LowCardinality(String)` and `row_in UInt64`. In parts that follow one another, for nothing is copied to join them;
+    /// none when no row is good.
+    pub fn block_parts(&self) -> impl Iterator<Item = &[u8]> {
+        let c = self.checker;
+        let starts = std::iter::once(0).chain(c.frame_ends.iter().copied());
+        let frame = starts.zip(&c.frame_ends).map(|(start, end)| &c.frame[start..*end]);
+        let columns = c.plan.schema.compiled().iter().zip(&c.outputs).map(|(column, out)| out.bytes(column));
+        let bytes = columns.chain(std::iter::once([c.numbers.as_slice(), &[]]));
+        let parts = frame.zip(bytes).flat_map(|(frame, [nulls, data])| [frame, nulls, data]);
+        parts.filter(|part| !part.is_empty())
+    }
+
+    /// The parts of the block, joined.
     #[must_use]
-    pub fn block(&self) -> &[u8] {
-        &self.checker.block
+    pub fn block(&self) -> Vec<u8> {
+        self.block_parts().collect::<Vec<_>>().concat()
     }
 
     /// Every bad cell, in the order of rows and then of columns; built while iterating.

@@ -119,15 +119,14 @@ impl Output {
         }
     }
 
-    /// Writes the column of a block.
-    pub(crate) fn write(&mut self, block: &mut Vec<u8>, name: &str, column: &Compiled, rows: usize) {
-        begin_column(block, name, &column.ty);
+    /// Writes the column of a block, but for bytes that are here as they are to be sent: [`Output::bytes`] has those,
+    /// which follow.
+    pub(crate) fn write(&mut self, frame: &mut Vec<u8>, name: &str, column: &Compiled, rows: usize) {
+        begin_column(frame, name, &column.ty);
         if let Reader::Nested(node) = &column.reader {
-            return self.nested(node).write(block, node, rows);
+            return self.nested(node).write(frame, node, rows);
         }
         if !column.low_cardinality {
-            block.extend_from_slice(self.nulls.as_slice());
-            block.extend_from_slice(self.data.as_slice());
             return;
         }
         let width = column.reader.width();
@@ -138,8 +137,16 @@ impl Output {
             }
         }
         let nulls = column.nullable.then_some(self.nulls.as_slice());
-        Dictionary::write_version(block);
-        self.dictionary.write(block, width, nulls, rows);
+        Dictionary::write_version(frame);
+        self.dictionary.write(frame, width, nulls, rows);
+    }
+
+    /// What follows in the block after what [`Output::write`] wrote.
+    pub(crate) fn bytes(&self, column: &Compiled) -> [&[u8]; 2] {
+        if column.low_cardinality || matches!(column.reader, Reader::Nested(_)) {
+            return [&[], &[]];
+        }
+        [self.nulls.as_slice(), self.data.as_slice()]
     }
 }
 
@@ -160,10 +167,9 @@ pub(crate) fn write_same(block: &mut Vec<u8>, name: &str, text: &str, rows: usiz
     dictionary::write_same(block, text.as_bytes(), rows);
 }
 
-/// A `UInt64` column of these bytes.
-pub(crate) fn write_u64(block: &mut Vec<u8>, name: &str, data: &[u8]) {
+/// A `UInt64` column, whose bytes follow.
+pub(crate) fn begin_u64(block: &mut Vec<u8>, name: &str) {
     begin_column(block, name, "UInt64");
-    block.extend_from_slice(data);
 }
 
 #[inline]

@@ -31,9 +31,15 @@ impl Buffers {
     /// A buffer that holds a copy of `bytes`.
     #[must_use]
     pub fn copy(&self, bytes: &[u8]) -> Buffer {
+        self.join(std::iter::once(bytes))
+    }
+
+    /// A buffer that holds copies of the parts, one after the other.
+    #[must_use]
+    pub fn join<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> Buffer {
         let mut buffer = self.list().pop().unwrap_or_default();
         buffer.clear();
-        buffer.extend_from_slice(bytes);
+        parts.for_each(|part| buffer.extend_from_slice(part));
         Buffer { bytes: buffer, home: self.clone() }
     }
 

@@ -73,7 +73,7 @@ pub fn judge(
         ok: outcome.ok(),
         bad_rows: outcome.bad_rows(),
         bad_cells: outcome.bad_cells(),
-        block: if outcome.ok() == 0 { Bytes::new() } else { buffers.copy(outcome.block()).share() },
+        block: if outcome.ok() == 0 { Bytes::new() } else { buffers.join(outcome.block_parts()).share() },
         rejects: if clean {
             RejectRows::default()
         } else {

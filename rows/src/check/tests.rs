@@ -48,7 +48,7 @@ pub(crate) fn plan<'a>(schema: Schema, input: &Input, file: &'a [u8]) -> (Arc<Pl
 /// Good rows as `row: values`, rejects as `row key column CODE "observed" message`, in the order they come.
 pub(crate) fn show(outcome: &Outcome<'_>) -> String {
     let mut text = String::new();
-    for row in native::rows(outcome.block()) {
+    for row in native::rows(&outcome.block()) {
         writeln!(text, "{}: {}", row.number, row.values.join(" | ")).unwrap();
     }
     for r in outcome.rejects() {
@@ -61,7 +61,7 @@ pub(crate) fn show(outcome: &Outcome<'_>) -> String {
 
 /// What holds for every chunk, whatever its bytes are.
 pub(crate) fn reconcile(outcome: &Outcome<'_>) {
-    let rows = native::rows(outcome.block());
+    let rows = native::rows(&outcome.block());
     assert_eq!(rows.len() as u32, outcome.ok());
     assert_eq!(outcome.rows(), outcome.ok() + outcome.bad_rows());
     assert_eq!(outcome.rejects().count() as u64, outcome.bad_cells());

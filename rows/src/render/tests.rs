@@ -17,7 +17,7 @@ fn block(schema: &Schema, file: &str) -> Vec<u8> {
     let mut checker = Checker::new(Arc::new(Plan::bind(schema.clone(), input, None).unwrap()));
     let outcome = checker.check(file.as_bytes(), 1, "job");
     assert_eq!(outcome.rejects().next(), None);
-    outcome.block().to_vec()
+    outcome.block()
 }
 
 fn render(schema: &Schema, block: &[u8]) -> Result<String, BlockError> {
@@ -352,7 +352,8 @@ fn one_row(ty: &str, data: &[u8]) -> Result<String, BlockError> {
     text(&mut block, ty);
     block.extend_from_slice(data);
     crate::native::write_same(&mut block, "job_in", "j", 1);
-    crate::native::write_u64(&mut block, "row_in", &[0; 8]);
+    crate::native::begin_u64(&mut block, "row_in");
+    block.extend_from_slice(&[0; 8]);
     render(&schema(&[("v", ty)]), &block)
 }
 

@@ -224,7 +224,7 @@ fn rows_are_numbered_from_the_chunks_first() {
     "#]]
     .assert_eq(&shown);
     let outcome = checker.check(records, 1, "some job");
-    assert!(super::native::rows(outcome.block()).iter().all(|row| row.job == "some job"));
+    assert!(super::native::rows(&outcome.block()).iter().all(|row| row.job == "some job"));
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn a_chunk_of_many_tiles_is_read_like_one() {
         let outcome = checker.check(records, 1, "job");
         super::reconcile(&outcome);
         assert_eq!((outcome.rows(), outcome.bad_cells()), (100_000, 100));
-        for row in super::native::rows(outcome.block()) {
+        for row in super::native::rows(&outcome.block()) {
             assert_eq!(row.values[0], (row.number - 1).to_string());
             assert_eq!(row.values[2], row.values[0]);
         }

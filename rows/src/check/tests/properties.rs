@@ -165,7 +165,7 @@ proptest! {
         let (plan, bytes) = plan(schema("a String, b UInt8"), &json_lines(), json.as_bytes());
         let mut checker = Checker::new(plan);
         let outcome = checker.check(bytes, 1, "job");
-        prop_assert_eq!(&native::rows(outcome.block())[0].values[0], &text.escape_debug().to_string());
+        prop_assert_eq!(&native::rows(&outcome.block())[0].values[0], &text.escape_debug().to_string());
     }
 }
 
@@ -180,7 +180,7 @@ fn round_trip(spec: &str, file: &str, expected: &[String]) {
     let outcome = checker.check(file.as_bytes(), 1, "job");
     let rejects: Vec<_> = outcome.rejects().collect();
     assert!(rejects.is_empty(), "{rejects:?}");
-    assert_eq!(native::rows(outcome.block())[0].values, expected);
+    assert_eq!(native::rows(&outcome.block())[0].values, expected);
 }
 
 fn show_lossy(plan: &Arc<Plan>, level: Level, bytes: &[u8]) -> String {

@@ -14,7 +14,7 @@ fn read(schema: &Schema, text: &str) -> Result<String, Code> {
     let outcome = checker.check(file.as_bytes(), 1, "job");
     match outcome.rejects().next() {
         Some(reject) => Err(reject.code),
-        None => Ok(native::rows(outcome.block()).remove(0).values.remove(1)),
+        None => Ok(native::rows(&outcome.block()).remove(0).values.remove(1)),
     }
 }
 
