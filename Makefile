@@ -8,7 +8,7 @@ STACK := cargo run --quiet --package stack --
 CHART := charts/batch-on-kafka
 export PATH := $(PATH):$(CACHE)/bin:$(dir $(CARGO_DENY))
 
-.PHONY: help demo test verify bench generate stack-up stack-down stack-status images install
+.PHONY: help demo test verify fuzz memcheck bench generate stack-up stack-down stack-status images install
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -21,6 +21,12 @@ test: system-packages ## Lint, unit, CRDs on a real API server, end-to-end on th
 
 verify: system-packages $(CARGO_DENY) ## Format, lints, licences, unit tests, generated files, chart
 	.ci/verify
+
+fuzz: system-packages ## Fuzz the row engine, SECONDS=600 for each target; ASAN=1: with the address sanitizer (nightly)
+	.ci/fuzz $(or $(SECONDS),600) $(TARGETS)
+
+memcheck: system-packages ## The row engine's unit tests of its vector code under valgrind
+	.ci/memcheck
 
 bench: system-packages ## Rows per second of the whole path and its stages, beside ClickHouse's own CSV load
 	cargo build --release --package e2e --bin bench
