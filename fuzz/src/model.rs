@@ -6,52 +6,54 @@
 
 use std::sync::Arc;
 
-use rows::{Column, Constraints, Format, Input, OnOverflow, Plan, Schema, Type, UnknownColumns, parse_header};
+use rows::{
+    Column, Constraints, Format, Input, OnOverflow, Plan, Schema, Type, UnknownColumns, parse_header,
+};
 
 const TYPES: &[&str] = &[
-    "String",                                          // A
-    "FixedString(3)",                                  // B
-    "Bool",                                            // C
-    "Int8",                                            // D
-    "Int16",                                           // E
-    "Int32",                                           // F
-    "Int64",                                           // G
-    "Int128",                                          // H
-    "Int256",                                          // I
-    "UInt8",                                           // J
-    "UInt16",                                          // K
-    "UInt32",                                          // L
-    "UInt64",                                          // M
-    "UInt128",                                         // N
-    "UInt256",                                         // O
-    "Float32",                                         // P
-    "Float64",                                         // Q
-    "Decimal(9, 2)",                                   // R
-    "Decimal(18, 4)",                                  // S
-    "Decimal(38, 10)",                                 // T
-    "Decimal(76, 0)",                                  // U
-    "Date",                                            // V
-    "Date32",                                          // W
-    "DateTime",                                        // X
-    "DateTime('America/New_York')",                    // Y
-    "DateTime64(3, 'UTC')",                            // Z
-    "DateTime64(9, 'Europe/Berlin')",                  // [
-    "UUID",                                            // \
-    "IPv4",                                            // ]
-    "IPv6",                                            // ^
-    "Enum8('a' = 1, '' = 2, 'red' = -128)",            // _
-    "Enum16('a' = 1, 'b' = 1000)",                     // `
-    "Nullable(Int32)",                                 // a
-    "Nullable(Float64)",                               // b
-    "Nullable(String)",                                // c
-    "Nullable(FixedString(2))",                        // d
-    "Nullable(UUID)",                                  // e
-    "Nullable(DateTime)",                              // f
-    "LowCardinality(String)",                          // g
-    "LowCardinality(Nullable(String))",                // h
-    "LowCardinality(FixedString(2))",                  // i
-    "LowCardinality(Nullable(Int16))",                 // j
-    "Nullable(Decimal(18, 0))",                        // k
+    "String",                               // A
+    "FixedString(3)",                       // B
+    "Bool",                                 // C
+    "Int8",                                 // D
+    "Int16",                                // E
+    "Int32",                                // F
+    "Int64",                                // G
+    "Int128",                               // H
+    "Int256",                               // I
+    "UInt8",                                // J
+    "UInt16",                               // K
+    "UInt32",                               // L
+    "UInt64",                               // M
+    "UInt128",                              // N
+    "UInt256",                              // O
+    "Float32",                              // P
+    "Float64",                              // Q
+    "Decimal(9, 2)",                        // R
+    "Decimal(18, 4)",                       // S
+    "Decimal(38, 10)",                      // T
+    "Decimal(76, 0)",                       // U
+    "Date",                                 // V
+    "Date32",                               // W
+    "DateTime",                             // X
+    "DateTime('America/New_York')",         // Y
+    "DateTime64(3, 'UTC')",                 // Z
+    "DateTime64(9, 'Europe/Berlin')",       // [
+    "UUID",                                 // \
+    "IPv4",                                 // ]
+    "IPv6",                                 // ^
+    "Enum8('a' = 1, '' = 2, 'red' = -128)", // _
+    "Enum16('a' = 1, 'b' = 1000)",          // `
+    "Nullable(Int32)",                      // a
+    "Nullable(Float64)",                    // b
+    "Nullable(String)",                     // c
+    "Nullable(FixedString(2))",             // d
+    "Nullable(UUID)",                       // e
+    "Nullable(DateTime)",                   // f
+    "LowCardinality(String)",               // g
+    "LowCardinality(Nullable(String))",     // h
+    "LowCardinality(FixedString(2))",       // i
+    "LowCardinality(Nullable(Int16))",      // j
+    "Nullable(Decimal(18, 0))",             // k
 ];
 
 const NULLS: &[&[&str]] = &[&[""], &["\\N"], &["", "NULL", "n/a"], &["0", "true", "1.5"]];
@@ -95,7 +97,8 @@ fn input(line: &[u8]) -> Input {
     Input {
         delimiter: at(0).map_or(',', |b| char::from(b & 0x7f)),
         quote: at(1).map_or('"', |b| char::from(b & 0x7f)),
-        format: [Format::Csv, Format::Tsv, Format::JsonLines][usize::from(at(2).unwrap_or(b'A').wrapping_sub(b'A')) % 3],
+        format: [Format::Csv, Format::Tsv, Format::JsonLines]
+            [usize::from(at(2).unwrap_or(b'A').wrapping_sub(b'A')) % 3],
         header: flag(3),
         null_values: entry(NULLS, at(4).unwrap_or(b'A')).iter().map(|t| (*t).to_owned()).collect(),
         unknown_columns: if flag(5) { UnknownColumns::Ignore } else { UnknownColumns::Reject },

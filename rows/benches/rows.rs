@@ -78,7 +78,9 @@ fn wide_json_bad_cells_in_1000(bencher: Bencher<'_, '_>, bad: u64) {
 #[divan::bench(args = data::TYPES.iter().map(|c| format!("{} from {}", c.1, c.0)).collect::<Vec<_>>())]
 fn one_type(bencher: Bencher<'_, '_>, title: &str) {
     let column = data::TYPES.iter().find(|c| format!("{} from {}", c.1, c.0) == title).unwrap();
-    check(bencher, plan(&[*column], Format::Csv), &data::csv(&[*column], 50_000, 0));
+    let (plan, bytes) = (plan(&[*column], Format::Csv), data::csv(&[*column], 50_000, 0));
+    assert_eq!(Checker::new(plan.clone()).check(&bytes, 1, "job").bad_rows(), 0);
+    check(bencher, plan, &bytes);
 }
 
 /// Finding the cells: of twenty columns the shortest one is read, the others are unknown and ignored.

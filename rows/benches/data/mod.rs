@@ -78,7 +78,7 @@ pub const TYPES: &[(&str, &str)] = &[
     ("d", "Date"),
     ("d", "Date32"),
     ("ts", "DateTime('UTC')"),
-    ("ts", "DateTime('Europe/Berlin')"),
+    ("ts", "DateTime('Asia/Tokyo')"),
     ("timestamp", "DateTime"),
     ("ts64", "DateTime64(3, 'UTC')"),
     ("event_uuid", "UUID"),
