@@ -134,12 +134,12 @@ def stages(results):
 
 
 def failures(results):
-    why = {}
+    first = {}
     for (shape, form, bad), found in results.items():
         for peer in PEERS:
             if "fails" in found[peer]:
-                why.setdefault((peer, found[peer]["fails"][:100].replace("|", "/")), f"{shape} {form}, {bad / 10:g} %")
-    return [f"- {NAMES[peer]} fails ({where}): `{text}`" for (peer, text), where in why.items()]
+                first.setdefault((peer, form), (f"{shape} {form}, {bad / 10:g} %", found[peer]["fails"][:120]))
+    return [f"- {NAMES[peer]} fails, first at {where}: `{text}`" for (peer, _), (where, text) in first.items()]
 
 
 def versions():
