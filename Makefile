@@ -5,10 +5,11 @@ CACHE := $(or $(BATCH_STACK_CACHE),$(HOME)/.cache/batch-on-kafka)
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 STACK := cargo run --quiet --package stack --
+PEERS := $(CACHE)/peers
 CHART := charts/batch-on-kafka
 export PATH := $(PATH):$(CACHE)/bin:$(dir $(CARGO_DENY))
 
-.PHONY: help demo test verify bench generate stack-up stack-down stack-status images install
+.PHONY: help demo test verify fuzz memcheck bench bench-rows generate stack-up stack-down stack-status images install
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -22,9 +23,20 @@ test: system-packages ## Lint, unit, CRDs on a real API server, end-to-end on th
 verify: system-packages $(CARGO_DENY) ## Format, lints, licences, unit tests, generated files, chart
 	.ci/verify
 
-bench: system-packages ## Rows per second of the whole path and its stages, beside ClickHouse's own CSV load
+fuzz: system-packages ## Fuzz the row engine, SECONDS=600 for each target; ASAN=1: with the address sanitizer (nightly)
+	.ci/fuzz $(or $(SECONDS),600) $(TARGETS)
+
+memcheck: system-packages ## The row engine's unit tests under valgrind
+	.ci/memcheck $(TESTS)
+
+bench: bench-rows ## The row engine beside its peers, then the whole path beside ClickHouse's own CSV load
 	cargo build --release --package e2e --bin bench
 	target/release/bench $(ARGS)
+
+bench-rows: system-packages $(PEERS)/.stamp ## The row engine beside its peers, one thread each, into docs/performance.md; MB=250 RUNS=5
+	cargo build --release --package rows --example engine
+	$(PEERS)/venv/bin/python rows/benches/peers/bench.py $(or $(CARGO_TARGET_DIR),target)/release/examples/engine \
+		--mb $(or $(MB),250) --runs $(or $(RUNS),5) --write docs/performance.md
 
 generate: ## Make again what is made from code: CRDs, OpenAPI, the CLI's reference, the fidelity table
 	cargo run --quiet --package crds --bin crdgen -- $(CHART)/files/crds
@@ -54,3 +66,8 @@ system-packages:
 
 $(CARGO_DENY):
 	cargo install --quiet --locked --no-default-features --root $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny@$(CARGO_DENY_VERSION)
+
+$(PEERS)/.stamp: rows/benches/peers/requirements.txt
+	python3 -m venv --clear $(PEERS)/venv
+	$(PEERS)/venv/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --requirement $<
+	touch $@

@@ -38,7 +38,8 @@ impl RowsFile {
     pub fn append(&mut self, schema: &Schema, outcome: &Outcome<'_>) -> Result<()> {
         let failed = self.failed();
         let Self { file: Some(file), line, .. } = self else { return Ok(()) };
-        let mut rows = Rendered::new(schema, &outcome.block()).with_context(|| failed.clone())?;
+        let block = outcome.block();
+        let mut rows = Rendered::new(schema, &block).with_context(|| failed.clone())?;
         line.clear();
         while rows.append(line).with_context(|| failed.clone())? {
             file.write_all(line).with_context(|| failed.clone())?;

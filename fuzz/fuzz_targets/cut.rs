@@ -1,12 +1,11 @@
-//! Any bytes cut in any pieces: the same chunks, and in them the records that the checker counts.
+//! Any bytes cut in any pieces, on every level of the CPU: the same chunks, and in them the records that the checker
+//! counts.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use rows::{Checker, Chunk, CutError, Cutter, Input};
 
-fn cut(bytes: &[u8], chunk_bytes: usize, piece: usize) -> Result<Vec<Chunk>, CutError> {
-    let input = Input { header: false, ..Input::default() };
-    let mut cutter = Cutter::new(&input, chunk_bytes);
+fn cut(mut cutter: Cutter, bytes: &[u8], piece: usize) -> Result<Vec<Chunk>, CutError> {
     let mut chunks = Vec::new();
     for piece in bytes.chunks(piece) {
         cutter.push(piece)?;
@@ -16,11 +15,15 @@ fn cut(bytes: &[u8], chunk_bytes: usize, piece: usize) -> Result<Vec<Chunk>, Cut
     Ok(chunks)
 }
 
-fuzz_target!(|input: (u8, u8, &[u8])| {
-    let (size, piece, bytes) = input;
-    let whole = cut(bytes, usize::from(size) + 1, usize::MAX);
-    assert_eq!(whole, cut(bytes, usize::from(size) + 1, usize::from(piece) + 1));
-    let mut checker = Checker::new(rows_fuzz::plan(&Input::default()));
+fuzz_target!(|bytes: &[u8]| {
+    let [size, piece, bytes @ ..] = bytes else { return };
+    let (size, piece) = (usize::from(*size) + 1, usize::from(*piece) + 1);
+    let input = Input { header: false, ..Input::default() };
+    let whole = cut(Cutter::new(&input, size), bytes, usize::MAX);
+    for cutter in Cutter::on_every_level(&input, size) {
+        assert_eq!(whole, cut(cutter, bytes, piece));
+    }
+    let mut checker = Checker::new(rows_fuzz::plan(&input));
     for chunk in whole.into_iter().flatten() {
         assert_eq!(checker.check(&chunk.bytes, chunk.first_row, "job").rows(), chunk.rows);
     }

@@ -1,8 +1,12 @@
-//! What the fuzz targets share: a plan of many types, and what holds for every chunk.
+//! What the fuzz targets share: plans, and what holds for every chunk whatever its bytes are.
+
+mod model;
 
 use std::sync::Arc;
 
-use rows::{Checker, Column, Input, Plan, Schema, Type};
+use rows::{Checker, Code, Column, CutError, Cutter, Input, Outcome, Plan, Schema, Type};
+
+pub use model::Model;
 
 const COLUMNS: &[(&str, &str)] = &[
     ("k", "String"),
@@ -26,22 +30,82 @@ pub fn plan(input: &Input) -> Arc<Plan> {
     Arc::new(Plan::bind(schema, Input { header: false, ..input.clone() }, None).expect("a plan"))
 }
 
-/// Checks the bytes and that every record is accounted for.
-pub fn check(plan: &Arc<Plan>, bytes: &[u8]) {
-    let mut checker = Checker::new(plan.clone());
-    let outcome = checker.check(bytes, 1, "job");
-    assert_eq!(outcome.rows(), outcome.ok() + outcome.bad_rows());
-    assert_eq!(outcome.block().is_empty(), outcome.ok() == 0);
-    let mut bad = 0;
-    let mut last = 0;
-    let mut cells = 0;
-    for reject in outcome.rejects() {
-        assert!(reject.row >= last && reject.row <= u64::from(outcome.rows()));
-        bad += u32::from(reject.row != last);
-        last = reject.row;
-        cells += 1;
-        assert!(reject.observed.len() <= 256 && reject.record.len() <= 1024);
+/// What a chunk came to.
+#[derive(Debug, Default, PartialEq)]
+pub struct Told {
+    /// The blocks, one a chunk.
+    pub blocks: Vec<Vec<u8>>,
+    /// Numbers of the good records.
+    pub good: Vec<u64>,
+    /// Row, column, code, observed text, message, record of each reject.
+    pub rejects: Vec<(u64, String, Code, String, String, String)>,
+}
+
+impl Told {
+    fn add(&mut self, outcome: &Outcome<'_>) {
+        let block = outcome.block();
+        // `row_in` is the last column
+        let numbers = &block[block.len() - 8 * outcome.ok() as usize..];
+        self.good.extend(numbers.as_chunks::<8>().0.iter().map(|n| u64::from_le_bytes(*n)));
+        self.blocks.push(block.to_vec());
+        self.rejects.extend(outcome.rejects().map(|r| {
+            (r.row, r.column.to_owned(), r.code, r.observed.into_owned(), r.message, r.record.into_owned())
+        }));
     }
-    assert_eq!((bad, cells), (outcome.bad_rows(), outcome.bad_cells()));
-    assert_eq!(outcome.summary().iter().map(|s| s.count).sum::<u64>(), cells);
+}
+
+/// Checks the bytes on every level of the CPU: each accounts for every record, and all say the same.
+pub fn check(plan: &Arc<Plan>, bytes: &[u8], first_row: u64) -> Told {
+    let mut told = Checker::on_every_level(plan).into_iter().map(|mut checker| {
+        let outcome = checker.check(bytes, first_row, "job");
+        let told = reconciled(&outcome, first_row);
+        (told, outcome.summary())
+    });
+    let portable = told.next().expect("the portable level");
+    told.for_each(|other| assert_eq!(portable, other, "two levels of the CPU disagree"));
+    portable.0
+}
+
+/// Each record is in the block or has a reject, and none is both.
+fn reconciled(outcome: &Outcome<'_>, first_row: u64) -> Told {
+    let mut told = Told::default();
+    told.add(outcome);
+    let mut bad: Vec<u64> = told.rejects.iter().map(|r| r.0).collect();
+    assert!(bad.is_sorted());
+    assert_eq!(bad.len() as u64, outcome.bad_cells());
+    assert_eq!(outcome.summary().iter().map(|s| s.count).sum::<u64>(), outcome.bad_cells());
+    bad.dedup();
+    assert_eq!(bad.len(), outcome.bad_rows() as usize);
+    let mut all = [told.good.as_slice(), &bad].concat();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(first_row..first_row + u64::from(outcome.rows())));
+    assert_eq!(outcome.block().is_empty(), outcome.ok() == 0);
+    for (_, _, _, observed, message, record) in &told.rejects {
+        assert!(observed.len() <= 256 && record.len() <= 1024 && !message.is_empty());
+    }
+    told
+}
+
+/// Checks the file cut in chunks of about this size; gives also the header and the records.
+pub fn cut_and_check(
+    model: &Model,
+    chunk_bytes: usize,
+    bytes: &[u8],
+) -> Result<Option<(Arc<Plan>, Vec<u8>, Told)>, CutError> {
+    let mut chunks = Vec::new();
+    let mut cutter = Cutter::new(&model.input, chunk_bytes);
+    cutter.push(bytes)?;
+    chunks.extend(std::iter::from_fn(|| cutter.next_chunk()));
+    chunks.extend(cutter.finish()?);
+    let Some(plan) = model.plan(cutter.header()) else { return Ok(None) };
+    let mut told = Told::default();
+    let mut records = Vec::new();
+    let mut checker = Checker::new(plan.clone());
+    for chunk in &chunks {
+        let outcome = checker.check(&chunk.bytes, chunk.first_row, "job");
+        assert_eq!(outcome.rows(), chunk.rows, "the cutter and the checker count differently");
+        told.add(&outcome);
+        records.extend_from_slice(&chunk.bytes);
+    }
+    Ok(Some((plan, records, told)))
 }

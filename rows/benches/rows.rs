@@ -8,13 +8,20 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use rows::{Checker, Column, Cutter, Format, Input, Plan, Schema, Type};
+use rows::{Checker, Column, Cutter, Format, Input, Plan, Schema, Type, UnknownColumns};
 
 /// About the size of a chunk.
 const CHUNK: usize = 4 << 20;
 
+/// Typed cells in 1000 that are no values: 0, 1, 10 and 100 %.
+const BAD: &[u64] = &[0, 10, 100, 1000];
+
 fn main() {
     divan::main();
+}
+
+fn shaped(shape: &str) -> &'static [(&'static str, &'static str)] {
+    if shape == "narrow" { data::NARROW } else { data::WIDE }
 }
 
 fn plan(columns: &[(&str, &str)], format: Format) -> Arc<Plan> {
@@ -42,29 +49,29 @@ fn check_and_tell(bencher: Bencher<'_, '_>, plan: Arc<Plan>, bytes: &[u8]) {
     });
 }
 
-#[divan::bench(args = [0, 10, 100])]
+#[divan::bench(args = BAD)]
 fn narrow_csv_bad_cells_in_1000(bencher: Bencher<'_, '_>, bad: u64) {
     check(bencher, plan(data::NARROW, Format::Csv), &data::csv(data::NARROW, CHUNK / 25, bad));
 }
 
-#[divan::bench(args = [0, 10, 100])]
+#[divan::bench(args = BAD)]
 fn wide_csv_bad_cells_in_1000(bencher: Bencher<'_, '_>, bad: u64) {
     check(bencher, plan(data::WIDE, Format::Csv), &data::csv(data::WIDE, CHUNK / 264, bad));
 }
 
-#[divan::bench(args = [10, 100])]
+#[divan::bench(args = &BAD[1..])]
 fn wide_csv_bad_cells_in_1000_all_told(bencher: Bencher<'_, '_>, bad: u64) {
     check_and_tell(bencher, plan(data::WIDE, Format::Csv), &data::csv(data::WIDE, CHUNK / 264, bad));
 }
 
-#[divan::bench]
-fn narrow_json(bencher: Bencher<'_, '_>) {
-    check(bencher, plan(data::NARROW, Format::JsonLines), &data::json(data::NARROW, CHUNK / 60));
+#[divan::bench(args = BAD)]
+fn narrow_json_bad_cells_in_1000(bencher: Bencher<'_, '_>, bad: u64) {
+    check(bencher, plan(data::NARROW, Format::JsonLines), &data::json(data::NARROW, CHUNK / 60, bad));
 }
 
-#[divan::bench]
-fn wide_json(bencher: Bencher<'_, '_>) {
-    check(bencher, plan(data::WIDE, Format::JsonLines), &data::json(data::WIDE, CHUNK / 434));
+#[divan::bench(args = BAD)]
+fn wide_json_bad_cells_in_1000(bencher: Bencher<'_, '_>, bad: u64) {
+    check(bencher, plan(data::WIDE, Format::JsonLines), &data::json(data::WIDE, CHUNK / 434, bad));
 }
 
 /// An array of the same objects.
@@ -79,16 +86,54 @@ fn array(lines: Vec<u8>) -> Vec<u8> {
 
 #[divan::bench]
 fn narrow_json_array(bencher: Bencher<'_, '_>) {
-    check(bencher, plan(data::NARROW, Format::Json), &array(data::json(data::NARROW, CHUNK / 60)));
+    check(bencher, plan(data::NARROW, Format::Json), &array(data::json(data::NARROW, CHUNK / 60, 0)));
 }
 
-/// Each type in a column of its own, beside a short text.
-#[divan::bench(args = data::WIDE.iter().map(|c| c.0).collect::<Vec<_>>())]
-fn one_column(bencher: Bencher<'_, '_>, name: &str) {
-    let column = data::WIDE.iter().find(|c| c.0 == name).unwrap();
-    let columns = [*column, ("level", "UInt8")];
-    let columns = if name == "level" { &columns[..1] } else { &columns[..] };
-    check(bencher, plan(columns, Format::Csv), &data::csv(columns, 50_000, 0));
+/// A file of one column. What splitting and row numbers cost is in each: see `one_of_twenty_columns` and `String`.
+#[divan::bench(args = data::TYPES.iter().map(|c| format!("{} from {}", c.1, c.0)).collect::<Vec<_>>())]
+fn one_type(bencher: Bencher<'_, '_>, title: &str) {
+    let column = data::TYPES.iter().find(|c| format!("{} from {}", c.1, c.0) == title).unwrap();
+    let (plan, bytes) = (plan(&[*column], Format::Csv), data::csv(&[*column], 50_000, 0));
+    assert_eq!(Checker::new(plan.clone()).check(&bytes, 1, "job").bad_rows(), 0);
+    check(bencher, plan, &bytes);
+}
+
+/// Finding the cells: of twenty columns the shortest one is read, the others are unknown and ignored.
+#[divan::bench]
+fn one_of_twenty_columns(bencher: Bencher<'_, '_>) {
+    let schema = Schema::new(vec![Column::new("level", Type::parse("UInt8").unwrap())], None).unwrap();
+    let input = Input { unknown_columns: UnknownColumns::Ignore, ..Input::default() };
+    let header: Vec<String> = data::WIDE.iter().map(|c| c.0.to_owned()).collect();
+    let plan = Arc::new(Plan::bind(schema, input, Some(&header)).unwrap());
+    check(bencher, plan, &data::csv(data::WIDE, CHUNK / 264, 0));
+}
+
+/// Writing a block: nothing but one column is read, the others are filled with their default.
+#[divan::bench]
+fn twenty_columns_of_defaults(bencher: Bencher<'_, '_>) {
+    let mut columns = vec![Column::new("level", Type::parse("UInt8").unwrap())];
+    for at in 1..20 {
+        let mut column = Column::new(format!("c{at}"), Type::parse(["UInt64", "String"][at % 2]).unwrap());
+        column.default = Some("42".to_owned());
+        columns.push(column);
+    }
+    let header = ["level".to_owned()];
+    let plan = Plan::bind(Schema::new(columns, None).unwrap(), Input::default(), Some(&header)).unwrap();
+    check(bencher, Arc::new(plan), &data::csv(&[("level", "UInt8")], 16_000, 0));
+}
+
+/// LZ4 of a block in parts of 1 MiB; "bytes" are the block's.
+#[divan::bench(args = ["narrow", "wide"])]
+fn lz4(bencher: Bencher<'_, '_>, shape: &str) {
+    let columns = shaped(shape);
+    let mut checker = Checker::new(plan(columns, Format::Csv));
+    let bytes = data::csv(columns, 4 * CHUNK / columns.len() / 10, 0);
+    let block = checker.check(&bytes, 1, "job").block();
+    let mut packed = vec![0; lz4_flex::block::get_maximum_output_size(1 << 20)];
+    bencher.counter(BytesCount::new(block.len())).bench_local(|| {
+        let parts = block.chunks(1 << 20);
+        parts.map(|part| lz4_flex::block::compress_into(part, &mut packed).unwrap()).sum::<usize>()
+    });
 }
 
 #[divan::bench]
@@ -102,14 +147,14 @@ fn records_that_are_not_regular(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(args = ["narrow", "wide"])]
 fn cut(bencher: Bencher<'_, '_>, shape: &str) {
-    let columns = if shape == "narrow" { data::NARROW } else { data::WIDE };
+    let columns = shaped(shape);
     let bytes = data::csv(columns, 4 * CHUNK / columns.len() / 10, 0);
     cut_all(bencher, &Input { header: false, ..Input::default() }, &bytes);
 }
 
 #[divan::bench]
 fn cut_json_array(bencher: Bencher<'_, '_>) {
-    let bytes = array(data::json(data::WIDE, 4 * CHUNK / 434));
+    let bytes = array(data::json(data::WIDE, 4 * CHUNK / 434, 0));
     cut_all(bencher, &Input { format: Format::Json, ..Input::default() }, &bytes);
 }
 

@@ -53,6 +53,13 @@ impl Checker {
         Self::at_level(plan, Level::detect())
     }
 
+    /// A checker for each instruction set that this CPU has, the portable one first; [`Checker::new`] takes the last.
+    /// All give the same answers: for tests and benches.
+    #[must_use]
+    pub fn on_every_level(plan: &Arc<Plan>) -> Vec<Self> {
+        Level::all().into_iter().map(|level| Self::at_level(Arc::clone(plan), level)).collect()
+    }
+
     pub(crate) fn at_level(plan: Arc<Plan>, level: Level) -> Self {
         let columns = plan.schema.columns().len();
         let split = Splitter::new(&plan, level);

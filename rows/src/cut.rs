@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use crate::input::Input;
+use crate::simd::Level;
 use crate::split::array::{Broken, Place};
 use crate::split::csv::{self, Step};
 use crate::split::scan::{Edge, Line, Scanner, State};
@@ -195,6 +196,18 @@ impl Cutter {
             next: at,
             given: at,
         }
+    }
+
+    /// As [`Cutter::new`], for each instruction set that this CPU has, the portable one first. All give the same chunks:
+    /// for tests and benches.
+    #[must_use]
+    pub fn on_every_level(input: &Input, chunk_bytes: usize) -> Vec<Self> {
+        let at_level = |level| {
+            let mut cutter = Self::new(input, chunk_bytes);
+            cutter.scanner = Scanner::at_level(cutter.scanner.dialect, level);
+            cutter
+        };
+        Level::all().into_iter().map(at_level).collect()
     }
 
     /// Takes the next bytes of the stream; then drain [`Cutter::next_chunk`].

@@ -79,8 +79,7 @@ impl Level {
         Self::Portable
     }
 
-    /// All levels of this CPU.
-    #[cfg(test)]
+    /// All levels of this CPU, the best one last.
     pub(crate) fn all() -> Vec<Self> {
         let mut levels = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]

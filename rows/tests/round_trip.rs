@@ -21,9 +21,10 @@ fn check(schema: &Schema, file: &str) -> (Vec<u8>, String) {
     let mut checker = Checker::new(Arc::new(Plan::bind(schema.clone(), json_lines(), None).unwrap()));
     let outcome = checker.check(file.as_bytes(), 1, "job");
     assert_eq!(outcome.rejects().next(), None);
-    let (mut rows, mut out) = (Rendered::new(schema, &outcome.block()).unwrap(), Vec::new());
+    let block = outcome.block();
+    let (mut rows, mut out) = (Rendered::new(schema, &block).unwrap(), Vec::new());
     while rows.append(&mut out).unwrap() {}
-    (outcome.block(), String::from_utf8(out).unwrap())
+    (block, String::from_utf8(out).unwrap())
 }
 
 /// A type and values of it as they are rendered.

@@ -1,12 +1,11 @@
 //! Files for the benches: made from a seed, the same on every machine.
 #![allow(
+    dead_code,
     missing_docs,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
-    reason = "test data: small numbers, names that say all"
+    reason = "test data: small numbers, names that say all; each bench uses a part"
 )]
-
-use std::fmt::Write as _;
 
 /// A small generator of numbers (splitmix64).
 pub struct Numbers(pub u64);
@@ -50,6 +49,45 @@ pub const WIDE: &[(&str, &str)] = &[
     ("level", "UInt8"),
 ];
 
+/// Each type once, as a column that is never empty.
+pub const TYPES: &[(&str, &str)] = &[
+    ("name", "String"),
+    ("code", "FixedString(6)"),
+    ("country", "LowCardinality(String)"),
+    ("name", "Nullable(String)"),
+    ("flag", "Bool"),
+    ("i8", "Int8"),
+    ("i16", "Int16"),
+    ("qty", "Int32"),
+    ("i64", "Int64"),
+    ("i64", "Nullable(Int64)"),
+    ("i128", "Int128"),
+    ("i256", "Int256"),
+    ("level", "UInt8"),
+    ("u16", "UInt16"),
+    ("timestamp", "UInt32"),
+    ("id", "UInt64"),
+    ("u128", "UInt128"),
+    ("u256", "UInt256"),
+    ("score", "Float32"),
+    ("price", "Float64"),
+    ("amount", "Decimal(9, 2)"),
+    ("amount", "Decimal(18, 4)"),
+    ("i64", "Decimal(38, 10)"),
+    ("i128", "Decimal(76, 10)"),
+    ("d", "Date"),
+    ("d", "Date32"),
+    ("ts", "DateTime('UTC')"),
+    ("ts", "DateTime('Asia/Tokyo')"),
+    ("timestamp", "DateTime"),
+    ("ts64", "DateTime64(3, 'UTC')"),
+    ("event_uuid", "UUID"),
+    ("ip", "IPv4"),
+    ("ip6", "IPv6"),
+    ("status", "Enum8('new' = 1, 'paid' = 2, 'shipped' = 3, 'done' = 4, 'failed' = 5)"),
+    ("status", "Enum16('new' = 1, 'paid' = 2, 'shipped' = 300, 'done' = 400, 'failed' = 500)"),
+];
+
 fn cell(column: &str, n: &mut Numbers) -> String {
     let moment = |n: &mut Numbers| {
         let (y, mo, d) = (2020 + n.below(7), 1 + n.below(12), 1 + n.below(28));
@@ -82,6 +120,14 @@ fn cell(column: &str, n: &mut Numbers) -> String {
         "note" if n.below(3) == 0 => String::new(),
         "note" => format!("\"a note, \"\"{}\"\"\nwith a second line\"", n.below(1000)),
         "code" => format!("{:06}", n.below(1_000_000)),
+        "i8" => (n.below(256) as i64 - 128).to_string(),
+        "i16" => (n.below(65_536) as i64 - 32_768).to_string(),
+        "i64" => (n.next() as i64).to_string(),
+        "i128" => ((i128::from(n.next() as i64) << 60) | i128::from(n.next() >> 4)).to_string(),
+        "i256" => format!("-{}{}{}", n.next(), n.next(), n.next()),
+        "u16" => n.below(65_536).to_string(),
+        "u128" => ((u128::from(n.next()) << 64) | u128::from(n.next())).to_string(),
+        "u256" => format!("{}{}{}", 1 + n.below(1 << 60), n.next(), n.next()),
         _ => n.below(256).to_string(),
     }
 }
@@ -91,33 +137,50 @@ pub fn csv(columns: &[(&str, &str)], rows: usize, bad: u64) -> Vec<u8> {
     let mut numbers = Numbers(7);
     let mut out = Vec::new();
     for _ in 0..rows {
-        for (i, (name, ty)) in columns.iter().enumerate() {
-            let spoiled = numbers.below(1000) < bad && !ty.contains("String");
-            let cell = if spoiled { "n/a".to_owned() } else { cell(name, &mut numbers) };
-            out.extend_from_slice(cell.as_bytes());
-            out.push(if i + 1 == columns.len() { b'\n' } else { b',' });
-        }
+        csv_record(&mut out, &mut numbers, columns, bad);
     }
     out
 }
 
-/// JSON lines of the same values.
-pub fn json(columns: &[(&str, &str)], rows: usize) -> Vec<u8> {
-    let mut numbers = Numbers(7);
-    let mut out = String::new();
-    for _ in 0..rows {
-        for (i, (name, ty)) in columns.iter().enumerate() {
-            let cell = cell(name, &mut numbers);
-            let number = ["Int", "Float", "Decimal"].iter().any(|t| ty.contains(t));
-            let value = match cell.as_str() {
-                "" => "null".to_owned(),
-                cell if number => cell.to_owned(),
-                cell => format!("\"{}\"", cell.replace('"', "").replace('\n', "\\n")),
-            };
-            out.push_str(if i == 0 { "{" } else { "," });
-            let _ = write!(out, "\"{name}\":{value}");
-        }
-        out.push_str("}\n");
+pub fn csv_record(out: &mut Vec<u8>, numbers: &mut Numbers, columns: &[(&str, &str)], bad: u64) {
+    for (i, (name, ty)) in columns.iter().enumerate() {
+        let cell = if spoiled(numbers, ty, bad) { "n/a".to_owned() } else { cell(name, numbers) };
+        out.extend_from_slice(cell.as_bytes());
+        out.push(if i + 1 == columns.len() { b'\n' } else { b',' });
     }
-    out.into_bytes()
+}
+
+/// JSON lines of the same values.
+pub fn json(columns: &[(&str, &str)], rows: usize, bad: u64) -> Vec<u8> {
+    let mut numbers = Numbers(7);
+    let mut out = Vec::new();
+    for _ in 0..rows {
+        json_record(&mut out, &mut numbers, columns, bad);
+    }
+    out
+}
+
+pub fn json_record(out: &mut Vec<u8>, numbers: &mut Numbers, columns: &[(&str, &str)], bad: u64) {
+    for (i, (name, ty)) in columns.iter().enumerate() {
+        out.extend_from_slice(if i == 0 { b"{" } else { b"," });
+        out.extend_from_slice(format!("\"{name}\":").as_bytes());
+        if spoiled(numbers, ty, bad) {
+            out.extend_from_slice(b"\"n/a\"");
+            continue;
+        }
+        let cell = cell(name, numbers);
+        let bare = *ty == "Bool" || ["Int", "Float", "Decimal"].iter().any(|t| ty.contains(t));
+        let value = match cell.as_str() {
+            "" => "null".to_owned(),
+            cell if bare => cell.to_owned(),
+            cell => format!("\"{}\"", cell.replace('"', "").replace('\n', "\\n")),
+        };
+        out.extend_from_slice(value.as_bytes());
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+/// Texts are values whatever they are; of the other cells `bad` in 1000 are none.
+fn spoiled(numbers: &mut Numbers, ty: &str, bad: u64) -> bool {
+    numbers.below(1000) < bad && !ty.contains("String")
 }

@@ -1,0 +1,33 @@
+//! Any columns, any dialect, any bytes. However the file is cut, split and read, the same is said of each record.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rows::Format;
+use rows_fuzz::{Model, check, cut_and_check};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((model, file)) = Model::of(bytes) else { return };
+    let Ok(Some((plan, records, whole))) = cut_and_check(&model, usize::MAX, file) else { return };
+    assert!(whole.blocks.len() < 2);
+    // one record a chunk, so other blocks
+    let (_, _, pieces) = cut_and_check(&model, 1, file).expect("a file").expect("a plan");
+    assert_eq!((pieces.good, &pieces.rejects), (whole.good, &whole.rejects));
+    // all levels of the CPU
+    let regular = check(&plan, &records, 2);
+    if model.input.format == Format::JsonLines || records.is_empty() {
+        return;
+    }
+    // a record of too many fields before the others sends all of them another way: they are split one by one
+    let (delimiter, quote) = (model.input.delimiter, model.input.quote);
+    let delimiter = if model.input.format == Format::Tsv && delimiter == ',' { '\t' } else { delimiter };
+    let letter = ['x', 'y', 'z'].into_iter().find(|c| ![delimiter, quote].contains(c)).expect("a letter");
+    let mut ragged = format!("{letter}{delimiter}").repeat(40).into_bytes();
+    ragged.push(b'\n');
+    ragged.extend_from_slice(&records);
+    let mut alone = check(&plan, &ragged, 1);
+    if alone.good.first() == Some(&1) {
+        return; // the header has that many names
+    }
+    alone.rejects.retain(|reject| reject.0 > 1);
+    assert_eq!(regular, alone, "records split at once and one by one are read differently");
+});

@@ -1,0 +1,126 @@
+//! A model and a file's dialect out of bytes, so that the fuzzer finds them like everything else.
+//!
+//! The first line has two bytes a column: type and rule. The second has one byte a setting of the input. The rest is
+//! the file. `A` is the first entry of a list, `B` the second; new entries go to the end, so that the corpus keeps its
+//! meaning.
+
+use std::sync::Arc;
+
+use rows::{
+    Column, Constraints, Format, Input, OnOverflow, Plan, Schema, Type, UnknownColumns, parse_header,
+};
+
+const TYPES: &[&str] = &[
+    "String",                               // A
+    "FixedString(3)",                       // B
+    "Bool",                                 // C
+    "Int8",                                 // D
+    "Int16",                                // E
+    "Int32",                                // F
+    "Int64",                                // G
+    "Int128",                               // H
+    "Int256",                               // I
+    "UInt8",                                // J
+    "UInt16",                               // K
+    "UInt32",                               // L
+    "UInt64",                               // M
+    "UInt128",                              // N
+    "UInt256",                              // O
+    "Float32",                              // P
+    "Float64",                              // Q
+    "Decimal(9, 2)",                        // R
+    "Decimal(18, 4)",                       // S
+    "Decimal(38, 10)",                      // T
+    "Decimal(76, 0)",                       // U
+    "Date",                                 // V
+    "Date32",                               // W
+    "DateTime",                             // X
+    "DateTime('America/New_York')",         // Y
+    "DateTime64(3, 'UTC')",                 // Z
+    "DateTime64(9, 'Europe/Berlin')",       // [
+    "UUID",                                 // \
+    "IPv4",                                 // ]
+    "IPv6",                                 // ^
+    "Enum8('a' = 1, '' = 2, 'red' = -128)", // _
+    "Enum16('a' = 1, 'b' = 1000)",          // `
+    "Nullable(Int32)",                      // a
+    "Nullable(Float64)",                    // b
+    "Nullable(String)",                     // c
+    "Nullable(FixedString(2))",             // d
+    "Nullable(UUID)",                       // e
+    "Nullable(DateTime)",                   // f
+    "LowCardinality(String)",               // g
+    "LowCardinality(Nullable(String))",     // h
+    "LowCardinality(FixedString(2))",       // i
+    "LowCardinality(Nullable(Int16))",      // j
+    "Nullable(Decimal(18, 0))",             // k
+];
+
+const NULLS: &[&[&str]] = &[&[""], &["\\N"], &["", "NULL", "n/a"], &["0", "true", "1.5"]];
+
+/// The columns and the input settings of a file.
+pub struct Model {
+    schema: Schema,
+    /// How the file is written.
+    pub input: Input,
+}
+
+fn entry<'a, T: ?Sized>(list: &[&'a T], byte: u8) -> &'a T {
+    list[usize::from(byte.wrapping_sub(b'A')) % list.len()]
+}
+
+/// `a`, `b`, … with a type and a rule that may or may not be for it.
+fn column(at: usize, ty: u8, rule: u8) -> Option<Column> {
+    let name = char::from(b'a' + u8::try_from(at).ok()?);
+    let mut column = Column::new(name, Type::parse(entry(TYPES, ty)).ok()?);
+    let is = &mut column.constraints;
+    match rule.wrapping_sub(b'A') {
+        1 => column.default = Some("1".to_owned()),
+        2 => column.on_overflow = OnOverflow::Clamp,
+        3 => (is.min, is.max) = (Some(-1.5), Some(100.0)),
+        4 => (is.min_length, is.max_length) = (Some(1), Some(3)),
+        5 => is.pattern = Some("^[a-f]+$".to_owned()),
+        6 => is.one_of = ["a", "1", "1.5", ""].map(str::to_owned).to_vec(),
+        7 => column.format = Some("epoch_millis".to_owned()),
+        8 => column.format = Some("%d.%m.%Y %H:%M".to_owned()),
+        9 => column.format = Some("%d.%m.%Y".to_owned()),
+        10 => column.aliases = vec!["other".to_owned()],
+        11 => (column.default, column.on_overflow) = (Some("0".to_owned()), OnOverflow::Clamp),
+        _ => *is = Constraints::default(),
+    }
+    Some(column)
+}
+
+fn input(line: &[u8]) -> Input {
+    let at = |n: usize| line.get(n).copied();
+    let flag = |n: usize| at(n).is_some_and(|b| b & 1 == 0); // B: yes, A or nothing: no
+    Input {
+        delimiter: at(0).map_or(',', |b| char::from(b & 0x7f)),
+        quote: at(1).map_or('"', |b| char::from(b & 0x7f)),
+        format: [Format::Csv, Format::Tsv, Format::JsonLines]
+            [usize::from(at(2).unwrap_or(b'A').wrapping_sub(b'A')) % 3],
+        header: flag(3),
+        null_values: entry(NULLS, at(4).unwrap_or(b'A')).iter().map(|t| (*t).to_owned()).collect(),
+        unknown_columns: if flag(5) { UnknownColumns::Ignore } else { UnknownColumns::Reject },
+    }
+}
+
+impl Model {
+    /// The model that the first two lines ask for, if there is such a one, and the file behind them.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let mut parts = bytes.splitn(3, |b| *b == b'\n');
+        let (columns, settings, file) = (parts.next()?, parts.next()?, parts.next()?);
+        let (pairs, _) = columns.as_chunks::<2>();
+        let columns = pairs.iter().take(12).enumerate().map(|(at, [ty, rule])| column(at, *ty, *rule));
+        let schema = Schema::new(columns.collect::<Option<_>>()?, None).ok()?;
+        Some((Self { schema, input: input(settings) }, file))
+    }
+
+    /// The plan for a file with this header, if it can be read.
+    #[must_use]
+    pub fn plan(&self, header: Option<&[u8]>) -> Option<Arc<Plan>> {
+        let names = header.map(|record| parse_header(&self.input, record)).transpose().ok()?;
+        Plan::bind(self.schema.clone(), self.input.clone(), names.as_deref()).ok().map(Arc::new)
+    }
+}

@@ -1,0 +1,189 @@
+//! The row engine's side of `make bench-rows`: it makes the files, says what their columns are, and loads them as the
+//! upload API and the worker do, on one thread, to blocks and rejects that are thrown away.
+//!
+//! `engine schema narrow|wide`, `engine make narrow|wide CSV|JSONLines BAD MB FILE` (BAD: typed cells in 1000 that are
+//! no values), `engine load narrow|wide CSV|JSONLines FILE [--portable] [--stages]`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot go on may stop")]
+
+#[path = "../data/mod.rs"]
+mod data;
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rows::{Checker, Chunk, Column, Cutter, Format, Input, Plan, Schema, Type, parse_header};
+use rustix::time::{ClockId, clock_gettime};
+
+/// A model's default `chunkBytes`.
+const CHUNK: usize = 8 << 20;
+/// What comes from the network or the file at once.
+const PIECE: usize = 1 << 20;
+
+type Columns = &'static [(&'static str, &'static str)];
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["schema", shape] => println!("{}", serde_json::to_string(columns(shape)).unwrap()),
+        ["make", shape, format, bad, mb, file] => {
+            make(columns(shape), parse_format(format), bad.parse().unwrap(), mb.parse().unwrap(), file);
+        }
+        ["load", shape, format, file, flags @ ..] => {
+            let load = Load {
+                columns: columns(shape),
+                input: Input { format: parse_format(format), ..Input::default() },
+                portable: flags.contains(&"--portable"),
+                stages: flags.contains(&"--stages"),
+            };
+            println!("{}", load.run(file));
+        }
+        _ => panic!(
+            "schema SHAPE | make SHAPE FORMAT BAD MB FILE | load SHAPE FORMAT FILE [--portable] [--stages]"
+        ),
+    }
+}
+
+fn columns(shape: &str) -> Columns {
+    if shape == "narrow" { data::NARROW } else { data::WIDE }
+}
+
+fn parse_format(name: &str) -> Format {
+    serde_json::from_value(name.into()).unwrap()
+}
+
+fn make(columns: Columns, format: Format, bad: u64, mb: usize, file: &str) {
+    let mut out = BufWriter::new(File::create(file).unwrap());
+    let mut numbers = data::Numbers(7);
+    let mut record = Vec::new();
+    let json = format == Format::JsonLines;
+    if !json {
+        let names: Vec<&str> = columns.iter().map(|c| c.0).collect();
+        writeln!(out, "{}", names.join(",")).unwrap();
+    }
+    let mut written = 0;
+    while written < mb * 1_000_000 {
+        record.clear();
+        if json {
+            data::json_record(&mut record, &mut numbers, columns, bad);
+        } else {
+            data::csv_record(&mut record, &mut numbers, columns, bad);
+        }
+        out.write_all(&record).unwrap();
+        written += record.len();
+    }
+    out.flush().unwrap();
+}
+
+struct Load {
+    columns: Columns,
+    input: Input,
+    portable: bool,
+    /// Measures LZ4, too, which the load itself is free to do without.
+    stages: bool,
+}
+
+/// CPU seconds of each stage, and what came out.
+#[derive(Default)]
+struct Sums {
+    read: f64,
+    cut: f64,
+    check: f64,
+    tell: f64,
+    lz4: f64,
+    block_bytes: u64,
+    rows: u64,
+    ok: u64,
+    rejects: u64,
+    told_bytes: u64,
+}
+
+/// CPU seconds of this thread.
+fn cpu() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap().as_secs_f64()
+}
+
+impl Load {
+    fn run(&self, file: &str) -> String {
+        let every = Cutter::on_every_level(&self.input, CHUNK);
+        let mut cutter = self.level(every);
+        let mut checker = None;
+        let mut packed = Vec::new();
+        let mut sums = Sums::default();
+        let mut file = File::open(file).unwrap();
+        let mut piece = vec![0; PIECE];
+        let mut chunks = Vec::new();
+        let mut more = true;
+        while more {
+            let start = cpu();
+            let n = file.read(&mut piece).unwrap();
+            more = n > 0;
+            let read = cpu();
+            cutter.push(&piece[..n]).unwrap();
+            chunks.extend(std::iter::from_fn(|| cutter.next_chunk()));
+            if !more {
+                chunks.extend(cutter.finish().unwrap());
+            }
+            sums.read += read - start;
+            sums.cut += cpu() - read;
+            for chunk in chunks.drain(..) {
+                let checker = checker.get_or_insert_with(|| self.checker(cutter.header()));
+                self.check(checker, &chunk, &mut packed, &mut sums);
+            }
+        }
+        sums.show()
+    }
+
+    /// The portable one, or the one for this CPU.
+    fn level<T>(&self, mut every: Vec<T>) -> T {
+        if self.portable { every.swap_remove(0) } else { every.pop().unwrap() }
+    }
+
+    fn checker(&self, header: Option<&[u8]>) -> Checker {
+        let columns = self.columns.iter().map(|(name, ty)| Column::new(*name, Type::parse(ty).unwrap()));
+        let schema = Schema::new(columns.collect(), None).unwrap();
+        let header = header.map(|record| parse_header(&self.input, record).unwrap());
+        let plan = Plan::bind(schema, self.input.clone(), header.as_deref()).unwrap();
+        self.level(Checker::on_every_level(&Arc::new(plan)))
+    }
+
+    fn check(&self, checker: &mut Checker, chunk: &Chunk, packed: &mut Vec<u8>, sums: &mut Sums) {
+        let start = cpu();
+        let outcome = checker.check(&chunk.bytes, chunk.first_row, "00000000-0000-0000-0000-000000000000");
+        let judged = cpu();
+        for reject in outcome.rejects() {
+            sums.rejects += 1;
+            sums.told_bytes += (reject.message.len() + reject.observed.len() + reject.record.len()) as u64;
+        }
+        let told = cpu();
+        sums.check += judged - start;
+        sums.tell += told - judged;
+        sums.rows += u64::from(outcome.rows());
+        sums.ok += u64::from(outcome.ok());
+        sums.block_bytes += outcome.block_parts().map(<[u8]>::len).sum::<usize>() as u64;
+        if self.stages {
+            for part in outcome.block().chunks(1 << 20) {
+                packed.resize(lz4_flex::block::get_maximum_output_size(part.len()), 0);
+                lz4_flex::block::compress_into(part, packed).unwrap();
+            }
+            sums.lz4 += cpu() - told;
+        }
+    }
+}
+
+impl Sums {
+    fn show(&self) -> String {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        serde_json::json!({
+            "cpu": self.read + self.cut + self.check + self.tell,
+            "rows": self.rows, "ok": self.ok, "rejects": self.rejects, "peak_kib": peak.and_then(|kb| kb.parse::<u64>().ok()),
+            "read": self.read, "cut": self.cut, "check": self.check, "tell": self.tell, "lz4": self.lz4,
+            "block_bytes": self.block_bytes, "told_bytes": self.told_bytes,
+        })
+        .to_string()
+    }
+}
