@@ -141,7 +141,7 @@ Examples:
   batch job create purchases 2024-05-*.csv.gz
   batch job create purchases data.csv --label 2024-05-18/purchases
   zcat data.csv.gz | batch job create purchases - --delimiter ';'")]
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// List the jobs of the namespace, oldest first
     List {
         /// Only jobs of this model
