@@ -221,7 +221,7 @@ pub struct InputArgs {
     /// Character around a cell; '' is none
     #[arg(long, value_name = "CHAR")]
     pub quote: Option<String>,
-    /// Character that makes the next one data; a backslash knows \\n, \\t and \\N (NULL) too
+    /// Character that makes the next one data
     #[arg(long, value_name = "CHAR")]
     pub escape: Option<String>,
     /// Character that begins a line to be skipped
