@@ -141,7 +141,7 @@ Examples:
   batch job create purchases 2024-05-*.csv.gz
   batch job create purchases data.csv --label 2024-05-18/purchases
   zcat data.csv.gz | batch job create purchases - --delimiter ';'")]
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// List the jobs of the namespace, oldest first
     List {
         /// Only jobs of this model
@@ -225,7 +225,7 @@ pub struct InputArgs {
     /// Character around a cell; '' is none
     #[arg(long, value_name = "CHAR")]
     pub quote: Option<String>,
-    /// Character that makes the next one data; a backslash knows \\n, \\t and \\N (NULL) too
+    /// Character that makes the next one data
     #[arg(long, value_name = "CHAR")]
     pub escape: Option<String>,
     /// Character that begins a line to be skipped

@@ -181,6 +181,7 @@ impl Source for Table {
 }
 
 /// The text that a cell stands for. `scratch` is used where something was escaped.
+#[inline(always)]
 pub(crate) fn decode<'a>(
     bytes: &'a [u8],
     cell: Cell,
@@ -188,17 +189,16 @@ pub(crate) fn decode<'a>(
     dialect: Dialect,
     scratch: &'a mut Vec<u8>,
 ) -> Result<&'a [u8], Why> {
-    let text = cell.text(bytes);
     if cell.kind != Kind::Escaped {
-        return Ok(text);
+        return Ok(cell.text(bytes));
     }
     scratch.clear();
     if json {
-        super::json::unescape(text, scratch)?;
+        super::json::unescape(cell.text(bytes), scratch)?;
     } else if dialect.escape != 0 {
         super::dialect::decode(bytes, cell, dialect, scratch);
     } else {
-        super::csv::unescape(text, dialect.quote, scratch);
+        super::csv::unescape(cell.text(bytes), dialect.quote, scratch);
     }
     Ok(scratch)
 }
