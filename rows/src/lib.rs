@@ -3,6 +3,7 @@
 //! * [`Cutter`] cuts a stream of bytes into [`Chunk`]s of whole records (the upload API).
 //! * [`Schema`] says what the columns are, [`Input`] how the text is written, [`Plan`] which cell goes to which column.
 //! * [`Checker`] takes a chunk and gives an [`Outcome`]: a block, the rejects, a summary (worker, CLI).
+//! * [`Rendered`] shows the rows of a block as ClickHouse will (CLI, tests).
 //!
 //! **Invariants:** no I/O, no clock, no async. Nothing here can fail on data: whatever the bytes are, every record is
 //! either in the block or has at least one [`Reject`], and `rows == ok + bad_rows`. No value is changed on its way:
@@ -26,8 +27,9 @@
 //!   ([`IntegralFloats`]), decimals to be rounded ([`OnPrecisionLoss`]) or clamped ([`OnOverflow`]), bytes that are not
 //!   UTF-8 ([`OnInvalidUtf8`]). Constraints hold for what is stored. A text that means NULL is NULL first. A `default`
 //!   must be a value without rounding and clamping.
-//! * **Times** are ISO 8601 or seconds since 1970 UTC (nine or ten digits: fewer could be a year), or as the column's `format` says. A time without offset is
-//!   on the clock of the column's zone; a plain `DateTime` is UTC, whatever the server's zone is. Days are real ones.
+//! * **Times** are ISO 8601 or seconds since 1970 UTC (nine or ten digits: fewer could be a year), or as the column's
+//!   `format` says. A time without offset is on the clock of the column's zone; a plain `DateTime` is UTC, whatever the server's zone is. Days are real ones.
+//!   The rules of zones are those of the IANA release compiled in; a server with other rules shows another clock.
 //! * **Other types.** `Bool` is true, false, 1 or 0; a `UUID` has its hyphens; an enum takes names, not numbers; IPv4
 //!   has no leading zeros; a `FixedString` is filled up with zero bytes.
 //! * **Structure.** `Array`, `Tuple`, `Map` and `JSON` are written as ClickHouse or JSON write them; the module `nested`
@@ -59,6 +61,7 @@ mod nested;
 mod plan;
 mod policy;
 mod reject;
+mod render;
 mod schema;
 mod simd;
 mod split;
@@ -72,5 +75,6 @@ pub use mask::mask;
 pub use plan::{HeaderError, Plan, parse_header};
 pub use policy::{IntegralFloats, NonFinite, OnInvalidUtf8, OnOverflow, OnPrecisionLoss, Policies};
 pub use reject::{Code, Reject, Summary};
+pub use render::{BlockError, Rendered};
 pub use schema::{Column, Constraints, Schema, SchemaError};
 pub use types::{Type, TypeError};
