@@ -19,7 +19,7 @@ use crate::coerce::uuid::Uuid;
 use crate::coerce::{Native, Read, Text, Why};
 use crate::nested::{Nested, Node};
 use crate::policy::Policies;
-use crate::reject::message;
+use crate::reject::{Messages, message};
 use crate::schema::{Column, SchemaError};
 use crate::simd::Portable;
 use crate::types::{Base, Type};
@@ -38,6 +38,7 @@ pub(crate) struct Compiled {
     pub default: Option<Vec<u8>>,
     pub policies: Policies,
     pub rules: Option<Rules>,
+    pub messages: Messages,
 }
 
 /// What reads the cells of a column.
@@ -226,7 +227,7 @@ impl Compiled {
                 let refused = |why: Why| SchemaError::BadDefault {
                     column: column.name.clone(),
                     ty: column.ty.to_string(),
-                    message: message::of_cell(why, column, &column.ty.to_string()),
+                    message: message::of_cell(why, column, &column.ty.to_string()).into_owned(),
                 };
                 let exact = Column { policies: policies.exact(), ..column.clone() };
                 let value = Reader::new(&exact)?.value(text.as_bytes(), exact.policies).map_err(refused)?;
@@ -239,7 +240,16 @@ impl Compiled {
         };
         let ty = column.ty.to_string();
         let (nullable, low_cardinality) = (column.ty.nullable, column.ty.low_cardinality);
-        Ok(Self { reader, nullable, low_cardinality, ty, default, policies, rules })
+        Ok(Self {
+            reader,
+            nullable,
+            low_cardinality,
+            ty,
+            default,
+            policies,
+            rules,
+            messages: Messages::default(),
+        })
     }
 
     /// Whether a record can do without this column.

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use build::{Rejects, summary};
+pub(crate) use message::Messages;
 
 /// One bad cell, or one bad record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub struct Reject<'a> {
     /// The cell's text, cut at 256 bytes on a character edge.
     pub observed: Cow<'a, str>,
     /// What is wrong and what to change.
-    pub message: String,
+    pub message: Cow<'a, str>,
     /// The record's text without its line end, cut at 1024 bytes on a character edge.
     pub record: Cow<'a, str>,
 }

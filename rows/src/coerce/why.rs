@@ -74,6 +74,9 @@ pub(crate) enum Why {
 }
 
 impl Why {
+    /// How many there are: [`Why::InvalidUtf8`] is the last.
+    pub(crate) const COUNT: usize = Self::InvalidUtf8 as usize + 1;
+
     pub(crate) fn code(self) -> Code {
         match self {
             Self::MissingColumn => Code::MissingColumn,

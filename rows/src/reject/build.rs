@@ -49,7 +49,7 @@ impl<'a> Resplit<'a> {
     }
 
     /// The message for a bad cell with inner structure: what is wrong at which place of it.
-    fn nested_message(&self, why: Why, at: usize, column: &Column, node: &Node) -> String {
+    fn nested_message(&self, why: Why, at: usize, column: &Column, node: &Node) -> Cow<'static, str> {
         let mut scratch = Vec::new();
         let text = decode(self.bytes, self.cells[at], self.plan.is_json(), self.plan.dialect, &mut scratch);
         match text.ok().and_then(|text| nested::explain(node, &column.ty, text)) {
@@ -60,7 +60,7 @@ impl<'a> Resplit<'a> {
                     ..Column::new("", ty.clone())
                 };
                 let message = message::of_cell(why, &part, &part.ty.to_string());
-                if place.is_empty() { message } else { format!("{message} (in {place})") }
+                if place.is_empty() { message } else { Cow::Owned(format!("{message} (in {place})")) }
             }
             _ => message::of_cell(why, column, &column.ty.to_string()),
         }
@@ -128,7 +128,7 @@ impl<'a> Rejects<'a> {
         self.row += 1;
         self.split.split(row);
         let known = &self.tally.faults[self.fault..];
-        let known = &known[..known.partition_point(|f| f.record == row.record)];
+        let known = &known[..known.iter().take_while(|f| f.record == row.record).count()];
         self.fault += known.len();
         self.pending.extend_from_slice(known);
         if known.first().is_none_or(|f| f.column != WHOLE) {
@@ -154,13 +154,13 @@ impl<'a> Rejects<'a> {
         let record = &bytes[row.start as usize..row.end as usize];
         let (column, ty, observed, message) = if fault.column == WHOLE {
             let message = message::of_record(fault.why, plan, record, self.split.fields.len());
-            ("", "", clip(record, OBSERVED), message)
+            ("", "", clip(record, OBSERVED), Cow::Owned(message))
         } else {
             let at = usize::from(fault.column);
             let (column, compiled) = (&plan.schema.columns()[at], &plan.schema.compiled()[at]);
             let message = match &compiled.reader {
                 Reader::Nested(node) => self.split.nested_message(fault.why, at, column, node),
-                _ => message::of_cell(fault.why, column, &compiled.ty),
+                _ => Cow::Borrowed(compiled.messages.of_cell(fault.why, column, &compiled.ty)),
             };
             (column.name.as_str(), compiled.ty.as_str(), self.split.text(at), message)
         };

@@ -1,5 +1,8 @@
 //! The words of a reject: what is wrong, and what to change.
 
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
 use crate::coerce::Why;
 use crate::input::Format;
 use crate::plan::Plan;
@@ -9,12 +12,30 @@ use crate::split::json;
 use crate::types::Base;
 
 /// The message for a bad cell of a column of this type.
-pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
-    match why {
-        Why::MissingColumn => format!("The required column '{}' is missing", column.name),
-        Why::MissingValue => {
-            "The value is missing; give one, or make the column Nullable or give it a default".to_owned()
+pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> Cow<'static, str> {
+    of_constraint(why, column)
+        .or_else(|| of_type(why, column, ty))
+        .map_or_else(|| Cow::Borrowed(of_any_cell(why, column)), Cow::Owned)
+}
+
+/// The messages of a column's cells, each made once.
+#[derive(Debug, Default)]
+pub(crate) struct Messages(OnceLock<Box<[OnceLock<Box<str>>]>>);
+
+impl Messages {
+    pub(super) fn of_cell(&self, why: Why, column: &Column, ty: &str) -> &str {
+        let all = self.0.get_or_init(|| (0..Why::COUNT).map(|_| OnceLock::new()).collect());
+        match all.get(why as usize) {
+            Some(message) => message.get_or_init(|| of_cell(why, column, ty).into()),
+            None => "",
         }
+    }
+}
+
+/// The message for a value that the column's type cannot take; `None`: it does not depend on the type.
+fn of_type(why: Why, column: &Column, ty: &str) -> Option<String> {
+    Some(match why {
+        Why::MissingColumn => format!("The required column '{}' is missing", column.name),
         Why::NotNumber => {
             format!("Not a number; {ty} takes digits only, such as 42{}", fraction_hint(column))
         }
@@ -25,98 +46,91 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
             "Not a whole number; {ty} takes no fraction and no exponent, unless the column says integralFloats: accept"
         ),
         Why::NotPlainDecimal => format!("{ty} takes no exponent; write the number out"),
-        Why::Blanks => "There are blanks around the value; remove them".to_owned(),
-        Why::PlusSign => "A number has no '+' before it; remove it".to_owned(),
-        Why::LeadingZeros => {
-            "A number has no leading zeros; remove them, or make the column a String if they matter"
-                .to_owned()
-        }
-        Why::BarePoint => "A decimal point needs digits on both sides, such as 0.5".to_owned(),
-        Why::NotFinite => {
-            "NaN and infinity are not loaded; leave the value out and make the column Nullable, or set nonFinite: accept"
-                .to_owned()
-        }
-        Why::NotBool => "Not a Bool; write true, false, 1 or 0".to_owned(),
-        Why::NotDate => "Not a date; write YYYY-MM-DD, or set the column's format".to_owned(),
-        Why::NoSuchDay => "There is no such day in the calendar".to_owned(),
-        Why::NotDateTime => {
-            "Not a time; write YYYY-MM-DD HH:MM:SS or seconds since 1970 (nine or ten digits), or set the column's format"
-                .to_owned()
-        }
-        Why::NoSuchTime => {
-            "There is no such time of day; hours go to 23, minutes and seconds to 59".to_owned()
-        }
-        Why::Gap => {
-            "The clock of the column's time zone skipped this time; write it with an offset such as +02:00"
-                .to_owned()
-        }
-        Why::NotTime => "Not a time; write HH:MM:SS, hours with two or three digits".to_owned(),
-        Why::NoSuchClock => "There is no such time; minutes and seconds go to 59".to_owned(),
-        Why::NotArray => "Not an array; write [1, 2] or ['a', 'b'] with texts in quotes".to_owned(),
         Why::NotTuple => {
             format!("Not a tuple; write (1, 'a'), [1, \"a\"] or, for {ty} with names, a JSON object")
         }
-        Why::NotMap => "Not a map; write {'key': value}".to_owned(),
-        Why::NotQuoted => "A text in an array, tuple or map stands in quotes, such as 'a'".to_owned(),
-        Why::OpenText => "A text in quotes is never closed".to_owned(),
         Why::TupleLength => format!("Too few or too many elements; {ty} takes each of its elements once"),
         Why::TupleName => format!("A key is no element of {ty}, or stands twice"),
-        Why::SameKey => "A key stands twice; keep one".to_owned(),
-        Why::NotJsonObject => "Not a JSON object; write {\"key\": value} (RFC 8259)".to_owned(),
-        Why::TooDeep => "Nested too deep".to_owned(),
-        Why::JsonNumber => "A number that JSON columns cannot keep exactly; write it as a string".to_owned(),
         Why::NotFormat => {
             format!("Not written in the column's format '{}'", column.format.as_deref().unwrap_or_default())
         }
-        Why::NotEpoch => "Not a whole number, which the column's format asks for".to_owned(),
-        Why::NotUuid => "Not a UUID; write 8-4-4-4-12 hexadecimal digits".to_owned(),
-        Why::NotIpv4 => {
-            "Not an IPv4 address; write four numbers 0 to 255 without leading zeros, such as 192.0.2.1"
-                .to_owned()
-        }
-        Why::NotIpv6 => "Not an IPv6 address, such as 2001:db8::1".to_owned(),
         Why::Nested => format!("An object or array cannot be a {ty}; give a single value"),
-        Why::BadEscape => "A backslash escape is not known; write \\\\ for a backslash".to_owned(),
-        Why::HalfCharacter => {
-            "A \\u escape is half of a surrogate pair; write both halves, or the character itself".to_owned()
-        }
         Why::OutOfRange => format!("Out of the range of {ty}; widen the column's type or correct the value"),
         Why::Negative => format!("{ty} holds no negative numbers; use a signed type or correct the value"),
         Why::FloatTooLarge => format!("Too large for {ty}"),
         Why::FloatTooSmall => format!("Too small for {ty}: it would become 0"),
         Why::Scale => {
-            format!("More digits after the point than {ty} keeps; round the value, raise the scale or set onPrecisionLoss: round")
+            format!(
+                "More digits after the point than {ty} keeps; round the value, raise the scale or set onPrecisionLoss: round"
+            )
         }
         Why::SubSecond => {
             format!("A finer time than {ty} keeps; shorten the fraction or use a finer DateTime64")
         }
         Why::NotInEnum => format!("Not a name of the enum; allowed are {}", enum_names(column)),
         Why::TooLong => format!("Too long for {ty} (counted in bytes)"),
-        Why::BelowMin
-        | Why::AboveMax
-        | Why::NanInBounds
-        | Why::TooShort
-        | Why::TooManyChars
-        | Why::Pattern
-        | Why::NotOneOf => of_constraint(why, column),
-        Why::InvalidUtf8 if column.ty.base == Base::String => {
-            "The bytes are not UTF-8; save the file as UTF-8, or set the column's onInvalidUtf8: replace".to_owned()
+        _ => return None,
+    })
+}
+
+/// The message for what can be wrong with a cell of any type.
+fn of_any_cell(why: Why, column: &Column) -> &'static str {
+    match why {
+        Why::MissingValue => {
+            "The value is missing; give one, or make the column Nullable or give it a default"
         }
-        Why::InvalidUtf8 => "The bytes are not UTF-8; save the file as UTF-8".to_owned(),
-        Why::Ragged
-        | Why::AfterQuote
-        | Why::OpenQuote
-        | Why::OpenEscape
-        | Why::NotJson
-        | Why::DuplicateKey
-        | Why::UnknownKey => "The record cannot be read".to_owned(),
+        Why::Blanks => "There are blanks around the value; remove them",
+        Why::PlusSign => "A number has no '+' before it; remove it",
+        Why::LeadingZeros => {
+            "A number has no leading zeros; remove them, or make the column a String if they matter"
+        }
+        Why::BarePoint => "A decimal point needs digits on both sides, such as 0.5",
+        Why::NotFinite => {
+            "NaN and infinity are not loaded; leave the value out and make the column Nullable, or set nonFinite: accept"
+        }
+        Why::NotBool => "Not a Bool; write true, false, 1 or 0",
+        Why::NotDate => "Not a date; write YYYY-MM-DD, or set the column's format",
+        Why::NoSuchDay => "There is no such day in the calendar",
+        Why::NotDateTime => {
+            "Not a time; write YYYY-MM-DD HH:MM:SS or seconds since 1970 (nine or ten digits), or set the column's format"
+        }
+        Why::NoSuchTime => "There is no such time of day; hours go to 23, minutes and seconds to 59",
+        Why::Gap => {
+            "The clock of the column's time zone skipped this time; write it with an offset such as +02:00"
+        }
+        Why::NotTime => "Not a time; write HH:MM:SS, hours with two or three digits",
+        Why::NoSuchClock => "There is no such time; minutes and seconds go to 59",
+        Why::NotArray => "Not an array; write [1, 2] or ['a', 'b'] with texts in quotes",
+        Why::NotMap => "Not a map; write {'key': value}",
+        Why::NotQuoted => "A text in an array, tuple or map stands in quotes, such as 'a'",
+        Why::OpenText => "A text in quotes is never closed",
+        Why::SameKey => "A key stands twice; keep one",
+        Why::NotJsonObject => "Not a JSON object; write {\"key\": value} (RFC 8259)",
+        Why::TooDeep => "Nested too deep",
+        Why::JsonNumber => "A number that JSON columns cannot keep exactly; write it as a string",
+        Why::NotEpoch => "Not a whole number, which the column's format asks for",
+        Why::NotUuid => "Not a UUID; write 8-4-4-4-12 hexadecimal digits",
+        Why::NotIpv4 => {
+            "Not an IPv4 address; write four numbers 0 to 255 without leading zeros, such as 192.0.2.1"
+        }
+        Why::NotIpv6 => "Not an IPv6 address, such as 2001:db8::1",
+        Why::BadEscape => "A backslash escape is not known; write \\\\ for a backslash",
+        Why::HalfCharacter => {
+            "A \\u escape is half of a surrogate pair; write both halves, or the character itself"
+        }
+        Why::InvalidUtf8 if column.ty.base == Base::String => {
+            "The bytes are not UTF-8; save the file as UTF-8, or set the column's onInvalidUtf8: replace"
+        }
+        Why::InvalidUtf8 => "The bytes are not UTF-8; save the file as UTF-8",
+        // the others have words of their own, above or by record
+        _ => "The record cannot be read",
     }
 }
 
 /// The message for a value that does not keep to the column's constraints.
-fn of_constraint(why: Why, column: &Column) -> String {
+fn of_constraint(why: Why, column: &Column) -> Option<String> {
     let c = &column.constraints;
-    match why {
+    Some(match why {
         Why::BelowMin => format!("Less than the column's minimum {}", c.min.unwrap_or(f64::NAN)),
         Why::AboveMax => format!("More than the column's maximum {}", c.max.unwrap_or(f64::NAN)),
         Why::NanInBounds => "NaN is within no bounds, and the column has a minimum or maximum".to_owned(),
@@ -129,10 +143,11 @@ fn of_constraint(why: Why, column: &Column) -> String {
         Why::Pattern => {
             format!("Does not match the column's pattern {}", c.pattern.as_deref().unwrap_or_default())
         }
-        _ => {
+        Why::NotOneOf => {
             format!("Not one of the column's values: {}", listed(c.one_of.iter().map(String::as_str)))
         }
-    }
+        _ => return None,
+    })
 }
 
 /// The message for a record that cannot be read; `fields` is how many it has.
