@@ -258,8 +258,8 @@ mod tests {
         };
         assert_eq!(model.input(None).unwrap(), expected);
         let job: InputSpec = serde_yaml::from_str(
-            r##"{format: JSON, quote: "\"", escape: "", comment: "", lineEnd: lf, headerCase: exact,
-                 columnsBy: name, unknownColumns: reject, nullValues: [""]}"##,
+            r#"{format: JSON, quote: "\"", escape: "", comment: "", lineEnd: lf, headerCase: exact,
+                 columnsBy: name, unknownColumns: reject, nullValues: [""]}"#,
         )
         .unwrap();
         let plain = rows::Input { format: rows::Format::Json, ..rows::Input::default() };

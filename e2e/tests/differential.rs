@@ -246,8 +246,8 @@ fn compare(
     let mut checker = Checker::new(section.plan(json));
     let outcome = checker.check(&file, 0, "job");
     ensure!(outcome.rows() as usize == cells.len(), "{}: {} records", section.ty, outcome.rows());
-    let messages: BTreeMap<usize, String> =
-        outcome.rejects().map(|r| (r.row as usize, format!("{} {}", r.code, r.message))).collect();
+    let messages: BTreeMap<u64, String> =
+        outcome.rejects().map(|r| (r.row, format!("{} {}", r.code, r.message))).collect();
     tables.load("ours", "Native", SETTINGS, outcome.block())?;
     let format = if json { "JSONEachRow" } else { "CSV" };
     tables.load_theirs(format, &records)?;
@@ -265,7 +265,7 @@ fn compare(
     let mut kinds = BTreeMap::new();
     for (n, ours, theirs) in tables.differences()? {
         let text = String::from_utf8_lossy(&cells[n]).into_owned();
-        kinds.entry(kind(&section.ty, ours, theirs, messages.get(&n), &text)).or_insert(text);
+        kinds.entry(kind(&section.ty, ours, theirs, messages.get(&(n as u64)), &text)).or_insert(text);
     }
     Ok(kinds)
 }
