@@ -1,6 +1,12 @@
 //! Cells of every type for the differential test: valid ones, edges, and texts that are nearly right. Seeded: the same
 //! cells in every run.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "numbers below a bound that is small"
+)]
+
 use crate::data::Numbers;
 
 /// Makes cells.

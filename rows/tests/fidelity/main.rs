@@ -4,7 +4,7 @@
 
 mod table;
 
-use rows::Checker;
+use rows::{Checker, Rendered, Schema};
 use table::Fate;
 
 #[test]
@@ -17,16 +17,38 @@ fn every_cell_of_the_table_becomes_what_the_table_says() {
             let mut checker = Checker::new(plans[usize::from(json)].clone());
             let outcome = checker.check(&record, 1, "job");
             let rejects: Vec<_> = outcome.rejects().map(|r| r.code.to_string()).collect();
-            let right = match cell.ours() {
-                Fate::Refused(code) => rejects == [code],
-                Fate::Loaded(_) => rejects.is_empty() && outcome.ok() == 1,
+            let fate = match rejects.first() {
+                Some(codes) if rejects.len() == 1 => Fate::Refused(codes.clone()),
+                Some(_) => Fate::Refused(rejects.join(", ")),
+                None => Fate::Loaded(value(&section.schema(), outcome.block())),
             };
-            if !right {
-                wrong.push(format!("{} {:?}: {:?} {rejects:?}", section.ty, section.column, cell));
+            if fate != as_json(cell.ours(), &section.ty) {
+                wrong.push(format!("{}: {cell:?}: {fate:?}", section.ty));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The value of the column `v` in a block of one row, without quotes; `None`: null.
+fn value(schema: &Schema, block: &[u8]) -> Option<String> {
+    let mut line = Vec::new();
+    assert!(Rendered::new(schema, block).unwrap().append(&mut line).unwrap());
+    let line = String::from_utf8(line).unwrap();
+    let (_, value) = line.trim_end().strip_suffix('}').unwrap().split_once(",\"v\":").unwrap();
+    match value {
+        "null" => None,
+        text if text.starts_with('"') => Some(serde_json::from_str(text).unwrap()),
+        text => Some(text.replace("\\/", "/")),
+    }
+}
+
+/// JSON has no NaN and no infinity: they are shown as null. The differential test tells them from each other.
+fn as_json(fate: Fate, ty: &str) -> Fate {
+    match fate {
+        Fate::Loaded(Some(text)) if ty.contains("Float") && text.ends_with(['n', 'f']) => Fate::Loaded(None),
+        fate => fate,
+    }
 }
 
 #[test]

@@ -84,8 +84,8 @@ pub fn load() -> Vec<Section> {
 }
 
 impl Section {
-    /// The plan of a file of this one column `v`, CSV without a header or JSON lines.
-    pub fn plan(&self, json: bool) -> Arc<Plan> {
+    /// The columns: the record's number `n`, as a line of one empty cell would be no record, and `v`.
+    pub fn schema(&self) -> Schema {
         let mut column = Column::new("v", Type::parse(&self.ty).unwrap());
         let o = &self.column;
         column.default.clone_from(&o.default);
@@ -112,13 +112,16 @@ impl Section {
         if set(&o.on_invalid_utf8, "replace") {
             policies.on_invalid_utf8 = OnInvalidUtf8::Replace;
         }
+        let number = Column::new("n", Type::parse("UInt64").unwrap());
+        Schema::new(vec![number, column], None).unwrap()
+    }
+
+    /// The plan of a file of these columns, CSV without a header or JSON lines.
+    pub fn plan(&self, json: bool) -> Arc<Plan> {
         let format = if json { Format::JsonLines } else { Format::Csv };
         let mut input = Input { format, header: false, ..Input::default() };
         input.null_values.extend(self.null_values.iter().cloned());
-        // the row's number stands first: a line of one empty cell would be no record
-        let number = Column::new("n", Type::parse("UInt64").unwrap());
-        let schema = Schema::new(vec![number, column], None).unwrap();
-        Arc::new(Plan::bind(schema, input, None).unwrap())
+        Arc::new(Plan::bind(self.schema(), input, None).unwrap())
     }
 }
 
