@@ -1,5 +1,6 @@
 //! The row engine: the bytes of a file in, good rows as a ClickHouse `Native` block and one reject per bad cell out.
 //!
+//! * [`Transcoder`] makes UTF-8 of UTF-16 (the upload API, the CLI).
 //! * [`Cutter`] cuts a stream of bytes into [`Chunk`]s of whole records (the upload API).
 //! * [`Schema`] says what the columns are, [`Input`] how the text is written, [`Plan`] which cell goes to which column.
 //! * [`Checker`] takes a chunk and gives an [`Outcome`]: a block, the rejects, a summary (worker, CLI).
@@ -10,6 +11,7 @@
 //!
 //! # What is read as what
 //!
+//! * **Text.** UTF-8, or UTF-16 with a byte-order mark. What is not is a reject, never repaired: `INVALID_UTF8`.
 //! * **Records.** A line feed outside quotes ends a record, one carriage return before it belongs to the line end. Lines
 //!   with nothing on them are no records and have no number; a file of one column writes an empty value as `""`. A quote
 //!   opens a cell only as its first byte. A wrong number of fields, text after a closing quote, and a quote that is never
@@ -54,6 +56,7 @@ mod reject;
 mod schema;
 mod simd;
 mod split;
+mod transcode;
 mod types;
 mod words;
 
@@ -64,4 +67,5 @@ pub use mask::mask;
 pub use plan::{HeaderError, Plan, parse_header};
 pub use reject::{Code, Reject, Summary};
 pub use schema::{Column, Constraints, OnOverflow, Schema, SchemaError};
+pub use transcode::{TranscodeError, Transcoder};
 pub use types::{Type, TypeError};
