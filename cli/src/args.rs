@@ -134,7 +134,7 @@ Examples:
 pub enum JobCommand {
     /// Load files: one job a file
     #[command(after_help = "\
-A broken connection is taken up where it broke. Names that end in .gz or .zst are sent packed; .tsv and .jsonl name their format. `-` reads standard input, once.
+A broken connection is taken up where it broke. Names that end in .gz, .zst, .bz2 or .xz are sent packed; .tsv and .jsonl name their format. `-` reads standard input, once.
 
 Examples:
   batch job create purchases data.csv --wait

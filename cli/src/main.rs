@@ -9,6 +9,7 @@ mod model_file;
 mod output;
 mod source;
 mod upload;
+mod utf8;
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;

@@ -153,10 +153,14 @@ fn utf16(
         if high.is_none() && run.iter().all(|pair| unit(*pair) < 0x80) {
             out.extend(run.iter().map(|pair| unit(*pair) as u8));
         } else {
-            run.iter().for_each(|pair| push_unit(unit(*pair), high, out));
+            for pair in run {
+                push_unit(unit(*pair), high, out);
+            }
         }
     }
-    runs.remainder().iter().for_each(|pair| push_unit(unit(*pair), high, out));
+    for pair in runs.remainder() {
+        push_unit(unit(*pair), high, out);
+    }
 }
 
 /// Adds a code unit; the first half of a pair waits for the second.

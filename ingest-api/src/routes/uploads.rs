@@ -113,8 +113,7 @@ async fn make(
 /// Send the file of a job that is there, or the rest of it
 ///
 /// `Upload-Offset` must be what `HEAD` tells; then the body is the file from that byte on, not packed, and as UTF-8 where
-/// the file is UTF-16. A job with
-/// `spec.source.inline` takes exactly these bytes, and takes them again.
+/// the file is UTF-16. A job with `spec.source.inline` takes exactly these bytes, and takes them again.
 #[utoipa::path(put, path = "/v1/namespaces/{ns}/jobs/{job}/data", tag = "uploads",
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "The job's name"),
         ("Upload-Offset" = Option<u64>, Header, description = "The byte of the file with which the body begins"),

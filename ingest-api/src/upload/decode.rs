@@ -181,7 +181,9 @@ mod tests {
         zstd::encode_all(text, 1).unwrap()
     }
 
-    const PACKERS: [(fn(&[u8]) -> Vec<u8>, Encoding, &str); 4] = [
+    type Pack = fn(&[u8]) -> Vec<u8>;
+
+    const PACKERS: [(Pack, Encoding, &str); 4] = [
         (gzip, Encoding::Gzip, "MalformedGzip"),
         (zstd, Encoding::Zstd, "MalformedZstd"),
         (bzip2, Encoding::Bzip2, "MalformedBzip2"),
