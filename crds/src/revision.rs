@@ -81,14 +81,11 @@ impl RevisionData {
 }
 
 fn column(index: usize, spec: &ColumnSpec) -> Result<rows::Column, SchemaProblem> {
-    let ty = rows::Type::parse(&spec.ty).map_err(|source| SchemaProblem::Type {
-        index,
-        column: spec.name.clone(),
-        source,
-    })?;
+    let problem = |source| SchemaProblem::Type { index, column: spec.name.clone(), source };
+    let ty = rows::Type::parse(&spec.ty).map_err(problem)?;
     Ok(rows::Column {
         name: spec.name.clone(),
-        ty: if spec.nullable { ty.nullable() } else { ty },
+        ty: if spec.nullable { ty.nullable().map_err(problem)? } else { ty },
         aliases: spec.aliases.clone(),
         default: spec.default.clone(),
         format: spec.format.clone(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tally::Tally;
 use tile::Tile;
 
-use crate::column::{fixed, texts, with_reader};
+use crate::column::{Reader, fixed, nested, texts, with_reader};
 use crate::input::Format;
 use crate::native::{self, Output, Room};
 use crate::plan::Plan;
@@ -221,6 +221,10 @@ impl Run<'_> {
         let mut verdict = self.tally.begin(records, malformed, !tile.plan.missing.is_empty());
         for (at, (column, field)) in tile.plan.columns() {
             let out = &mut self.outputs[at];
+            if let Reader::Nested(node) = &column.reader {
+                nested::read(tile, column, node, at, field, out, &mut verdict);
+                continue;
+            }
             with_reader!(&column.reader,
                 reader => fixed::read(tile, column, reader, at, field, out, &mut verdict),
                 texts => texts::check(tile, column, at, field, &mut verdict)
@@ -232,7 +236,14 @@ impl Run<'_> {
             let out = &mut self.outputs[at];
             if column.reader.is_text() {
                 texts::write(tile, column, at, field, out, bad, scratch);
-            } else if good < records {
+                continue;
+            }
+            if good == records {
+                continue;
+            }
+            if let Reader::Nested(node) = &column.reader {
+                out.nested(node).compact(node, bad);
+            } else {
                 let width = column.reader.width().unwrap_or(0);
                 fixed::compact(&mut out.data, width, bad);
                 if column.nullable {
@@ -302,4 +313,4 @@ impl Outcome<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

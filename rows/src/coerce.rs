@@ -17,6 +17,7 @@ pub(crate) mod format;
 pub(crate) mod int;
 pub(crate) mod ip;
 pub(crate) mod text;
+pub(crate) mod time;
 pub(crate) mod uuid;
 pub(crate) mod why;
 pub(crate) mod wide;

@@ -1,6 +1,7 @@
 //! Columns compiled for reading: which reader, what stands in for nothing, which rules.
 
 pub(crate) mod fixed;
+pub(crate) mod nested;
 mod rules;
 pub(crate) mod texts;
 
@@ -9,16 +10,18 @@ use crate::coerce::date::Date;
 use crate::coerce::datetime::DateTime;
 use crate::coerce::decimal::Decimal;
 use crate::coerce::enums::Enum;
-use crate::coerce::float::{Float32, Float64};
+use crate::coerce::float::{BFloat16, Float32, Float64};
 use crate::coerce::format::Format;
 use crate::coerce::int::{BigInt, Int, Signed256, Unsigned256};
 use crate::coerce::ip::{Ipv4, Ipv6};
+use crate::coerce::time::Time;
 use crate::coerce::uuid::Uuid;
 use crate::coerce::{Native, Read, Text, Why};
+use crate::nested::{Nested, Node};
 use crate::reject::message;
 use crate::schema::{Column, OnOverflow, SchemaError};
 use crate::simd::Portable;
-use crate::types::Scalar;
+use crate::types::{Base, Type};
 
 pub(crate) use rules::Rules;
 
@@ -56,6 +59,7 @@ pub(crate) enum Reader {
     UInt256(BigInt<Unsigned256>),
     Float32(Float32),
     Float64(Float64),
+    BFloat16(BFloat16),
     Decimal32(Decimal<i32>),
     Decimal64(Decimal<i64>),
     Decimal128(Decimal<i128>),
@@ -64,19 +68,24 @@ pub(crate) enum Reader {
     Date32(Date<i32>),
     DateTime(DateTime<u32>),
     DateTime64(DateTime<i64>),
+    Time(Time<i32>),
+    Time64(Time<i64>),
     Uuid(Uuid),
     Ipv4(Ipv4),
     Ipv6(Ipv6),
     Enum8(Enum<i8>),
     Enum16(Enum<i16>),
+    /// Only inside [`Reader::Nested`].
+    Json,
+    Nested(Box<Node>),
 }
 
-/// Runs `$then` with `$r` as the reader of the fixed-width type, or `$texts` for `String` and `FixedString`.
+/// Runs `$then` with `$r` as the reader of the fixed-width type, or `$texts` for all others.
 macro_rules! with_reader {
     ($reader:expr, $r:ident => $then:expr, texts => $texts:expr) => {{
         use $crate::column::Reader as R;
         match $reader {
-            R::String | R::FixedString(_) => $texts,
+            R::String | R::FixedString(_) | R::Json | R::Nested(_) => $texts,
             R::Bool($r) => $then,
             R::Int8($r) => $then,
             R::Int16($r) => $then,
@@ -92,6 +101,7 @@ macro_rules! with_reader {
             R::UInt256($r) => $then,
             R::Float32($r) => $then,
             R::Float64($r) => $then,
+            R::BFloat16($r) => $then,
             R::Decimal32($r) => $then,
             R::Decimal64($r) => $then,
             R::Decimal128($r) => $then,
@@ -100,6 +110,8 @@ macro_rules! with_reader {
             R::Date32($r) => $then,
             R::DateTime($r) => $then,
             R::DateTime64($r) => $then,
+            R::Time($r) => $then,
+            R::Time64($r) => $then,
             R::Uuid($r) => $then,
             R::Ipv4($r) => $then,
             R::Ipv6($r) => $then,
@@ -111,50 +123,52 @@ macro_rules! with_reader {
 pub(crate) use with_reader;
 
 impl Reader {
-    fn new(column: &Column) -> Result<Self, SchemaError> {
+    pub(crate) fn new(column: &Column) -> Result<Self, SchemaError> {
         let format = |day: bool| {
             Format::new(column.format.as_deref(), day)
                 .map_err(|problem| SchemaError::BadFormat { column: column.name.clone(), problem })
         };
-        let moment = matches!(column.ty.scalar, Scalar::DateTime(_) | Scalar::DateTime64(..));
-        let day = matches!(column.ty.scalar, Scalar::Date | Scalar::Date32);
-        if column.format.is_some() && !moment && !day {
+        if column.format.is_some() && !column.ty.any(&Type::is_day_or_moment) {
             let problem = format!("{} has no format; only dates and times have one", column.ty);
             return Err(SchemaError::BadFormat { column: column.name.clone(), problem });
         }
-        Ok(match &column.ty.scalar {
-            Scalar::String => Self::String,
-            Scalar::FixedString(n) => Self::FixedString(*n as usize),
-            Scalar::Bool => Self::Bool(Bool),
-            Scalar::Int(8) => Self::Int8(Int::new()),
-            Scalar::Int(16) => Self::Int16(Int::new()),
-            Scalar::Int(32) => Self::Int32(Int::new()),
-            Scalar::Int(64) => Self::Int64(Int::new()),
-            Scalar::Int(128) => Self::Int128(BigInt::new()),
-            Scalar::Int(_) => Self::Int256(BigInt::new()),
-            Scalar::UInt(8) => Self::UInt8(Int::new()),
-            Scalar::UInt(16) => Self::UInt16(Int::new()),
-            Scalar::UInt(32) => Self::UInt32(Int::new()),
-            Scalar::UInt(64) => Self::UInt64(Int::new()),
-            Scalar::UInt(128) => Self::UInt128(BigInt::new()),
-            Scalar::UInt(_) => Self::UInt256(BigInt::new()),
-            Scalar::Float32 => Self::Float32(Float32),
-            Scalar::Float64 => Self::Float64(Float64),
-            Scalar::Decimal(p @ ..=9, s) => Self::Decimal32(Decimal::new(*p, *s)),
-            Scalar::Decimal(p @ ..=18, s) => Self::Decimal64(Decimal::new(*p, *s)),
-            Scalar::Decimal(p @ ..=38, s) => Self::Decimal128(Decimal::new(*p, *s)),
-            Scalar::Decimal(p, s) => Self::Decimal256(Decimal::new(*p, *s)),
-            Scalar::Date => Self::Date(Date::new(format(true)?)),
-            Scalar::Date32 => Self::Date32(Date::new(format(true)?)),
-            Scalar::DateTime(zone) => Self::DateTime(DateTime::new(0, zone.as_deref(), format(false)?)),
-            Scalar::DateTime64(p, zone) => {
-                Self::DateTime64(DateTime::new(*p, zone.as_deref(), format(false)?))
+        Ok(match &column.ty.base {
+            Base::String => Self::String,
+            Base::FixedString(n) => Self::FixedString(*n as usize),
+            Base::Bool => Self::Bool(Bool),
+            Base::Int(8) => Self::Int8(Int::new()),
+            Base::Int(16) => Self::Int16(Int::new()),
+            Base::Int(32) => Self::Int32(Int::new()),
+            Base::Int(64) => Self::Int64(Int::new()),
+            Base::Int(128) => Self::Int128(BigInt::new()),
+            Base::Int(_) => Self::Int256(BigInt::new()),
+            Base::UInt(8) => Self::UInt8(Int::new()),
+            Base::UInt(16) => Self::UInt16(Int::new()),
+            Base::UInt(32) => Self::UInt32(Int::new()),
+            Base::UInt(64) => Self::UInt64(Int::new()),
+            Base::UInt(128) => Self::UInt128(BigInt::new()),
+            Base::UInt(_) => Self::UInt256(BigInt::new()),
+            Base::Float32 => Self::Float32(Float32),
+            Base::Float64 => Self::Float64(Float64),
+            Base::BFloat16 => Self::BFloat16(BFloat16),
+            Base::Decimal(p @ ..=9, s) => Self::Decimal32(Decimal::new(*p, *s)),
+            Base::Decimal(p @ ..=18, s) => Self::Decimal64(Decimal::new(*p, *s)),
+            Base::Decimal(p @ ..=38, s) => Self::Decimal128(Decimal::new(*p, *s)),
+            Base::Decimal(p, s) => Self::Decimal256(Decimal::new(*p, *s)),
+            Base::Date => Self::Date(Date::new(format(true)?)),
+            Base::Date32 => Self::Date32(Date::new(format(true)?)),
+            Base::DateTime(zone) => Self::DateTime(DateTime::new(0, zone.as_deref(), format(false)?)),
+            Base::DateTime64(p, zone) => Self::DateTime64(DateTime::new(*p, zone.as_deref(), format(false)?)),
+            Base::Time => Self::Time(Time::new(0)),
+            Base::Time64(p) => Self::Time64(Time::new(*p)),
+            Base::Uuid => Self::Uuid(Uuid),
+            Base::Ipv4 => Self::Ipv4(Ipv4),
+            Base::Ipv6 => Self::Ipv6(Ipv6),
+            Base::Enum8(names) => Self::Enum8(Enum::new(names)),
+            Base::Enum16(names) => Self::Enum16(Enum::new(names)),
+            Base::Json | Base::Array(_) | Base::Tuple(_) | Base::Map(..) => {
+                Self::Nested(Box::new(Node::new(column, &column.ty)?))
             }
-            Scalar::Uuid => Self::Uuid(Uuid),
-            Scalar::Ipv4 => Self::Ipv4(Ipv4),
-            Scalar::Ipv6 => Self::Ipv6(Ipv6),
-            Scalar::Enum8(names) => Self::Enum8(Enum::new(names)),
-            Scalar::Enum16(names) => Self::Enum16(Enum::new(names)),
         })
     }
 
@@ -183,6 +197,7 @@ impl Reader {
         }
         match self {
             Self::FixedString(n) if text.len() > *n => Err(Why::TooLong),
+            Self::Nested(node) => Nested::new(node).push(node, text).map(|()| text.to_vec()),
             reader => with_reader!(reader, r => value(r, text), texts => Ok(text.to_vec())),
         }
     }
@@ -197,7 +212,7 @@ impl Compiled {
     pub(crate) fn new(column: &Column) -> Result<Self, SchemaError> {
         let reader = Reader::new(column)?;
         let clamp = column.on_overflow == OnOverflow::Clamp;
-        let whole = matches!(column.ty.scalar, Scalar::Int(_) | Scalar::UInt(_) | Scalar::Decimal(..));
+        let whole = matches!(column.ty.base, Base::Int(_) | Base::UInt(_) | Base::Decimal(..));
         if clamp && !whole {
             let problem = format!("onOverflow: clamp is for integers and decimals, not for {}", column.ty);
             return Err(SchemaError::BadConstraint { column: column.name.clone(), problem });

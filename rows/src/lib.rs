@@ -28,6 +28,8 @@
 //!   on the clock of the column's zone; a plain `DateTime` is UTC, whatever the server's zone is. Days are real ones.
 //! * **Other types.** `Bool` is true, false, 1 or 0; a `UUID` has its hyphens; an enum takes names, not numbers; IPv4
 //!   has no leading zeros; a `FixedString` is filled up with zero bytes.
+//! * **Structure.** `Array`, `Tuple`, `Map` and `JSON` are written as ClickHouse or JSON write them; the module `nested`
+//!   has the rules. `Time` is `[-]HH:MM:SS`. A `BFloat16` is the first half of the nearest `Float32`.
 //! * **JSON.** A number or boolean in a `String` column is kept as it is written; a string in a number column is read
 //!   like a CSV cell. Keys come in any order; one that stands twice makes the line `MALFORMED_ROW`.
 #![allow(
@@ -51,6 +53,7 @@ mod cut;
 mod input;
 mod mask;
 mod native;
+mod nested;
 mod plan;
 mod reject;
 mod schema;

@@ -6,10 +6,11 @@
 mod dictionary;
 mod room;
 
-use dictionary::Dictionary;
+pub(crate) use dictionary::Dictionary;
 pub(crate) use room::Room;
 
-use crate::column::Compiled;
+use crate::column::{Compiled, Reader};
+use crate::nested::{Nested, Node};
 
 /// The bytes of a column while its chunk is checked.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub(crate) struct Output {
     /// For each row 1 if it is NULL.
     pub nulls: Room,
     dictionary: Dictionary,
+    /// Of a type with inner structure: all of it.
+    nested: Option<Box<Nested>>,
 }
 
 impl Output {
@@ -26,6 +29,14 @@ impl Output {
         self.data.clear();
         self.nulls.clear();
         self.dictionary.clear();
+        if let Some(nested) = &mut self.nested {
+            nested.clear();
+        }
+    }
+
+    /// The bytes of a type with inner structure.
+    pub(crate) fn nested(&mut self, node: &Node) -> &mut Nested {
+        self.nested.get_or_insert_with(|| Box::new(Nested::new(node)))
     }
 
     /// Adds a text; of a `FixedString`, zeros up to its width.
@@ -83,6 +94,17 @@ impl Output {
 
     /// Adds the same value (`None`: NULL) `rows` times.
     pub(crate) fn fill(&mut self, column: &Compiled, value: Option<&[u8]>, rows: usize) {
+        if let Reader::Nested(node) = &column.reader {
+            let nested = self.nested(node);
+            for _ in 0..rows {
+                // a default was read when the schema was made
+                match value {
+                    Some(text) if nested.push(node, text).is_ok() => {}
+                    _ => nested.push_nothing(node),
+                }
+            }
+            return;
+        }
         let width = column.reader.width();
         let bytes = value.unwrap_or_default();
         for _ in 0..rows {
@@ -100,6 +122,9 @@ impl Output {
     /// Writes the column of a block.
     pub(crate) fn write(&mut self, block: &mut Vec<u8>, name: &str, column: &Compiled, rows: usize) {
         begin_column(block, name, &column.ty);
+        if let Reader::Nested(node) = &column.reader {
+            return self.nested(node).write(block, node, rows);
+        }
         if !column.low_cardinality {
             block.extend_from_slice(self.nulls.as_slice());
             block.extend_from_slice(self.data.as_slice());
@@ -113,6 +138,7 @@ impl Output {
             }
         }
         let nulls = column.nullable.then_some(self.nulls.as_slice());
+        Dictionary::write_version(block);
         self.dictionary.write(block, width, nulls, rows);
     }
 }

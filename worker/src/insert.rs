@@ -59,6 +59,10 @@ impl Inserter {
             .with_setting("async_insert", "0")
             .with_setting("insert_deduplicate", "1")
             .with_setting("insert_deduplication_token", token)
+            // else ClickHouse would make times of a JSON column's strings, and numbers of its booleans
+            .with_setting("input_format_try_infer_dates", "0")
+            .with_setting("input_format_try_infer_datetimes", "0")
+            .with_setting("input_format_json_read_bools_as_numbers", "0")
             .with_timeouts(Some(SEND_TIMEOUT), Some(END_TIMEOUT));
         while !body.is_empty() {
             insert.send(body.split_to(PIECE.min(body.len()))).await?;

@@ -18,7 +18,7 @@ pub struct ColumnSpec {
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
     pub name: String,
 
-    /// A ClickHouse type, such as `UInt32`, `DateTime64(3)` or `Enum8('a' = 1, 'b' = 2)`.
+    /// A ClickHouse type, such as `UInt32`, `DateTime64(3)`, `Enum8('a' = 1, 'b' = 2)` or `Array(String)`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 1024))]
     pub ty: String,

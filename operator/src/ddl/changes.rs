@@ -141,7 +141,8 @@ fn widens(from: &rows::Type, to: &rows::Type) -> bool {
     if from.is_nullable() && !to.is_nullable() {
         return false;
     }
-    let (from, to) = (from.nullable().to_string(), to.nullable().to_string());
+    let (Ok(from), Ok(to)) = (from.nullable(), to.nullable()) else { return false };
+    let (from, to) = (from.to_string(), to.to_string());
     let at = |chain: &[&str], ty: &str| chain.iter().position(|link| format!("Nullable({link})") == ty);
     from == to
         || CHAINS

@@ -261,7 +261,7 @@ pub(crate) mod tests {
     #[test]
     fn everything_a_spec_can_say_is_in_the_statement_and_quoted() {
         let mut table = table();
-        table.columns[0].ty = table.columns[0].ty.nullable();
+        table.columns[0].ty = table.columns[0].ty.nullable().unwrap();
         table.columns[1].default = Some("it's".into());
         table.columns[2].comment = Some(r"a ? and a \' or two; DROP TABLE x --".into());
         table.engine = Engine::ReplicatedReplacingMergeTree;

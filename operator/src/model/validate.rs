@@ -174,7 +174,8 @@ fn table(
 fn data_column(spec: &ColumnSpec, column: &rows::Column) -> Result<DataColumn, ModelProblem> {
     // The worker fills in defaults itself, in every spelling that a file may have. The table's own default is only for
     // rows older than the column, and only where ClickHouse's CAST reads the same text as the row engine.
-    let cast_reads_it = spec.format.is_none() && !column.ty.to_string().contains("Date");
+    let cast_reads_it =
+        spec.format.is_none() && !column.ty.is_nested() && !column.ty.to_string().contains("Date");
     Ok(DataColumn {
         name: ident("spec.columns", &column.name)?,
         ty: column.ty.clone(),

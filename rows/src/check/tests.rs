@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::{Checker, Column, Input, Outcome, Plan, Schema, Type, parse_header};
 
 /// Columns as `name Type, name Type`.
-pub(super) fn columns(spec: &str) -> Vec<Column> {
+pub(crate) fn columns(spec: &str) -> Vec<Column> {
     let mut depth = 0;
     let parts = spec.split(|c| {
         depth += i32::from(c == '(') - i32::from(c == ')');
@@ -28,12 +28,12 @@ pub(super) fn columns(spec: &str) -> Vec<Column> {
     parts.map(column).collect()
 }
 
-pub(super) fn schema(spec: &str) -> Schema {
+pub(crate) fn schema(spec: &str) -> Schema {
     Schema::new(columns(spec), None).unwrap()
 }
 
 /// A plan for the file, its header read if it has one, and the bytes of its records.
-pub(super) fn plan<'a>(schema: Schema, input: &Input, file: &'a [u8]) -> (Arc<Plan>, &'a [u8]) {
+pub(crate) fn plan<'a>(schema: Schema, input: &Input, file: &'a [u8]) -> (Arc<Plan>, &'a [u8]) {
     if !input.header || input.format == crate::Format::JsonLines {
         return (Arc::new(Plan::bind(schema, input.clone(), None).unwrap()), file);
     }
@@ -43,7 +43,7 @@ pub(super) fn plan<'a>(schema: Schema, input: &Input, file: &'a [u8]) -> (Arc<Pl
 }
 
 /// Good rows as `row: values`, rejects as `row key column CODE "observed" message`, in the order they come.
-pub(super) fn show(outcome: &Outcome<'_>) -> String {
+pub(crate) fn show(outcome: &Outcome<'_>) -> String {
     let mut text = String::new();
     for row in native::rows(outcome.block()) {
         writeln!(text, "{}: {}", row.number, row.values.join(" | ")).unwrap();
@@ -57,7 +57,7 @@ pub(super) fn show(outcome: &Outcome<'_>) -> String {
 }
 
 /// What holds for every chunk, whatever its bytes are.
-pub(super) fn reconcile(outcome: &Outcome<'_>) {
+pub(crate) fn reconcile(outcome: &Outcome<'_>) {
     let rows = native::rows(outcome.block());
     assert_eq!(rows.len() as u32, outcome.ok());
     assert_eq!(outcome.rows(), outcome.ok() + outcome.bad_rows());
@@ -74,7 +74,7 @@ pub(super) fn reconcile(outcome: &Outcome<'_>) {
 }
 
 /// The whole file as one chunk, on every level of the CPU, which must agree.
-pub(super) fn run(schema: &Schema, input: &Input, file: &[u8]) -> String {
+pub(crate) fn run(schema: &Schema, input: &Input, file: &[u8]) -> String {
     let (plan, records) = plan(schema.clone(), input, file);
     let mut shown = crate::simd::Level::all().into_iter().map(|level| {
         let mut checker = Checker::at_level(plan.clone(), level);
@@ -86,10 +86,10 @@ pub(super) fn run(schema: &Schema, input: &Input, file: &[u8]) -> String {
 }
 
 #[track_caller]
-pub(super) fn check(spec: &str, input: &Input, file: &str, expected: &expect_test::Expect) {
+pub(crate) fn check(spec: &str, input: &Input, file: &str, expected: &expect_test::Expect) {
     expected.assert_eq(&run(&schema(spec), input, file.as_bytes()));
 }
 
-pub(super) fn json_lines() -> Input {
+pub(crate) fn json_lines() -> Input {
     Input { format: crate::Format::JsonLines, ..Input::default() }
 }

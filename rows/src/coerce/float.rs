@@ -2,9 +2,9 @@
 //!
 //! Fast path (Clinger): digits and power of ten are both exact floats, so their quotient is rounded once and right.
 
-use super::Read;
 use super::text::{Text, is_json_number, number};
 use super::why::{Why, not_a_number};
+use super::{Native, Read};
 use crate::simd::Lanes;
 
 const TENS: [f64; 23] = [
@@ -64,6 +64,44 @@ impl Read for Float32 {
 
     fn magnitude(&self, value: f32) -> f64 {
         f64::from(value)
+    }
+}
+
+/// The first 16 bits of the nearest `Float32`, as ClickHouse itself makes one: the rest is cut off, not rounded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Half(u16);
+
+impl Native for Half {
+    const WIDTH: usize = 2;
+    fn put(self, slot: &mut [u8]) {
+        self.0.put(slot);
+    }
+    fn get(slot: &[u8]) -> Self {
+        Self(u16::get(slot))
+    }
+}
+
+/// Reads `BFloat16`.
+#[derive(Debug)]
+pub(crate) struct BFloat16;
+
+impl Read for BFloat16 {
+    type Value = Half;
+
+    #[inline(always)]
+    fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<Half> {
+        let bits = Float32.read(lanes, text)?.to_bits();
+        let half = (bits >> 16) as u16;
+        // a number that is not zero does not become one
+        (bits << 1 == 0 || half << 1 != 0).then_some(Half(half))
+    }
+
+    fn explain(&self, text: &[u8]) -> Why {
+        explain::<f32>(text)
+    }
+
+    fn magnitude(&self, value: Half) -> f64 {
+        f64::from(f32::from_bits(u32::from(value.0) << 16))
     }
 }
 

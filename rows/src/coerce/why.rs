@@ -23,6 +23,8 @@ pub(crate) enum Why {
     NotDateTime,
     NoSuchTime,
     Gap,
+    NotTime,
+    NoSuchClock,
     NotFormat,
     NotEpoch,
     NotUuid,
@@ -30,6 +32,17 @@ pub(crate) enum Why {
     NotIpv6,
     Nested,
     BadEscape,
+    // not written as an array, tuple, map or JSON object
+    NotArray,
+    NotTuple,
+    NotMap,
+    NotQuoted,
+    OpenText,
+    TupleLength,
+    TupleName,
+    SameKey,
+    NotJsonObject,
+    TooDeep,
     // the type cannot hold it
     OutOfRange,
     Negative,
@@ -37,6 +50,7 @@ pub(crate) enum Why {
     FloatTooSmall,
     Scale,
     SubSecond,
+    JsonNumber,
     NotInEnum,
     TooLong,
     // constraints
@@ -62,7 +76,7 @@ impl Why {
             Self::MissingColumn => Code::MissingColumn,
             Self::MissingValue => Code::MissingValue,
             Self::OutOfRange | Self::Negative | Self::FloatTooLarge | Self::FloatTooSmall => Code::OutOfRange,
-            Self::Scale | Self::SubSecond => Code::PrecisionLoss,
+            Self::Scale | Self::SubSecond | Self::JsonNumber => Code::PrecisionLoss,
             Self::NotInEnum => Code::InvalidEnum,
             Self::TooLong => Code::TooLong,
             Self::BelowMin

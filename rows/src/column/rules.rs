@@ -7,7 +7,7 @@ use regex::Regex;
 use super::{Reader, with_reader};
 use crate::coerce::{Native, Read, Why};
 use crate::schema::{Column, SchemaError};
-use crate::types::Scalar;
+use crate::types::Base;
 
 /// What a value must keep to beyond its type.
 #[derive(Debug)]
@@ -26,10 +26,10 @@ impl Rules {
         let c = &column.constraints;
         let refuse =
             |problem: String| Err(SchemaError::BadConstraint { column: column.name.clone(), problem });
-        let text = matches!(column.ty.scalar, Scalar::String | Scalar::FixedString(_));
+        let text = matches!(column.ty.base, Base::String | Base::FixedString(_));
         let number = matches!(
-            column.ty.scalar,
-            Scalar::Int(_) | Scalar::UInt(_) | Scalar::Float32 | Scalar::Float64 | Scalar::Decimal(..)
+            column.ty.base,
+            Base::Int(_) | Base::UInt(_) | Base::Float32 | Base::Float64 | Base::BFloat16 | Base::Decimal(..)
         );
         if (c.min.is_some() || c.max.is_some()) && !number {
             return refuse(format!("min and max are for numbers, not for {}", column.ty));

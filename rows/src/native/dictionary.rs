@@ -93,6 +93,11 @@ impl Dictionary {
         number
     }
 
+    /// Writes what says how the column's data is stored.
+    pub(crate) fn write_version(block: &mut Vec<u8>) {
+        block.extend_from_slice(&SHARED_DICTIONARIES_WITH_ADDITIONAL_KEYS.to_le_bytes());
+    }
+
     /// Writes the column's data; with `nulls`, key 0 stands for NULL.
     pub(crate) fn write(&self, block: &mut Vec<u8>, width: Option<usize>, nulls: Option<&[u8]>, rows: usize) {
         let shift = u32::from(nulls.is_some());
@@ -141,13 +146,14 @@ fn kind_of(keys: u32) -> u64 {
 }
 
 fn header(block: &mut Vec<u8>, kind: u64, keys: u64) {
-    for word in [SHARED_DICTIONARIES_WITH_ADDITIONAL_KEYS, ADDITIONAL_KEYS_AND_UPDATE | kind, keys] {
+    for word in [ADDITIONAL_KEYS_AND_UPDATE | kind, keys] {
         block.extend_from_slice(&word.to_le_bytes());
     }
 }
 
 /// A column with the same text in every row.
 pub(super) fn write_same(block: &mut Vec<u8>, text: &[u8], rows: usize) {
+    Dictionary::write_version(block);
     header(block, 0, 1);
     write_value(block, text, None);
     block.extend_from_slice(&(rows as u64).to_le_bytes());

@@ -78,6 +78,32 @@ impl Room {
         }
     }
 
+    /// Where the text whose length stands at byte `at` begins.
+    pub(crate) fn start_of_text(&self, at: usize) -> usize {
+        at + 1 + self.as_slice()[at..].iter().take_while(|b| **b >= 0x80).count()
+    }
+
+    /// Where it ends.
+    pub(crate) fn end_of_text(&self, at: usize) -> usize {
+        let start = self.start_of_text(at);
+        let len = self.as_slice()[at..start].iter().rev().fold(0, |n, b| (n << 7) | usize::from(b & 0x7f));
+        start + len
+    }
+
+    /// Removes the texts of bad rows, which are the last `bad.len()` ones and begin at byte `start`.
+    pub(crate) fn compact_texts(&mut self, start: usize, bad: &[u8]) {
+        let (mut at, mut kept) = (start, start);
+        for bad in bad {
+            let end = self.end_of_text(at);
+            if *bad == 0 {
+                self.bytes.copy_within(at..end, kept);
+                kept += end - at;
+            }
+            at = end;
+        }
+        self.truncate(kept);
+    }
+
     #[inline(never)]
     fn push_far(&mut self, text: &[u8]) {
         // LEB128

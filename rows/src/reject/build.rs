@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use super::{Code, Reject, Summary, message};
 use crate::check::tally::{BadRow, Fault, Tally, WHOLE};
 use crate::coerce::Why;
+use crate::column::Reader;
 use crate::mask::mask;
+use crate::nested::{self, Node};
 use crate::plan::Plan;
+use crate::schema::Column;
 use crate::split::cells::{Cell, Kind, decode};
 use crate::split::csv;
 use crate::split::json::Keys;
@@ -42,6 +45,20 @@ impl<'a> Resplit<'a> {
         } else {
             csv::record(&self.bytes[..end], start, self.plan.dialect, |field| self.fields.push(field));
             let _ = self.plan.place(self.bytes, &self.fields, None, &mut self.cells);
+        }
+    }
+
+    /// The message for a bad cell with inner structure: what is wrong at which place of it.
+    fn nested_message(&self, why: Why, at: usize, column: &Column, node: &Node) -> String {
+        let mut scratch = Vec::new();
+        let text = decode(self.bytes, self.cells[at], self.plan.is_json(), self.plan.dialect, &mut scratch);
+        match text.ok().and_then(|text| nested::explain(node, &column.ty, text)) {
+            Some((place, ty, inner)) if inner == why => {
+                let part = Column { format: column.format.clone(), ..Column::new("", ty.clone()) };
+                let message = message::of_cell(why, &part, &part.ty.to_string());
+                if place.is_empty() { message } else { format!("{message} (in {place})") }
+            }
+            _ => message::of_cell(why, column, &column.ty.to_string()),
         }
     }
 
@@ -137,7 +154,10 @@ impl<'a> Rejects<'a> {
         } else {
             let at = usize::from(fault.column);
             let (column, compiled) = (&plan.schema.columns()[at], &plan.schema.compiled()[at]);
-            let message = message::of_cell(fault.why, column, &compiled.ty);
+            let message = match &compiled.reader {
+                Reader::Nested(node) => self.split.nested_message(fault.why, at, column, node),
+                _ => message::of_cell(fault.why, column, &compiled.ty),
+            };
             (column.name.as_str(), compiled.ty.as_str(), self.split.text(at), message)
         };
         Reject {

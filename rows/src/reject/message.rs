@@ -4,7 +4,7 @@ use crate::coerce::Why;
 use crate::plan::Plan;
 use crate::schema::Column;
 use crate::split::json;
-use crate::types::Scalar;
+use crate::types::Base;
 
 /// The message for a bad cell of a column of this type.
 pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
@@ -43,6 +43,21 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
             "The clock of the column's time zone skipped this time; write it with an offset such as +02:00"
                 .to_owned()
         }
+        Why::NotTime => "Not a time; write HH:MM:SS, hours with two or three digits".to_owned(),
+        Why::NoSuchClock => "There is no such time; minutes and seconds go to 59".to_owned(),
+        Why::NotArray => "Not an array; write [1, 2] or ['a', 'b'] with texts in quotes".to_owned(),
+        Why::NotTuple => {
+            format!("Not a tuple; write (1, 'a'), [1, \"a\"] or, for {ty} with names, a JSON object")
+        }
+        Why::NotMap => "Not a map; write {'key': value}".to_owned(),
+        Why::NotQuoted => "A text in an array, tuple or map stands in quotes, such as 'a'".to_owned(),
+        Why::OpenText => "A text in quotes is never closed".to_owned(),
+        Why::TupleLength => format!("Too few or too many elements; {ty} takes each of its elements once"),
+        Why::TupleName => format!("A key is no element of {ty}, or stands twice"),
+        Why::SameKey => "A key stands twice; keep one".to_owned(),
+        Why::NotJsonObject => "Not a JSON object; write {\"key\": value} (RFC 8259)".to_owned(),
+        Why::TooDeep => "Nested too deep".to_owned(),
+        Why::JsonNumber => "A number that JSON columns cannot keep exactly; write it as a string".to_owned(),
         Why::NotFormat => {
             format!("Not written in the column's format '{}'", column.format.as_deref().unwrap_or_default())
         }
@@ -54,7 +69,7 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
         }
         Why::NotIpv6 => "Not an IPv6 address, such as 2001:db8::1".to_owned(),
         Why::Nested => format!("An object or array cannot be a {ty}; give a single value"),
-        Why::BadEscape => "A backslash escape is not JSON's; write \\\\ for a backslash".to_owned(),
+        Why::BadEscape => "A backslash escape is not known; write \\\\ for a backslash".to_owned(),
         Why::OutOfRange => format!("Out of the range of {ty}; widen the column's type or correct the value"),
         Why::Negative => format!("{ty} holds no negative numbers; use a signed type or correct the value"),
         Why::FloatTooLarge => format!("Too large for {ty}"),
@@ -123,15 +138,15 @@ pub(super) fn of_record(why: Why, plan: &Plan, record: &[u8], fields: usize) -> 
 }
 
 fn fraction_hint(column: &Column) -> &'static str {
-    match column.ty.scalar {
-        Scalar::Float32 | Scalar::Float64 | Scalar::Decimal(..) => " or 4.2",
+    match column.ty.base {
+        Base::Float32 | Base::Float64 | Base::BFloat16 | Base::Decimal(..) => " or 4.2",
         _ => "",
     }
 }
 
 fn enum_names(column: &Column) -> String {
-    match &column.ty.scalar {
-        Scalar::Enum8(names) | Scalar::Enum16(names) => listed(names.iter().map(|(name, _)| name.as_str())),
+    match &column.ty.base {
+        Base::Enum8(names) | Base::Enum16(names) => listed(names.iter().map(|(name, _)| name.as_str())),
         _ => String::new(),
     }
 }

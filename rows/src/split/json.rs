@@ -120,10 +120,11 @@ pub(crate) fn keys(record: &[u8]) -> Vec<String> {
         .unwrap_or_default()
 }
 
-struct Line<'a> {
+/// A place in a line.
+pub(crate) struct Line<'a> {
     /// The chunk up to the end of the line.
-    bytes: &'a [u8],
-    at: usize,
+    pub bytes: &'a [u8],
+    pub at: usize,
 }
 
 impl Line<'_> {
@@ -135,7 +136,7 @@ impl Line<'_> {
     }
 
     #[inline]
-    fn skip(&mut self, byte: u8) -> bool {
+    pub(crate) fn skip(&mut self, byte: u8) -> bool {
         let found = self.bytes.get(self.at) == Some(&byte);
         self.at += usize::from(found);
         found
@@ -148,7 +149,7 @@ impl Line<'_> {
 
     /// The string after its opening quote, and whether anything in it is escaped.
     #[inline]
-    fn string(&mut self) -> Result<(Cell, bool), Why> {
+    pub(crate) fn string(&mut self) -> Result<(Cell, bool), Why> {
         let start = self.at;
         let mut escaped = false;
         loop {

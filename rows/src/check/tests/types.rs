@@ -427,3 +427,41 @@ fn a_format_replaces_the_usual_spelling_of_dates() {
     assert_eq!(read(&millis, "2026-01-01 00:00:00"), Err(InvalidType));
     assert_eq!(read(&with_format("DateTime", "epoch_millis"), "1716045542123"), Err(PrecisionLoss));
 }
+
+#[test]
+fn times_are_clocks_or_spans_of_either_sign() {
+    accepts(
+        "Time",
+        &[("12:34:56", "45296"), ("00:00:00", "0"), ("-999:59:59", "-3599999"), ("100:00:01.000", "360001")],
+    );
+    rejects(
+        "Time",
+        InvalidType,
+        &[
+            "1:02:03",
+            "12:34",
+            "12:34:5",
+            "12-34-56",
+            "24:60:00",
+            "12:34:56.",
+            "+12:34:56",
+            "1000:00:00",
+            "45296",
+            "x",
+        ],
+    );
+    rejects("Time", PrecisionLoss, &["12:34:56.5"]);
+    accepts("Time64(3)", &[("12:34:56.7", "45296700"), ("-00:00:01.5", "-1500"), ("00:00:00.1230", "123")]);
+    rejects("Time64(3)", PrecisionLoss, &["00:00:00.1234"]);
+    rejects("Time64(0)", InvalidType, &["00:00:00.a", "00:00:00 "]);
+}
+
+#[test]
+fn a_bfloat16_is_the_front_of_the_nearest_float32() {
+    accepts(
+        "BFloat16",
+        &[("1", "1.0"), ("1.007", "1.0"), ("-2.5", "-2.5"), ("0", "0.0"), ("3.39e38", "3.3895314e38")],
+    );
+    rejects("BFloat16", OutOfRange, &["1e39", "1e-50", "1e-41"]);
+    rejects("BFloat16", InvalidType, &["nan", "x", " 1"]);
+}

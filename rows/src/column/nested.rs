@@ -1,0 +1,69 @@
+//! The loop over a column with inner structure.
+
+use super::Compiled;
+use crate::check::tile::{Tile, Verdict};
+use crate::coerce::Why;
+use crate::native::Output;
+use crate::nested::{Nested, Node};
+use crate::split::cells::{Cell, Kind, Source};
+
+/// Reads the column's cells of a tile to the end of `out`; bad ones leave a row that is taken out later.
+pub(crate) fn read<S: Source>(
+    tile: &Tile<'_, S>,
+    column: &Compiled,
+    node: &Node,
+    at: usize,
+    field: usize,
+    out: &mut Output,
+    verdict: &mut Verdict<'_>,
+) {
+    let place = tile.source.column(at, field);
+    let nested = out.nested(node);
+    nested.begin_tile();
+    for record in 0..tile.source.records() {
+        let cell = tile.source.cell(record, place);
+        if cell.kind == Kind::Skipped {
+            nested.push_nothing(node);
+        } else if let Err(why) = one(tile, column, node, cell, nested, verdict.scratch) {
+            verdict.fault(record, at, why);
+        }
+    }
+}
+
+/// Adds one row, whether or not the cell is good.
+fn one<S: Source>(
+    tile: &Tile<'_, S>,
+    column: &Compiled,
+    node: &Node,
+    cell: Cell,
+    nested: &mut Nested,
+    scratch: &mut Vec<u8>,
+) -> Result<(), Why> {
+    let nothing = |why: Why, nested: &mut Nested| match &column.default {
+        Some(default) if why == Why::MissingColumn || !column.nullable => nested.push(node, default),
+        _ => {
+            nested.push_nothing(node);
+            if column.nullable { Ok(()) } else { Err(why) }
+        }
+    };
+    match cell.kind {
+        Kind::Missing => return nothing(Why::MissingColumn, nested),
+        Kind::Null => return nothing(Why::MissingValue, nested),
+        Kind::Plain | Kind::Quoted | Kind::Escaped if cell.len == 0 || tile.is_null_text(cell) => {
+            return nothing(Why::MissingValue, nested);
+        }
+        _ => {}
+    }
+    let text = match tile.decode(cell, scratch) {
+        Ok(text) if tile.valid_utf8 || std::str::from_utf8(text).is_ok() => text,
+        Ok(_) => {
+            nested.push_nothing(node);
+            return Err(Why::InvalidUtf8);
+        }
+        Err(why) => {
+            nested.push_nothing(node);
+            return Err(why);
+        }
+    };
+    nested.push(node, text)
+}

@@ -1,0 +1,144 @@
+//! Type names: what is read, shown, and refused.
+
+use super::{Base, Type};
+use proptest::prelude::*;
+
+#[test]
+fn a_type_is_shown_in_its_canonical_spelling() {
+    for (name, shown) in [
+        ("String", "String"),
+        (" Nullable( UInt64 ) ", "Nullable(UInt64)"),
+        ("LowCardinality(Nullable(String))", "LowCardinality(Nullable(String))"),
+        ("Decimal32(4)", "Decimal(9, 4)"),
+        ("Decimal(20)", "Decimal(20, 0)"),
+        ("Decimal(76,76)", "Decimal(76, 76)"),
+        ("DateTime('Europe/Berlin')", "DateTime('Europe/Berlin')"),
+        ("DateTime64(3,'UTC')", "DateTime64(3, 'UTC')"),
+        ("Enum8('a','b'=5,'it''s \\\\ \\'x\\'')", "Enum8('a' = 1, 'b' = 5, 'it\\'s \\\\ \\'x\\'' = 6)"),
+        ("Enum('b' = 1000, 'a' = -1)", "Enum16('a' = -1, 'b' = 1000)"),
+        ("FixedString(16)", "FixedString(16)"),
+        ("Int256", "Int256"),
+        ("Array( LowCardinality(String) )", "Array(LowCardinality(String))"),
+        ("Tuple(Int8,Array(Tuple(x Int8)))", "Tuple(Int8, Array(Tuple(x Int8)))"),
+        ("Tuple(`a b` JSON, \"c`d\" Time64(3))", "Tuple(`a b` JSON, `c\\`d` Time64(3))"),
+        ("Nullable(Tuple(a Nullable(JSON)))", "Nullable(Tuple(a Nullable(JSON)))"),
+        (
+            "Map(LowCardinality(String),Map(UInt8,BFloat16))",
+            "Map(LowCardinality(String), Map(UInt8, BFloat16))",
+        ),
+        ("Tuple(Time Time)", "Tuple(Time Time)"),
+    ] {
+        assert_eq!(Type::parse(name).map(|t| t.to_string()).as_deref(), Ok(shown), "{name}");
+    }
+}
+
+#[test]
+fn a_type_that_files_cannot_fill_is_refused_with_those_that_can() {
+    for name in [
+        "int8",
+        "Varchar",
+        "Int24",
+        "Variant(Int8)",
+        "Nested(a Int8)",
+        "Array(Point)",
+        "AggregateFunction(sum, Int8)",
+    ] {
+        let error = Type::parse(name).unwrap_err();
+        assert_eq!(error.reason(), "UnsupportedType", "{name}");
+        assert!(error.to_string().contains("allowed are String, FixedString(N)"), "{error}");
+    }
+}
+
+#[test]
+fn a_type_with_wrong_arguments_is_refused() {
+    for name in [
+        "",
+        "(",
+        "Nullable",
+        "Nullable()",
+        "Nullable(Int8, Int8)",
+        "Nullable(Nullable(Int8))",
+        "Nullable(LowCardinality(String))",
+        "LowCardinality(Decimal(9, 2))",
+        "String(5)",
+        "FixedString",
+        "FixedString(0)",
+        "FixedString(x)",
+        "Decimal",
+        "Decimal(0, 0)",
+        "Decimal(77, 0)",
+        "Decimal(5, 6)",
+        "Decimal32(10)",
+        "DateTime(5)",
+        "DateTime('Mars/Phobos')",
+        "DateTime64",
+        "DateTime64(10)",
+        "Enum8()",
+        "Enum8('a' = 128)",
+        "Enum8('a' = 1, 'a' = 2)",
+        "Enum8('a' = 1, 'b' = 1)",
+        "Enum8(a = 1)",
+        "Enum8('a",
+        "Int8)",
+        "Int8 x",
+        "Enum8('\\q' = 1)",
+        "Bool()",
+        "UUID('x')",
+        "Array",
+        "Array(String, String)",
+        "Array(a String)",
+        "Nullable(Array(Int8))",
+        "Nullable(Map(String, Int8))",
+        "LowCardinality(Array(String))",
+        "LowCardinality(Time)",
+        "Tuple()",
+        "Tuple(a Int8, String)",
+        "Tuple(a Int8, a Int8)",
+        "Tuple(5)",
+        "Map(String)",
+        "Map(Nullable(String), Int8)",
+        "Map(Array(Int8), Int8)",
+        "JSON(max_dynamic_paths = 5)",
+        "Time64",
+        "Time64(10)",
+        "Time(3)",
+    ] {
+        assert_eq!(Type::parse(name).map_err(|e| e.reason()), Err("MalformedType"), "{name}");
+    }
+}
+
+#[test]
+fn a_type_becomes_nullable_inside_low_cardinality() {
+    assert_eq!(
+        Type::parse("LowCardinality(String)").unwrap().nullable().unwrap().to_string(),
+        "LowCardinality(Nullable(String))"
+    );
+    assert_eq!(Type::parse("Int8").unwrap().nullable().unwrap().to_string(), "Nullable(Int8)");
+    assert!(Type::parse("Nullable(Int8)").unwrap().is_nullable());
+    let error = Type::parse("Array(Int8)").unwrap().nullable().unwrap_err();
+    assert!(error.to_string().contains("Nullable(Array(Int8))"), "{error}");
+}
+
+#[test]
+fn types_nest_as_deep_as_anybody_writes_them_and_no_deeper() {
+    let nested = |depth: usize| format!("{}Int8{}", "Array(".repeat(depth), ")".repeat(depth));
+    assert_eq!(Type::parse(&nested(100)).unwrap().to_string(), nested(100));
+    assert_eq!(Type::parse(&nested(101)).unwrap_err().reason(), "MalformedType");
+    assert_eq!(Type::parse(&nested(5000)).unwrap_err().reason(), "MalformedType");
+}
+
+proptest! {
+    #[test]
+    fn any_name_is_parsed_or_refused_and_what_is_shown_parses_to_the_same(name in "\\PC{0,30}|[A-Za-z0-9(),'= ]{0,40}") {
+        if let Ok(ty) = Type::parse(&name) {
+            prop_assert_eq!(Type::parse(&ty.to_string()), Ok(ty));
+        }
+    }
+
+    #[test]
+    fn an_enum_of_any_names_parses_to_itself(names in prop::collection::hash_set("\\PC{0,8}|['\\\\\n\t]{1,3}", 1..8)) {
+        let list: Vec<(String, i16)> = names.into_iter().zip(1..).collect();
+        let ty = Type { base: Base::Enum8(list), nullable: true, low_cardinality: false };
+        prop_assert_eq!(Type::parse(&ty.to_string()), Ok(ty));
+    }
+}
