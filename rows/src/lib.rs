@@ -4,6 +4,7 @@
 //! * [`Cutter`] cuts a stream of bytes into [`Chunk`]s of whole records (the upload API).
 //! * [`Schema`] says what the columns are, [`Input`] how the text is written, [`Plan`] which cell goes to which column.
 //! * [`Checker`] takes a chunk and gives an [`Outcome`]: a block, the rejects, a summary (worker, CLI).
+//! * [`infer`] proposes a schema for a sample (`batch model infer`).
 //!
 //! **Invariants:** no I/O, no clock, no async. Nothing here can fail on data: whatever the bytes are, every record is
 //! either in the block or has at least one [`Reject`], and `rows == ok + bad_rows`. No value is changed on its way:
@@ -50,6 +51,7 @@ mod check;
 mod coerce;
 mod column;
 mod cut;
+mod infer;
 mod input;
 mod mask;
 mod native;
@@ -65,6 +67,7 @@ mod words;
 
 pub use check::{Checker, Outcome};
 pub use cut::{Chunk, CutError, Cutter, MAX_CHUNK_ROWS, MAX_RECORD_BYTES, Position};
+pub use infer::{InferError, Known, Proposal, Proposed, detect, infer};
 pub use input::{Format, Input, UnknownColumns};
 pub use mask::mask;
 pub use plan::{HeaderError, Plan, parse_header};
