@@ -87,7 +87,9 @@ pub struct Proposed {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InferError {
     /// Two columns of one name.
-    #[error("the header names column '{name}' twice; rename one of them in the file")]
+    #[error(
+        "the header names column '{name}' twice; rename one in the file, or say that it has no header if its first line is data"
+    )]
     Duplicate {
         /// The name.
         name: String,
@@ -227,14 +229,12 @@ impl<'a> Table<'a> {
         let (mut key_text, mut text) = (Vec::new(), Vec::new());
         for (key, value) in members {
             let Ok(key) = decode(bytes, key, true, dialect, &mut key_text) else { continue };
-            let column = match self.by_name.get(key) {
-                Some(column) => *column,
-                None => {
-                    self.by_name.insert(key.to_vec(), self.names.len());
-                    self.add(String::from_utf8_lossy(key).into_owned())?;
-                    self.names.len() - 1
-                }
-            };
+            let known = self.by_name.get(key).copied();
+            let column = known.unwrap_or(self.names.len());
+            if known.is_none() {
+                self.by_name.insert(key.to_vec(), column);
+                self.add(String::from_utf8_lossy(key).into_owned())?;
+            }
             let Ok(decoded) = decode(bytes, value, true, dialect, &mut text) else { continue };
             self.value(column, value, decoded);
         }

@@ -1,5 +1,6 @@
 //! From what was seen of each column to a type and a word on what is not certain.
 
+use super::names::Name;
 use super::stats::{Candidates, NULL_WORDS, Stats};
 use super::{Proposal, Proposed};
 use crate::input::{Format, Input};
@@ -18,7 +19,7 @@ struct Choice {
 pub(crate) fn propose(
     candidates: &Candidates,
     input: Input,
-    names: Vec<Option<(String, Vec<String>)>>,
+    names: Vec<Option<Name>>,
     stats: Vec<Stats>,
     rows: u64,
 ) -> (Proposal, Vec<Stats>) {

@@ -91,8 +91,9 @@ fn share(bytes: &[u8], dialect: Dialect) -> usize {
     }
 }
 
-/// Whether the first record has names in it: all different, none of them a number, date or the like. The first or the
-/// last may be empty: that of an index, or what is behind a delimiter too many.
+/// Whether the first record has names in it: none of them a number, date or the like. The first or the last may be
+/// empty: that of an index, or what is behind a delimiter too many. (A name that stands twice is refused later: taking
+/// the line for data would be a guess that nobody sees.)
 fn is_header(bytes: &[u8], dialect: Dialect) -> bool {
     let start = csv::skip_blank_lines(bytes, 0);
     let (end, _) = csv::record(bytes, start, dialect, |_| ());
@@ -103,7 +104,7 @@ fn is_header(bytes: &[u8], dialect: Dialect) -> bool {
     let is_name = |at: usize, name: &[u8]| {
         let value = is_json_number(name) || matches!(name, b"true" | b"false") || candidates.any(name);
         let empty_is_fine = (at == 0 || at + 1 == names.len()) && names.len() > 1;
-        if name.is_empty() { empty_is_fine } else { !value && !names[..at].contains(&name) }
+        if name.is_empty() { empty_is_fine } else { !value }
     };
     names.iter().enumerate().all(|(at, name)| is_name(at, name))
 }
@@ -123,7 +124,8 @@ mod tests {
             ("\u{feff}id,\"a;b\"\r\n\r\n1,\"x;\ny\"\r\n2,\"z;", Format::Csv, ',', true),
             ("one\ntwo\n", Format::Csv, ',', true),
             ("2024-05-01,x\n", Format::Csv, ',', false),
-            ("x,x\n", Format::Csv, ',', false),
+            ("x,x\n", Format::Csv, ',', true),
+            ("x,,y\n", Format::Csv, ',', false),
             (",a,b\n0,1,2\n", Format::Csv, ',', true),
             ("\n{\"a\": [1]}\n{\"a\": 2}\n", Format::JsonLines, ',', true),
             ("{a,b}\n", Format::Csv, ',', true),

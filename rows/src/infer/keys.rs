@@ -6,12 +6,14 @@ use super::{Proposal, Proposed};
 /// Chooses both. A moment is what most queries ask for first; without one, the row key is a good sorting key.
 pub(crate) fn choose(proposal: &mut Proposal, stats: &[Stats], rows: u64) {
     let is_key = |column: &Proposed, seen: &Stats| {
-        let names_a_row = !column.nullable && !is_nested(&column.ty) && !column.ty.starts_with("Float");
-        names_a_row && seen.unique && seen.values == rows && rows > 1
+        let names_none = is_nested(&column.ty) || column.ty.starts_with("Float") || column.ty == "Bool";
+        !names_none && !column.nullable && seen.unique && seen.values == rows && rows > 1
     };
     let mut columns = proposal.columns.iter().zip(stats);
     let key = columns.find(|(column, seen)| is_key(column, seen)).map(|(column, _)| column.name.clone());
-    let moment = proposal.columns.iter().find(|c| c.ty.starts_with("Date") && !c.nullable);
+    let first = |ty: &str| proposal.columns.iter().find(|c| c.ty.starts_with(ty) && !c.nullable);
+    // Days before 1970, which make a `Date32`, are birthdays rather than days of an event.
+    let moment = first("DateTime").or_else(|| first("Date").filter(|c| c.ty == "Date"));
     let first_is_key = proposal.columns.first().is_some_and(|c| !c.nullable && !is_nested(&c.ty));
     if let Some(moment) = moment {
         proposal.order_by = vec![moment.name.clone()];

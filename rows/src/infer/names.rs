@@ -9,8 +9,11 @@ const MAX_NAME: usize = 128;
 /// Columns that every table has.
 const LINEAGE: [&str; 4] = ["_job", "_row", "job_in", "row_in"];
 
-/// A name for each column of a file, with the name in the file where it is another one; `None`: it has no name there.
-pub(crate) fn columns(found: &[String]) -> Result<Vec<Option<(String, Vec<String>)>>, InferError> {
+/// A column's name in the table, and the one in the file where it is another.
+pub(crate) type Name = (String, Vec<String>);
+
+/// A name for each column of a file; `None`: it has no name there.
+pub(crate) fn columns(found: &[String]) -> Result<Vec<Option<Name>>, InferError> {
     // A name that is good as it is goes before one that is made.
     let mut taken: HashSet<String> = found.iter().filter(|name| is_good(name)).cloned().collect();
     let mut columns = Vec::with_capacity(found.len());
@@ -25,7 +28,9 @@ pub(crate) fn columns(found: &[String]) -> Result<Vec<Option<(String, Vec<String
                 let made = make(name, at + 1);
                 let with = |n: usize| if n == 1 { made.clone() } else { format!("{made}_{n}") };
                 // The names of the file are taken too, as aliases.
-                let free = (1..).map(with).find(|n| !taken.contains(n) && !found.contains(n));
+                let free = (1..=taken.len() + found.len() + 1)
+                    .map(with)
+                    .find(|n| !taken.contains(n) && !found.contains(n));
                 let free = free.unwrap_or(made);
                 taken.insert(free.clone());
                 Some((free, vec![name.to_owned()]))

@@ -4,9 +4,12 @@ use serde_json::Value;
 
 /// What was seen.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a thing that was seen or was not")]
 pub(crate) struct Elements {
     whole: bool,
     negative: bool,
+    /// Some whole number is beyond `Int64`.
+    big: bool,
     fractions: bool,
     bools: bool,
     strings: bool,
@@ -20,14 +23,19 @@ impl Elements {
         match value {
             Value::Null => self.nulls = true,
             Value::Bool(_) => self.bools = true,
-            Value::Number(n) if n.is_u64() => self.whole = true,
-            Value::Number(n) if n.is_i64() => (self.whole, self.negative) = (true, true),
+            Value::Number(n) if n.is_i64() => {
+                self.whole = true;
+                self.negative |= !n.is_u64();
+            }
+            Value::Number(n) if n.is_u64() => (self.whole, self.big) = (true, true),
             Value::Number(_) => self.fractions = true,
             Value::String(_) => self.strings = true,
             Value::Object(_) => self.objects = true,
             Value::Array(values) => {
                 let elements = self.arrays.get_or_insert_default();
-                values.iter().for_each(|value| elements.add(value));
+                for value in values {
+                    elements.add(value);
+                }
             }
         }
     }
@@ -46,8 +54,9 @@ impl Elements {
         }
         let ty = match (numbers, self.bools, self.strings) {
             (true, false, false) if self.fractions => "Float64",
-            (true, false, false) if self.negative => "Int64",
-            (true, false, false) => "UInt64",
+            (true, false, false) if self.big && self.negative => "Int128",
+            (true, false, false) if self.big => "UInt64",
+            (true, false, false) => "Int64",
             (false, true, false) => "Bool",
             // Numbers among texts are kept as they are written.
             _ => "String",

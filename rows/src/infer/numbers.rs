@@ -4,6 +4,7 @@ use crate::coerce::text::is_json_number;
 
 /// Of the cells that were looked at, all of them texts.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a thing that was seen or was not")]
 pub(crate) struct Numbers {
     /// Some cell is no number.
     pub broken: bool,
@@ -81,9 +82,9 @@ fn whole(min: i128, max: i128) -> &'static str {
     let within = |low: i128, high: i128| min >= low && max <= high;
     if min >= 0 {
         return match max {
-            ..=0xff => "UInt16",
-            ..=0xffff => "UInt32",
-            ..=0xffff_ffff_ffff_ffff => "UInt64",
+            0..=0xff => "UInt16",
+            0x100..=0xffff => "UInt32",
+            0x1_0000..=0xffff_ffff_ffff_ffff => "UInt64",
             _ => "UInt128",
         };
     }
@@ -130,7 +131,9 @@ mod tests {
 
     fn ty(texts: &[&str]) -> Option<String> {
         let mut numbers = Numbers::default();
-        texts.iter().for_each(|t| numbers.add(t));
+        for text in texts {
+            numbers.add(text);
+        }
         assert!(numbers.all());
         numbers.ty(false).map(|(ty, _)| ty)
     }

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::nested::Elements;
 use super::numbers::Numbers;
+use crate::coerce::text::is_json_number;
 use crate::column::Compiled;
 use crate::schema::Column;
 use crate::types::Type;
@@ -82,6 +83,7 @@ impl Candidates {
 }
 
 /// What was seen of a column.
+#[allow(clippy::struct_excessive_bools, reason = "each is a thing that was seen or was not")]
 pub(crate) struct Stats {
     /// Values, neither NULL nor empty.
     pub values: u64,
@@ -182,6 +184,10 @@ impl Stats {
         match std::str::from_utf8(text) {
             Ok(text) => self.numbers.add(text),
             Err(_) => self.numbers.broken = true,
+        }
+        // The engine reads digits as a moment too; whoever writes moments writes all of them in one way.
+        if is_json_number(text) {
+            self.alive = 0;
         }
         let mut left = self.alive;
         while left != 0 {
