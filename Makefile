@@ -26,10 +26,11 @@ bench: system-packages ## Rows per second of the whole path and its stages, besi
 	cargo build --release --package e2e --bin bench
 	target/release/bench $(ARGS)
 
-generate: ## Make again what is made from code: CRDs, OpenAPI, the CLI's reference
+generate: ## Make again what is made from code: CRDs, OpenAPI, the CLI's reference, the fidelity table
 	cargo run --quiet --package crds --bin crdgen -- $(CHART)/files/crds
 	cargo run --quiet --package ingest-api -- openapi > docs/openapi.json
 	cargo run --quiet --package cli -- reference > docs/cli.md
+	cargo run --quiet --package rows --example fidelity > docs/fidelity.md
 
 stack-up: system-packages ## Start Kubernetes, Kafka and ClickHouse on this machine
 	$(STACK) up

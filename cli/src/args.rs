@@ -218,17 +218,21 @@ pub struct CreateArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nothing is written and no job is made: this runs the row engine of the workers here. Bad cells go to standard output as CSV, as `batch job rejected` prints them; the last line on standard error is {\"total\":…,\"ok\":…,\"errors\":…}.
+Nothing is loaded and no job is made: this runs the row engine of the workers here. Bad cells go to standard output as CSV, as `batch job rejected` prints them; the last line on standard error is {\"total\":…,\"ok\":…,\"errors\":…}.
 Exit codes: 0 no row is bad, 1 some are, 2 the file could not be read with the model.
 
 Examples:
   batch validate model.yaml data.csv
-  batch validate purchases data.csv.gz > bad.csv      # the model comes from the API")]
+  batch validate purchases data.csv.gz > bad.csv      # the model comes from the API
+  batch validate model.yaml data.csv --print-rows good.jsonl")]
 pub struct ValidateArgs {
     /// A file as `batch model create` takes it or, where there is none of that name, name or id of a model of the API
     pub model: String,
     /// The file; `-` is standard input
     pub file: PathBuf,
+    /// Write the rows that are not bad to this file, one JSON object a line, exactly as the table will hold them
+    #[arg(long, value_name = "FILE")]
+    pub print_rows: Option<PathBuf>,
     #[command(flatten)]
     pub input: InputArgs,
 }

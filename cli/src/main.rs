@@ -7,6 +7,7 @@ mod client;
 mod commands;
 mod model_file;
 mod output;
+mod rows_file;
 mod source;
 mod upload;
 mod utf8;

@@ -155,6 +155,65 @@ fn a_packed_file_of_many_chunks_is_counted_to_the_last_row() {
 }
 
 #[test]
+fn good_rows_are_printed_as_the_table_will_hold_them() {
+    let folder = folder("print-rows");
+    let model = r#"{"id": "String", "at": "DateTime('Europe/Berlin')", "price": "Nullable(Decimal(9, 2))"}"#;
+    fs::write(folder.join("model.json"), model).unwrap();
+    let mut text = String::from("price,id,at\n1.50,a/1,2026-07-01T10:00:00Z\nx,b,0\n,\"c\"\"\",0\n");
+    // more than a chunk
+    for row in 0..100_000 {
+        writeln!(text, "{row},{row},0").unwrap();
+    }
+    fs::write(folder.join("data.csv"), text).unwrap();
+    fs::write(folder.join("good.jsonl"), "what was there before").unwrap();
+    let output = batch(&folder, &["validate", "model.json", "data.csv", "--print-rows", "good.jsonl"], b"");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "{\"total\":100003,\"ok\":100002,\"errors\":1}\n");
+    assert_eq!(output.status.code(), Some(1));
+    let rejected = String::from_utf8(output.stdout).unwrap();
+    assert!(rejected.contains("\n2,b,price,\"Nullable(Decimal(9, 2))\",INVALID_TYPE,x,"), "{rejected}");
+    assert_eq!(rejected.lines().count(), 2);
+    let good = fs::read_to_string(folder.join("good.jsonl")).unwrap();
+    let last = r#"{"id":"99999","at":"1970-01-01 01:00:00","price":99999}"#;
+    assert_eq!(good.lines().count(), 100_002);
+    assert_eq!(good.lines().last(), Some(last));
+    let first: Vec<&str> = good.lines().take(3).collect();
+    expect![[r#"
+        {"id":"a\/1","at":"2026-07-01 12:00:00","price":1.5}
+        {"id":"c\"","at":"1970-01-01 01:00:00","price":null}
+        {"id":"0","at":"1970-01-01 01:00:00","price":0}"#]]
+    .assert_eq(&first.join("\n"));
+}
+
+#[test]
+fn the_file_of_good_rows_is_not_touched_before_the_file_could_be_read() {
+    let folder = folder("print-rows-cannot");
+    fs::write(folder.join("model.json"), MODEL).unwrap();
+    fs::write(folder.join("data.csv"), "event_id,timestamp,amount\n").unwrap();
+    fs::write(folder.join("other.csv"), "x,y\n1,2\n").unwrap();
+    fs::write(folder.join("good.jsonl"), "before").unwrap();
+    for (model, file, to, part) in [
+        ("model.json", "data.csv", "-", "--print-rows needs a file name"),
+        ("model.json", "data.csv", "./data.csv", "--print-rows would overwrite ./data.csv"),
+        ("model.json", "data.csv", "model.json", "--print-rows would overwrite model.json"),
+        ("model.json", "data.csv", "absent/good.jsonl", "failed to write absent/good.jsonl"),
+        ("model.json", "absent.csv", "good.jsonl", "failed to read absent.csv"),
+        ("model.json", "other.csv", "good.jsonl", "HeaderMismatch"),
+    ] {
+        let output = batch(&folder, &["validate", model, file, "--print-rows", to], b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(part), "{said}");
+        assert_eq!(output.status.code(), Some(2), "{said}");
+    }
+    assert!(!folder.join("-").exists());
+    assert_eq!(fs::read_to_string(folder.join("good.jsonl")).unwrap(), "before");
+    assert_eq!(fs::read_to_string(folder.join("model.json")).unwrap(), MODEL);
+    // a header that fits and no rows
+    let output = batch(&folder, &["validate", "model.json", "data.csv", "--print-rows", "good.jsonl"], b"");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(fs::read_to_string(folder.join("good.jsonl")).unwrap(), "");
+}
+
+#[test]
 fn what_cannot_be_run_ends_with_2_and_says_why() {
     let folder = folder("cannot");
     fs::write(folder.join("model.json"), MODEL).unwrap();

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 
 mod columns;
 mod input;
+mod policies;
 mod table;
 mod workers;
 
-pub use columns::{ColumnSpec, ConstraintsSpec, OnOverflow, Pii};
+pub use columns::{ColumnSpec, ConstraintsSpec, Pii};
 pub use input::{ErrorPolicy, Format, InputSpec, OnExceeded, UnknownColumns};
+pub use policies::{IntegralFloats, NonFinite, OnInvalidUtf8, OnOverflow, OnPrecisionLoss};
 pub use table::{Engine, TableSpec};
 pub use workers::{Quantities, Resources, TopicSpec, WorkersSpec};
 

@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    self, ColumnSpec, ConstraintsSpec, IngestModelSpec, InputSpec, OnOverflow, UnknownColumns,
-};
+use crate::model::{self, ColumnSpec, ConstraintsSpec, IngestModelSpec, InputSpec, UnknownColumns};
 
 /// The data of a ControllerRevision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,10 +88,7 @@ fn column(index: usize, spec: &ColumnSpec) -> Result<rows::Column, SchemaProblem
         default: spec.default.clone(),
         format: spec.format.clone(),
         constraints: spec.constraints.as_ref().map(constraints).unwrap_or_default(),
-        on_overflow: match spec.on_overflow {
-            OnOverflow::Reject => rows::OnOverflow::Reject,
-            OnOverflow::Clamp => rows::OnOverflow::Clamp,
-        },
+        policies: spec.policies(),
     })
 }
 
@@ -161,6 +156,42 @@ mod tests {
             revision("columns: [{name: a, type: String}, {name: b, type: Flot64}]").schema().unwrap_err();
         let text = problem.to_string();
         assert!(text.starts_with("spec.columns[1] ('b'): ") && text.contains("Flot64"), "{text}");
+    }
+
+    #[test]
+    fn every_policy_of_a_column_reaches_the_row_engine() {
+        let policies = |yaml: &str| revision(yaml).schema().map(|s| s.columns()[0].policies);
+        let default = rows::Policies::default();
+        for (yaml, expected) in [
+            (
+                "type: UInt8, onOverflow: clamp",
+                rows::Policies { on_overflow: rows::OnOverflow::Clamp, ..default },
+            ),
+            (
+                "type: Float32, nonFinite: accept",
+                rows::Policies { non_finite: rows::NonFinite::Accept, ..default },
+            ),
+            (
+                "type: 'Decimal(9, 2)', onPrecisionLoss: round",
+                rows::Policies { on_precision_loss: rows::OnPrecisionLoss::Round, ..default },
+            ),
+            (
+                "type: Int8, integralFloats: accept",
+                rows::Policies { integral_floats: rows::IntegralFloats::Accept, ..default },
+            ),
+            (
+                "type: String, onInvalidUtf8: replace",
+                rows::Policies { on_invalid_utf8: rows::OnInvalidUtf8::Replace, ..default },
+            ),
+            ("type: String", default),
+        ] {
+            assert_eq!(policies(&format!("columns: [{{name: a, {yaml}}}]")).unwrap(), expected, "{yaml}");
+        }
+        let text = policies("columns: [{name: a, type: Date, nonFinite: accept}]").unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "spec.columns: column 'a': nonFinite: accept is for floats, not for Date; remove it"
+        );
     }
 
     #[test]

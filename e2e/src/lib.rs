@@ -3,6 +3,7 @@
 //! Everything is done as a user would: by `kubectl`, `helm`, `curl` and `batch`. `prepare` brings the parts up and
 //! installs the chart; every test file then finds them by [`Target::load`].
 
+pub mod cells;
 pub mod data;
 pub mod install;
 pub mod processes;
@@ -10,5 +11,6 @@ pub mod shell;
 pub mod target;
 pub mod wait;
 
+pub use cells::Cells;
 pub use shell::{Output, Shell};
 pub use target::{Namespace, Target};

@@ -16,8 +16,8 @@ use crate::input::Format;
 use crate::native::{self, Output, Room};
 use crate::plan::Plan;
 use crate::reject::{Reject, Rejects, Summary, summary};
-use crate::simd::Level;
-use crate::split::cells::{Regular, Source, Table};
+use crate::simd::{Kernel, Lanes, Level};
+use crate::split::cells::{Cell, Regular, Source, Table};
 use crate::split::csv::{self, Field};
 use crate::split::index::Index;
 use crate::split::json::Keys;
@@ -175,7 +175,8 @@ impl Splitter {
             self.fields.clear();
             let (next, problem) = csv::record(chunk, at, plan.dialect, |field| self.fields.push(field));
             let end = at + trimmed_line(&chunk[at..next]).len();
-            self.table.push(at, end, |cells| plan.place(chunk, &self.fields, problem, cells));
+            let filled = plan.place(chunk, &self.fields, problem, self.table.open());
+            self.table.close(at, end, filled);
             at = next;
         }
         at
@@ -184,18 +185,57 @@ impl Splitter {
     /// Reads JSON lines into the table until it is a tile; gives the offset behind them.
     fn json(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
         self.table.clear(plan.schema.columns().len());
+        self.level.run_scalar(JsonLines { table: &mut self.table, keys: &mut self.keys, chunk, start })
+    }
+}
+
+/// Reads JSON lines.
+struct JsonLines<'a> {
+    table: &'a mut Table,
+    keys: &'a mut Keys,
+    chunk: &'a [u8],
+    start: usize,
+}
+
+impl Kernel for JsonLines<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> usize {
+        let Self { table, keys, chunk, start } = self;
         let mut at = start;
-        while at - start < TILE && !self.table.is_full() {
+        while at - start < TILE && !table.is_full() {
             at = csv::skip_blank_lines(chunk, at);
             if at >= chunk.len() {
                 break;
             }
+            let cells = table.open();
+            // no line feed can stand inside an object of the template, but between its values
+            if let Some(end) = keys.again(lanes, chunk, at, cells)
+                && let Some(line_end) = line_end(&chunk[end..])
+            {
+                table.close(at, end, Ok(()));
+                at = end + line_end;
+                continue;
+            }
+            cells.fill(Cell::MISSING);
             let next = memchr::memchr(b'\n', &chunk[at..]).map_or(chunk.len(), |n| at + n + 1);
             let end = at + trimmed_line(&chunk[at..next]).len();
-            self.table.push(at, end, |cells| self.keys.line(chunk, at, end, cells));
+            let filled = keys.line(chunk, at, end, cells);
+            table.close(at, end, filled);
             at = next;
         }
         at
+    }
+}
+
+/// The length of the line end that the bytes begin with; 0 at their end.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [b'\n', ..] => Some(1),
+        [b'\r', b'\n', ..] => Some(2),
+        [] => Some(0),
+        _ => None,
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod enums;
 pub(crate) mod float;
 pub(crate) mod format;
 pub(crate) mod int;
+mod integral;
 pub(crate) mod ip;
 pub(crate) mod text;
 pub(crate) mod time;
@@ -24,6 +25,7 @@ pub(crate) mod wide;
 
 use jiff::tz::TimeZone;
 
+use crate::policy::Policies;
 use crate::simd::Lanes;
 pub(crate) use text::Text;
 pub(crate) use why::Why;
@@ -44,9 +46,9 @@ pub(crate) trait Read {
         f64::NAN
     }
 
-    /// The nearest value of the type, for a number out of its range.
-    fn clamp(&self, _text: &[u8]) -> Option<Self::Value> {
-        None
+    /// What the column's policies make of a text that [`Read::read`] did not take.
+    fn lenient(&self, text: &[u8], _policies: Policies) -> Result<Self::Value, Why> {
+        Err(self.explain(text))
     }
 }
 

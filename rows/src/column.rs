@@ -18,8 +18,9 @@ use crate::coerce::time::Time;
 use crate::coerce::uuid::Uuid;
 use crate::coerce::{Native, Read, Text, Why};
 use crate::nested::{Nested, Node};
+use crate::policy::Policies;
 use crate::reject::message;
-use crate::schema::{Column, OnOverflow, SchemaError};
+use crate::schema::{Column, SchemaError};
 use crate::simd::Portable;
 use crate::types::{Base, Type};
 
@@ -35,7 +36,7 @@ pub(crate) struct Compiled {
     pub ty: String,
     /// What stands in for nothing: a value in `Native` form, or a text.
     pub default: Option<Vec<u8>>,
-    pub clamp: bool,
+    pub policies: Policies,
     pub rules: Option<Rules>,
 }
 
@@ -188,9 +189,12 @@ impl Reader {
     }
 
     /// The value in `Native` form (a text: as it is), or what is wrong.
-    pub(crate) fn value(&self, text: &[u8]) -> Result<Vec<u8>, Why> {
-        fn value<R: Read>(reader: &R, text: &[u8]) -> Result<Vec<u8>, Why> {
-            let value = reader.read(Portable, Text::whole(text)).ok_or_else(|| reader.explain(text))?;
+    pub(crate) fn value(&self, text: &[u8], policies: Policies) -> Result<Vec<u8>, Why> {
+        fn value<R: Read>(reader: &R, text: &[u8], policies: Policies) -> Result<Vec<u8>, Why> {
+            let value = match reader.read(Portable, Text::whole(text)) {
+                Some(value) => value,
+                None => reader.lenient(text, policies)?,
+            };
             let mut bytes = vec![0; R::Value::WIDTH];
             value.put(&mut bytes);
             Ok(bytes)
@@ -198,7 +202,7 @@ impl Reader {
         match self {
             Self::FixedString(n) if text.len() > *n => Err(Why::TooLong),
             Self::Nested(node) => Nested::new(node).push(node, text).map(|()| text.to_vec()),
-            reader => with_reader!(reader, r => value(r, text), texts => Ok(text.to_vec())),
+            reader => with_reader!(reader, r => value(r, text, policies), texts => Ok(text.to_vec())),
         }
     }
 
@@ -211,10 +215,8 @@ impl Reader {
 impl Compiled {
     pub(crate) fn new(column: &Column) -> Result<Self, SchemaError> {
         let reader = Reader::new(column)?;
-        let clamp = column.on_overflow == OnOverflow::Clamp;
-        let whole = matches!(column.ty.base, Base::Int(_) | Base::UInt(_) | Base::Decimal(..));
-        if clamp && !whole {
-            let problem = format!("onOverflow: clamp is for integers and decimals, not for {}", column.ty);
+        let policies = column.policies;
+        if let Some(problem) = policies.problem(&column.ty) {
             return Err(SchemaError::BadConstraint { column: column.name.clone(), problem });
         }
         let rules = Rules::new(column)?;
@@ -226,7 +228,8 @@ impl Compiled {
                     ty: column.ty.to_string(),
                     message: message::of_cell(why, column, &column.ty.to_string()),
                 };
-                let value = reader.value(text.as_bytes()).map_err(refused)?;
+                let exact = Column { policies: policies.exact(), ..column.clone() };
+                let value = Reader::new(&exact)?.value(text.as_bytes(), exact.policies).map_err(refused)?;
                 if let Some(rules) = &rules {
                     rules.text(text).map_err(refused)?;
                     rules.value(&reader, &value).map_err(refused)?;
@@ -236,7 +239,7 @@ impl Compiled {
         };
         let ty = column.ty.to_string();
         let (nullable, low_cardinality) = (column.ty.nullable, column.ty.low_cardinality);
-        Ok(Self { reader, nullable, low_cardinality, ty, default, clamp, rules })
+        Ok(Self { reader, nullable, low_cardinality, ty, default, policies, rules })
     }
 
     /// Whether a record can do without this column.

@@ -5,10 +5,11 @@
 //! * [`Schema`] says what the columns are, [`Input`] how the text is written, [`Plan`] which cell goes to which column.
 //! * [`Checker`] takes a chunk and gives an [`Outcome`]: a block, the rejects, a summary (worker, CLI).
 //! * [`infer`] proposes a schema for a sample (`batch model infer`).
+//! * [`Rendered`] shows the rows of a block as ClickHouse will (CLI, tests).
 //!
 //! **Invariants:** no I/O, no clock, no async. Nothing here can fail on data: whatever the bytes are, every record is
 //! either in the block or has at least one [`Reject`], and `rows == ok + bad_rows`. No value is changed on its way:
-//! a cell that the column's type cannot hold exactly is rejected.
+//! a cell that the column's type cannot hold exactly is rejected, unless the column's [`Policies`] say otherwise.
 //!
 //! # What is read as what
 //!
@@ -25,8 +26,13 @@
 //!   NaN or infinity. Integers take no fraction and no exponent, decimals no exponent and no digit beyond their scale
 //!   but zeros. Floats are the nearest ones; those that would be infinite, or zero though written otherwise, are
 //!   `OUT_OF_RANGE`.
-//! * **Times** are ISO 8601 or whole seconds since 1970 UTC, or as the column's `format` says. A time without offset is
-//!   on the clock of the column's zone; a plain `DateTime` is UTC, whatever the server's zone is. Days are real ones.
+//! * **Policies** of a column let in more: NaN and infinity ([`NonFinite`]), whole numbers written `1.0` or `1e3`
+//!   ([`IntegralFloats`]), decimals to be rounded ([`OnPrecisionLoss`]) or clamped ([`OnOverflow`]), bytes that are not
+//!   UTF-8 ([`OnInvalidUtf8`]). Constraints hold for what is stored. A text that means NULL is NULL first. A `default`
+//!   must be a value without rounding and clamping.
+//! * **Times** are ISO 8601 or seconds since 1970 UTC (nine or ten digits: fewer could be a year), or as the column's
+//!   `format` says. A time without offset is on the clock of the column's zone; a plain `DateTime` is UTC, whatever the server's zone is. Days are real ones.
+//!   The rules of zones are those of the IANA release compiled in; a server with other rules shows another clock.
 //! * **Other types.** `Bool` is true, false, 1 or 0; a `UUID` has its hyphens; an enum takes names, not numbers; IPv4
 //!   has no leading zeros; a `FixedString` is filled up with zero bytes.
 //! * **Structure.** `Array`, `Tuple`, `Map` and `JSON` are written as ClickHouse or JSON write them; the module `nested`
@@ -57,7 +63,9 @@ mod mask;
 mod native;
 mod nested;
 mod plan;
+mod policy;
 mod reject;
+mod render;
 mod schema;
 mod simd;
 mod split;
@@ -71,7 +79,9 @@ pub use infer::{InferError, Known, Proposal, Proposed, detect, infer};
 pub use input::{Format, Input, UnknownColumns};
 pub use mask::mask;
 pub use plan::{HeaderError, Plan, parse_header};
+pub use policy::{IntegralFloats, NonFinite, OnInvalidUtf8, OnOverflow, OnPrecisionLoss, Policies};
 pub use reject::{Code, Reject, Summary};
-pub use schema::{Column, Constraints, OnOverflow, Schema, SchemaError};
+pub use render::{BlockError, Rendered};
+pub use schema::{Column, Constraints, Schema, SchemaError};
 pub use transcode::{TranscodeError, Transcoder};
 pub use types::{Type, TypeError};

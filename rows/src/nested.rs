@@ -22,6 +22,7 @@ mod write;
 
 use crate::coerce::Why;
 use crate::column::Reader;
+use crate::policy::Policies;
 use crate::schema::{Column, SchemaError};
 use crate::types::{Base, Type};
 
@@ -43,6 +44,7 @@ pub(crate) enum Node {
 pub(crate) struct Leaf {
     pub reader: Reader,
     pub ty: Type,
+    pub policies: Policies,
 }
 
 /// Values of several types.
@@ -81,11 +83,13 @@ impl Node {
                     .collect::<Result<_, SchemaError>>()?,
                 nullable: ty.nullable,
             }),
-            Base::Json => Self::Leaf(Leaf { reader: Reader::Json, ty: ty.clone() }),
+            Base::Json => {
+                Self::Leaf(Leaf { reader: Reader::Json, ty: ty.clone(), policies: column.policies })
+            }
             _ => {
                 let mut leaf = Column::new(column.name.clone(), ty.clone());
                 leaf.format = column.format.clone().filter(|_| ty.is_day_or_moment());
-                Self::Leaf(Leaf { reader: Reader::new(&leaf)?, ty: ty.clone() })
+                Self::Leaf(Leaf { reader: Reader::new(&leaf)?, ty: ty.clone(), policies: column.policies })
             }
         })
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::column::Compiled;
+use crate::policy::Policies;
 use crate::types::Type;
 
 /// The columns of a model's revision in the table's order, and which of them names a row.
@@ -32,8 +33,8 @@ pub struct Column {
     pub format: Option<String>,
     /// What a value must keep to beyond its type.
     pub constraints: Constraints,
-    /// What becomes of a number that its type cannot hold.
-    pub on_overflow: OnOverflow,
+    /// What becomes of cells that the type cannot hold as they are written.
+    pub policies: Policies,
 }
 
 impl Column {
@@ -47,7 +48,7 @@ impl Column {
             default: None,
             format: None,
             constraints: Constraints::default(),
-            on_overflow: OnOverflow::Reject,
+            policies: Policies::default(),
         }
     }
 }
@@ -67,16 +68,6 @@ pub struct Constraints {
     pub pattern: Option<String>,
     /// The only texts allowed, as they are written in the file; empty: any.
     pub one_of: Vec<String>,
-}
-
-/// What becomes of a number outside its type's range.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnOverflow {
-    /// The cell is rejected.
-    #[default]
-    Reject,
-    /// The nearest value that the type can hold is loaded. Integers and decimals only.
-    Clamp,
 }
 
 /// Why columns do not make a schema.

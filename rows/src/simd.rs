@@ -3,7 +3,8 @@
 //! The only module of this crate with `unsafe`. The algorithms that use it are generic over [`Lanes`], are safe code,
 //! and give the same answer on every level; [`Level::detect`] picks the best one that this CPU has.
 
-use crate::words::decimal;
+use crate::coerce::text::plain_json;
+use crate::words::{decimal, digit_mask, word_at};
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -14,6 +15,9 @@ pub(crate) use x86::{Avx2, Avx512};
 /// Bytes of a block.
 pub(crate) const BLOCK: usize = 64;
 
+/// Bytes of half a block.
+pub(crate) const WIDE: usize = 32;
+
 /// What a CPU does with 64 bytes. Bit `i` of a mask stands for byte `i`.
 pub(crate) trait Lanes: Copy {
     /// Which bytes equal each of the needles.
@@ -22,6 +26,10 @@ pub(crate) trait Lanes: Copy {
     fn parity(self, mask: u64) -> u64;
     /// What [`decimal`] promises; `None` also if `len` is not 1..=16.
     fn decimal(self, bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)>;
+    /// Which bytes end the plain part of a JSON string: `"`, `\\` and control characters.
+    fn json_special(self, block: &[u8; WIDE]) -> u32;
+    /// Which bytes are ASCII digits.
+    fn digits(self, bytes: &[u8; DIGITS]) -> u32;
     /// Writes the positions of the mask's bits, counted from `base`, in order; what is behind them is unspecified.
     #[inline(always)]
     fn positions(self, mut mask: u64, base: u32, out: &mut [u32; BLOCK]) {
@@ -138,6 +146,18 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn json_special(self, block: &[u8; WIDE]) -> u32 {
+        let at = plain_json(block);
+        1u32.checked_shl(at as u32).unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn digits(self, bytes: &[u8; DIGITS]) -> u32 {
+        let (low, high) = (word_at::<0, DIGITS>(bytes), word_at::<8, DIGITS>(bytes));
+        digit_mask(low) | (digit_mask(high) << 8)
+    }
+
+    #[inline(always)]
     fn parity(self, mut mask: u64) -> u64 {
         for shift in [1, 2, 4, 8, 16, 32] {
             mask ^= mask << shift;
@@ -175,6 +195,15 @@ mod tests {
         #[inline(always)]
         fn run<L: Lanes>(self, lanes: L) -> Option<(u64, usize)> {
             lanes.decimal(&self.0, self.1)
+        }
+    }
+    struct Special([u8; WIDE]);
+    impl Kernel for Special {
+        type Output = (u32, u32);
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> (u32, u32) {
+            let front = *self.0.first_chunk().unwrap();
+            (lanes.json_special(&self.0).trailing_zeros(), lanes.digits(&front))
         }
     }
     struct Parity(u64);
@@ -230,6 +259,19 @@ mod tests {
                 for level in Level::all() {
                     prop_assert_eq!(level.run(Decimal(bytes, len)), expected);
                 }
+            }
+        }
+
+        #[test]
+        fn every_level_finds_digits_and_the_end_of_a_json_string(text in "[0-9a-z/:ü]{0,31}[\"\\\\\u{1f}\u{0}\u{80}\u{ff}]?[ 0-9]{0,9}") {
+            let mut bytes = [b' '; WIDE];
+            for (to, from) in bytes.iter_mut().zip(text.bytes()) {
+                *to = from;
+            }
+            let special = bytes.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20)).unwrap_or(32) as u32;
+            let digits = bytes[..16].iter().enumerate().fold(0, |m, (i, b)| m | (u32::from(b.is_ascii_digit()) << i));
+            for level in Level::all() {
+                prop_assert_eq!(level.run(Special(bytes)), (special, digits));
             }
         }
 

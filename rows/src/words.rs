@@ -28,6 +28,16 @@ pub(crate) fn is_digits(word: u64) -> bool {
     (high | (carried >> 4)) == 0x3333_3333_3333_3333
 }
 
+/// Which of the eight bytes are ASCII digits: bit `i` stands for byte `i`.
+#[inline(always)]
+pub(crate) fn digit_mask(word: u64) -> u32 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    // without the high bit: from 0x30 on, and not from 0x3a on
+    let bits = word & LOW;
+    let digit = (bits + 0x5050_5050_5050_5050) & !(bits + 0x4646_4646_4646_4646) & !word & !LOW;
+    ((digit >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+}
+
 /// Four two-digit numbers in four 16-bit lanes, the first pair in the lowest.
 #[inline(always)]
 pub(crate) fn digit_pairs(word: u64) -> u64 {

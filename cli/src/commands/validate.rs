@@ -14,6 +14,7 @@ use crate::args::{Global, ValidateArgs};
 use crate::client::Client;
 use crate::model_file::ModelFile;
 use crate::output::csv;
+use crate::rows_file::RowsFile;
 use crate::source::Source;
 
 /// Bytes after which a chunk is cut. What a row is judged does not depend on it.
@@ -27,8 +28,12 @@ pub async fn run(args: &ValidateArgs, global: &Global, out: &mut impl Write) -> 
     let flags = args.input.to_spec(source.format());
     let input = revision.input(flags.as_ref()).context("the file format cannot be read")?;
 
+    let read = [args.file.as_path(), Path::new(&args.model)];
+    let rows = args.print_rows.as_deref().map(|path| RowsFile::new(path, &read)).transpose()?;
+
     let mut out = BufWriter::with_capacity(READ_BYTES, out);
-    let counts = check(source.unpacked(0)?, schema, input, &mut out)
+    let judge = Judge { schema, input, checker: None, counts: Counts::default(), rows };
+    let counts = check(source.unpacked(0)?, judge, &mut out)
         .with_context(|| format!("failed to check {}", source.name()))?;
     out.flush()?;
     eprintln!("{}", serde_json::to_string(&counts)?);
@@ -57,10 +62,9 @@ struct Counts {
     errors: u64,
 }
 
-fn check(mut file: impl Read, schema: Schema, input: Input, out: &mut impl Write) -> Result<Counts> {
+fn check(mut file: impl Read, mut judge: Judge, out: &mut impl Write) -> Result<Counts> {
     csv::record(["ROW", "EVENT_ID", "COLUMN", "TYPE", "ERROR", "OBSERVED", "MESSAGE"], out)?;
-    let mut cutter = Cutter::new(&input, CHUNK_BYTES);
-    let mut judge = Judge { schema, input, checker: None, counts: Counts::default() };
+    let mut cutter = Cutter::new(&judge.input, CHUNK_BYTES);
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let read = file.read(&mut buffer).context("the file cannot be read")?;
@@ -75,8 +79,9 @@ fn check(mut file: impl Read, schema: Schema, input: Input, out: &mut impl Write
     match cutter.finish().map_err(|e| cut_error(&e))? {
         Some(chunk) => judge.chunk(cutter.header(), &chunk, out)?,
         // A header without rows must fit the model all the same.
-        None => drop(judge.checker(cutter.header())?),
+        None => judge.begin(cutter.header())?,
     }
+    judge.rows.as_mut().map_or(Ok(()), RowsFile::finish)?;
     Ok(judge.counts)
 }
 
@@ -86,10 +91,13 @@ struct Judge {
     /// There is one as soon as the header is known.
     checker: Option<Checker>,
     counts: Counts,
+    /// Where the good rows go.
+    rows: Option<RowsFile>,
 }
 
 impl Judge {
-    fn checker(&mut self, header: Option<&[u8]>) -> Result<&mut Checker> {
+    /// Fits the header to the model; once.
+    fn begin(&mut self, header: Option<&[u8]>) -> Result<()> {
         if self.checker.is_none() {
             let names = header
                 .map(|h| rows::parse_header(&self.input, h))
@@ -97,12 +105,18 @@ impl Judge {
                 .map_err(|e| header_error(&e))?;
             let plan = Plan::bind(self.schema.clone(), self.input.clone(), names.as_deref());
             self.checker = Some(Checker::new(Arc::new(plan.map_err(|e| header_error(&e))?)));
+            self.rows.as_mut().map_or(Ok(()), RowsFile::create)?;
         }
-        self.checker.as_mut().context("no checker")
+        Ok(())
     }
 
     fn chunk(&mut self, header: Option<&[u8]>, chunk: &Chunk, out: &mut impl Write) -> Result<()> {
-        let outcome = self.checker(header)?.check(&chunk.bytes, chunk.first_row, "");
+        self.begin(header)?;
+        let checker = self.checker.as_mut().context("no checker")?;
+        let outcome = checker.check(&chunk.bytes, chunk.first_row, "");
+        if let Some(rows) = &mut self.rows {
+            rows.append(&self.schema, &outcome)?;
+        }
         // Within a row by column, as the table of rejected rows is read.
         let mut rejects: Vec<Reject> = Vec::new();
         for reject in outcome.rejects() {

@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{IntegralFloats, NonFinite, OnInvalidUtf8, OnOverflow, OnPrecisionLoss};
+
 /// One column of the table, and how its cells are checked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -53,6 +55,23 @@ pub struct ColumnSpec {
     /// What happens to a number beyond the type's range.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_overflow: OnOverflow,
+
+    /// What happens to `nan`, `inf` and `infinity` in a column of floats. A NaN breaks every `min` and `max`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub non_finite: NonFinite,
+
+    /// What happens to a decimal with more digits after the point than its type keeps.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_precision_loss: OnPrecisionLoss,
+
+    /// What happens to a whole number that is written with a fraction or an exponent (`1.0`, `1e3`) in a column of
+    /// integers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub integral_floats: IntegralFloats,
+
+    /// What happens to bytes in a String that are not UTF-8.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_invalid_utf8: OnInvalidUtf8,
 
     /// What the column means; becomes its comment in ClickHouse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,17 +132,6 @@ pub enum Pii {
     Mask,
     /// Shown nowhere.
     Drop,
-}
-
-/// What happens to a number beyond its type's range.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OnOverflow {
-    /// The cell is rejected.
-    #[default]
-    Reject,
-    /// The nearest value of the type is stored.
-    Clamp,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -5,6 +5,7 @@ mod csv;
 mod header;
 mod json;
 mod native;
+mod policies;
 mod properties;
 mod rules;
 mod types;

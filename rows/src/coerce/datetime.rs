@@ -1,7 +1,8 @@
 //! `DateTime` and `DateTime64`.
 //!
 //! Read are `YYYY-MM-DD HH:MM:SS` (or `T` between), with a fraction if need be, and with `Z` or an offset `±HH:MM` if
-//! need be; and whole seconds since 1970-01-01 UTC of at most ten digits (`DateTime64`: also with a fraction).
+//! need be; and seconds since 1970-01-01 UTC of nine or ten digits (1973 to 2286), maybe with a fraction: fewer digits could
+//! be a year or a day (`2024`, `20240105`), more could be milliseconds. Those want the column's `format`.
 //!
 //! * A time without offset is on the clock of the column's zone; of a plain `DateTime` it is UTC, whatever the
 //!   server's zone is.
@@ -167,13 +168,13 @@ fn hms(word: u64) -> Option<i64> {
     (hour < 24 && minute < 60 && second < 60).then_some((hour * 3600 + minute * 60 + second) as i64)
 }
 
-/// Seconds since 1970 in at most ten digits, maybe with a fraction of at most nine.
+/// Seconds since 1970 in nine or ten digits, maybe with a fraction of at most nine.
 fn epoch(text: Text<'_>) -> Option<Moment> {
     let bytes = text.bytes();
     let point = memchr::memchr(b'.', bytes).unwrap_or(bytes.len());
     let (whole, fraction) = (&bytes[..point], bytes.get(point + 1..));
     let plain = |d: &[u8]| !d.is_empty() && d.iter().all(u8::is_ascii_digit);
-    if whole.len() > 10 || !plain(whole) || (whole.len() > 1 && whole[0] == b'0') {
+    if !(9..=10).contains(&whole.len()) || !plain(whole) || whole[0] == b'0' {
         return None;
     }
     let seconds = digits(text, 0, point)? as i64;

@@ -1,4 +1,4 @@
-//! Decimals: exact, never rounded.
+//! Decimals: exact, and rounded only where the column says so.
 //!
 //! A `Decimal(P, S)` is an integer of 32, 64, 128 or 256 bits: the value times 10^S, of at most P digits.
 
@@ -7,6 +7,7 @@ use super::text::{Text, is_json_number, number};
 use super::why::{Why, not_a_number};
 use super::wide::I256;
 use super::{Native, Read};
+use crate::policy::{OnOverflow, OnPrecisionLoss, Policies};
 use crate::simd::Lanes;
 
 /// The integers that hold decimals.
@@ -83,7 +84,7 @@ impl<T: Unscaled> Decimal<T> {
 
     /// The slow way, for any number of digits.
     #[inline(never)]
-    fn long(&self, text: &[u8]) -> Result<T, Why> {
+    fn long(&self, text: &[u8], on_loss: OnPrecisionLoss) -> Result<T, Why> {
         if !is_json_number(text) {
             return Err(not_a_number(text));
         }
@@ -99,13 +100,23 @@ impl<T: Unscaled> Decimal<T> {
         if whole != b"0" && whole.len() > usize::from(self.precision - self.scale) {
             return Err(Why::OutOfRange);
         }
-        if kept > usize::from(self.scale) {
+        let scale = usize::from(self.scale);
+        if kept > scale && on_loss == OnPrecisionLoss::Reject {
             return Err(Why::Scale);
         }
-        let zeros = std::iter::repeat_n(&b'0', usize::from(self.scale) - kept);
+        // half a unit is rounded away from zero, as ClickHouse's and SQL's ROUND do
+        let up = fraction.get(scale).is_some_and(|b| *b >= b'5');
+        let kept = kept.min(scale);
+        let zeros = std::iter::repeat_n(&b'0', scale - kept);
         let n =
             whole.iter().chain(&fraction[..kept]).chain(zeros).try_fold(I256::ZERO, |n, b| n.push(b - b'0'));
+        let n = n.filter(|n| !up || *n != self.nines()).map(|n| if up { n.next() } else { n });
         n.and_then(|n| n.with_sign(negative)).map(T::from_wide).ok_or(Why::OutOfRange)
+    }
+
+    /// The largest number of the precision.
+    fn nines(&self) -> I256 {
+        (0..self.precision).fold(I256::ZERO, |n, _| n.push(9).unwrap_or(n))
     }
 }
 
@@ -122,22 +133,23 @@ impl<T: Unscaled> Read for Decimal<T> {
         {
             return Some(T::from_u64(n.negative, scaled));
         }
-        self.long(text.bytes()).ok()
+        self.long(text.bytes(), OnPrecisionLoss::Reject).ok()
     }
 
     fn explain(&self, text: &[u8]) -> Why {
-        self.long(text).err().unwrap_or(Why::OutOfRange)
+        self.long(text, OnPrecisionLoss::Reject).err().unwrap_or(Why::OutOfRange)
     }
 
     fn magnitude(&self, value: T) -> f64 {
         value.float() / 10f64.powi(i32::from(self.scale))
     }
 
-    fn clamp(&self, text: &[u8]) -> Option<T> {
-        if self.long(text).err() != Some(Why::OutOfRange) {
-            return None;
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<T, Why> {
+        match self.long(text, policies.on_precision_loss) {
+            Err(Why::OutOfRange) if policies.on_overflow == OnOverflow::Clamp => {
+                self.nines().with_sign(text[0] == b'-').map(T::from_wide).ok_or(Why::OutOfRange)
+            }
+            read => read,
         }
-        let nines = vec![b'9'; usize::from(self.precision)];
-        I256::from_digits(&nines)?.with_sign(text[0] == b'-').map(T::from_wide)
     }
 }

@@ -5,6 +5,7 @@
 use super::text::{Text, is_json_number, number};
 use super::why::{Why, not_a_number};
 use super::{Native, Read};
+use crate::policy::{NonFinite, Policies};
 use crate::simd::Lanes;
 
 const TENS: [f64; 23] = [
@@ -34,6 +35,10 @@ impl Read for Float64 {
         explain::<f64>(text)
     }
 
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<f64, Why> {
+        lenient(text, policies, f64::NAN, f64::INFINITY)
+    }
+
     fn magnitude(&self, value: f64) -> f64 {
         value
     }
@@ -60,6 +65,10 @@ impl Read for Float32 {
 
     fn explain(&self, text: &[u8]) -> Why {
         explain::<f32>(text)
+    }
+
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<f32, Why> {
+        lenient(text, policies, f32::NAN, f32::INFINITY)
     }
 
     fn magnitude(&self, value: f32) -> f64 {
@@ -103,6 +112,11 @@ impl Read for BFloat16 {
     fn magnitude(&self, value: Half) -> f64 {
         f64::from(f32::from_bits(u32::from(value.0) << 16))
     }
+
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<Half, Why> {
+        let value = lenient(text, policies, f32::NAN, f32::INFINITY)?;
+        Ok(Half((value.to_bits() >> 16) as u16))
+    }
 }
 
 trait Float: std::str::FromStr + Copy {
@@ -143,6 +157,22 @@ fn parse<F: Float>(text: &[u8]) -> Option<F> {
 
 fn is_written_zero(text: &[u8]) -> bool {
     text.iter().take_while(|b| !matches!(b, b'e' | b'E')).all(|b| matches!(b, b'0' | b'.' | b'-'))
+}
+
+/// NaN and infinity, where the column takes them.
+fn lenient<F: Float + std::ops::Neg<Output = F>>(
+    text: &[u8],
+    policies: Policies,
+    nan: F,
+    infinity: F,
+) -> Result<F, Why> {
+    let why = explain::<F>(text);
+    if why != Why::NotFinite || policies.non_finite == NonFinite::Reject {
+        return Err(why);
+    }
+    let (negative, word) = text.strip_prefix(b"-").map_or((false, text), |w| (true, w));
+    let value = if matches!(word, [b'n' | b'N', ..]) { nan } else { infinity };
+    Ok(if negative { -value } else { value })
 }
 
 fn explain<F: Float>(text: &[u8]) -> Why {

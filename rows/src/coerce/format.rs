@@ -9,7 +9,7 @@ use super::why::{Why, not_a_number};
 /// The `format` of a column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// `YYYY-MM-DD`, and for times `YYYY-MM-DD HH:MM:SS`, or whole seconds since 1970.
+    /// `YYYY-MM-DD`, and for times `YYYY-MM-DD HH:MM:SS`, or seconds since 1970 of nine or ten digits.
     #[default]
     Iso,
     /// A whole number since 1970 in units of 10^-n seconds.

@@ -3,8 +3,9 @@
 use super::text::{Text, digits, is_json_number};
 use super::why::{Why, not_a_number};
 use super::wide::I256;
-use super::{Native, Read};
-use crate::simd::Lanes;
+use super::{Native, Read, integral};
+use crate::policy::{IntegralFloats, OnOverflow, Policies};
+use crate::simd::{Lanes, Portable};
 
 /// An integer type of at most 64 bits, made from sign and magnitude.
 pub(crate) trait Small: Native {
@@ -76,8 +77,8 @@ impl<T: Small> Read for Int<T> {
         value.float()
     }
 
-    fn clamp(&self, text: &[u8]) -> Option<T> {
-        is_integer(text).then_some(if text[0] == b'-' { T::MIN } else { T::MAX })
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<T, Why> {
+        lenient(self, text, policies, T::SIGNED, [T::MIN, T::MAX])
     }
 }
 
@@ -106,6 +107,28 @@ fn explain(text: &[u8], signed: bool) -> Why {
     } else {
         Why::OutOfRange
     }
+}
+
+/// What the policies make of a text that is no integer in the type's range.
+fn lenient<R: Read>(
+    reader: &R,
+    text: &[u8],
+    policies: Policies,
+    signed: bool,
+    [min, max]: [R::Value; 2],
+) -> Result<R::Value, Why> {
+    let mut why = explain(text, signed);
+    if why == Why::NotInteger && policies.integral_floats == IntegralFloats::Accept {
+        let digits = integral::digits(text)?;
+        if let Some(value) = reader.read(Portable, Text::whole(digits.text())) {
+            return Ok(value);
+        }
+        why = explain(digits.text(), signed);
+    }
+    if policies.on_overflow == OnOverflow::Clamp && matches!(why, Why::OutOfRange | Why::Negative) {
+        return Ok(if text[0] == b'-' { min } else { max });
+    }
+    Err(why)
 }
 
 /// An integer type of 128 or 256 bits.
@@ -215,7 +238,7 @@ impl<T: Large> Read for BigInt<T> {
         value.float()
     }
 
-    fn clamp(&self, text: &[u8]) -> Option<T> {
-        is_integer(text).then_some(if text[0] == b'-' { T::MIN } else { T::MAX })
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<T, Why> {
+        lenient(self, text, policies, T::SIGNED, [T::MIN, T::MAX])
     }
 }

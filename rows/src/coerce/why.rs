@@ -32,6 +32,7 @@ pub(crate) enum Why {
     NotIpv6,
     Nested,
     BadEscape,
+    HalfCharacter,
     // not written as an array, tuple, map or JSON object
     NotArray,
     NotTuple,
@@ -56,6 +57,7 @@ pub(crate) enum Why {
     // constraints
     BelowMin,
     AboveMax,
+    NanInBounds,
     TooShort,
     TooManyChars,
     Pattern,
@@ -81,6 +83,7 @@ impl Why {
             Self::TooLong => Code::TooLong,
             Self::BelowMin
             | Self::AboveMax
+            | Self::NanInBounds
             | Self::TooShort
             | Self::TooManyChars
             | Self::Pattern
@@ -89,7 +92,7 @@ impl Why {
                 Code::MalformedRow
             }
             Self::UnknownKey => Code::UnknownColumn,
-            Self::InvalidUtf8 => Code::InvalidUtf8,
+            Self::InvalidUtf8 | Self::HalfCharacter => Code::InvalidUtf8,
             _ => Code::InvalidType,
         }
     }

@@ -23,6 +23,12 @@ impl I256 {
         Some(Self { low: (low_high << 64) | (low_low & HALF), high })
     }
 
+    /// `self + 1`; the largest number becomes 0.
+    pub(crate) fn next(self) -> Self {
+        let (low, carry) = self.low.overflowing_add(1);
+        Self { low, high: self.high.wrapping_add(u128::from(carry)) }
+    }
+
     /// The number in ASCII digits, if it fits 256 bits without sign.
     pub(crate) fn from_digits(digits: &[u8]) -> Option<Self> {
         digits.iter().try_fold(Self::ZERO, |n, b| n.push(b - b'0'))
@@ -38,8 +44,7 @@ impl I256 {
     }
 
     fn negated(self) -> Self {
-        let (low, carry) = (!self.low).overflowing_add(1);
-        Self { low, high: (!self.high).wrapping_add(u128::from(carry)) }
+        Self { low: !self.low, high: !self.high }.next()
     }
 
     pub(crate) fn to_le_bytes(self) -> [u8; 32] {

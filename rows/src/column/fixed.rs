@@ -84,7 +84,7 @@ enum Slot {
     Null,
 }
 
-/// A cell that is no plain value: escaped, absent, clamped, or bad.
+/// A cell that is no plain value: escaped, absent, a matter of policy, or bad.
 #[cold]
 fn other<S: Source, R: Read>(
     tile: &Tile<'_, S>,
@@ -138,13 +138,8 @@ fn other<S: Source, R: Read>(
             None => Err(Why::MissingValue),
         };
     }
-    if column.clamp
-        && let Some(value) = reader.clamp(text)
-    {
-        value.put(slot);
-        return Ok(Slot::Value);
-    }
-    Err(reader.explain(text))
+    reader.lenient(text, column.policies)?.put(slot);
+    Ok(Slot::Value)
 }
 
 /// Holds the values to the column's rules; cells that are bad already, or NULL, are left alone.

@@ -5,6 +5,7 @@ use crate::check::tile::{Tile, Verdict};
 use crate::coerce::Why;
 use crate::native::Output;
 use crate::nested::{Nested, Node};
+use crate::policy::OnInvalidUtf8;
 use crate::split::cells::{Cell, Kind, Source};
 
 /// Reads the column's cells of a tile to the end of `out`; bad ones leave a row that is taken out later.
@@ -56,6 +57,9 @@ fn one<S: Source>(
     }
     let text = match tile.decode(cell, scratch) {
         Ok(text) if tile.valid_utf8 || std::str::from_utf8(text).is_ok() => text,
+        Ok(text) if column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace => {
+            return nested.push(node, String::from_utf8_lossy(text).as_bytes());
+        }
         Ok(_) => {
             nested.push_nothing(node);
             return Err(Why::InvalidUtf8);

@@ -92,6 +92,10 @@ impl Rules {
 
     /// Holds a number to `min` and `max`.
     pub(crate) fn number(&self, number: f64) -> Result<(), Why> {
+        // of a type that is no number too, but it has neither bound
+        if number.is_nan() && (self.min.is_some() || self.max.is_some()) {
+            return Err(Why::NanInBounds);
+        }
         if self.min.is_some_and(|min| number < min) {
             return Err(Why::BelowMin);
         }

@@ -1,9 +1,12 @@
 //! Columns of texts: checked with the other columns, written last, when it is known which records are good.
 
+use std::borrow::Cow;
+
 use super::{Compiled, Reader};
 use crate::check::tile::{Tile, Verdict};
 use crate::coerce::Why;
 use crate::native::Output;
+use crate::policy::OnInvalidUtf8;
 use crate::simd::{Kernel, Lanes};
 use crate::split::cells::{Cell, Kind, Source};
 
@@ -61,12 +64,16 @@ fn hold<S: Source>(tile: &Tile<'_, S>, column: &Compiled, cell: Cell, text: &[u8
     if tile.valid_utf8 && column.rules.is_none() {
         return Ok(());
     }
-    let text = std::str::from_utf8(text).map_err(|_| Why::InvalidUtf8)?;
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) if column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace => String::from_utf8_lossy(text),
+        Err(_) => return Err(Why::InvalidUtf8),
+    };
     match &column.rules {
         Some(rules)
             if !(cell.kind == Kind::Missing || tile.is_null_text(cell) && column.default.is_some()) =>
         {
-            rules.text(text)
+            rules.text(&text)
         }
         _ => Ok(()),
     }
@@ -134,7 +141,9 @@ impl<S: Source> Kernel for Write<'_, S> {
     fn run<L: Lanes>(self, _lanes: L) {
         let Self { tile, column, place, out, bad, scratch } = self;
         let width = column.reader.width();
-        let simple = width.is_none() && !tile.has_null_texts();
+        // text that is not UTF-8 would be bad if it were not to be replaced
+        let replace = !tile.valid_utf8 && column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace;
+        let simple = width.is_none() && !tile.has_null_texts() && !replace;
         for (record, bad) in bad.iter().enumerate() {
             if *bad != 0 {
                 continue;
@@ -151,6 +160,10 @@ impl<S: Source> Kernel for Write<'_, S> {
             // a bad cell would have made the record bad
             let got = get(tile, column, cell, scratch).unwrap_or(Got::Null);
             match got {
+                Got::Text(text) if replace => {
+                    let text = String::from_utf8_lossy(text);
+                    out.push_text(text.as_bytes(), width, column.low_cardinality, column.nullable);
+                }
                 Got::Text(text) => out.push_text(text, width, column.low_cardinality, column.nullable),
                 Got::Null => out.push_null_text(width, column.low_cardinality),
             }

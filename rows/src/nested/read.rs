@@ -230,9 +230,12 @@ fn token(leaf: &Leaf, token: &Token<'_>, out: &mut Tree, scratch: &mut Scratch) 
     /// Adds the value, if the text is one.
     #[inline(always)]
     fn push<R: Read>(reader: &R, text: Text<'_>, out: &mut Tree) -> Option<()> {
-        let value = reader.read(Portable, text)?;
-        value.put(out.data.grow(R::Value::WIDTH));
+        push_value(reader.read(Portable, text)?, out);
         Some(())
+    }
+    #[inline(always)]
+    fn push_value<V: Native>(value: V, out: &mut Tree) {
+        value.put(out.data.grow(V::WIDTH));
     }
     let text = &token.tail[..token.len];
     if matches!(leaf.reader, Reader::Json) {
@@ -241,13 +244,15 @@ fn token(leaf: &Leaf, token: &Token<'_>, out: &mut Tree, scratch: &mut Scratch) 
     with_reader!(&leaf.reader,
         reader => if push(reader, Text::new(token.tail, token.len), out).is_none() {
             if !text.is_empty() {
-                return Err(reader.explain(text));
-            }
-            if !leaf.ty.nullable {
+                let value = reader.lenient(text, leaf.policies)?;
+                push_value(value, out);
+            } else if leaf.ty.nullable && token.quoted {
+                out.push_null(leaf);
+                return Ok(());
+            } else {
+                // between commas NULL must be written: nothing is rather a slip
                 return Err(Why::MissingValue);
             }
-            out.push_null(leaf);
-            return Ok(());
         },
         texts => {
             if !token.quoted && !is_json_number(text) && !matches!(text, b"true" | b"false") {

@@ -106,7 +106,7 @@ fn a_reject_says_what_is_wrong_at_which_place() {
             4 4 v MISSING_VALUE "{'a':1,}" The value is missing; give one, or make the column Nullable or give it a default (in key 2)
             5 5 v INVALID_TYPE "{'a':x}" Not a number; Int8 takes digits only, such as 42 (in value 1)
             6 6 v INVALID_TYPE "{'a\\q':1}" A backslash escape is not known; write \\ for a backslash (in key 1)
-            7 7 v INVALID_UTF8 "{'\\xff':1}" The bytes are not UTF-8; save the file as UTF-8 (in key 1)
+            7 7 v INVALID_UTF8 "{'\\xff':1}" The bytes are not UTF-8; save the file as UTF-8, or set the column's onInvalidUtf8: replace (in key 1)
         "#]],
     );
 }

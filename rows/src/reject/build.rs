@@ -54,7 +54,11 @@ impl<'a> Resplit<'a> {
         let text = decode(self.bytes, self.cells[at], self.plan.is_json(), self.plan.dialect, &mut scratch);
         match text.ok().and_then(|text| nested::explain(node, &column.ty, text)) {
             Some((place, ty, inner)) if inner == why => {
-                let part = Column { format: column.format.clone(), ..Column::new("", ty.clone()) };
+                let part = Column {
+                    format: column.format.clone(),
+                    policies: column.policies,
+                    ..Column::new("", ty.clone())
+                };
                 let message = message::of_cell(why, &part, &part.ty.to_string());
                 if place.is_empty() { message } else { format!("{message} (in {place})") }
             }

@@ -2,13 +2,13 @@
 
 use crate::coerce::Why;
 use crate::plan::Plan;
+use crate::policy::IntegralFloats;
 use crate::schema::Column;
 use crate::split::json;
 use crate::types::Base;
 
 /// The message for a bad cell of a column of this type.
 pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
-    let c = &column.constraints;
     match why {
         Why::MissingColumn => format!("The required column '{}' is missing", column.name),
         Why::MissingValue => {
@@ -17,7 +17,12 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
         Why::NotNumber => {
             format!("Not a number; {ty} takes digits only, such as 42{}", fraction_hint(column))
         }
-        Why::NotInteger => format!("Not a whole number; {ty} takes no fraction and no exponent"),
+        Why::NotInteger if column.policies.integral_floats == IntegralFloats::Accept => {
+            format!("Not a whole number, which {ty} asks for; correct the value or change the column's type")
+        }
+        Why::NotInteger => format!(
+            "Not a whole number; {ty} takes no fraction and no exponent, unless the column says integralFloats: accept"
+        ),
         Why::NotPlainDecimal => format!("{ty} takes no exponent; write the number out"),
         Why::Blanks => "There are blanks around the value; remove them".to_owned(),
         Why::PlusSign => "A number has no '+' before it; remove it".to_owned(),
@@ -27,13 +32,14 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
         }
         Why::BarePoint => "A decimal point needs digits on both sides, such as 0.5".to_owned(),
         Why::NotFinite => {
-            "NaN and infinity are not loaded; leave the value out and make the column Nullable".to_owned()
+            "NaN and infinity are not loaded; leave the value out and make the column Nullable, or set nonFinite: accept"
+                .to_owned()
         }
         Why::NotBool => "Not a Bool; write true, false, 1 or 0".to_owned(),
         Why::NotDate => "Not a date; write YYYY-MM-DD, or set the column's format".to_owned(),
         Why::NoSuchDay => "There is no such day in the calendar".to_owned(),
         Why::NotDateTime => {
-            "Not a time; write YYYY-MM-DD HH:MM:SS or whole seconds since 1970, or set the column's format"
+            "Not a time; write YYYY-MM-DD HH:MM:SS or seconds since 1970 (nine or ten digits), or set the column's format"
                 .to_owned()
         }
         Why::NoSuchTime => {
@@ -70,20 +76,48 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
         Why::NotIpv6 => "Not an IPv6 address, such as 2001:db8::1".to_owned(),
         Why::Nested => format!("An object or array cannot be a {ty}; give a single value"),
         Why::BadEscape => "A backslash escape is not known; write \\\\ for a backslash".to_owned(),
+        Why::HalfCharacter => {
+            "A \\u escape is half of a surrogate pair; write both halves, or the character itself".to_owned()
+        }
         Why::OutOfRange => format!("Out of the range of {ty}; widen the column's type or correct the value"),
         Why::Negative => format!("{ty} holds no negative numbers; use a signed type or correct the value"),
         Why::FloatTooLarge => format!("Too large for {ty}"),
         Why::FloatTooSmall => format!("Too small for {ty}: it would become 0"),
         Why::Scale => {
-            format!("More digits after the point than {ty} keeps; round the value or raise the scale")
+            format!("More digits after the point than {ty} keeps; round the value, raise the scale or set onPrecisionLoss: round")
         }
         Why::SubSecond => {
             format!("A finer time than {ty} keeps; shorten the fraction or use a finer DateTime64")
         }
         Why::NotInEnum => format!("Not a name of the enum; allowed are {}", enum_names(column)),
         Why::TooLong => format!("Too long for {ty} (counted in bytes)"),
+        Why::BelowMin
+        | Why::AboveMax
+        | Why::NanInBounds
+        | Why::TooShort
+        | Why::TooManyChars
+        | Why::Pattern
+        | Why::NotOneOf => of_constraint(why, column),
+        Why::InvalidUtf8 if column.ty.base == Base::String => {
+            "The bytes are not UTF-8; save the file as UTF-8, or set the column's onInvalidUtf8: replace".to_owned()
+        }
+        Why::InvalidUtf8 => "The bytes are not UTF-8; save the file as UTF-8".to_owned(),
+        Why::Ragged
+        | Why::AfterQuote
+        | Why::OpenQuote
+        | Why::NotJson
+        | Why::DuplicateKey
+        | Why::UnknownKey => "The record cannot be read".to_owned(),
+    }
+}
+
+/// The message for a value that does not keep to the column's constraints.
+fn of_constraint(why: Why, column: &Column) -> String {
+    let c = &column.constraints;
+    match why {
         Why::BelowMin => format!("Less than the column's minimum {}", c.min.unwrap_or(f64::NAN)),
         Why::AboveMax => format!("More than the column's maximum {}", c.max.unwrap_or(f64::NAN)),
+        Why::NanInBounds => "NaN is within no bounds, and the column has a minimum or maximum".to_owned(),
         Why::TooShort => {
             format!("Shorter than the column's minimum of {} characters", c.min_length.unwrap_or(0))
         }
@@ -93,16 +127,9 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
         Why::Pattern => {
             format!("Does not match the column's pattern {}", c.pattern.as_deref().unwrap_or_default())
         }
-        Why::NotOneOf => {
+        _ => {
             format!("Not one of the column's values: {}", listed(c.one_of.iter().map(String::as_str)))
         }
-        Why::InvalidUtf8 => "The bytes are not UTF-8; save the file as UTF-8".to_owned(),
-        Why::Ragged
-        | Why::AfterQuote
-        | Why::OpenQuote
-        | Why::NotJson
-        | Why::DuplicateKey
-        | Why::UnknownKey => "The record cannot be read".to_owned(),
     }
 }
 
@@ -132,7 +159,9 @@ pub(super) fn of_record(why: Why, plan: &Plan, record: &[u8], fields: usize) -> 
                 listed(unknown)
             )
         }
-        Why::BadEscape | Why::InvalidUtf8 => "A key of the object holds a bad escape".to_owned(),
+        Why::BadEscape | Why::HalfCharacter | Why::InvalidUtf8 => {
+            "A key of the object holds a bad escape".to_owned()
+        }
         _ => "The line is not one JSON object".to_owned(),
     }
 }

@@ -5,12 +5,12 @@ use std::arch::x86_64::{
     _mm_clmulepi64_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_madd_epi16,
     _mm_maddubs_epi16, _mm_min_epu8, _mm_movemask_epi8, _mm_packus_epi32, _mm_set_epi64x, _mm_set1_epi8,
     _mm_set1_epi16, _mm_set1_epi32, _mm_shuffle_epi8, _mm_sub_epi8, _mm256_cmpeq_epi8, _mm256_loadu_si256,
-    _mm256_movemask_epi8, _mm256_set1_epi8, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask,
-    _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_maskz_compress_epi8,
-    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
+    _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm512_add_epi32,
+    _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32,
+    _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
 };
 
-use super::{BLOCK, DIGITS, Kernel, Lanes};
+use super::{BLOCK, DIGITS, Kernel, Lanes, WIDE};
 
 /// Proof that this CPU has AVX2, PCLMULQDQ, BMI1, BMI2, POPCNT and LZCNT: made by [`Avx2::detect`] alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,29 @@ impl Lanes for Avx2 {
         // SAFETY: `self` proves AVX2, and with it SSSE3 and SSE4.1.
         unsafe { decimal(bytes, len) }
     }
+
+    #[inline(always)]
+    fn json_special(self, block: &[u8; WIDE]) -> u32 {
+        // SAFETY: `self` proves AVX2. The unaligned load reads the 32 bytes that the reference covers.
+        unsafe {
+            let bytes = _mm256_loadu_si256(block.as_ptr().cast());
+            let equal = |needle: u8| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(needle.cast_signed()));
+            let control = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f)), bytes);
+            let special = _mm256_or_si256(_mm256_or_si256(equal(b'"'), equal(b'\\')), control);
+            _mm256_movemask_epi8(special).cast_unsigned()
+        }
+    }
+
+    #[inline(always)]
+    fn digits(self, bytes: &[u8; DIGITS]) -> u32 {
+        // SAFETY: `self` proves AVX2. The unaligned load reads the 16 bytes that the reference covers.
+        unsafe {
+            let text = _mm_loadu_si128(bytes.as_ptr().cast());
+            let values = _mm_sub_epi8(text, _mm_set1_epi8(b'0'.cast_signed()));
+            let small = _mm_cmpeq_epi8(_mm_min_epu8(values, _mm_set1_epi8(9)), values);
+            _mm_movemask_epi8(small).cast_unsigned()
+        }
+    }
 }
 
 impl Lanes for Avx512 {
@@ -123,6 +146,16 @@ impl Lanes for Avx512 {
     fn decimal(self, bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)> {
         // SAFETY: `self` proves AVX2, and with it SSSE3 and SSE4.1.
         unsafe { decimal(bytes, len) }
+    }
+
+    #[inline(always)]
+    fn json_special(self, block: &[u8; WIDE]) -> u32 {
+        self.narrow().json_special(block)
+    }
+
+    #[inline(always)]
+    fn digits(self, bytes: &[u8; DIGITS]) -> u32 {
+        self.narrow().digits(bytes)
     }
 
     #[inline(always)]

@@ -121,7 +121,7 @@ pub(crate) struct Table {
 }
 
 /// Most cells of a table, unless one record has more.
-const MAX_CELLS: usize = 64 * 1024;
+const MAX_CELLS: usize = 16 * 1024;
 
 impl Table {
     pub(crate) fn clear(&mut self, columns: usize) {
@@ -135,16 +135,19 @@ impl Table {
         self.cells.len() + self.columns > MAX_CELLS
     }
 
-    /// Adds a record; the reader fills its cells, which are all missing at first.
-    pub(crate) fn push(
-        &mut self,
-        start: usize,
-        end: usize,
-        fill: impl FnOnce(&mut [Cell]) -> Result<(), Why>,
-    ) {
+    /// Adds a record; its cells, all missing at first, are to be filled before [`Table::close`].
+    #[inline(always)]
+    pub(crate) fn open(&mut self) -> &mut [Cell] {
         let at = self.cells.len();
         self.cells.resize(at + self.columns, Cell::MISSING);
-        if let Err(why) = fill(&mut self.cells[at..]) {
+        &mut self.cells[at..]
+    }
+
+    /// Ends the record that was opened: where it stands, and whether it is one.
+    #[inline(always)]
+    pub(crate) fn close(&mut self, start: usize, end: usize, filled: Result<(), Why>) {
+        if let Err(why) = filled {
+            let at = self.cells.len() - self.columns;
             self.cells[at..].fill(Cell { kind: Kind::Skipped, ..Cell::MISSING });
             self.malformed.push((self.records.len() as u32, why));
         }

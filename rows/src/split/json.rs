@@ -3,11 +3,15 @@
 //! Keys come in any order; the order of the line before is tried first. A key that stands twice makes the line
 //! malformed, and so does anything that is not JSON, also in values that no column takes.
 
+mod template;
+
 use serde::de::IgnoredAny;
 
 use super::cells::{Cell, Kind};
 use crate::coerce::text::{json_number, plain_json};
 use crate::coerce::why::Why;
+use crate::simd::Lanes;
+use template::Template;
 
 /// The keys that a line may have.
 #[derive(Debug, Default)]
@@ -19,6 +23,7 @@ pub(crate) struct Keys {
     predicted: Vec<usize>,
     refuse_unknown: bool,
     scratch: Vec<u8>,
+    template: Template,
 }
 
 impl Keys {
@@ -63,6 +68,19 @@ impl Keys {
         Ok(Some(self.names[at].1))
     }
 
+    /// Reads an object of the shape of the one before into cells by column, all missing at first; gives the offset
+    /// behind it.
+    #[inline(always)]
+    pub(crate) fn again<L: Lanes>(
+        &self,
+        lanes: L,
+        bytes: &[u8],
+        start: usize,
+        cells: &mut [Cell],
+    ) -> Option<usize> {
+        self.template.read(lanes, bytes, start, cells)
+    }
+
     /// Reads the line `bytes[start..end]` into cells by column, all missing at first.
     pub(crate) fn line(
         &mut self,
@@ -72,7 +90,8 @@ impl Keys {
         cells: &mut [Cell],
     ) -> Result<(), Why> {
         let mut line = Line { bytes: &bytes[..end], at: start };
-        let mut unknown = false;
+        let (mut unknown, mut behind) = (false, start);
+        self.template.clear();
         line.blanks();
         line.eat(b'{')?;
         line.blanks();
@@ -89,7 +108,9 @@ impl Keys {
                 line.blanks();
                 line.eat(b':')?;
                 line.blanks();
+                self.template.add(&bytes[behind..line.at], column);
                 let cell = line.value()?;
+                behind = line.at;
                 match column {
                     Some(column) if cells[column].kind == Kind::Missing => {
                         cells[column] = cell;
@@ -109,7 +130,11 @@ impl Keys {
         if line.at != end {
             return Err(Why::NotJson);
         }
-        if unknown && self.refuse_unknown { Err(Why::UnknownKey) } else { Ok(()) }
+        if unknown && self.refuse_unknown {
+            return Err(Why::UnknownKey);
+        }
+        self.template.finish(&bytes[behind..end]);
+        Ok(())
     }
 }
 
@@ -198,7 +223,7 @@ impl Line<'_> {
     }
 
     #[inline]
-    fn value(&mut self) -> Result<Cell, Why> {
+    pub(crate) fn value(&mut self) -> Result<Cell, Why> {
         if self.skip(b'"') {
             return self.string().map(|(cell, _)| cell);
         }
@@ -223,7 +248,7 @@ impl Line<'_> {
 
     /// An object or array, which no scalar column can take; it must still be JSON.
     #[cold]
-    fn nested(&mut self) -> Result<Cell, Why> {
+    pub(crate) fn nested(&mut self) -> Result<Cell, Why> {
         let start = self.at;
         let mut stream = serde_json::Deserializer::from_slice(&self.bytes[start..]).into_iter::<IgnoredAny>();
         match stream.next() {
@@ -267,14 +292,14 @@ pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) -> Result<(), Why> {
 fn unicode(rest: &mut &[u8]) -> Result<char, Why> {
     let first = hex4(rest)?;
     if !(0xd800..0xe000).contains(&first) {
-        return char::from_u32(first).ok_or(Why::InvalidUtf8);
+        return char::from_u32(first).ok_or(Why::HalfCharacter);
     }
-    *rest = rest.strip_prefix(b"\\u").ok_or(Why::InvalidUtf8)?;
+    *rest = rest.strip_prefix(b"\\u").ok_or(Why::HalfCharacter)?;
     let second = hex4(rest)?;
     if !(0xd800..0xdc00).contains(&first) || !(0xdc00..0xe000).contains(&second) {
-        return Err(Why::InvalidUtf8);
+        return Err(Why::HalfCharacter);
     }
-    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or(Why::InvalidUtf8)
+    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or(Why::HalfCharacter)
 }
 
 fn hex4(rest: &mut &[u8]) -> Result<u32, Why> {

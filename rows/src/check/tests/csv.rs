@@ -27,13 +27,13 @@ fn every_bad_cell_of_a_row_is_reported_and_the_row_is_not_loaded() {
         &Input::default(),
         file,
         &expect![[r#"
-        3: c | 5 | 1.0
-        1 a timestamp INVALID_TYPE "x" Not a number; UInt32 takes digits only, such as 42
-        2 b timestamp OUT_OF_RANGE "-1" UInt32 holds no negative numbers; use a signed type or correct the value
-        2 b amount INVALID_TYPE "abc" Not a number; Float64 takes digits only, such as 42 or 4.2
-        4 d timestamp MISSING_VALUE "" The value is missing; give one, or make the column Nullable or give it a default
-        4 d amount INVALID_TYPE "inf" NaN and infinity are not loaded; leave the value out and make the column Nullable
-    "#]],
+            3: c | 5 | 1.0
+            1 a timestamp INVALID_TYPE "x" Not a number; UInt32 takes digits only, such as 42
+            2 b timestamp OUT_OF_RANGE "-1" UInt32 holds no negative numbers; use a signed type or correct the value
+            2 b amount INVALID_TYPE "abc" Not a number; Float64 takes digits only, such as 42 or 4.2
+            4 d timestamp MISSING_VALUE "" The value is missing; give one, or make the column Nullable or give it a default
+            4 d amount INVALID_TYPE "inf" NaN and infinity are not loaded; leave the value out and make the column Nullable, or set nonFinite: accept
+        "#]],
     );
 }
 
@@ -192,7 +192,7 @@ fn bytes_that_are_not_utf8_are_rejected_where_they_are() {
     let file = b"a,b\nx\xff,1\ny,2\nz,\xfe\n";
     expect![[r#"
         2: y | 2
-        1 x� a INVALID_UTF8 "x�" The bytes are not UTF-8; save the file as UTF-8
+        1 x� a INVALID_UTF8 "x�" The bytes are not UTF-8; save the file as UTF-8, or set the column's onInvalidUtf8: replace
         3 z b INVALID_UTF8 "�" The bytes are not UTF-8; save the file as UTF-8
     "#]]
     .assert_eq(&run(&schema("a String, b UInt8"), &Input::default(), file));

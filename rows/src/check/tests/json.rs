@@ -1,6 +1,6 @@
 //! JSON lines.
 
-use super::{check, json_lines};
+use super::{check, json_lines, run, schema};
 use crate::{Input, UnknownColumns};
 use expect_test::expect;
 
@@ -104,9 +104,9 @@ fn a_lone_surrogate_is_no_text_and_an_unknown_escape_no_json() {
         &json_lines(),
         "{\"s\":\"\\ud800\"}\n{\"s\":\"\\x\"}\n",
         &expect![[r#"
-        1 \ud800 s INVALID_UTF8 "\\ud800" The bytes are not UTF-8; save the file as UTF-8
-        2 \x s INVALID_TYPE "\\x" A backslash escape is not JSON's; write \\ for a backslash
-    "#]],
+            1 \ud800 s INVALID_UTF8 "\\ud800" A \u escape is half of a surrogate pair; write both halves, or the character itself
+            2 \x s INVALID_TYPE "\\x" A backslash escape is not known; write \\ for a backslash
+        "#]],
     );
 }
 
@@ -182,5 +182,49 @@ fn null_values_are_looked_for_in_strings_too() {
         2 N/A id MISSING_VALUE "N/A" The value is missing; give one, or make the column Nullable or give it a default
         2 N/A name MISSING_VALUE "N/A" The value is missing; give one, or make the column Nullable or give it a default
     "#]],
+    );
+}
+
+#[test]
+fn a_line_like_the_one_before_is_held_to_the_same_rules() {
+    let first = "{\"k\": \"a\", \"n\": 1, \"a\": [1]}\n";
+    let cases = [
+        "{\"k\": \"b\", \"n\": 2, \"a\": [1,\n2]}\n",
+        "{\"k\": \"b\", \"n\": 02, \"a\": [1]}\n",
+        "{\"k\": \"b\", \"n\": 2, \"a\": [1]} x\n",
+        "{\"k\": \"b\", \"n\": 2, \"a\": [1]}{\n",
+        "{\"k\": \"b\n\", \"n\": 2, \"a\": [1]}\n",
+        "{\"k\": \"b\", \"n\": 2, \"a\": [1]",
+        "{\"k\": \"b\", \"n\": 2x, \"a\": [1]}\n",
+        "{\"k\": b, \"n\": 2, \"a\": [1]}\n",
+        "{\"k\": \"b\", \"n\": 2, \"a\": [1}\n",
+    ];
+    for second in cases {
+        let spec = schema("k String, n Int32, a Array(Int8)");
+        // alone there is no line before
+        let alone = run(&spec, &json_lines(), second.as_bytes());
+        let both = run(&spec, &json_lines(), format!("{first}{second}").as_bytes());
+        assert!(both.starts_with("1: a | 1 | [1]\n2 "), "{both}");
+        let words =
+            |text: &str| text.lines().map(|l| l.split_once(' ').unwrap().1.to_owned()).collect::<Vec<_>>();
+        assert_eq!(words(&both)[1..], words(&alone), "{second}");
+    }
+}
+
+#[test]
+fn lines_of_other_shapes_between_are_read_all_the_same() {
+    check(
+        "k String, n Nullable(Int32), s String",
+        &Input { unknown_columns: UnknownColumns::Ignore, ..json_lines() },
+        "{\"k\":\"a\",\"n\":1,\"s\":\"x\"}\n{\"k\":\"b\",\"n\":-2,\"s\":\"\\u0041\"}\r\n{\"s\":\"y\",\"k\":\"c\"}\n{\"s\":\"z\",\"k\":\"d\"}\n\n{\"s\":\"\",\"k\":\"e\",\"n\":null}\n{\"other\":[1,{}],\"s\":\"f\",\"k\":\"f\"}\n{\"other\":{\"k\":\"no\"},\"s\":\"g\",\"k\":\"g\"}",
+        &expect![[r#"
+            1: a | 1 | x
+            2: b | -2 | A
+            3: c | NULL | y
+            4: d | NULL | z
+            5: e | NULL | 
+            6: f | NULL | f
+            7: g | NULL | g
+        "#]],
     );
 }

@@ -59,14 +59,14 @@ fn texts_are_held_to_length_pattern_and_list() {
 fn numbers_out_of_range_are_clamped_where_the_column_says_so() {
     let schema = schema("a UInt8, b Int16, c Decimal(3, 1)", |c| {
         for column in c {
-            column.on_overflow = OnOverflow::Clamp;
+            column.policies.on_overflow = OnOverflow::Clamp;
         }
     });
     expect![[r#"
         1: 255 | -32768 | 999
         2: 0 | 32767 | -999
         3 x a INVALID_TYPE "x" Not a number; UInt8 takes digits only, such as 42
-        3 x c PRECISION_LOSS "1.25" More digits after the point than Decimal(3, 1) keeps; round the value or raise the scale
+        3 x c PRECISION_LOSS "1.25" More digits after the point than Decimal(3, 1) keeps; round the value, raise the scale or set onPrecisionLoss: round
     "#]].assert_eq(&run(&schema.unwrap(), &Input::default(), b"a,b,c\n256,-40000,100\n-1,40000,-1000\nx,1,1.25\n"));
 }
 
@@ -80,7 +80,7 @@ fn a_rule_that_cannot_be_applied_is_refused_with_the_column() {
         refused("a String", |c| c.constraints.pattern = Some("(".to_owned())).reason(),
         "BadConstraint"
     );
-    assert_eq!(refused("a String", |c| c.on_overflow = OnOverflow::Clamp).reason(), "BadConstraint");
+    assert_eq!(refused("a String", |c| c.policies.on_overflow = OnOverflow::Clamp).reason(), "BadConstraint");
     assert_eq!(refused("a String", |c| c.format = Some("%Y".to_owned())).reason(), "BadFormat");
     assert_eq!(refused("a Date", |c| c.format = Some("%Y-%m".to_owned())).reason(), "BadFormat");
     assert_eq!(refused("a Date", |c| c.format = Some("epoch_millis".to_owned())).reason(), "BadFormat");

@@ -223,7 +223,7 @@ fn a_time_without_an_offset_is_on_the_clock_of_the_columns_zone() {
             ("2026-11-23T01:02:03+02:00", "2026-11-22T23:02:03Z"),
             ("2026-11-23T01:02:03.000", "2026-11-23T01:02:03Z"),
             ("1716045542", "2024-05-18T15:19:02Z"),
-            ("0", "1970-01-01T00:00:00Z"),
+            ("100000000", "1973-03-03T09:46:40Z"),
             ("4294967295", "2106-02-07T06:28:15Z"),
             ("1969-12-31 23:30:00-01:00", "1970-01-01T00:30:00Z"),
         ],
@@ -236,6 +236,19 @@ fn a_time_without_an_offset_is_on_the_clock_of_the_columns_zone() {
             ("2026-07-01 12:00:00Z", "2026-07-01T12:00:00Z"),
         ],
     );
+}
+
+#[test]
+fn digits_that_could_be_a_year_or_a_day_or_milliseconds_are_no_seconds() {
+    for ty in ["DateTime", "DateTime64(3)"] {
+        rejects(
+            ty,
+            InvalidType,
+            &["0", "2024", "202401", "20240105", "10000000", "1704449472000", "20240105101112"],
+        );
+    }
+    let seconds = with_format("DateTime", "epoch_seconds");
+    assert_eq!(read(&seconds, "2024").as_deref(), Ok("1970-01-01T00:33:44Z"));
 }
 
 #[test]

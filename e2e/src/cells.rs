@@ -1,0 +1,197 @@
+//! Cells of every type for the differential test: valid ones, edges, and texts that are nearly right. Seeded: the same
+//! cells in every run.
+
+use crate::data::Numbers;
+
+/// Makes cells.
+#[derive(Debug)]
+pub struct Cells(Numbers);
+
+impl Cells {
+    /// A generator whose cells are a function of the seed alone.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(Numbers::new(seed))
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0.below(u64::MAX)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.0.below(n)
+    }
+
+    fn one_of<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len() as u64) as usize]
+    }
+
+    /// A text for a column of the type, a quarter of them with one character changed; never one with a line end.
+    pub fn cell(&mut self, ty: &str) -> String {
+        let text = self.valid(ty);
+        if self.below(4) == 0 { self.mutated(&text) } else { text }
+    }
+
+    /// One character replaced, put in or taken out.
+    fn mutated(&mut self, text: &str) -> String {
+        const CHARACTERS: &[&str] = &[
+            "0", "1", "9", "+", "-", ".", ":", "e", "E", "T", "Z", " ", "a", "f", "x", "_", "/", "é", "'",
+            "[", "]",
+        ];
+        let mut chars: Vec<char> = text.chars().collect();
+        let at = self.below(chars.len() as u64 + 1) as usize;
+        let new = self.one_of(CHARACTERS).chars().next().unwrap_or('0');
+        match self.below(3) {
+            0 => chars.insert(at, new),
+            1 if at < chars.len() => chars[at] = new,
+            _ if at < chars.len() => drop(chars.remove(at)),
+            _ => chars.push(new),
+        }
+        chars.into_iter().collect()
+    }
+
+    fn valid(&mut self, ty: &str) -> String {
+        let (name, arguments) = ty.split_once('(').unwrap_or((ty, ""));
+        let arguments = arguments.strip_suffix(')').unwrap_or(arguments);
+        match name {
+            "Nullable" | "LowCardinality" => self.valid(arguments),
+            "Bool" => self.one_of(&["true", "false", "1", "0", "True", "TRUE"]).to_owned(),
+            "Float32" | "Float64" | "BFloat16" => self.float(),
+            "Decimal" => self.decimal(),
+            "Date" | "Date32" => self.day(),
+            "DateTime" | "DateTime64" => self.moment(),
+            "Time" | "Time64" => self.time(),
+            "UUID" => self.uuid(),
+            "IPv4" => self.ipv4(),
+            "IPv6" => self.ipv6(),
+            "Enum8" | "Enum16" => self.one_of(&["red", "deep blue", "low", "high", "7"]).to_owned(),
+            "Array" => self.list("[", "]", arguments),
+            "String" | "FixedString" => self.text(),
+            _ => self.integer(name),
+        }
+    }
+
+    /// Any number of digits that the type holds, and the edges of all integers.
+    fn integer(&mut self, ty: &str) -> String {
+        let bits: u32 = ty.trim_start_matches(|c: char| c.is_ascii_alphabetic()).parse().unwrap_or(64);
+        let sign = if self.below(3) == 0 { "-" } else { "" };
+        let number = match self.below(3) {
+            // near a power of two
+            0 if bits <= 64 => {
+                let edge = 1u128 << (bits - self.below(2) as u32);
+                (edge + u128::from(self.below(5))).saturating_sub(2).to_string()
+            }
+            1 => self.below(1000).to_string(),
+            _ => {
+                let most = u64::from(bits) * 3 / 10 + 2;
+                let length = 1 + self.below(most);
+                self.digits(length)
+            }
+        };
+        format!("{sign}{number}")
+    }
+
+    fn digits(&mut self, length: u64) -> String {
+        let first = 1 + self.below(9);
+        (1..length).fold(first.to_string(), |text, _| text + &self.below(10).to_string())
+    }
+
+    fn float(&mut self) -> String {
+        let bits = self.next();
+        let (wide, narrow) = (f64::from_bits(bits), f32::from_bits(bits as u32));
+        match self.below(6) {
+            0 if wide.is_finite() => format!("{wide:e}"),
+            1 if narrow.is_finite() => format!("{narrow:e}"),
+            // halfway between two floats
+            2 => format!("{}.5", (1u64 << 53) + 2 * self.below(1000) + 1),
+            3 => format!("{}", narrow_or_zero(narrow)),
+            4 => {
+                let (whole, fraction) = (self.below(25) + 1, self.below(25) + 1);
+                format!("{}.{}e{}", self.digits(whole), self.digits(fraction), self.below(600) as i64 - 300)
+            }
+            _ => self.decimal(),
+        }
+    }
+
+    fn decimal(&mut self) -> String {
+        let sign = if self.below(3) == 0 { "-" } else { "" };
+        let (whole, fraction) = (self.below(9) + 1, self.below(6));
+        let whole = if self.below(5) == 0 { "0".to_owned() } else { self.digits(whole) };
+        let fraction = if fraction == 0 { String::new() } else { format!(".{}", self.digits(fraction)) };
+        format!("{sign}{whole}{fraction}")
+    }
+
+    /// Years around all types' ranges; now and then a day that no month has.
+    fn day(&mut self) -> String {
+        let year = match self.below(4) {
+            0 => 1890 + self.below(420),
+            1 => 2145 + self.below(10),
+            _ => 1965 + self.below(150),
+        };
+        format!("{year:04}-{:02}-{:02}", self.below(14), self.below(32))
+    }
+
+    fn moment(&mut self) -> String {
+        if self.below(6) == 0 {
+            let fraction = self.one_of(&["", ".0", ".5", ".123", ".1234567"]);
+            let length = 8 + self.below(4);
+            return self.digits(length) + fraction;
+        }
+        let (hour, minute, second) = (self.below(25), self.below(61), self.below(61));
+        let fraction = self.one_of(&["", "", ".5", ".000", ".123", ".123456789"]);
+        let zone = self.one_of(&["", "", "Z", "+02:00", "-05:30"]);
+        format!("{}{}{hour:02}:{minute:02}:{second:02}{fraction}{zone}", self.day(), self.one_of(&[" ", "T"]))
+    }
+
+    fn time(&mut self) -> String {
+        let hours = if self.below(3) == 0 { self.below(1100) } else { self.below(25) };
+        let sign = if self.below(5) == 0 { "-" } else { "" };
+        let fraction = self.one_of(&["", "", ".5", ".000", ".123", ".1234"]);
+        format!("{sign}{hours:02}:{:02}:{:02}{fraction}", self.below(61), self.below(61))
+    }
+
+    fn uuid(&mut self) -> String {
+        let hex = format!("{:016x}{:016x}", self.next(), self.next());
+        let text = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+        if self.below(4) == 0 { text.to_uppercase() } else { text }
+    }
+
+    fn ipv4(&mut self) -> String {
+        let part: Vec<String> = (0..4).map(|_| self.below(260).to_string()).collect();
+        part.join(".")
+    }
+
+    fn ipv6(&mut self) -> String {
+        let address = std::net::Ipv6Addr::from_bits(u128::from(self.next()) << 64 | u128::from(self.next()));
+        match self.below(5) {
+            0 => format!("::ffff:{}", self.ipv4()),
+            1 => format!("{:x}::{:x}", self.below(0x10000), self.below(0x10000)),
+            2 => format!("{}::", &address.to_string()[..9].trim_end_matches(':')),
+            3 => address.to_string().to_uppercase(),
+            _ => address.to_string(),
+        }
+    }
+
+    fn text(&mut self) -> String {
+        let length = self.below(12);
+        (0..length)
+            .map(|_| self.one_of(&["a", "Z", "0", "é", "😀", " ", ",", "\"", "'", "\\", "\t", "null", "NA"]))
+            .collect()
+    }
+
+    fn list(&mut self, open: &str, close: &str, ty: &str) -> String {
+        let length = self.below(5);
+        let quote = if ty == "String" { "'" } else { "" };
+        let items: Vec<String> = (0..length)
+            .map(|_| {
+                let item = self.valid(ty).replace(['\'', '\\', '\t'], "");
+                format!("{quote}{item}{quote}")
+            })
+            .collect();
+        format!("{open}{}{close}", items.join(self.one_of(&[",", ", "])))
+    }
+}
+
+fn narrow_or_zero(narrow: f32) -> f32 {
+    if narrow.is_finite() { narrow } else { 0.0 }
+}

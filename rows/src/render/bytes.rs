@@ -1,0 +1,63 @@
+//! The bytes of a block, taken from the front; too few are a problem, never a panic.
+
+/// What is wrong with a block.
+pub(super) type Problem = &'static str;
+
+const SHORT: Problem = "it is cut off";
+
+/// What is left to read.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes<'a>(pub &'a [u8]);
+
+impl<'a> Bytes<'a> {
+    pub(super) fn take(&mut self, n: usize) -> Result<&'a [u8], Problem> {
+        let (front, rest) = self.0.split_at_checked(n).ok_or(SHORT)?;
+        self.0 = rest;
+        Ok(front)
+    }
+
+    /// Takes `rows` values of `width` bytes.
+    pub(super) fn values(&mut self, rows: usize, width: usize) -> Result<Self, Problem> {
+        Ok(Self(self.take(rows.checked_mul(width).ok_or(SHORT)?)?))
+    }
+
+    /// LEB128.
+    pub(super) fn length(&mut self) -> Result<usize, Problem> {
+        let mut n = 0u64;
+        for shift in (0..63).step_by(7) {
+            let byte = *self.array::<1>()?.first().ok_or(SHORT)?;
+            n |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return usize::try_from(n).map_err(|_| SHORT);
+            }
+        }
+        Err("a length in it has more than 63 bits")
+    }
+
+    /// A text after its length.
+    pub(super) fn text(&mut self) -> Result<&'a [u8], Problem> {
+        let n = self.length()?;
+        self.take(n)
+    }
+
+    pub(super) fn u64(&mut self) -> Result<u64, Problem> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    /// A little-endian number of at most 16 bytes.
+    pub(super) fn uint(&mut self, width: usize) -> Result<u128, Problem> {
+        Ok(self.take(width)?.iter().rev().fold(0, |n, b| (n << 8) | u128::from(*b)))
+    }
+
+    /// The same with a sign.
+    pub(super) fn int(&mut self, width: usize) -> Result<i128, Problem> {
+        let shift = (128 - 8 * width) as u32;
+        Ok(((self.uint(width)? << shift) as i128) >> shift)
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Problem> {
+        let (front, rest) = self.0.split_first_chunk::<N>().ok_or(SHORT)?;
+        self.0 = rest;
+        Ok(*front)
+    }
+}

@@ -1,0 +1,203 @@
+//! The shape of the object before: what stood between its values, byte for byte.
+//!
+//! Nearly all objects of a file are written by one program, with the same keys in the same order and the same blanks. Such
+//! an object needs no parser: what is between its values is compared, and only the values are read. An object of another
+//! shape is left to the parser, which sees to all that can be wrong with it and gives the next template.
+
+use super::Line;
+use crate::coerce::text::json_number;
+use crate::simd::{Lanes, WIDE};
+use crate::split::cells::{Cell, Kind};
+
+/// What stands before a value, and the column that takes the value.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// The first 16 bytes, zeros behind them, and ones where they count.
+    front: u128,
+    mask: u128,
+    /// All of it in [`Template::text`].
+    start: usize,
+    len: usize,
+    column: Option<usize>,
+}
+
+/// The text between the values of an object.
+#[derive(Debug, Default)]
+pub(crate) struct Template {
+    text: Vec<u8>,
+    places: Vec<Place>,
+    /// Behind the last value; `None`: there is no template.
+    tail: Option<Place>,
+}
+
+/// Bytes that are compared at once.
+const NEAR: usize = 16;
+
+impl Template {
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+        self.places.clear();
+        self.tail = None;
+    }
+
+    /// Adds a value of an object that is parsed: what stands before it, and its column.
+    pub(super) fn add(&mut self, before: &[u8], column: Option<usize>) {
+        let place = self.place(before, column);
+        self.places.push(place);
+    }
+
+    /// The object was parsed, without a flaw; `tail` stands behind its last value.
+    pub(super) fn finish(&mut self, tail: &[u8]) {
+        self.tail = Some(self.place(tail, None));
+    }
+
+    fn place(&mut self, text: &[u8], column: Option<usize>) -> Place {
+        let mut front = [0; NEAR];
+        for (to, from) in front.iter_mut().zip(text) {
+            *to = *from;
+        }
+        let mask = u128::MAX.checked_shr(8 * (NEAR - text.len().min(NEAR)) as u32).unwrap_or(0);
+        let start = self.text.len();
+        self.text.extend_from_slice(text);
+        Place { front: u128::from_le_bytes(front), mask, start, len: text.len(), column }
+    }
+
+    /// Reads the object that begins at `at`, if it has this shape; gives the offset behind its tail. Otherwise the cells
+    /// are left as they come.
+    #[inline(always)]
+    pub(crate) fn read<L: Lanes>(
+        &self,
+        lanes: L,
+        bytes: &[u8],
+        mut at: usize,
+        cells: &mut [Cell],
+    ) -> Option<usize> {
+        let tail = self.tail.as_ref()?;
+        for place in &self.places {
+            at = self.skip(place, bytes, at)?;
+            let (cell, next) = value(lanes, bytes, at)?;
+            at = next;
+            if let Some(column) = place.column {
+                *cells.get_mut(column)? = cell;
+            }
+        }
+        self.skip(tail, bytes, at)
+    }
+
+    /// The offset behind the place's text, if it stands here.
+    #[inline(always)]
+    fn skip(&self, place: &Place, bytes: &[u8], at: usize) -> Option<usize> {
+        let rest = bytes.get(at..)?;
+        let Some(head) = rest.first_chunk::<NEAR>() else { return self.skip_far(place, rest, at) };
+        if (u128::from_le_bytes(*head) ^ place.front) & place.mask != 0 {
+            return None;
+        }
+        if place.len > NEAR {
+            return self.skip_far(place, rest, at);
+        }
+        Some(at + place.len)
+    }
+
+    #[inline(never)]
+    fn skip_far(&self, place: &Place, rest: &[u8], at: usize) -> Option<usize> {
+        let text = self.text.get(place.start..place.start + place.len)?;
+        rest.starts_with(text).then_some(at + place.len)
+    }
+}
+
+/// The value at `at`, and the offset behind it. What is not plain is left to the parser.
+#[inline(always)]
+fn value<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(Cell, usize)> {
+    let cell = |start: usize, len: usize, kind| Cell { start: start as u32, len: len as u32, kind };
+    match *bytes.get(at)? {
+        b'"' => {
+            let start = at + 1;
+            let mut end = start;
+            while let Some(block) = bytes.get(end..).and_then(|b| b.first_chunk::<WIDE>()) {
+                let special = lanes.json_special(block);
+                if special != 0 {
+                    end += special.trailing_zeros() as usize;
+                    if bytes[end] == b'"' {
+                        return Some((cell(start, end - start, Kind::Quoted), end + 1));
+                    }
+                    break;
+                }
+                end += WIDE;
+            }
+            let mut line = Line { bytes, at: start };
+            let (cell, _) = line.string().ok()?;
+            Some((cell, line.at))
+        }
+        b'-' | b'0'..=b'9' => {
+            let rest = &bytes[at..];
+            let len = match rest.first_chunk::<NEAR>() {
+                Some(head) => number(lanes, head).or_else(|| json_number(rest))?,
+                None => json_number(rest)?,
+            };
+            Some((cell(at, len, Kind::Plain), at + len))
+        }
+        b't' if bytes[at..].starts_with(b"true") => Some((cell(at, 4, Kind::Plain), at + 4)),
+        b'f' if bytes[at..].starts_with(b"false") => Some((cell(at, 5, Kind::Plain), at + 5)),
+        b'n' if bytes[at..].starts_with(b"null") => Some((cell(at, 0, Kind::Null), at + 4)),
+        b'{' | b'[' => {
+            let mut line = Line { bytes, at };
+            let cell = line.nested().ok()?;
+            // the line may end inside it
+            memchr::memchr(b'\n', &bytes[at..line.at]).is_none().then_some((cell, line.at))
+        }
+        _ => None,
+    }
+}
+
+/// The length of a number without exponent, of which at least one byte is left of the 16.
+#[inline(always)]
+fn number<L: Lanes>(lanes: L, head: &[u8; NEAR]) -> Option<usize> {
+    let others = !lanes.digits(head);
+    let start = usize::from(head[0] == b'-');
+    let mut end = start + (others >> start).trailing_zeros() as usize;
+    if end == start || end >= NEAR - 1 || (head[start] == b'0' && end > start + 1) {
+        return None;
+    }
+    if head[end] == b'.' {
+        let point = end;
+        end += 1 + (others >> (point + 1)).trailing_zeros() as usize;
+        if end == point + 1 || end >= NEAR {
+            return None;
+        }
+    }
+    (!matches!(head[end], b'e' | b'E')).then_some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{Kernel, Level};
+    use proptest::prelude::*;
+
+    struct Value<'a>(&'a [u8]);
+    impl Kernel for Value<'_> {
+        type Output = Option<(Cell, usize)>;
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> Self::Output {
+            value(lanes, self.0, 0)
+        }
+    }
+
+    fn parsed(text: &[u8]) -> Option<(Cell, usize)> {
+        let mut line = Line { bytes: text, at: 0 };
+        line.value().ok().map(|cell| (cell, line.at))
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_is_what_the_parser_reads(
+            value in "-?(0|[1-9][0-9]{0,18})(\\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?|\"([a-z ü,:{]|\\\\[\"n]){0,80}\"|true|false|null|\\[1, \\{\\}\\]|[-0-9.eE\"x\\\\]{1,20}",
+            behind in "[,} \\]\n]{0,3}[ a-z0-9\"]{0,40}",
+        ) {
+            let text = format!("{value}{behind}");
+            for level in Level::all() {
+                prop_assert_eq!(level.run_scalar(Value(text.as_bytes())), parsed(text.as_bytes()));
+            }
+        }
+    }
+}

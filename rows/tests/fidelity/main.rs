@@ -1,0 +1,112 @@
+//! Holds the row engine to the fidelity table.
+#![allow(missing_docs, reason = "a test")]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod table;
+
+use rows::Checker;
+use table::Fate;
+
+#[test]
+fn every_cell_of_the_table_becomes_what_the_table_says() {
+    let mut wrong = Vec::new();
+    for section in table::load() {
+        let plans = [section.plan(false), section.plan(true)];
+        for (n, cell) in section.cells.iter().enumerate() {
+            let (record, json) = cell.record(n);
+            let mut checker = Checker::new(plans[usize::from(json)].clone());
+            let outcome = checker.check(&record, 1, "job");
+            let rejects: Vec<_> = outcome.rejects().map(|r| r.code.to_string()).collect();
+            let right = match cell.ours() {
+                Fate::Refused(code) => rejects == [code],
+                Fate::Loaded(_) => rejects.is_empty() && outcome.ok() == 1,
+            };
+            if !right {
+                wrong.push(format!("{} {:?}: {:?} {rejects:?}", section.ty, section.column, cell));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_difference_from_clickhouse_has_a_reason_and_nothing_else_claims_one() {
+    for section in table::load() {
+        for cell in &section.cells {
+            assert!(
+                cell.csv.is_some() != cell.json.is_some(),
+                "{}: {cell:?}: one of csv and json",
+                section.ty
+            );
+            assert!(cell.code.is_none() || cell.value.is_none(), "{}: {cell:?}: value or code", section.ty);
+            let differs = match (cell.ours(), cell.theirs()) {
+                (Fate::Refused(_), Fate::Refused(_)) => false,
+                (ours, theirs) => ours != theirs,
+            };
+            assert_eq!(differs, cell.clickhouse.is_some(), "{}: {cell:?}", section.ty);
+            assert_eq!(differs, !cell.why.is_empty(), "{}: {cell:?}", section.ty);
+            assert!(!(differs && section.alone), "{}: {cell:?}: there is nothing to differ from", section.ty);
+        }
+    }
+}
+
+#[test]
+fn every_type_and_every_code_of_a_cell_is_in_the_table() {
+    let sections = table::load();
+    for ty in [
+        "String",
+        "FixedString",
+        "Bool",
+        "Int8",
+        "Int16",
+        "Int32",
+        "Int64",
+        "Int128",
+        "Int256",
+        "UInt8",
+        "UInt16",
+        "UInt32",
+        "UInt64",
+        "UInt128",
+        "UInt256",
+        "Float32",
+        "Float64",
+        "Decimal",
+        "Date",
+        "Date32",
+        "DateTime",
+        "DateTime64",
+        "UUID",
+        "IPv4",
+        "IPv6",
+        "Enum8",
+        "Enum16",
+        "Nullable",
+        "LowCardinality",
+        "BFloat16",
+        "Time",
+        "Time64",
+        "Array",
+        "Tuple",
+        "Map",
+        "JSON",
+    ] {
+        let found = sections.iter().any(|s| s.ty.split('(').next() == Some(ty));
+        assert!(found, "{ty} is not in the table");
+    }
+    let codes = [
+        "MISSING_COLUMN",
+        "MISSING_VALUE",
+        "INVALID_TYPE",
+        "OUT_OF_RANGE",
+        "PRECISION_LOSS",
+        "INVALID_ENUM",
+        "TOO_LONG",
+        "MALFORMED_ROW",
+        "INVALID_UTF8",
+    ];
+    for code in codes {
+        let found = sections.iter().flat_map(|s| &s.cells).any(|c| c.code.as_deref() == Some(code));
+        assert!(found, "{code} is not in the table");
+    }
+}
