@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use crds::model::{Format, InputSpec, UnknownColumns};
+use crds::model::{ColumnsBy, Format, HeaderCase, InputSpec, LineEnd, UnknownColumns};
 
 /// Load files into ClickHouse through Kafka: typed, validated, exactly once, every bad cell explained.
 #[derive(Debug, Parser)]
@@ -159,7 +159,7 @@ pub struct InferArgs {
 pub enum JobCommand {
     /// Load files: one job a file
     #[command(after_help = "\
-A broken connection is taken up where it broke. Names that end in .gz, .zst, .bz2 or .xz are sent packed; .tsv and .jsonl name their format. `-` reads standard input, once.
+A broken connection is taken up where it broke. Names that end in .gz, .zst, .bz2 or .xz are sent packed; .tsv, .jsonl and .json name their format. `-` reads standard input, once.
 
 Examples:
   batch job create purchases data.csv --wait
@@ -247,9 +247,24 @@ pub struct InputArgs {
     /// Character between two cells
     #[arg(long, value_name = "CHAR")]
     pub delimiter: Option<String>,
-    /// Character around a cell
+    /// Character around a cell; '' is none
     #[arg(long, value_name = "CHAR")]
     pub quote: Option<String>,
+    /// Character that makes the next one data; a backslash knows \\n, \\t and \\N (NULL) too
+    #[arg(long, value_name = "CHAR")]
+    pub escape: Option<String>,
+    /// Character that begins a line to be skipped
+    #[arg(long, value_name = "CHAR")]
+    pub comment: Option<String>,
+    /// What ends a line
+    #[arg(long, value_enum)]
+    pub line_end: Option<LineEndArg>,
+    /// Whether letter case matters in the names of the header
+    #[arg(long, value_enum)]
+    pub header_case: Option<HeaderCaseArg>,
+    /// What says which cell is which column's, where there is a header
+    #[arg(long, value_enum)]
+    pub columns_by: Option<ColumnsByArg>,
     /// The first record names the columns
     #[arg(long, conflicts_with = "no_header")]
     pub header: bool,
@@ -272,6 +287,32 @@ pub enum FormatArg {
     Tsv,
     /// One JSON object a line
     Jsonl,
+    /// One JSON array of objects
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LineEndArg {
+    /// LF or CRLF
+    Lf,
+    /// LF, CRLF or CR
+    Any,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HeaderCaseArg {
+    /// It matters
+    Exact,
+    /// It does not
+    Ignore,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColumnsByArg {
+    /// The name in the header
+    Name,
+    /// Its place; the header is skipped
+    Position,
 }
 
 impl InputArgs {
@@ -281,12 +322,27 @@ impl InputArgs {
             FormatArg::Csv => Format::Csv,
             FormatArg::Tsv => Format::Tsv,
             FormatArg::Jsonl => Format::JsonLines,
+            FormatArg::Json => Format::Json,
         });
         let spec = InputSpec {
             format: format.or(guessed),
             header: if self.header || self.no_header { Some(self.header) } else { None },
             delimiter: self.delimiter.clone().map(|d| if d == "\\t" { "\t".to_owned() } else { d }),
             quote: self.quote.clone(),
+            escape: self.escape.clone(),
+            comment: self.comment.clone(),
+            line_end: self.line_end.map(|l| match l {
+                LineEndArg::Lf => LineEnd::Lf,
+                LineEndArg::Any => LineEnd::Any,
+            }),
+            header_case: self.header_case.map(|c| match c {
+                HeaderCaseArg::Exact => HeaderCase::Exact,
+                HeaderCaseArg::Ignore => HeaderCase::Ignore,
+            }),
+            columns_by: self.columns_by.map(|c| match c {
+                ColumnsByArg::Name => ColumnsBy::Name,
+                ColumnsByArg::Position => ColumnsBy::Position,
+            }),
             null_values: if self.null_values.is_empty() { None } else { Some(self.null_values.clone()) },
             unknown_columns: self.ignore_unknown_columns.then_some(UnknownColumns::Ignore),
         };

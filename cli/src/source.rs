@@ -92,6 +92,7 @@ impl Source {
         let inner = if self.packing == Packing::Plain { path } else { Path::new(path.file_stem()?) };
         match extension(inner) {
             "jsonl" | "ndjson" => Some(Format::JsonLines),
+            "json" => Some(Format::Json),
             "tsv" => Some(Format::Tsv),
             _ => None,
         }
@@ -218,6 +219,7 @@ mod tests {
         let cases = [
             ("a.jsonl", Some(Format::JsonLines)),
             ("a.ndjson.zst", Some(Format::JsonLines)),
+            ("a.json.gz", Some(Format::Json)),
             ("dir.tsv/a.tsv.gz", Some(Format::Tsv)),
             ("dir.tsv/a.csv", None),
             ("a.csv", None),

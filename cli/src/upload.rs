@@ -138,6 +138,7 @@ impl Upload<'_> {
         let value = match self.input.and_then(|i| i.format) {
             Some(Format::Csv) => "text/csv",
             Some(Format::JsonLines) => "application/x-ndjson",
+            Some(Format::Json) => "application/json",
             Some(Format::Tsv) | None => "application/octet-stream",
         };
         vec![(CONTENT_TYPE.as_str(), value.to_owned())]

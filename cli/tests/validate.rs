@@ -102,6 +102,7 @@ fn flags_and_file_names_say_how_a_file_is_read() {
         .unwrap();
     fs::write(folder.join("lines.jsonl"), "{\"a\": \"x\", \"b\": 1}\n{\"a\": \"y\", \"b\": 2}\n").unwrap();
     fs::write(folder.join("tabs.tsv"), "a\tb\nx\t1\n").unwrap();
+    fs::write(folder.join("array.json"), "[{\"a\": \"x\",\n \"b\": 1}]\n").unwrap();
     let summary = |args: &[&str], stdin: &[u8]| {
         let output = batch(&folder, args, stdin);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
@@ -117,6 +118,18 @@ fn flags_and_file_names_say_how_a_file_is_read() {
         summary(&["validate", "model.yaml", "tabs.tsv"], b""),
         "{\"total\":1,\"ok\":1,\"errors\":0}\n"
     );
+    assert_eq!(
+        summary(&["validate", "model.yaml", "array.json"], b""),
+        "{\"total\":1,\"ok\":1,\"errors\":0}\n"
+    );
+    let flags = ["validate", "model.yaml", "-", "--format", "tsv", "--quote", "", "--escape", "\\"];
+    let more = ["--comment", "#", "--line-end", "any", "--header-case", "ignore"];
+    assert_eq!(
+        summary(&[&flags[..], &more].concat(), b"#\rA\tB\r\"\\\t\t1\ry\t2\n"),
+        "{\"total\":2,\"ok\":2,\"errors\":0}\n"
+    );
+    let flags = ["validate", "model.yaml", "-", "--columns-by", "position"];
+    assert_eq!(summary(&flags, b"b,c\nx,1\n"), "{\"total\":1,\"ok\":1,\"errors\":0}\n");
 }
 
 #[test]

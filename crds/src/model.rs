@@ -11,7 +11,7 @@ mod table;
 mod workers;
 
 pub use columns::{ColumnSpec, ConstraintsSpec, Pii};
-pub use input::{ErrorPolicy, Format, InputSpec, OnExceeded, UnknownColumns};
+pub use input::{ColumnsBy, ErrorPolicy, Format, HeaderCase, InputSpec, LineEnd, OnExceeded, UnknownColumns};
 pub use policies::{IntegralFloats, NonFinite, OnInvalidUtf8, OnOverflow, OnPrecisionLoss};
 pub use table::{Engine, TableSpec};
 pub use workers::{Quantities, Resources, TopicSpec, WorkersSpec};

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{self, ColumnSpec, ConstraintsSpec, IngestModelSpec, InputSpec, UnknownColumns};
+use crate::model::{
+    self, ColumnSpec, ColumnsBy, ConstraintsSpec, HeaderCase, IngestModelSpec, InputSpec, LineEnd,
+    UnknownColumns,
+};
 
 /// The data of a ControllerRevision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,10 +74,10 @@ impl RevisionData {
         for layer in layers {
             overlay(&mut input, layer)?;
         }
-        if input.delimiter == input.quote {
-            return Err(SchemaProblem::Input { field: "delimiter", why: "must not be the quote character" });
+        match input.problem() {
+            Some((field, why)) => Err(SchemaProblem::Input { field, why }),
+            None => Ok(input),
         }
-        Ok(input)
     }
 }
 
@@ -111,7 +114,13 @@ fn overlay(input: &mut rows::Input, layer: &InputSpec) -> Result<(), SchemaProbl
         input.delimiter = one_ascii("delimiter", text)?;
     }
     if let Some(text) = &layer.quote {
-        input.quote = one_ascii("quote", text)?;
+        input.quote = one_ascii_or_none("quote", text)?.unwrap_or('\0');
+    }
+    if let Some(text) = &layer.escape {
+        input.escape = one_ascii_or_none("escape", text)?;
+    }
+    if let Some(text) = &layer.comment {
+        input.comment = one_ascii_or_none("comment", text)?;
     }
     if let Some(values) = &layer.null_values {
         input.null_values.clone_from(values);
@@ -121,7 +130,26 @@ fn overlay(input: &mut rows::Input, layer: &InputSpec) -> Result<(), SchemaProbl
         Some(UnknownColumns::Ignore) => input.unknown_columns = rows::UnknownColumns::Ignore,
         None => {}
     }
+    match layer.line_end {
+        Some(LineEnd::Lf) => input.line_end = rows::LineEnd::Lf,
+        Some(LineEnd::Any) => input.line_end = rows::LineEnd::Any,
+        None => {}
+    }
+    match layer.header_case {
+        Some(HeaderCase::Exact) => input.header_case = rows::HeaderCase::Exact,
+        Some(HeaderCase::Ignore) => input.header_case = rows::HeaderCase::Ignore,
+        None => {}
+    }
+    match layer.columns_by {
+        Some(ColumnsBy::Name) => input.columns_by = rows::ColumnsBy::Name,
+        Some(ColumnsBy::Position) => input.columns_by = rows::ColumnsBy::Position,
+        None => {}
+    }
     Ok(())
+}
+
+fn one_ascii_or_none(field: &'static str, text: &str) -> Result<Option<char>, SchemaProblem> {
+    if text.is_empty() { Ok(None) } else { one_ascii(field, text).map(Some) }
 }
 
 fn one_ascii(field: &'static str, text: &str) -> Result<char, SchemaProblem> {
@@ -138,6 +166,7 @@ impl From<model::Format> for rows::Format {
             model::Format::Csv => Self::Csv,
             model::Format::Tsv => Self::Tsv,
             model::Format::JsonLines => Self::JsonLines,
+            model::Format::Json => Self::Json,
         }
     }
 }
@@ -209,9 +238,45 @@ mod tests {
     }
 
     #[test]
-    fn a_delimiter_that_is_the_quote_is_refused() {
-        let model = revision("columns: [{name: a, type: String}]\ninput: {delimiter: '\"'}");
-        let text = model.input(None).unwrap_err().to_string();
-        assert_eq!(text, "spec.input.delimiter: must not be the quote character");
+    fn every_setting_of_a_model_reaches_the_row_engine_and_a_job_may_undo_it() {
+        let model = revision(
+            r##"{columns: [{name: a, type: String}], input: {format: TSV, quote: "", escape: "\\", comment: "#",
+                 lineEnd: any, headerCase: ignore, columnsBy: position, unknownColumns: ignore, nullValues: []}}"##,
+        );
+        let expected = rows::Input {
+            format: rows::Format::Tsv,
+            header: true,
+            delimiter: '\t',
+            quote: '\0',
+            escape: Some('\\'),
+            comment: Some('#'),
+            line_end: rows::LineEnd::Any,
+            header_case: rows::HeaderCase::Ignore,
+            columns_by: rows::ColumnsBy::Position,
+            null_values: vec![],
+            unknown_columns: rows::UnknownColumns::Ignore,
+        };
+        assert_eq!(model.input(None).unwrap(), expected);
+        let job: InputSpec = serde_yaml::from_str(
+            r##"{format: JSON, quote: "\"", escape: "", comment: "", lineEnd: lf, headerCase: exact,
+                 columnsBy: name, unknownColumns: reject, nullValues: [""]}"##,
+        )
+        .unwrap();
+        let plain = rows::Input { format: rows::Format::Json, ..rows::Input::default() };
+        assert_eq!(model.input(Some(&job)).unwrap(), plain);
+    }
+
+    #[test]
+    fn characters_that_are_none_or_mean_two_things_are_refused_with_their_field() {
+        for (input, expected) in [
+            ("{delimiter: '\"'}", "spec.input.delimiter: must not be the quote character"),
+            ("{delimiter: ''}", "spec.input.delimiter: must be one ASCII character, and no line end"),
+            ("{escape: '\\\\'}", "spec.input.escape: must be one ASCII character, and no line end"),
+            ("{escape: ','}", "spec.input.escape: must not be the delimiter"),
+            ("{comment: é}", "spec.input.comment: must be one ASCII character, and no line end"),
+        ] {
+            let model = revision(&format!("{{columns: [{{name: a, type: String}}], input: {input}}}"));
+            assert_eq!(model.input(None).unwrap_err().to_string(), expected, "{input}");
+        }
     }
 }

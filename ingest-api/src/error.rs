@@ -99,7 +99,7 @@ pub enum ApiError {
     },
     /// The body's type is none we read.
     #[error(
-        "the content type '{0}' is not read; use text/csv, text/tab-separated-values or application/x-ndjson, and Content-Encoding for gzip, zstd, bzip2 and xz"
+        "the content type '{0}' is not read; use text/csv, text/tab-separated-values, application/x-ndjson or application/json, and Content-Encoding for gzip, zstd, bzip2 and xz"
     )]
     UnsupportedType(String),
     /// The body's encoding is none we read, or not here.

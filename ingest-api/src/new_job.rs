@@ -25,7 +25,7 @@ pub struct NewJob {
     label: Option<String>,
     /// How the file is read, as JSON: the `spec.input` of an `IngestJob`
     input: Option<String>,
-    /// Over `input`: `CSV`, `TSV` or `JSONLines`
+    /// Over `input`: `CSV`, `TSV`, `JSONLines` or `JSON`
     #[param(value_type = Option<String>)]
     format: Option<Format>,
     /// Over `input`: whether the first record names the columns

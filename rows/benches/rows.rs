@@ -67,6 +67,21 @@ fn wide_json(bencher: Bencher<'_, '_>) {
     check(bencher, plan(data::WIDE, Format::JsonLines), &data::json(data::WIDE, CHUNK / 434));
 }
 
+/// An array of the same objects.
+fn array(lines: Vec<u8>) -> Vec<u8> {
+    let mut bytes = lines;
+    bytes.insert(0, b'[');
+    let last = bytes.len() - 1;
+    bytes[last] = b']';
+    bytes.iter_mut().filter(|b| **b == b'\n').for_each(|b| *b = b',');
+    bytes
+}
+
+#[divan::bench]
+fn narrow_json_array(bencher: Bencher<'_, '_>) {
+    check(bencher, plan(data::NARROW, Format::Json), &array(data::json(data::NARROW, CHUNK / 60)));
+}
+
 /// Each type in a column of its own, beside a short text.
 #[divan::bench(args = data::WIDE.iter().map(|c| c.0).collect::<Vec<_>>())]
 fn one_column(bencher: Bencher<'_, '_>, name: &str) {
@@ -89,9 +104,24 @@ fn records_that_are_not_regular(bencher: Bencher<'_, '_>) {
 fn cut(bencher: Bencher<'_, '_>, shape: &str) {
     let columns = if shape == "narrow" { data::NARROW } else { data::WIDE };
     let bytes = data::csv(columns, 4 * CHUNK / columns.len() / 10, 0);
-    let input = Input { header: false, ..Input::default() };
+    cut_all(bencher, &Input { header: false, ..Input::default() }, &bytes);
+}
+
+#[divan::bench]
+fn cut_json_array(bencher: Bencher<'_, '_>) {
+    let bytes = array(data::json(data::WIDE, 4 * CHUNK / 434));
+    cut_all(bencher, &Input { format: Format::Json, ..Input::default() }, &bytes);
+}
+
+#[divan::bench]
+fn cut_escaped(bencher: Bencher<'_, '_>) {
+    let bytes = data::csv(data::WIDE, 4 * CHUNK / 264, 0);
+    cut_all(bencher, &Input { header: false, escape: Some('\\'), ..Input::default() }, &bytes);
+}
+
+fn cut_all(bencher: Bencher<'_, '_>, input: &Input, bytes: &[u8]) {
     bencher.counter(BytesCount::new(bytes.len())).bench_local(|| {
-        let mut cutter = Cutter::new(&input, CHUNK);
+        let mut cutter = Cutter::new(input, CHUNK);
         let mut rows = 0;
         for piece in bytes.chunks(64 * 1024) {
             cutter.push(piece).unwrap();

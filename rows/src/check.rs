@@ -3,6 +3,7 @@
 //! The chunk is taken in tiles that stay in the processor's cache: split, read column by column (fixed-width types
 //! first), bad records taken out, texts last. A bad cell leaves eight bytes; its message is made when somebody reads it.
 
+mod splitter;
 pub(crate) mod tally;
 pub(crate) mod tile;
 
@@ -11,16 +12,14 @@ use std::sync::Arc;
 use tally::Tally;
 use tile::Tile;
 
+use splitter::Splitter;
+
 use crate::column::{Reader, fixed, nested, texts, with_reader};
-use crate::input::Format;
 use crate::native::{self, Output, Room};
 use crate::plan::Plan;
 use crate::reject::{Reject, Rejects, Summary, summary};
-use crate::simd::{Kernel, Lanes, Level};
-use crate::split::cells::{Cell, Regular, Source, Table};
-use crate::split::csv::{self, Field};
-use crate::split::index::Index;
-use crate::split::json::Keys;
+use crate::simd::Level;
+use crate::split::cells::{Regular, Source};
 
 /// Bytes of a tile.
 const TILE: usize = 256 * 1024;
@@ -39,15 +38,6 @@ pub struct Checker {
     block: Vec<u8>,
 }
 
-/// What splits a chunk, with its buffers.
-struct Splitter {
-    level: Level,
-    index: Index,
-    table: Table,
-    fields: Vec<Field>,
-    keys: Keys,
-}
-
 /// What became of a chunk's records.
 pub struct Outcome<'a> {
     checker: &'a Checker,
@@ -63,13 +53,7 @@ impl Checker {
 
     pub(crate) fn at_level(plan: Arc<Plan>, level: Level) -> Self {
         let columns = plan.schema.columns().len();
-        let split = Splitter {
-            level,
-            index: Index::default(),
-            table: Table::default(),
-            fields: Vec::new(),
-            keys: plan.keys(),
-        };
+        let split = Splitter::new(&plan, level);
         Self {
             plan,
             split,
@@ -107,8 +91,8 @@ impl Checker {
         let level = split.level;
         // a tile ends after a line feed, which is never part of a longer character
         let valid = |end: usize| simdutf8::basic::from_utf8(&chunk[at..end]).is_ok();
-        if plan.input.format == Format::JsonLines {
-            let end = split.json(chunk, at, plan);
+        if plan.is_json() || !plan.dialect.is_rfc() {
+            let end = split.one_by_one(chunk, at, plan);
             run.tile(&Tile::new(plan, chunk, &split.table, valid(end), true, level), &split.table.malformed);
             return end;
         }
@@ -117,7 +101,7 @@ impl Checker {
             let end = (at + window).min(chunk.len());
             let dialect = plan.dialect;
             let Some(found) = split.index.build(chunk, at, end, plan.fields, dialect, split.level) else {
-                let end = split.csv(chunk, at, plan);
+                let end = split.one_by_one(chunk, at, plan);
                 run.tile(
                     &Tile::new(plan, chunk, &split.table, valid(end), true, level),
                     &split.table.malformed,
@@ -160,89 +144,6 @@ impl Checker {
         native::write_same(&mut self.block, "job_in", job, rows);
         native::write_u64(&mut self.block, "row_in", self.numbers.as_slice());
     }
-}
-
-impl Splitter {
-    /// Reads records one by one into the table until it is a tile; gives the offset behind them.
-    fn csv(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
-        self.table.clear(plan.schema.columns().len());
-        let mut at = start;
-        while at - start < TILE && !self.table.is_full() {
-            at = csv::skip_blank_lines(chunk, at);
-            if at >= chunk.len() {
-                break;
-            }
-            self.fields.clear();
-            let (next, problem) = csv::record(chunk, at, plan.dialect, |field| self.fields.push(field));
-            let end = at + trimmed_line(&chunk[at..next]).len();
-            let filled = plan.place(chunk, &self.fields, problem, self.table.open());
-            self.table.close(at, end, filled);
-            at = next;
-        }
-        at
-    }
-
-    /// Reads JSON lines into the table until it is a tile; gives the offset behind them.
-    fn json(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
-        self.table.clear(plan.schema.columns().len());
-        self.level.run_scalar(JsonLines { table: &mut self.table, keys: &mut self.keys, chunk, start })
-    }
-}
-
-/// Reads JSON lines.
-struct JsonLines<'a> {
-    table: &'a mut Table,
-    keys: &'a mut Keys,
-    chunk: &'a [u8],
-    start: usize,
-}
-
-impl Kernel for JsonLines<'_> {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> usize {
-        let Self { table, keys, chunk, start } = self;
-        let mut at = start;
-        while at - start < TILE && !table.is_full() {
-            at = csv::skip_blank_lines(chunk, at);
-            if at >= chunk.len() {
-                break;
-            }
-            let cells = table.open();
-            // no line feed can stand inside an object of the template, but between its values
-            if let Some(end) = keys.again(lanes, chunk, at, cells)
-                && let Some(line_end) = line_end(&chunk[end..])
-            {
-                table.close(at, end, Ok(()));
-                at = end + line_end;
-                continue;
-            }
-            cells.fill(Cell::MISSING);
-            let next = memchr::memchr(b'\n', &chunk[at..]).map_or(chunk.len(), |n| at + n + 1);
-            let end = at + trimmed_line(&chunk[at..next]).len();
-            let filled = keys.line(chunk, at, end, cells);
-            table.close(at, end, filled);
-            at = next;
-        }
-        at
-    }
-}
-
-/// The length of the line end that the bytes begin with; 0 at their end.
-fn line_end(bytes: &[u8]) -> Option<usize> {
-    match bytes {
-        [b'\n', ..] => Some(1),
-        [b'\r', b'\n', ..] => Some(2),
-        [] => Some(0),
-        _ => None,
-    }
-}
-
-/// The line without its end.
-fn trimmed_line(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// Where the tiles of a chunk leave their results.

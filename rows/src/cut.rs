@@ -1,11 +1,14 @@
 //! Cutting a stream of bytes into chunks of whole records.
 //!
 //! **Promise:** where a chunk ends is a function of the bytes of the stream and `chunk_bytes` alone, never of how the
-//! bytes were pushed; all chunks joined, and the header before them, are the stream.
+//! bytes were pushed; all chunks joined, and the header before them, are the stream, but for a byte-order mark, for blank
+//! lines and comments around the header or with no record after them, and for what follows the last record of a JSON
+//! array. Those belong to no chunk; each record is in exactly one.
 
 use std::collections::VecDeque;
 
-use crate::input::{Format, Input};
+use crate::input::Input;
+use crate::split::array::{Broken, Place};
 use crate::split::csv::{self, Step};
 use crate::split::scan::{Edge, Line, Scanner, State};
 
@@ -17,9 +20,13 @@ pub const MAX_CHUNK_ROWS: u32 = 1_000_000;
 /// Cuts a stream of bytes into chunks of whole records.
 ///
 /// A chunk ends at the first line end at or after `chunk_bytes` bytes, or after [`MAX_CHUNK_ROWS`] records. What a record
-/// is, blank lines and quotes, is the rule of the row engine: a line feed outside quotes ends it, and lines with nothing
+/// is, blank lines and quotes, is the rule of the row engine: a line end outside quotes ends it, and lines with nothing
 /// on them are none. A quote that is never closed is no error of the stream: the rest is one record, which the worker
 /// rejects (but see [`MAX_RECORD_BYTES`]).
+///
+/// Of a JSON array the records are its elements: a chunk ends after one, and the comma behind it begins the next chunk.
+/// An array that breaks is an error of the stream, for what follows cannot be told apart; an element that is no object
+/// is one that the worker rejects.
 ///
 /// After an error the cutter is done for.
 pub struct Cutter {
@@ -91,6 +98,46 @@ pub enum CutError {
     /// The header line opens a quote that is never closed.
     #[error("the header line opens a quote that is never closed")]
     UnterminatedQuote,
+    /// The header line is too long, and holds carriage returns.
+    #[error(
+        "no line feed ends the header line, but it holds carriage returns; if they end lines, set input.lineEnd: any"
+    )]
+    ReturnInHeader,
+    /// The file is to be a JSON array and does not begin like one.
+    #[error(
+        "the file is not a JSON array: byte {offset} should be '['; use format JSONLines for one object a line"
+    )]
+    NotAnArray {
+        /// Where in the decoded stream.
+        offset: u64,
+    },
+    /// The JSON array has no end.
+    #[error("the JSON array is never closed; the file may be cut off")]
+    UnterminatedArray,
+    /// More than blanks behind the JSON array.
+    #[error("there is text after the JSON array, at byte {offset}; send one array a file")]
+    AfterArray {
+        /// Where in the decoded stream.
+        offset: u64,
+    },
+    /// Two elements of the JSON array without a comma between them.
+    #[error(
+        "there is no comma before record {row}, at byte {offset}; separate the records of a JSON array by commas"
+    )]
+    MissingComma {
+        /// The number of the record after the gap.
+        row: u64,
+        /// Where in the decoded stream.
+        offset: u64,
+    },
+    /// A comma of the JSON array with no element before or after it.
+    #[error("record {row}, at byte {offset}, is empty; remove the comma that stands alone")]
+    MissingRecord {
+        /// The number of the record that is not there.
+        row: u64,
+        /// Where in the decoded stream.
+        offset: u64,
+    },
 }
 
 impl CutError {
@@ -102,6 +149,12 @@ impl CutError {
             Self::RecordTooLong { .. } => "RecordTooLong",
             Self::Binary { .. } => "BinaryFile",
             Self::UnterminatedQuote => "UnterminatedQuote",
+            Self::ReturnInHeader => "HeaderMismatch",
+            Self::NotAnArray { .. } => "NotJsonArray",
+            Self::UnterminatedArray => "UnterminatedArray",
+            Self::AfterArray { .. } | Self::MissingComma { .. } | Self::MissingRecord { .. } => {
+                "MalformedArray"
+            }
         }
     }
 }
@@ -126,7 +179,7 @@ impl Cutter {
     pub fn new(input: &Input, chunk_bytes: usize) -> Self {
         let start = Position { offset: 0, next_chunk: 0, next_row: 1 };
         let mut cutter = Self::resume(input, chunk_bytes, start);
-        cutter.want_header = input.header && input.format != Format::JsonLines;
+        cutter.want_header = input.has_header();
         cutter.at_start = true;
         cutter.from_start = true;
         cutter
@@ -136,7 +189,7 @@ impl Cutter {
     #[must_use]
     pub fn resume(input: &Input, chunk_bytes: usize, at: Position) -> Self {
         Self {
-            scanner: Scanner::new(input),
+            scanner: Scanner::new(input, at.next_chunk == 0),
             chunk_bytes: chunk_bytes.max(1),
             from_start: false,
             want_header: false,
@@ -181,6 +234,13 @@ impl Cutter {
             self.drop_bom(true);
             self.scan()?;
         }
+        if let Some(array) = self.scanner.array {
+            return match array.place {
+                Place::Start => Err(CutError::EmptyFile),
+                Place::End => Ok(self.last_of_array()),
+                _ => Err(CutError::UnterminatedArray),
+            };
+        }
         let open = self.scanner.state.line == Line::Text;
         if self.want_header {
             if !open {
@@ -204,6 +264,15 @@ impl Cutter {
         }
         self.end_chunk();
         Ok(self.next_chunk())
+    }
+
+    /// The last records of an array, without what follows them.
+    fn last_of_array(&mut self) -> Option<Chunk> {
+        if self.rows == 0 {
+            self.edge = self.buffer.len();
+        }
+        self.end_chunk();
+        self.next_chunk()
     }
 
     /// The header record without its line end and byte-order mark, once it has been seen.
@@ -255,7 +324,11 @@ impl Cutter {
                 self.step()?;
                 continue;
             }
-            let tally = self.scanner.piece(&self.buffer[self.scanned..self.scanned + piece]);
+            let found = self.scanner.piece(&self.buffer[self.scanned..self.scanned + piece]);
+            let tally = found.map_err(|(tally, at, broken)| {
+                self.rows += tally.records;
+                self.broken(broken, self.scanned + at)
+            })?;
             if let Some(last) = tally.last_edge {
                 self.edge = self.scanned + last;
             }
@@ -278,12 +351,14 @@ impl Cutter {
     fn step(&mut self) -> Result<(), CutError> {
         let limit = self.buffer.len().min(self.edge + MAX_RECORD_BYTES + 1);
         while self.scanned < limit {
-            let edge = self.scanner.state.push(self.buffer[self.scanned], self.scanner.dialect);
+            let edge = self.scanner.push(self.buffer[self.scanned]);
+            let edge = edge.map_err(|broken| self.broken(broken, self.scanned))?;
             self.scanned += 1;
             let Some(edge) = edge else { continue };
-            self.check_length(self.scanned)?;
-            self.edge = self.scanned;
-            if edge == Edge::Record {
+            let end = self.scanned - usize::from(edge == Edge::RecordBefore);
+            self.check_length(end)?;
+            self.edge = end;
+            if edge != Edge::BlankLine {
                 if self.want_header {
                     self.take_header(self.edge);
                     return Ok(());
@@ -302,16 +377,34 @@ impl Cutter {
         if end - self.edge <= MAX_RECORD_BYTES {
             return Ok(());
         }
-        let row = if self.want_header { 0 } else { self.next.next_row + u64::from(self.rows) };
+        if self.want_header && csv::has_bare_return(&self.buffer[self.edge..end], self.scanner.dialect) {
+            return Err(CutError::ReturnInHeader);
+        }
+        let row = if self.want_header { 0 } else { self.next_row() };
         Err(CutError::RecordTooLong { row, limit: MAX_RECORD_BYTES })
+    }
+
+    fn next_row(&self) -> u64 {
+        self.next.next_row + u64::from(self.rows)
+    }
+
+    /// The error for an array that breaks at this byte of the buffer.
+    fn broken(&self, broken: Broken, at: usize) -> CutError {
+        let (row, offset) = (self.next_row(), self.next.offset + at as u64);
+        match broken {
+            Broken::NoArray => CutError::NotAnArray { offset },
+            Broken::NoComma => CutError::MissingComma { row, offset },
+            Broken::NoRecord => CutError::MissingRecord { row, offset },
+            Broken::AfterArray => CutError::AfterArray { offset },
+        }
     }
 
     /// Takes the header, and blank lines before it, out of the buffer.
     fn take_header(&mut self, end: usize) {
         let lines = &self.buffer[..end];
-        let start = csv::skip_blank_lines(lines, 0);
-        let line = lines[start..].strip_suffix(b"\n").unwrap_or(&lines[start..]);
-        self.header = Some(line.strip_suffix(b"\r").unwrap_or(line).to_vec());
+        let start = csv::skip_blank_lines(lines, 0, self.scanner.dialect);
+        let line = csv::record(lines, start, self.scanner.dialect, |_| ());
+        self.header = Some(lines[start..line.end].to_vec());
         self.want_header = false;
         self.forget(end);
         self.given = self.next;

@@ -35,8 +35,9 @@ use std::collections::HashMap;
 use crate::cut::Chunk;
 use crate::input::{Format, Input, UnknownColumns};
 use crate::schema::Column;
+use crate::simd::Level;
 use crate::split::cells::{Cell, Kind, decode};
-use crate::split::{csv, json};
+use crate::split::{array, csv, dialect, json};
 use crate::types::Type;
 
 pub use detect::{Known, detect};
@@ -176,23 +177,35 @@ impl<'a> Table<'a> {
     }
 
     fn chunk(&mut self, bytes: &[u8]) -> Result<(), InferError> {
-        let mut at = csv::skip_blank_lines(bytes, 0);
-        while at < bytes.len() {
+        let dialect = self.input.dialect();
+        let mut at = 0;
+        loop {
+            if self.input.format == Format::Json {
+                let Some((start, end)) = array::record(bytes, at, Level::detect()) else { return Ok(()) };
+                self.object(bytes, start, end)?;
+                at = end;
+                continue;
+            }
+            at = csv::skip_blank_lines(bytes, at, dialect);
+            if at >= bytes.len() {
+                return Ok(());
+            }
             at = if self.input.format == Format::JsonLines {
-                self.line(bytes, at)?
+                let next = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n + 1);
+                self.object(bytes, at, at + csv::trimmed_line(&bytes[at..next]).len())?;
+                next
             } else {
                 self.record(bytes, at)?
             };
-            at = csv::skip_blank_lines(bytes, at);
         }
-        Ok(())
     }
 
     /// Takes in a record of delimited text, unless it is malformed.
     fn record(&mut self, bytes: &[u8], start: usize) -> Result<usize, InferError> {
         let dialect = self.input.dialect();
         let mut fields = Vec::new();
-        let (next, problem) = csv::record(bytes, start, dialect, |field| fields.push(field));
+        let csv::Record { next, problem, .. } =
+            csv::record(bytes, start, dialect, |field| fields.push(field));
         if self.names.is_empty() {
             for number in 1..=fields.len() {
                 self.add(format!("column_{number}"))?;
@@ -204,27 +217,25 @@ impl<'a> Table<'a> {
         }
         let mut scratch = Vec::new();
         for (field, stats) in fields.iter().zip(&mut self.stats) {
-            let mut text = &bytes[field.start..field.end];
-            if field.quoted {
-                scratch.clear();
-                csv::unescape(text, dialect.quote, &mut scratch);
-                text = &scratch;
+            let raw = &bytes[field.start..field.end];
+            scratch.clear();
+            if dialect.escape != 0 {
+                dialect::unescape(raw, field.quoted, dialect, &mut scratch);
+            } else if field.quoted {
+                csv::unescape(raw, dialect.quote, &mut scratch);
             }
-            stats.text(text, field.quoted, !field.quoted && is_null(self.input, text), self.candidates);
+            let text = if dialect.escape != 0 || field.quoted { &scratch } else { raw };
+            let null = is_null(self.input, text) || (dialect.escape == b'\\' && raw == b"\\N");
+            stats.text(text, field.quoted, !field.quoted && null, self.candidates);
         }
         self.rows += 1;
         Ok(next)
     }
 
-    /// Takes in a JSON line, unless it is none.
-    fn line(&mut self, bytes: &[u8], start: usize) -> Result<usize, InferError> {
-        let next = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |n| start + n + 1);
-        let (Ok(_), Ok(members)) = (
-            std::str::from_utf8(&bytes[start..next]),
-            json::members(bytes, start, trimmed(bytes, start, next)),
-        ) else {
-            return Ok(next);
-        };
+    /// Takes in a JSON object, unless it is none.
+    fn object(&mut self, bytes: &[u8], start: usize, end: usize) -> Result<(), InferError> {
+        let is_text = std::str::from_utf8(&bytes[start..end]).is_ok();
+        let Some(members) = json::members(bytes, start, end).ok().filter(|_| is_text) else { return Ok(()) };
         let dialect = self.input.dialect();
         let (mut key_text, mut text) = (Vec::new(), Vec::new());
         for (key, value) in members {
@@ -239,7 +250,7 @@ impl<'a> Table<'a> {
             self.value(column, value, decoded);
         }
         self.rows += 1;
-        Ok(next)
+        Ok(())
     }
 
     fn value(&mut self, column: usize, cell: Cell, text: &[u8]) {
@@ -254,13 +265,6 @@ impl<'a> Table<'a> {
             }
         }
     }
-}
-
-/// The end of a line without its line end.
-fn trimmed(bytes: &[u8], start: usize, next: usize) -> usize {
-    let line = &bytes[start..next];
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    start + line.strip_suffix(b"\r").unwrap_or(line).len()
 }
 
 /// Whether the input says of a text that it means NULL; the empty one is looked at elsewhere.

@@ -1,4 +1,4 @@
-//! How the text of a file is written: format, header, delimiter, quote, null texts.
+//! How the text of a file is written: format, header, delimiter, quote, escape, line ends, comments, null texts.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,14 +9,30 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Input {
-    /// CSV, TSV or JSON lines.
+    /// CSV, TSV, JSON lines or a JSON array. The JSON formats use `null_values` and `unknown_columns` alone.
     pub format: Format,
-    /// Whether the first record names the columns. Without it, cells are taken in the schema's order. Not used by JSON lines.
+    /// Whether the first record names the columns. Without it, cells are taken in the schema's order.
     pub header: bool,
     /// One ASCII character between cells. TSV reads the default `,` as a tab.
     pub delimiter: char,
     /// One ASCII character around cells that hold delimiters, quotes or line ends (RFC 4180); NUL: no quoting.
     pub quote: char,
+    /// One ASCII character that makes a delimiter, quote, line end or itself data, in every cell. A backslash also begins
+    /// `\n \t \r \b \f \v \0`, and an unquoted cell `\N` is NULL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escape: Option<char>,
+    /// One ASCII character: a line that begins with it is skipped like a blank one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<char>,
+    /// What ends a line.
+    #[serde(skip_serializing_if = "is_default")]
+    pub line_end: LineEnd,
+    /// Whether letter case matters in the names of a header.
+    #[serde(skip_serializing_if = "is_default")]
+    pub header_case: HeaderCase,
+    /// Whether a header's names, or the places in it, say which column is which.
+    #[serde(skip_serializing_if = "is_default")]
+    pub columns_by: ColumnsBy,
     /// Unquoted texts that mean NULL.
     pub null_values: Vec<String>,
     /// What to do with columns or keys that the schema does not know.
@@ -30,6 +46,11 @@ impl Default for Input {
             header: true,
             delimiter: ',',
             quote: '"',
+            escape: None,
+            comment: None,
+            line_end: LineEnd::Lf,
+            header_case: HeaderCase::Exact,
+            columns_by: ColumnsBy::Name,
             null_values: vec![String::new()],
             unknown_columns: UnknownColumns::Reject,
         }
@@ -48,6 +69,54 @@ pub enum Format {
     /// One JSON object a line (RFC 8259, <https://jsonlines.org>).
     #[serde(rename = "JSONLines")]
     JsonLines,
+    /// One JSON array of objects, on as many lines as it likes.
+    #[serde(rename = "JSON")]
+    Json,
+}
+
+impl Format {
+    /// Whether records are JSON objects, which name their cells themselves: such a file has no header.
+    #[must_use]
+    pub fn is_json(self) -> bool {
+        matches!(self, Self::JsonLines | Self::Json)
+    }
+}
+
+/// What ends a line outside quotes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LineEnd {
+    /// LF or CRLF, also mixed. A lone carriage return is data.
+    #[default]
+    Lf,
+    /// LF, CRLF or CR, also mixed.
+    Any,
+}
+
+/// Whether letter case matters in the names of a header. JSON keys are always compared exactly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeaderCase {
+    /// It does.
+    #[default]
+    Exact,
+    /// It does not: names are compared in Unicode lower case.
+    Ignore,
+}
+
+/// What says which field of a file with a header fills which column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnsBy {
+    /// Its name.
+    #[default]
+    Name,
+    /// Its place: the header is skipped, and fields are taken in the schema's order.
+    Position,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What becomes of columns (CSV) or keys (JSON) that the schema does not name.
@@ -59,38 +128,89 @@ pub enum UnknownColumns {
     Ignore,
 }
 
-/// The bytes that structure a delimited file.
+/// The bytes that structure a delimited file; 0: there is no such byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dialect {
     pub delimiter: u8,
     pub quote: u8,
+    pub escape: u8,
+    pub comment: u8,
+    /// A lone carriage return ends a line too.
+    pub any_line_end: bool,
+}
+
+impl Dialect {
+    /// RFC 4180 but for the choice of these two.
+    pub(crate) const fn rfc(delimiter: u8, quote: u8) -> Self {
+        Self { delimiter, quote, escape: 0, comment: 0, any_line_end: false }
+    }
+
+    /// Whether nothing but delimiter and quote is special: what the fast paths read.
+    pub(crate) fn is_rfc(self) -> bool {
+        self == Self::rfc(self.delimiter, self.quote)
+    }
+
+    #[inline]
+    pub(crate) fn ends_line(self, byte: u8) -> bool {
+        byte == b'\n' || (byte == b'\r' && self.any_line_end)
+    }
 }
 
 impl Input {
-    /// The structural bytes, or what is wrong with them.
-    ///
-    /// Characters outside ASCII fall back to the defaults in [`Input::dialect`]; [`crate::Plan::bind`] refuses them.
-    pub(crate) fn problem(&self) -> Option<&'static str> {
-        if self.format == Format::JsonLines {
+    /// Whether the first record of the file names its columns.
+    #[must_use]
+    pub fn has_header(&self) -> bool {
+        self.header && !self.format.is_json()
+    }
+
+    /// The setting that cannot be used, by its name in a model, and what it must be; `None`: all can be.
+    #[must_use]
+    pub fn problem(&self) -> Option<(&'static str, &'static str)> {
+        if self.format.is_json() {
             return None;
         }
-        let Dialect { delimiter, quote } = self.dialect();
-        if !self.delimiter.is_ascii() || !self.quote.is_ascii() {
-            Some("delimiter and quote must be one ASCII character each")
-        } else if delimiter == quote || [delimiter, quote].iter().any(|b| matches!(b, b'\n' | b'\r')) {
-            Some("delimiter and quote must differ, and neither can be a line end")
+        let delimiter = char::from(self.dialect().delimiter);
+        let chars = [
+            ("delimiter", Some(if self.delimiter.is_ascii() { delimiter } else { self.delimiter })),
+            ("quote", Some(self.quote).filter(|c| *c != '\0')),
+            ("escape", self.escape),
+            ("comment", self.comment),
+        ];
+        let usable = |c: char| c.is_ascii() && !matches!(c, '\n' | '\r' | '\0');
+        if let Some((field, _)) = chars.iter().find(|(_, c)| c.is_some_and(|c| !usable(c))) {
+            return Some((field, "must be one ASCII character, and no line end"));
+        }
+        let [delimiter, quote, escape, comment] = chars.map(|(_, c)| c);
+        if delimiter == quote {
+            Some(("delimiter", "must not be the quote character"))
+        } else if escape.is_some() && escape == delimiter {
+            Some(("escape", "must not be the delimiter"))
+        } else if escape.is_some() && escape == quote {
+            Some(("escape", "must not be the quote character; a doubled quote is one without any escape"))
+        } else if comment.is_some() && [delimiter, quote, escape].contains(&comment) {
+            Some((
+                "comment",
+                "must not be the delimiter, quote or escape character: records begin with those",
+            ))
         } else {
             None
         }
     }
 
+    /// The structural bytes. Characters that [`Input::problem`] refuses are taken as the defaults.
     pub(crate) fn dialect(&self) -> Dialect {
         let ascii = |c: char, or: u8| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(or);
         let delimiter = match self.format {
             Format::Tsv if self.delimiter == ',' => b'\t',
             _ => ascii(self.delimiter, b','),
         };
-        Dialect { delimiter, quote: ascii(self.quote, b'"') }
+        Dialect {
+            delimiter,
+            quote: ascii(self.quote, b'"'),
+            escape: ascii(self.escape.unwrap_or('\0'), 0),
+            comment: ascii(self.comment.unwrap_or('\0'), 0),
+            any_line_end: self.line_end == LineEnd::Any,
+        }
     }
 }
 
@@ -104,5 +224,8 @@ mod tests {
         let input: Input = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&input).unwrap(), text);
         assert_eq!(serde_json::from_str::<Input>("{}").unwrap(), Input::default());
+        let text = r##"{"format":"JSON","header":true,"delimiter":",","quote":"\u0000","escape":"\\","comment":"#","lineEnd":"any","headerCase":"ignore","columnsBy":"position","nullValues":[],"unknownColumns":"Reject"}"##;
+        let input: Input = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&input).unwrap(), text);
     }
 }

@@ -18,6 +18,12 @@
 //!   with nothing on them are no records and have no number; a file of one column writes an empty value as `""`. A quote
 //!   opens a cell only as its first byte. A wrong number of fields, text after a closing quote, and a quote that is never
 //!   closed are `MALFORMED_ROW`.
+//! * **Dialects.** With [`LineEnd::Any`] a lone carriage return ends a line too. With [`Input::escape`] the byte after the
+//!   escape character is data, in cells with quotes and without; doubled quotes go on to work. A backslash also knows
+//!   `\n \t \r \b \f \v \0`, which are what `ClickHouse`, `PostgreSQL` and `MySQL` write; of no other escape does a
+//!   letter become something else. A cell that is just `\N`, without quotes, then is NULL, and where nothing can be quoted
+//!   an empty cell is an empty text. A file that ends with an escape character is cut off: `MALFORMED_ROW`. A line that
+//!   begins with [`Input::comment`] is a blank one. All but the two characters of RFC 4180 costs the fast paths.
 //! * **Nothing.** An empty cell without quotes, a text of [`Input::null_values`] without quotes (or as a JSON string) and
 //!   JSON null are NULL where the column can be NULL; else the column's default; else a `String` takes the empty text and
 //!   everything else is `MISSING_VALUE`. `""` is a text for `String`, and nothing for other types. A column or key that
@@ -37,8 +43,14 @@
 //!   has no leading zeros; a `FixedString` is filled up with zero bytes.
 //! * **Structure.** `Array`, `Tuple`, `Map` and `JSON` are written as ClickHouse or JSON write them; the module `nested`
 //!   has the rules. `Time` is `[-]HH:MM:SS`. A `BFloat16` is the first half of the nearest `Float32`.
+//! * **Headers.** Names are compared after blanks around them are removed, exactly or in Unicode lower case
+//!   ([`HeaderCase`]); with [`ColumnsBy::Position`] the header is skipped. A carriage return outside quotes in a header is
+//!   refused, for the whole file may be one line.
 //! * **JSON.** A number or boolean in a `String` column is kept as it is written; a string in a number column is read
-//!   like a CSV cell. Keys come in any order; one that stands twice makes the line `MALFORMED_ROW`.
+//!   like a CSV cell. Keys come in any order and are compared exactly; one that stands twice makes the record
+//!   `MALFORMED_ROW`. The records of a JSON array are its elements, each to the brace that closes as many as it opened;
+//!   one that is no object is `MALFORMED_ROW`. An array that lacks a comma or its end stops the stream, for nobody knows
+//!   where the next record begins.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -76,7 +88,7 @@ mod words;
 pub use check::{Checker, Outcome};
 pub use cut::{Chunk, CutError, Cutter, MAX_CHUNK_ROWS, MAX_RECORD_BYTES, Position};
 pub use infer::{InferError, Known, Proposal, Proposed, detect, infer};
-pub use input::{Format, Input, UnknownColumns};
+pub use input::{ColumnsBy, Format, HeaderCase, Input, LineEnd, UnknownColumns};
 pub use mask::mask;
 pub use plan::{HeaderError, Plan, parse_header};
 pub use policy::{IntegralFloats, NonFinite, OnInvalidUtf8, OnOverflow, OnPrecisionLoss, Policies};

@@ -1,8 +1,10 @@
 //! Which cell of a record goes to which column.
 
+use std::collections::HashMap;
+
 use crate::coerce::Why;
 use crate::column::Compiled;
-use crate::input::{Dialect, Format, Input, UnknownColumns};
+use crate::input::{ColumnsBy, Dialect, HeaderCase, Input, UnknownColumns};
 use crate::schema::Schema;
 use crate::split::cells::{Cell, Kind};
 use crate::split::csv::{self, Malformed};
@@ -15,7 +17,7 @@ pub struct Plan {
     pub(crate) input: Input,
     /// For each column the field of the record (0-based); `None`: the file has no such field.
     pub(crate) field_of: Vec<Option<usize>>,
-    /// Fields of a well-formed record. Not used by JSON lines.
+    /// Fields of a well-formed record. Not used by JSON.
     pub(crate) fields: usize,
     /// Columns that the file lacks, that have no default and cannot be NULL: every row is rejected for them.
     pub(crate) missing: Vec<usize>,
@@ -61,7 +63,17 @@ pub enum HeaderError {
         /// What to change.
         problem: String,
     },
-    /// Delimiter or quote cannot be used.
+    /// The columns of the file go by their place, and they are not as many as the schema's.
+    #[error(
+        "the header has {found} columns where the model has {expected}; columnsBy: position needs one for each"
+    )]
+    Count {
+        /// The header's columns.
+        found: usize,
+        /// The schema's.
+        expected: usize,
+    },
+    /// A setting cannot be used.
     #[error("the input settings cannot be used: {problem}")]
     Input {
         /// What to change.
@@ -83,30 +95,41 @@ impl HeaderError {
 /// Splits a header record (without its line end; a byte-order mark is skipped) into names, blanks around them removed.
 pub fn parse_header(input: &Input, record: &[u8]) -> Result<Vec<String>, HeaderError> {
     let malformed = |problem: &str| HeaderError::Malformed { problem: problem.to_owned() };
-    if let Some(problem) = input.problem() {
-        return Err(HeaderError::Input { problem: problem.to_owned() });
-    }
+    usable(input)?;
+    let dialect = input.dialect();
     let text =
         std::str::from_utf8(record).map_err(|_| malformed("it is not UTF-8; save the file as UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let cells = csv::fields(text.as_bytes(), input.dialect()).map_err(|e| malformed(e.message()))?;
+    if csv::has_bare_return(text.as_bytes(), dialect) {
+        return Err(malformed(
+            "a carriage return stands in it; if carriage returns end lines, set input.lineEnd: any",
+        ));
+    }
+    let cells = csv::fields(text.as_bytes(), dialect).map_err(|e| malformed(e.message()))?;
     Ok(cells.into_iter().map(|c| String::from_utf8_lossy(&c).trim().to_owned()).collect())
+}
+
+fn usable(input: &Input) -> Result<(), HeaderError> {
+    let problem = |(field, why)| HeaderError::Input { problem: format!("{field} {why}") };
+    input.problem().map_or(Ok(()), |found| Err(problem(found)))
 }
 
 impl Plan {
     /// Binds a schema to a file.
     ///
-    /// `header` is what [`parse_header`] gave; `None` for JSON lines and for files without a header, whose fields are
-    /// then the schema's columns in order. Names match exactly, or by alias. A header that lacks a required column
-    /// binds as long as one name matches: then every row is rejected with `MISSING_COLUMN`.
+    /// `header` is what [`parse_header`] gave; `None` for JSON and for files without a header, whose fields are then
+    /// the schema's columns in order, as they are with [`ColumnsBy::Position`]. Names match exactly, or by alias; their
+    /// letter case matters unless [`HeaderCase::Ignore`] says otherwise. A header that lacks a required column binds as
+    /// long as one name matches: then every row is rejected with `MISSING_COLUMN`.
     pub fn bind(schema: Schema, input: Input, header: Option<&[String]>) -> Result<Self, HeaderError> {
-        if let Some(problem) = input.problem() {
-            return Err(HeaderError::Input { problem: problem.to_owned() });
-        }
+        usable(&input)?;
         let columns = schema.columns().len();
-        let (field_of, fields) = match header {
-            Some(names) if input.format != Format::JsonLines => {
+        let (field_of, fields) = match header.filter(|_| !input.format.is_json()) {
+            Some(names) if input.columns_by == ColumnsBy::Name => {
                 (match_names(&schema, &input, names)?, names.len())
+            }
+            Some(names) if names.len() != columns => {
+                return Err(HeaderError::Count { found: names.len(), expected: columns });
             }
             _ => ((0..columns).map(Some).collect(), columns),
         };
@@ -143,7 +166,7 @@ impl Plan {
     }
 
     pub(crate) fn is_json(&self) -> bool {
-        self.input.format == Format::JsonLines
+        self.input.format.is_json()
     }
 
     /// The columns that the file has, with their number, and their field in it.
@@ -172,29 +195,54 @@ impl Plan {
     ) -> Result<(), Why> {
         for (field, column) in fields.iter().zip(&self.column_of) {
             let Some(column) = column else { continue };
-            let escaped =
-                field.quoted && memchr::memchr(self.dialect.quote, &bytes[field.start..field.end]).is_some();
-            let kind = match (field.quoted, escaped) {
-                (false, _) => Kind::Plain,
-                (true, false) => Kind::Quoted,
-                (true, true) => Kind::Escaped,
-            };
-            cells[*column] = Cell { start: field.start as u32, len: (field.end - field.start) as u32, kind };
+            cells[*column] = self.cell(bytes, *field);
         }
         match problem {
             Some(Malformed::AfterQuote) => Err(Why::AfterQuote),
             Some(Malformed::OpenQuote) => Err(Why::OpenQuote),
+            Some(Malformed::OpenEscape) => Err(Why::OpenEscape),
             None if fields.len() != self.fields => Err(Why::Ragged),
             None => Ok(()),
         }
+    }
+
+    fn cell(&self, bytes: &[u8], field: csv::Field) -> Cell {
+        let Dialect { quote, escape, .. } = self.dialect;
+        let text = &bytes[field.start..field.end];
+        let (start, len) = (field.start as u32, text.len() as u32);
+        if escape == b'\\' && !field.quoted {
+            if text == b"\\N" {
+                return Cell { start, len: 0, kind: Kind::Null };
+            }
+            // without quotes this is how an empty text is written, for NULL has its own word
+            if text.is_empty() && quote == 0 {
+                return Cell { start, len, kind: Kind::Quoted };
+            }
+        }
+        let escaped = (field.quoted && memchr::memchr(quote, text).is_some())
+            || (escape != 0 && memchr::memchr(escape, text).is_some());
+        let kind = match (escaped, field.quoted) {
+            (true, _) => Kind::Escaped,
+            (false, true) => Kind::Quoted,
+            (false, false) => Kind::Plain,
+        };
+        Cell { start, len, kind }
     }
 }
 
 fn match_names(schema: &Schema, input: &Input, names: &[String]) -> Result<Vec<Option<usize>>, HeaderError> {
     let mut field_of = vec![None; schema.columns().len()];
     let mut unknown = Vec::new();
+    let lower = match input.header_case {
+        HeaderCase::Exact => None,
+        HeaderCase::Ignore => Some(lower_names(schema)?),
+    };
     for (field, name) in names.iter().enumerate() {
-        match schema.find(name) {
+        let column = match &lower {
+            None => schema.find(name),
+            Some(columns) => columns.get(&lowercase(name)).copied(),
+        };
+        match column {
             None => unknown.push(name.as_str()),
             Some(column) if field_of[column].is_some() => {
                 return Err(HeaderError::Duplicate { name: schema.columns()[column].name.clone() });
@@ -211,6 +259,30 @@ fn match_names(schema: &Schema, input: &Input, names: &[String]) -> Result<Vec<O
         return Err(HeaderError::Unknown { names: listed(&unknown) });
     }
     Ok(field_of)
+}
+
+/// The columns by their names and aliases in lower case; two columns cannot have the same.
+fn lower_names(schema: &Schema) -> Result<HashMap<String, usize>, HeaderError> {
+    let mut columns: HashMap<String, usize> = HashMap::new();
+    for (at, column) in schema.columns().iter().enumerate() {
+        for name in std::iter::once(&column.name).chain(&column.aliases) {
+            if let Some(other) = columns.insert(lowercase(name), at).filter(|other| *other != at) {
+                let other = &schema.columns()[other].name;
+                let problem = format!(
+                    "headerCase: ignore makes '{name}' of column '{}' and a name of column '{other}' the same; \
+                     rename one, or set headerCase: exact",
+                    column.name
+                );
+                return Err(HeaderError::Input { problem });
+            }
+        }
+    }
+    Ok(columns)
+}
+
+/// Character by character, so that what a letter becomes does not depend on those around it.
+fn lowercase(name: &str) -> String {
+    name.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// At most ten names, each cut at 64 characters, quoted.

@@ -50,11 +50,12 @@ const COLUMNS: &[(&str, &str)] = &[
     ("v", "IPv4"),
 ];
 
-fn allocations_of_a_second_chunk(format: Format, bad: bool) -> u64 {
+fn allocations_of_a_second_chunk(input: &Input, bad: bool) -> u64 {
     let columns = COLUMNS.iter().map(|(name, ty)| Column::new(*name, Type::parse(ty).unwrap())).collect();
-    let input = Input { format, header: false, ..Input::default() };
+    let input = Input { header: false, ..input.clone() };
+    let format = input.format;
     let plan = Arc::new(Plan::bind(Schema::new(columns, None).unwrap(), input, None).unwrap());
-    let mut file = String::new();
+    let mut file = String::from(if format == Format::Json { "[" } else { "" });
     for i in 0..20_000 {
         let uuid = "550e8400-e29b-41d4-a716-446655440000";
         let f = if i % 3 == 0 { "" } else { "2.5" };
@@ -71,6 +72,7 @@ fn allocations_of_a_second_chunk(format: Format, bad: bool) -> u64 {
                 if bad && i % 10 == 0 { "\"x\"" } else { n.as_str() },
                 if f.is_empty() { "null" } else { f },
             );
+            file.push_str(if format == Format::Json && i > 0 { "," } else { "" });
             writeln!(
                 file,
                 r#"{{"k":"a \"{i}\"","i":{n},"f":{f},"d":1.25,"t":"2026-01-01 00:00:00.125","u":"{uuid}","e":"paid","l":"eu {}","x":"abc","v":"1.2.3.4"}}"#,
@@ -78,6 +80,9 @@ fn allocations_of_a_second_chunk(format: Format, bad: bool) -> u64 {
             )
             .unwrap();
         }
+    }
+    if format == Format::Json {
+        file.push(']');
     }
     let mut checker = Checker::new(plan);
     checker.check(file.as_bytes(), 1, "job");
@@ -87,14 +92,26 @@ fn allocations_of_a_second_chunk(format: Format, bad: bool) -> u64 {
     ALLOCATIONS.with(Cell::get) - before
 }
 
+fn inputs() -> [Input; 4] {
+    let csv = Input::default();
+    [
+        Input { escape: Some('\\'), ..csv.clone() },
+        Input { format: Format::JsonLines, ..csv.clone() },
+        Input { format: Format::Json, ..csv.clone() },
+        csv,
+    ]
+}
+
 #[test]
 fn good_cells_cost_no_allocation() {
-    assert_eq!(allocations_of_a_second_chunk(Format::Csv, false), 0);
-    assert_eq!(allocations_of_a_second_chunk(Format::JsonLines, false), 0);
+    for input in inputs() {
+        assert_eq!(allocations_of_a_second_chunk(&input, false), 0, "{input:?}");
+    }
 }
 
 #[test]
 fn bad_cells_cost_none_either_until_somebody_reads_them() {
-    assert_eq!(allocations_of_a_second_chunk(Format::Csv, true), 0);
-    assert_eq!(allocations_of_a_second_chunk(Format::JsonLines, true), 0);
+    for input in inputs() {
+        assert_eq!(allocations_of_a_second_chunk(&input, true), 0, "{input:?}");
+    }
 }

@@ -4,10 +4,12 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
+use crds::RevisionData;
+use crds::model::Format;
 use rows::{Chunk, Cutter, Input, Known, Proposal};
 
 use super::Outcome;
-use crate::args::{FormatArg, Global, InferArgs, InputArgs, Output};
+use crate::args::{Global, InferArgs, InputArgs, Output};
 use crate::output::model;
 use crate::source::Source;
 
@@ -19,7 +21,6 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 const START: u64 = 256 * 1024;
 
 pub fn run(args: &InferArgs, global: &Global, out: &mut impl Write) -> Result<Outcome> {
-    let known = known(&args.input)?;
     let mut sample = Sample { input: None, header: None, chunks: Vec::new(), rows: 0, bytes: 0, cut: false };
     for (at, file) in args.files.iter().enumerate() {
         let source = Source::find(file)?;
@@ -27,8 +28,7 @@ pub fn run(args: &InferArgs, global: &Global, out: &mut impl Write) -> Result<Ou
         let left = args.files.len() - at;
         let rows = sample.rows + (args.sample_rows.saturating_sub(sample.rows)).div_ceil(left as u64);
         let bytes = sample.bytes + (MAX_BYTES.saturating_sub(sample.bytes)) / left;
-        let format = source.format().map(rows::Format::from);
-        let known = Known { format: known.format.or(format), ..known.clone() };
+        let known = known(&args.input, source.format())?;
         sample
             .take(source.unpacked(0)?, &known, rows, bytes)
             .with_context(|| format!("failed to read {}", source.name()))?;
@@ -65,29 +65,17 @@ fn about(proposal: &Proposal, cut: bool) -> Vec<String> {
     about
 }
 
-fn known(args: &InputArgs) -> Result<Known> {
-    let one = |name: &str, text: &Option<String>| match text.as_deref() {
-        None => Ok(None),
-        Some("\\t") => Ok(Some('\t')),
-        Some(text) => match *text.as_bytes() {
-            [byte @ (b'\t' | b' '..=b'~')] => Ok(Some(char::from(byte))),
-            _ => Err(anyhow!("--{name} must be one ASCII character")),
-        },
-    };
+/// What the flags say, and else the file's name.
+fn known(args: &InputArgs, guessed: Option<Format>) -> Result<Known> {
     if args.ignore_unknown_columns {
         bail!("leave --ignore-unknown-columns out: a model is proposed for all columns");
     }
-    Ok(Known {
-        format: args.format.map(|format| match format {
-            FormatArg::Csv => rows::Format::Csv,
-            FormatArg::Tsv => rows::Format::Tsv,
-            FormatArg::Jsonl => rows::Format::JsonLines,
-        }),
-        delimiter: one("delimiter", &args.delimiter)?,
-        quote: one("quote", &args.quote)?,
-        header: (args.header || args.no_header).then_some(args.header),
-        null_values: (!args.null_values.is_empty()).then(|| args.null_values.clone()),
-    })
+    let spec = args.to_spec(guessed).unwrap_or_default();
+    let nothing = RevisionData { columns: Vec::new(), row_key: None, input: None };
+    let input = nothing.input(Some(&spec)).context("the file format cannot be read")?;
+    let (format, delimiter, header) =
+        (spec.format.is_some(), spec.delimiter.is_some(), spec.header.is_some());
+    Ok(Known { input, format, delimiter, header })
 }
 
 /// What was read of the files.

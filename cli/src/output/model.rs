@@ -45,37 +45,22 @@ fn fields(column: &rows::Proposed) -> Vec<(&'static str, Value)> {
     fields
 }
 
-/// What differs from the defaults.
+/// What differs from the defaults, as a model says it.
 fn input(input: &Input) -> Map<String, Value> {
-    let default = Input::default();
-    let mut fields = Map::new();
-    let mut put = |key: &str, value: Value| fields.insert(key.to_owned(), value);
-    if input.format != default.format {
-        put("format", json!(input.format));
-    }
-    if input.format != Format::JsonLines {
-        if input.header != default.header {
-            put("header", json!(input.header));
-        }
-        if !is_usual(input) {
-            put("delimiter", json!(input.delimiter));
-        }
-        if input.quote != default.quote {
-            put("quote", json!(input.quote));
-        }
-    }
-    if input.null_values != default.null_values {
-        put("nullValues", json!(input.null_values));
-    }
+    // Tabs are the delimiter of TSV by themselves.
+    let tabs = input.format == Format::Tsv && input.delimiter == '\t';
+    let input = Input { delimiter: if tabs { ',' } else { input.delimiter }, ..input.clone() };
+    let fields = |input: &Input| match serde_json::to_value(input) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let default = fields(&Input::default());
+    let mut fields = fields(&input);
+    fields.retain(|key, value| default.get(key) != Some(value));
     if input.unknown_columns == UnknownColumns::Ignore {
-        put("unknownColumns", json!("ignore"));
+        fields.insert("unknownColumns".to_owned(), json!("ignore"));
     }
     fields
-}
-
-/// Whether the delimiter is the format's own.
-fn is_usual(input: &Input) -> bool {
-    input.delimiter == ',' || (input.format == Format::Tsv && input.delimiter == '\t')
 }
 
 /// The object as YAML, one line a column, `about` above it.

@@ -13,15 +13,34 @@ pub struct InputSpec {
     /// Whether the first record names the columns. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// Between two cells: one ASCII character. Default: `,` (TSV: a tab).
+    /// Between two cells: one ASCII character. Default: `,` (TSV: a tab). CSV and TSV only, like the fields up to
+    /// `columnsBy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1))]
     pub delimiter: Option<String>,
-    /// Around a cell: one ASCII character. Default: `"`.
+    /// Around a cell: one ASCII character; empty: cells have no quotes. Default: `"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1))]
+    #[schemars(length(max = 1))]
     pub quote: Option<String>,
-    /// Unquoted texts that mean NULL in a nullable column. Default: the empty cell and `\N`.
+    /// Makes a delimiter, quote, line end or itself data: one ASCII character; empty: there is none, the default. With a
+    /// backslash `\n \t \r \b \f \v \0` are control characters, and a cell `\N` without quotes is NULL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1), regex(pattern = "^[ -~]?$"))]
+    pub escape: Option<String>,
+    /// A line that begins with it is skipped: one ASCII character; empty: no line is, the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1), regex(pattern = "^[ -~]?$"))]
+    pub comment: Option<String>,
+    /// What ends a line. Default: lf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_end: Option<LineEnd>,
+    /// Whether letter case matters in the names of a header. Default: exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header_case: Option<HeaderCase>,
+    /// What says which cell is which column's. Default: name, where the file has a header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns_by: Option<ColumnsBy>,
+    /// Unquoted texts that mean NULL in a nullable column, besides the empty cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     pub null_values: Option<Vec<String>>,
@@ -42,6 +61,39 @@ pub enum Format {
     /// One JSON object a line.
     #[serde(rename = "JSONLines")]
     JsonLines,
+    /// One JSON array of objects.
+    #[serde(rename = "JSON")]
+    Json,
+}
+
+/// What ends a line outside quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LineEnd {
+    /// LF or CRLF, also mixed.
+    Lf,
+    /// LF, CRLF or CR, also mixed.
+    Any,
+}
+
+/// How the names of a header are compared with those of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HeaderCase {
+    /// Letter by letter.
+    Exact,
+    /// In Unicode lower case.
+    Ignore,
+}
+
+/// What says which cell of a file with a header is which column's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnsBy {
+    /// The name above it.
+    Name,
+    /// Its place: the header is skipped, and cells are taken in the model's order.
+    Position,
 }
 
 /// What an unknown column of a file means.

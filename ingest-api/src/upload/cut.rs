@@ -2,7 +2,7 @@
 //!
 //! **Promise:** a file whose header does not fit the model fails before any chunk of it leaves here.
 
-use rows::{Chunk, Cutter, Format, Input, Plan, Position, Schema};
+use rows::{Chunk, Cutter, Input, Plan, Position, Schema};
 use tokio::sync::mpsc;
 
 use crate::error::FileProblem;
@@ -58,12 +58,6 @@ pub type Cut = Result<Piece, CutFailure>;
 
 /// The position of a file's first byte.
 pub const START: Position = Position { offset: 0, next_chunk: 0, next_row: 1 };
-
-/// Whether a file of this kind has a header record.
-#[must_use]
-pub fn has_header(input: &Input) -> bool {
-    input.header && input.format != Format::JsonLines
-}
 
 /// Reads a body to its end or first problem. Blocks; returns early when nobody listens.
 pub fn run(body: BodyReader, task: CutTask, to: &mpsc::Sender<Cut>) {
@@ -122,7 +116,7 @@ impl HeaderCheck {
         if at != START {
             return Ok(Self(None));
         }
-        if has_header(&input) {
+        if input.has_header() {
             return Ok(Self(Some((schema, input))));
         }
         Plan::bind(schema, input, None)?;
@@ -257,6 +251,31 @@ mod tests {
             let cuts = cut_all(&[text.as_bytes()], true, task());
             assert!(matches!(cuts.as_slice(), [Ok(Piece::Header { .. }), Ok(Piece::End(_))]), "{cuts:?}");
         }
+    }
+
+    #[test]
+    fn a_json_array_comes_out_without_a_header_and_may_be_empty() {
+        let input = Input { format: rows::Format::Json, ..Input::default() };
+        let task = CutTask { input, ..task() };
+        let text = b"[{\"event_id\": \"1\"},\n {\"event_id\": \"2\"}]\n";
+        let cuts = cut_all(&[text], true, task.clone());
+        let [Ok(Piece::Chunk(first, at)), Ok(Piece::Chunk(second, _)), Ok(Piece::End(40))] = cuts.as_slice()
+        else {
+            panic!("{cuts:?}")
+        };
+        assert_eq!([first.bytes.as_slice(), &second.bytes, b"]\n"].concat(), text);
+        let rest = cut_all(
+            &[&text[usize::try_from(at.offset).unwrap()..]],
+            true,
+            CutTask { at: *at, ..task.clone() },
+        );
+        assert_eq!(rest, cuts[1..]);
+        assert_eq!(cut_all(&[b"[]"], true, task.clone()), [Ok(Piece::End(2))]);
+        let cut_off = cut_all(&[b"["], true, task);
+        assert!(
+            matches!(cut_off.as_slice(), [Err(CutFailure::File(p))] if p.reason == "UnterminatedArray"),
+            "{cut_off:?}"
+        );
     }
 
     #[test]

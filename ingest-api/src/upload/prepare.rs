@@ -11,7 +11,7 @@ use kube::runtime::wait::await_condition;
 use crate::error::{ApiError, FileProblem, kubernetes_or};
 use crate::names::{Name, Namespace};
 use crate::state::App;
-use crate::upload::cut::{CutTask, START, has_header};
+use crate::upload::cut::{CutTask, START};
 use crate::upload::progress::{JobRef, Progress, ended};
 use crate::upload::request::UploadHeaders;
 use crate::upload::resume::Begin;
@@ -153,9 +153,9 @@ fn assemble(
     let schema = data.schema().map_err(invalid("ModelInvalid"))?;
     // A chunk that was sent but not acknowledged may be in Kafka all the same: the same bytes must be cut the same way.
     let chunk_bytes = status.chunk_bytes.unwrap_or(i64::from(model.spec.chunk_bytes));
-    let columns = match begin.header.filter(|_| has_header(&input)) {
+    let columns = match begin.header.filter(|_| input.has_header()) {
         Some(raw) => Some(rows::parse_header(&input, raw.as_bytes())?),
-        None if begin.at != START && has_header(&input) => {
+        None if begin.at != START && input.has_header() => {
             let message =
                 "the header line is too long to be kept, so the upload cannot go on; make a new job".into();
             return Err(FileProblem { reason: "NotResumable", message });

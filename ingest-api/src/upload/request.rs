@@ -57,6 +57,7 @@ fn format(content_type: Option<&str>) -> Result<Option<Format>, ApiError> {
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
             Ok(Some(Format::JsonLines))
         }
+        "application/json" => Ok(Some(Format::Json)),
         other => Err(ApiError::UnsupportedType(other.chars().take(64).collect())),
     }
 }
@@ -79,6 +80,8 @@ mod tests {
         let format = |t| parse(&[("content-type", t)], None).map(|h| h.format);
         assert_eq!(format("text/csv; charset=utf-8").unwrap(), Some(Format::Csv));
         assert_eq!(format("application/x-ndjson").unwrap(), Some(Format::JsonLines));
+        assert_eq!(format("application/jsonl").unwrap(), Some(Format::JsonLines));
+        assert_eq!(format("application/json; charset=utf-8").unwrap(), Some(Format::Json));
         assert_eq!(format("application/octet-stream").unwrap(), None);
         assert_eq!(
             reason(&[("content-type", "multipart/form-data; boundary=x")], None),

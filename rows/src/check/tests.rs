@@ -1,7 +1,9 @@
 //! Chunks in, rows and rejects out, as one text.
 
 mod absent;
+mod array;
 mod csv;
+mod dialects;
 mod header;
 mod json;
 mod native;
@@ -35,7 +37,7 @@ pub(crate) fn schema(spec: &str) -> Schema {
 
 /// A plan for the file, its header read if it has one, and the bytes of its records.
 pub(crate) fn plan<'a>(schema: Schema, input: &Input, file: &'a [u8]) -> (Arc<Plan>, &'a [u8]) {
-    if !input.header || input.format == crate::Format::JsonLines {
+    if !input.has_header() {
         return (Arc::new(Plan::bind(schema, input.clone(), None).unwrap()), file);
     }
     let end = file.iter().position(|b| *b == b'\n').map_or(file.len(), |n| n + 1);

@@ -66,6 +66,7 @@ pub(crate) enum Why {
     Ragged,
     AfterQuote,
     OpenQuote,
+    OpenEscape,
     NotJson,
     DuplicateKey,
     UnknownKey,
@@ -88,9 +89,12 @@ impl Why {
             | Self::TooManyChars
             | Self::Pattern
             | Self::NotOneOf => Code::Constraint,
-            Self::Ragged | Self::AfterQuote | Self::OpenQuote | Self::NotJson | Self::DuplicateKey => {
-                Code::MalformedRow
-            }
+            Self::Ragged
+            | Self::AfterQuote
+            | Self::OpenQuote
+            | Self::OpenEscape
+            | Self::NotJson
+            | Self::DuplicateKey => Code::MalformedRow,
             Self::UnknownKey => Code::UnknownColumn,
             Self::InvalidUtf8 | Self::HalfCharacter => Code::InvalidUtf8,
             _ => Code::InvalidType,

@@ -1,5 +1,8 @@
 //! Cutting anywhere gives the same chunks, and the chunks give the file.
 
+mod array;
+mod dialects;
+
 use super::*;
 use crate::{Checker, Column, Input, Plan, Schema, Type};
 use proptest::prelude::*;

@@ -3,7 +3,7 @@
 use super::names::Name;
 use super::stats::{Candidates, NULL_WORDS, Stats};
 use super::{Proposal, Proposed};
-use crate::input::{Format, Input};
+use crate::input::Input;
 
 /// Seconds since 1970 of 2001-09-09 and 2100-01-01.
 const SECONDS: std::ops::RangeInclusive<i128> = 1_000_000_000..=4_102_444_800;
@@ -23,7 +23,7 @@ pub(crate) fn propose(
     stats: Vec<Stats>,
     rows: u64,
 ) -> (Proposal, Vec<Stats>) {
-    let json = input.format == Format::JsonLines;
+    let json = input.format.is_json();
     let mut proposal = Proposal {
         input,
         columns: Vec::new(),

@@ -8,16 +8,14 @@ use crate::split::{csv, json};
 /// What is known of a file before it is looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// The format.
-    pub format: Option<Format>,
-    /// Between two cells.
-    pub delimiter: Option<char>,
-    /// Around a cell.
-    pub quote: Option<char>,
-    /// Whether the first record names the columns.
-    pub header: Option<bool>,
-    /// Unquoted texts that mean NULL.
-    pub null_values: Option<Vec<String>>,
+    /// All that is known, and the defaults of what is not.
+    pub input: Input,
+    /// Whether the format is known.
+    pub format: bool,
+    /// Whether the delimiter is.
+    pub delimiter: bool,
+    /// Whether it is known if the first record names the columns.
+    pub header: bool,
 }
 
 /// Tried in this order, the first of equals wins: commas are decimal points where a semicolon delimits.
@@ -29,41 +27,40 @@ const RECORDS: usize = 200;
 #[must_use]
 pub fn detect(start: &[u8], known: &Known) -> Input {
     let bytes = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-    let mut input = Input::default();
-    if let Some(null_values) = &known.null_values {
-        input.null_values.clone_from(null_values);
+    let mut input = known.input.clone();
+    if !known.format {
+        input.format = json_format(bytes).unwrap_or(Format::Csv);
     }
-    input.quote = known.quote.unwrap_or(input.quote);
-    input.format = known.format.unwrap_or(if is_json(bytes) { Format::JsonLines } else { Format::Csv });
-    if input.format == Format::JsonLines {
+    if input.format.is_json() {
         return input;
     }
-    let quote = input.dialect().quote;
-    input.delimiter = match (known.delimiter, input.format) {
-        (Some(delimiter), _) => delimiter,
-        (None, Format::Tsv) => '\t',
-        (None, _) => delimiter(bytes, quote),
-    };
-    if known.format.is_none() && input.delimiter == '\t' {
+    if !known.delimiter {
+        input.delimiter = if input.format == Format::Tsv { '\t' } else { delimiter(bytes, input.dialect()) };
+    }
+    if !known.format && input.delimiter == '\t' {
         input.format = Format::Tsv;
     }
-    input.header = known.header.unwrap_or_else(|| is_header(bytes, input.dialect()));
+    if !known.header {
+        input.header = is_header(bytes, input.dialect());
+    }
     input
 }
 
-/// Whether the first line is a JSON object.
-fn is_json(bytes: &[u8]) -> bool {
-    let start = csv::skip_blank_lines(bytes, 0);
-    let line = bytes[start..].split(|b| *b == b'\n').next().unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    json::members(line, 0, line.len()).is_ok()
+/// JSON lines, if the first line is an object; an array, if the first thing is an object in one.
+fn json_format(bytes: &[u8]) -> Option<Format> {
+    let text = bytes.trim_ascii_start();
+    if let Some(array) = text.strip_prefix(b"[") {
+        return array.trim_ascii_start().starts_with(b"{").then_some(Format::Json);
+    }
+    let line = csv::trimmed_line(text.split_inclusive(|b| *b == b'\n').next().unwrap_or_default());
+    json::members(line, 0, line.len()).ok().map(|_| Format::JsonLines)
 }
 
 /// The delimiter by which most records have as many cells as the first.
-fn delimiter(bytes: &[u8], quote: u8) -> char {
+fn delimiter(bytes: &[u8], dialect: Dialect) -> char {
     let mut best = (0, b',');
     for delimiter in DELIMITERS {
-        let share = share(bytes, Dialect { delimiter, quote });
+        let share = share(bytes, Dialect { delimiter, ..dialect });
         if share > best.0 {
             best = (share, delimiter);
         }
@@ -74,16 +71,16 @@ fn delimiter(bytes: &[u8], quote: u8) -> char {
 /// Of a thousand records, how many have as many cells as the first; 0 if that has one.
 fn share(bytes: &[u8], dialect: Dialect) -> usize {
     let mut counts = Vec::new();
-    let mut at = csv::skip_blank_lines(bytes, 0);
+    let mut at = csv::skip_blank_lines(bytes, 0, dialect);
     while at < bytes.len() && counts.len() < RECORDS {
         let mut cells = 0;
-        let (next, problem) = csv::record(bytes, at, dialect, |_| cells += 1);
+        let csv::Record { next, problem, .. } = csv::record(bytes, at, dialect, |_| cells += 1);
         // The last record may be cut off.
         if next == bytes.len() && !counts.is_empty() && bytes.last() != Some(&b'\n') {
             break;
         }
         counts.push(if problem.is_some() { 0 } else { cells });
-        at = csv::skip_blank_lines(bytes, next);
+        at = csv::skip_blank_lines(bytes, next, dialect);
     }
     match counts.first() {
         Some(first) if *first > 1 => 1000 * counts.iter().filter(|c| *c == first).count() / counts.len(),
@@ -95,10 +92,9 @@ fn share(bytes: &[u8], dialect: Dialect) -> usize {
 /// empty: that of an index, or what is behind a delimiter too many. (A name that stands twice is refused later: taking
 /// the line for data would be a guess that nobody sees.)
 fn is_header(bytes: &[u8], dialect: Dialect) -> bool {
-    let start = csv::skip_blank_lines(bytes, 0);
-    let (end, _) = csv::record(bytes, start, dialect, |_| ());
-    let line = bytes[start..end].strip_suffix(b"\n").unwrap_or(&bytes[start..end]);
-    let Ok(cells) = csv::fields(line.strip_suffix(b"\r").unwrap_or(line), dialect) else { return false };
+    let start = csv::skip_blank_lines(bytes, 0, dialect);
+    let end = csv::record(bytes, start, dialect, |_| ()).end;
+    let Ok(cells) = csv::fields(&bytes[start..end.max(start)], dialect) else { return false };
     let names: Vec<&[u8]> = cells.iter().map(|c| c.trim_ascii()).collect();
     let candidates = Candidates::new();
     let is_name = |at: usize, name: &[u8]| {
@@ -128,6 +124,8 @@ mod tests {
             ("x,,y\n", Format::Csv, ',', false),
             (",a,b\n0,1,2\n", Format::Csv, ',', true),
             ("\n{\"a\": [1]}\n{\"a\": 2}\n", Format::JsonLines, ',', true),
+            (" [\n {\"a\": 1},\n {}]", Format::Json, ',', true),
+            ("[a,b]\n", Format::Csv, ',', true),
             ("{a,b}\n", Format::Csv, ',', true),
             ("", Format::Csv, ',', false),
         ] {
@@ -143,10 +141,11 @@ mod tests {
 
     #[test]
     fn what_is_known_is_not_looked_for() {
-        let known = Known { delimiter: Some('|'), header: Some(false), ..Known::default() };
-        let input = detect(b"a,b\n1,2\n", &known);
-        assert_eq!((input.delimiter, input.header), ('|', false));
-        let tsv = detect(b"a\tb\n", &Known { format: Some(Format::Tsv), ..Known::default() });
+        let input = Input { delimiter: '|', header: false, ..Input::default() };
+        let known = Known { input: input.clone(), delimiter: true, header: true, ..Known::default() };
+        assert_eq!(detect(b"a,b\n1,2\n", &known), input);
+        let input = Input { format: Format::Tsv, ..Input::default() };
+        let tsv = detect(b"a\tb\n", &Known { input, format: true, ..Known::default() });
         assert_eq!((tsv.format, tsv.delimiter), (Format::Tsv, '\t'));
     }
 }

@@ -248,6 +248,21 @@ fn values() -> impl Strategy<Value = &'static str> {
     ])
 }
 
+#[test]
+fn an_array_of_objects_and_escaped_text_are_read_as_the_engine_reads_them() {
+    let text = "[{\"a\": 1,\n\"b\": \"x\"}, {\"a\": 300, \"b\": \"y\"}]";
+    let proposal = proposed(text).unwrap();
+    assert_eq!((proposal.input.format, proposal.columns[0].ty.as_str()), (Format::Json, "UInt32"));
+    assert_eq!(bad_rows(&proposal, text), 0);
+    let text = "# c\na,b\n1,x\\,y\n\\N,z\n";
+    let input = Input { escape: Some('\\'), comment: Some('#'), ..Input::default() };
+    let input = detect(text.as_bytes(), &Known { input, ..Known::default() });
+    let (header, chunks) = cut(&input, text.as_bytes());
+    let proposal = infer(input, header.as_deref(), &chunks).unwrap();
+    assert_eq!((proposal.columns[0].ty.as_str(), proposal.columns[0].nullable), ("UInt16", true));
+    assert_eq!(bad_rows(&proposal, text), 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -260,7 +275,8 @@ proptest! {
             let cells: Vec<&str> = row.iter().zip(&pools).map(|(pick, pool)| pool[*pick as usize % pool.len()]).collect();
             text += &(cells.join(delimiter) + "\n");
         }
-        let known = Known { delimiter: delimiter.chars().next(), header: Some(true), ..Known::default() };
+        let input = Input { delimiter: if tabs { '\t' } else { ',' }, ..Input::default() };
+        let known = Known { input, format: false, delimiter: true, header: true };
         let input = detect(text.as_bytes(), &known);
         let (header, chunks) = cut(&input, text.as_bytes());
         let proposal = infer(input, header.as_deref(), &chunks).unwrap();

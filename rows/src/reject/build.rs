@@ -70,7 +70,7 @@ impl<'a> Resplit<'a> {
         let cell = self.cells[column];
         let mut scratch = Vec::new();
         match cell.kind {
-            Kind::Null => Cow::Borrowed("null"),
+            Kind::Null => Cow::Borrowed(if self.plan.is_json() { "null" } else { "\\N" }),
             Kind::Escaped => {
                 let text = decode(self.bytes, cell, self.plan.is_json(), self.plan.dialect, &mut scratch);
                 let text = text.unwrap_or_else(|_| cell.text(self.bytes));

@@ -1,6 +1,7 @@
 //! The words of a reject: what is wrong, and what to change.
 
 use crate::coerce::Why;
+use crate::input::Format;
 use crate::plan::Plan;
 use crate::policy::IntegralFloats;
 use crate::schema::Column;
@@ -105,6 +106,7 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> String {
         Why::Ragged
         | Why::AfterQuote
         | Why::OpenQuote
+        | Why::OpenEscape
         | Why::NotJson
         | Why::DuplicateKey
         | Why::UnknownKey => "The record cannot be read".to_owned(),
@@ -148,6 +150,7 @@ pub(super) fn of_record(why: Why, plan: &Plan, record: &[u8], fields: usize) -> 
         Why::OpenQuote => {
             "A quoted cell is never closed; close it, or double the quotes inside it".to_owned()
         }
+        Why::OpenEscape => "Nothing follows the last escape character; double it".to_owned(),
         Why::DuplicateKey => {
             "A key, or two names of the same column, occur twice in the object; keep one".to_owned()
         }
@@ -162,6 +165,7 @@ pub(super) fn of_record(why: Why, plan: &Plan, record: &[u8], fields: usize) -> 
         Why::BadEscape | Why::HalfCharacter | Why::InvalidUtf8 => {
             "A key of the object holds a bad escape".to_owned()
         }
+        _ if plan.input.format == Format::Json => "The element is not a JSON object".to_owned(),
         _ => "The line is not one JSON object".to_owned(),
     }
 }

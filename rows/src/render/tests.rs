@@ -135,7 +135,7 @@ fn floats_have_the_fewest_digits_and_an_exponent_only_when_long() {
 fn times_are_on_the_clock_of_the_columns_zone_with_all_their_digits() {
     shows(
         "DateTime",
-        "\"2026-07-01T12:00:00+02:00\"\n0\n4294967295",
+        "\"2026-07-01T12:00:00+02:00\"\n\"1970-01-01 00:00:00\"\n4294967295",
         &expect![[r#"
         "2026-07-01 10:00:00"
         "1970-01-01 00:00:00"

@@ -10,9 +10,9 @@ pub(crate) enum Kind {
     Plain,
     /// Text between quotes, as it is.
     Quoted,
-    /// Text between quotes in which something is escaped.
+    /// Text in which something is escaped: between quotes or, with an escape character, without.
     Escaped,
-    /// JSON null.
+    /// JSON null, or an unquoted `\N` where a backslash escapes.
     Null,
     /// The record has no such cell.
     Missing,
@@ -195,6 +195,8 @@ pub(crate) fn decode<'a>(
     scratch.clear();
     if json {
         super::json::unescape(text, scratch)?;
+    } else if dialect.escape != 0 {
+        super::dialect::decode(bytes, cell, dialect, scratch);
     } else {
         super::csv::unescape(text, dialect.quote, scratch);
     }

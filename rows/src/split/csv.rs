@@ -1,11 +1,16 @@
-//! RFC 4180 by a byte-at-a-time state machine: the definition of a record and of a cell, the oracle of the fast index,
-//! and the path for chunks whose quoting or field count is off.
+//! Delimited text by a byte-at-a-time state machine: the definition of a record and of a cell, the oracle of the fast
+//! index, and the path for chunks whose quoting or field count is off.
 //!
-//! * A record ends at a line feed outside quotes; one carriage return before it belongs to the line end.
-//! * A line with nothing on it is not a record: it is skipped and not counted. (A file of one column writes an empty
-//!   value as `""`.)
+//! * A record ends at a line end outside quotes: a line feed, with one carriage return before it, or with
+//!   [`LineEnd::Any`](crate::LineEnd) any of the two. (CRLF then is two line ends with a blank line between them, so that
+//!   nobody has to look ahead.)
+//! * A line with nothing on it is not a record: it is skipped and not counted; nor is one that begins with the comment
+//!   character. (A file of one column writes an empty value as `""`.)
 //! * A quote opens a quoted cell only as the first byte of the cell; elsewhere it is a byte like any other. Inside, `""`
 //!   is one quote. Between the closing quote and the next delimiter or line end there can be nothing else.
+//! * The escape character makes the byte after it data, in every cell.
+//!
+//! [`record`] reads RFC 4180 by leaps from one special byte to the next, and leaves other dialects to [`super::dialect`].
 
 use crate::input::Dialect;
 
@@ -20,20 +25,32 @@ pub(crate) enum Step {
     Quoted,
     /// After a quote between quotes: it closes the cell, or is the first of two.
     QuoteInQuoted,
+    /// After an escape character without quotes, or between them: the next byte is data.
+    Escape,
+    EscapeInQuoted,
 }
 
 impl Step {
-    /// Takes one byte. A record ends where a line feed leads to [`Step::Start`].
+    /// Takes one byte. A record ends where a line end leads to [`Step::Start`].
     #[inline]
     pub(crate) fn next(self, byte: u8, dialect: Dialect) -> Self {
         let quote = byte == dialect.quote && dialect.quote != 0;
+        let escape = byte == dialect.escape && dialect.escape != 0;
         match self {
+            Self::Quoted if escape => Self::EscapeInQuoted,
             Self::Quoted if quote => Self::QuoteInQuoted,
-            Self::Quoted => Self::Quoted,
+            Self::Quoted | Self::EscapeInQuoted => Self::Quoted,
+            Self::Escape => Self::Plain,
             Self::Start | Self::QuoteInQuoted if quote => Self::Quoted,
-            _ if byte == dialect.delimiter || byte == b'\n' => Self::Start,
+            _ if escape => Self::Escape,
+            _ if byte == dialect.delimiter || dialect.ends_line(byte) => Self::Start,
             _ => Self::Plain,
         }
+    }
+
+    /// Whether the next byte is data, whatever it is but a quote or escape character.
+    pub(crate) fn is_inside(self) -> bool {
+        matches!(self, Self::Quoted | Self::Escape | Self::EscapeInQuoted)
     }
 }
 
@@ -52,6 +69,7 @@ pub(crate) struct Field {
 pub(crate) enum Malformed {
     AfterQuote,
     OpenQuote,
+    OpenEscape,
 }
 
 impl Malformed {
@@ -59,20 +77,29 @@ impl Malformed {
         match self {
             Self::AfterQuote => "there is text after a closing quote; double the quotes inside a quoted cell",
             Self::OpenQuote => "a quoted cell is never closed; close it with a quote",
+            Self::OpenEscape => "nothing follows the last escape character; double it",
         }
     }
 }
 
-/// Splits one record that begins at `start`; gives the offset of the next record.
+/// Where a record ends, and why it is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Past its last byte, its line end not counted.
+    pub end: usize,
+    /// Past its line end.
+    pub next: usize,
+    pub problem: Option<Malformed>,
+}
+
+/// Splits one record that begins at `start`.
 ///
 /// `cell` is called with each field. A malformed record is still read to its end, so that the next one is found.
-pub(crate) fn record(
-    bytes: &[u8],
-    start: usize,
-    dialect: Dialect,
-    mut cell: impl FnMut(Field),
-) -> (usize, Option<Malformed>) {
-    let Dialect { delimiter, quote } = dialect;
+pub(crate) fn record(bytes: &[u8], start: usize, dialect: Dialect, mut cell: impl FnMut(Field)) -> Record {
+    if !dialect.is_rfc() {
+        return super::dialect::record(bytes, start, dialect, cell);
+    }
+    let Dialect { delimiter, quote, .. } = dialect;
     let mut problem = None;
     let mut at = start;
     loop {
@@ -85,7 +112,7 @@ pub(crate) fn record(
                 match memchr::memchr(quote, bytes.get(at..).unwrap_or_default()) {
                     None => {
                         cell(Field { start: open, end: bytes.len(), quoted });
-                        return (bytes.len(), problem.or(Some(Malformed::OpenQuote)));
+                        return open_to_the_end(bytes, problem.or(Some(Malformed::OpenQuote)));
                     }
                     Some(n) if bytes.get(at + n + 1) == Some(&quote) => at += n + 2,
                     Some(n) => {
@@ -109,18 +136,33 @@ pub(crate) fn record(
         cell(Field { start: open, end: close.unwrap_or(end), quoted });
         at += usize::from(at < bytes.len());
         if ends {
-            return (at, problem);
+            return Record { end, next: at, problem };
         }
     }
 }
 
-/// The offset of the first byte at or after `at` that is not part of a blank line.
-pub(crate) fn skip_blank_lines(bytes: &[u8], mut at: usize) -> usize {
+/// A record that nothing but the end of the file ends; what looks like its line end is not shown as part of it.
+pub(crate) fn open_to_the_end(bytes: &[u8], problem: Option<Malformed>) -> Record {
+    Record { end: trimmed_line(bytes).len(), next: bytes.len(), problem }
+}
+
+/// The line without its end.
+pub(crate) fn trimmed_line(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// The offset of the first byte at or after `at` that is not part of a blank line or of a comment.
+pub(crate) fn skip_blank_lines(bytes: &[u8], mut at: usize, dialect: Dialect) -> usize {
     loop {
         match bytes.get(at..) {
             Some([b'\n', ..]) => at += 1,
+            Some([b'\r', ..]) if dialect.any_line_end => at += 1,
             Some([b'\r', b'\n', ..]) => at += 2,
             Some([b'\r']) => return at + 1,
+            Some([byte, rest @ ..]) if *byte == dialect.comment && dialect.comment != 0 => {
+                at += 1 + rest.iter().position(|b| dialect.ends_line(*b)).unwrap_or(rest.len());
+            }
             _ => return at,
         }
     }
@@ -139,10 +181,12 @@ pub(crate) fn unescape(cell: &[u8], quote: u8, out: &mut Vec<u8>) {
 /// All cells of the record, unescaped.
 pub(crate) fn fields(record_bytes: &[u8], dialect: Dialect) -> Result<Vec<Vec<u8>>, Malformed> {
     let mut cells = Vec::new();
-    let (_, problem) = record(record_bytes, 0, dialect, |f| {
+    let Record { problem, .. } = record(record_bytes, 0, dialect, |f| {
         let raw = &record_bytes[f.start..f.end];
         let mut cell = Vec::with_capacity(raw.len());
-        if f.quoted {
+        if dialect.escape != 0 {
+            super::dialect::unescape(raw, f.quoted, dialect, &mut cell);
+        } else if f.quoted {
             unescape(raw, dialect.quote, &mut cell);
         } else {
             cell.extend_from_slice(raw);
@@ -150,4 +194,14 @@ pub(crate) fn fields(record_bytes: &[u8], dialect: Dialect) -> Result<Vec<Vec<u8
         cells.push(cell);
     });
     problem.map_or(Ok(cells), Err)
+}
+
+/// Whether a carriage return stands in the record outside quotes: it may have been meant to end the line.
+pub(crate) fn has_bare_return(record: &[u8], dialect: Dialect) -> bool {
+    let mut step = Step::Start;
+    record.iter().any(|byte| {
+        let bare = *byte == b'\r' && !step.is_inside();
+        step = step.next(*byte, dialect);
+        bare
+    })
 }

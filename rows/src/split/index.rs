@@ -155,7 +155,7 @@ mod tests {
     use crate::split::csv;
     use proptest::prelude::*;
 
-    const CSV: Dialect = Dialect { delimiter: b',', quote: b'"' };
+    const CSV: Dialect = Dialect::rfc(b',', b'"');
 
     fn soup() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop::sample::select(vec![
@@ -196,7 +196,7 @@ mod tests {
         let (mut at, mut records) = (0, Vec::new());
         while at < end {
             let mut cells = Vec::new();
-            at = csv::record(bytes, at, CSV, |f| cells.push((f.start, f.end - f.start))).0;
+            at = csv::record(bytes, at, CSV, |f| cells.push((f.start, f.end - f.start))).next;
             records.push(cells);
         }
         records

@@ -1,4 +1,4 @@
-//! One JSON object a line (RFC 8259), to cells by key.
+//! One JSON object (RFC 8259), of a line or of an array, to cells by key.
 //!
 //! Keys come in any order; the order of the line before is tried first. A key that stands twice makes the line
 //! malformed, and so does anything that is not JSON, also in values that no column takes.
@@ -181,7 +181,7 @@ pub(crate) struct Line<'a> {
 impl Line<'_> {
     #[inline]
     fn blanks(&mut self) {
-        while matches!(self.bytes.get(self.at), Some(b' ' | b'\t' | b'\r')) {
+        while matches!(self.bytes.get(self.at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
         }
     }

@@ -1,8 +1,9 @@
 //! Where records end in a stream that comes in pieces: the scan that cutting rests on.
 //!
-//! A piece is scanned 64 bytes at a time by the parity of its quotes. That is right while quotes stand only where
+//! A piece of RFC 4180 or of JSON lines is scanned 64 bytes at a time by the parity of its quotes. That is right while quotes stand only where
 //! RFC 4180 has them; a piece in which one stands elsewhere is scanned again byte by byte, from the state before it.
 
+use super::array::{Array, Broken, Ends, Event, Place};
 use super::csv::Step;
 use crate::input::{Dialect, Format, Input};
 use crate::simd::{BLOCK, Kernel, Lanes, Level};
@@ -21,12 +22,16 @@ pub(crate) enum Line {
     /// One carriage return.
     Return,
     Text,
+    /// A comment, which is no record.
+    Comment,
 }
 
 /// The end of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edge {
     Record,
+    /// The record ended before the last byte.
+    RecordBefore,
     BlankLine,
 }
 
@@ -36,8 +41,13 @@ impl State {
     /// Takes one byte; tells if a line ends after it.
     #[inline]
     pub(crate) fn push(&mut self, byte: u8, dialect: Dialect) -> Option<Edge> {
+        let starts = self.line == Line::Empty && byte == dialect.comment && dialect.comment != 0;
+        if starts || (self.line == Line::Comment && !dialect.ends_line(byte)) {
+            self.line = Line::Comment;
+            return None;
+        }
         self.step = self.step.next(byte, dialect);
-        if byte == b'\n' && self.step == Step::Start {
+        if dialect.ends_line(byte) && self.step == Step::Start {
             let edge = if self.line == Line::Text { Edge::Record } else { Edge::BlankLine };
             self.line = Line::Empty;
             return Some(edge);
@@ -61,24 +71,47 @@ pub(crate) struct Tally {
 pub(crate) struct Scanner {
     pub dialect: Dialect,
     pub state: State,
+    /// Of a JSON array, which has no lines.
+    pub array: Option<Array>,
     level: Level,
 }
 
 impl Scanner {
-    pub(crate) fn new(input: &Input) -> Self {
-        Self::at_level(record_dialect(input), Level::detect())
+    /// A scanner that stands before a file, or in one after a record.
+    pub(crate) fn new(input: &Input, before: bool) -> Self {
+        let place = if before { Place::Start } else { Place::After };
+        let array = (input.format == Format::Json).then_some(Array::at(place));
+        Self { array, ..Self::at_level(record_dialect(input), Level::detect()) }
     }
 
     pub(crate) fn at_level(dialect: Dialect, level: Level) -> Self {
-        Self { dialect, state: State::START, level }
+        Self { dialect, state: State::START, array: None, level }
     }
 
-    /// Takes the next bytes of the stream.
-    pub(crate) fn piece(&mut self, bytes: &[u8]) -> Tally {
-        let fast = self.level.run(Fast { bytes, dialect: self.dialect, state: self.state });
-        if let Some((tally, state)) = fast {
-            self.state = state;
-            return tally;
+    /// Takes one byte; tells if a line or record ends at it.
+    #[inline]
+    pub(crate) fn push(&mut self, byte: u8) -> Result<Option<Edge>, Broken> {
+        let Some(array) = &mut self.array else { return Ok(self.state.push(byte, self.dialect)) };
+        Ok(match array.push(byte)? {
+            None | Some(Event::Begins) => None,
+            Some(Event::Ends) => Some(Edge::Record),
+            Some(Event::Ended) => Some(Edge::RecordBefore),
+        })
+    }
+
+    /// Takes the next bytes of the stream. On a break of the array: what was found before it, and where it is.
+    pub(crate) fn piece(&mut self, bytes: &[u8]) -> Result<Tally, (Tally, usize, Broken)> {
+        if let Some(array) = &mut self.array {
+            let (tally, after, broken) = self.level.run(Ends { array: *array, bytes });
+            *array = after;
+            return broken.map_or(Ok(tally), |(at, why)| Err((tally, at, why)));
+        }
+        if self.dialect.is_rfc() {
+            let fast = self.level.run(Fast { bytes, dialect: self.dialect, state: self.state });
+            if let Some((tally, state)) = fast {
+                self.state = state;
+                return Ok(tally);
+            }
         }
         let mut tally = Tally::default();
         for (at, byte) in bytes.iter().enumerate() {
@@ -87,14 +120,14 @@ impl Scanner {
                 tally.last_edge = Some(at + 1);
             }
         }
-        tally
+        Ok(tally)
     }
 }
 
 /// In JSON lines no line end can stand inside a record, so quotes do not matter.
 fn record_dialect(input: &Input) -> Dialect {
     match input.format {
-        Format::JsonLines => Dialect { delimiter: b'\n', quote: 0 },
+        Format::JsonLines | Format::Json => Dialect::rfc(b'\n', 0),
         Format::Csv | Format::Tsv => input.dialect(),
     }
 }
@@ -235,7 +268,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CSV: Dialect = Dialect { delimiter: b',', quote: b'"' };
+    const CSV: Dialect = Dialect::rfc(b',', b'"');
 
     fn soup() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(prop::sample::select(b"\"\"\",,\n\n\r\rab".to_vec()), 0..400)
@@ -274,7 +307,7 @@ mod tests {
             for level in Level::all() {
                 let (front, back) = bytes.split_at(cut.min(bytes.len()));
                 let mut scanner = Scanner::at_level(CSV, level);
-                let (a, b) = (scanner.piece(front), scanner.piece(back));
+                let (a, b) = (scanner.piece(front).unwrap(), scanner.piece(back).unwrap());
                 prop_assert_eq!(a.records + b.records, expected.records);
                 prop_assert_eq!(b.last_edge.map(|e| e + front.len()).or(a.last_edge), expected.last_edge);
                 prop_assert_eq!(scanner.state, end);
@@ -299,7 +332,7 @@ mod tests {
                     assert!(level.run(Fast { bytes: &bytes, dialect: CSV, state: State::START }).is_none());
                     let mut scanner = Scanner::at_level(CSV, level);
                     assert_eq!(
-                        (scanner.piece(&bytes), scanner.state),
+                        (scanner.piece(&bytes).unwrap(), scanner.state),
                         byte_by_byte(&bytes),
                         "{at} {wrong:?}"
                     );

@@ -1,0 +1,127 @@
+//! What splits a chunk into the records of a tile, with its buffers.
+
+use super::TILE;
+use crate::input::{Dialect, Format};
+use crate::plan::Plan;
+use crate::simd::{Kernel, Lanes, Level};
+use crate::split::array;
+use crate::split::cells::{Cell, Table};
+use crate::split::csv::{self, Field};
+use crate::split::index::Index;
+use crate::split::json::Keys;
+
+pub(super) struct Splitter {
+    pub level: Level,
+    /// Of a tile of regular records, found all at once.
+    pub index: Index,
+    /// The cells of a tile whose records are read one by one.
+    pub table: Table,
+    fields: Vec<Field>,
+    keys: Keys,
+}
+
+impl Splitter {
+    pub(super) fn new(plan: &Plan, level: Level) -> Self {
+        Self {
+            level,
+            index: Index::default(),
+            table: Table::default(),
+            fields: Vec::new(),
+            keys: plan.keys(),
+        }
+    }
+
+    /// Reads records into the table until it is a tile; gives the offset behind them.
+    pub(super) fn one_by_one(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
+        self.table.clear(plan.schema.columns().len());
+        let Self { table, keys, .. } = self;
+        match plan.input.format {
+            Format::Csv | Format::Tsv => self.csv(chunk, start, plan),
+            Format::JsonLines => {
+                self.level.run_scalar(Objects::<false> { table, keys, chunk, start, level: self.level })
+            }
+            Format::Json => {
+                self.level.run_scalar(Objects::<true> { table, keys, chunk, start, level: self.level })
+            }
+        }
+    }
+
+    fn csv(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
+        let mut at = start;
+        while at - start < TILE && !self.table.is_full() {
+            at = csv::skip_blank_lines(chunk, at, plan.dialect);
+            if at >= chunk.len() {
+                break;
+            }
+            self.fields.clear();
+            let record = csv::record(chunk, at, plan.dialect, |field| self.fields.push(field));
+            let filled = plan.place(chunk, &self.fields, record.problem, self.table.open());
+            self.table.close(at, record.end, filled);
+            at = record.next;
+        }
+        at
+    }
+}
+
+/// JSON objects, of lines or of an array.
+struct Objects<'a, const ARRAY: bool> {
+    table: &'a mut Table,
+    keys: &'a mut Keys,
+    chunk: &'a [u8],
+    start: usize,
+    level: Level,
+}
+
+impl<const ARRAY: bool> Kernel for Objects<'_, ARRAY> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> usize {
+        let Self { table, keys, chunk, start, level } = self;
+        let mut at = start;
+        while at - start < TILE && !table.is_full() {
+            if ARRAY {
+                let Some((from, end)) = array::record(chunk, at, level) else { return chunk.len() };
+                let cells = table.open();
+                let mut filled = Ok(());
+                if keys.again(lanes, chunk, from, cells) != Some(end) {
+                    cells.fill(Cell::MISSING);
+                    filled = keys.line(chunk, from, end, cells);
+                }
+                table.close(from, end, filled);
+                at = end;
+                continue;
+            }
+            at = csv::skip_blank_lines(chunk, at, Dialect::rfc(b'\n', 0));
+            if at >= chunk.len() {
+                break;
+            }
+            let cells = table.open();
+            // no line feed can stand inside an object of the template, but between its values
+            if let Some(end) = keys.again(lanes, chunk, at, cells)
+                && let Some(line_end) = line_end(&chunk[end..])
+            {
+                table.close(at, end, Ok(()));
+                at = end + line_end;
+                continue;
+            }
+            cells.fill(Cell::MISSING);
+            let next = memchr::memchr(b'\n', &chunk[at..]).map_or(chunk.len(), |n| at + n + 1);
+            let end = at + csv::trimmed_line(&chunk[at..next]).len();
+            let filled = keys.line(chunk, at, end, cells);
+            table.close(at, end, filled);
+            at = next;
+        }
+        at
+    }
+}
+
+/// The length of the line end that the bytes begin with; 0 at their end.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [b'\n', ..] => Some(1),
+        [b'\r', b'\n', ..] => Some(2),
+        [] => Some(0),
+        _ => None,
+    }
+}

@@ -1,0 +1,112 @@
+//! A JSON array: its chunks, and what makes a stream none.
+
+use super::*;
+use crate::Format;
+use expect_test::expect;
+
+fn json() -> Input {
+    Input { format: Format::Json, ..Input::default() }
+}
+
+fn texts(chunks: &[Chunk]) -> Vec<(u64, u32, &str)> {
+    chunks.iter().map(|c| (c.first_row, c.rows, std::str::from_utf8(&c.bytes).unwrap())).collect()
+}
+
+#[test]
+fn a_chunk_ends_after_a_record_and_the_comma_begins_the_next() {
+    let file = b"\xef\xbb\xbf [\n {\"a\": 1},\n {\"a\": 2},\n 3 ,{}\n]\n";
+    let (header, chunks) = cut(&json(), 11, file, &[5]).unwrap();
+    assert_eq!(header, None);
+    let expected = [(1, 1, " [\n {\"a\": 1}"), (2, 1, ",\n {\"a\": 2}"), (3, 2, ",\n 3 ,{}")];
+    assert_eq!(texts(&chunks), expected);
+}
+
+#[test]
+fn a_chunk_of_an_array_has_at_most_a_million_records() {
+    let file = format!("[1{}]", ",1".repeat(1_000_000));
+    let chunks = cut(&json(), 1 << 30, file.as_bytes(), &[1 << 20]).unwrap().1;
+    assert_eq!(
+        chunks.iter().map(|c| (c.first_row, c.rows)).collect::<Vec<_>>(),
+        [(1, 1_000_000), (1_000_001, 1)]
+    );
+}
+
+#[test]
+fn an_empty_array_is_a_file_without_a_row() {
+    for file in ["[]", " [ \n ] \r\n", "\u{feff}[]"] {
+        assert_eq!(cut(&json(), 1, file.as_bytes(), &[1]), Ok((None, vec![])), "{file:?}");
+    }
+    for file in ["", " \n", "\u{feff}\n"] {
+        assert_eq!(cut(&json(), 1, file.as_bytes(), &[1]), Err(CutError::EmptyFile), "{file:?}");
+    }
+}
+
+#[test]
+fn what_is_no_array_is_refused_and_told_why() {
+    let said = |file: &str| {
+        let by_byte = cut(&json(), 100, file.as_bytes(), &[1]).unwrap_err();
+        assert_eq!(cut(&json(), 1, file.as_bytes(), &[usize::MAX]).unwrap_err(), by_byte);
+        format!("{}: {by_byte}\n", by_byte.reason())
+    };
+    let files = [
+        "{\"a\":1}\n{\"a\":2}\n",
+        "a,b\n",
+        "[{\"a\":1},",
+        "[{\"a\":\"x}, {\"a\":1}]",
+        "[1",
+        "[",
+        "[{}] x",
+        "[{}][{}]",
+        "\u{feff}[{} {}]",
+        "[1,2 3]",
+        "[\"a\"b]",
+        "[{},,{}]",
+        "[,{}]",
+        "[{},]",
+    ];
+    expect![[r#"
+        NotJsonArray: the file is not a JSON array: byte 0 should be '['; use format JSONLines for one object a line
+        NotJsonArray: the file is not a JSON array: byte 0 should be '['; use format JSONLines for one object a line
+        UnterminatedArray: the JSON array is never closed; the file may be cut off
+        UnterminatedArray: the JSON array is never closed; the file may be cut off
+        UnterminatedArray: the JSON array is never closed; the file may be cut off
+        UnterminatedArray: the JSON array is never closed; the file may be cut off
+        MalformedArray: there is text after the JSON array, at byte 5; send one array a file
+        MalformedArray: there is text after the JSON array, at byte 4; send one array a file
+        MalformedArray: there is no comma before record 2, at byte 7; separate the records of a JSON array by commas
+        MalformedArray: there is no comma before record 3, at byte 5; separate the records of a JSON array by commas
+        MalformedArray: there is no comma before record 2, at byte 4; separate the records of a JSON array by commas
+        MalformedArray: record 2, at byte 4, is empty; remove the comma that stands alone
+        MalformedArray: record 1, at byte 1, is empty; remove the comma that stands alone
+        MalformedArray: record 2, at byte 4, is empty; remove the comma that stands alone
+    "#]].assert_eq(&files.map(said).concat());
+}
+
+#[test]
+fn an_element_may_be_as_long_as_the_limit_and_no_longer() {
+    for sizes in [&[1 << 16][..], &[usize::MAX], &[4099]] {
+        for (more, fits) in [(0, true), (1, false)] {
+            let file = format!("[1,\"{}\",2]", "x".repeat(MAX_RECORD_BYTES - 3 + more));
+            let cut = cut(&json(), 100, file.as_bytes(), sizes);
+            let rows = cut.map(|(_, chunks)| chunks.iter().map(|c| c.rows).sum::<u32>());
+            let too_long = CutError::RecordTooLong { row: 2, limit: MAX_RECORD_BYTES };
+            assert_eq!(rows, if fits { Ok(3) } else { Err(too_long) });
+        }
+    }
+}
+
+#[test]
+fn depth_is_no_danger() {
+    let depth = MAX_RECORD_BYTES / 2 - 1;
+    let file = format!("[{}{}]", "[".repeat(depth), "]".repeat(depth));
+    let chunks = cut(&json(), 100, file.as_bytes(), &[1 << 16]).unwrap().1;
+    assert_eq!(chunks.iter().map(|c| c.rows).sum::<u32>(), 1);
+    let columns = vec![Column::new("a", Type::parse("String").unwrap())];
+    let plan = Plan::bind(Schema::new(columns, None).unwrap(), json(), None).unwrap();
+    let mut checker = Checker::new(Arc::new(plan));
+    assert_eq!(checker.check(&chunks[0].bytes, 1, "").bad_rows(), 1);
+    let object = format!("[{{\"a\":{}{}}}]", "[".repeat(depth), "]".repeat(depth));
+    let outcome = checker.check(object.as_bytes(), 1, "");
+    let codes: Vec<_> = outcome.rejects().map(|r| (r.column.to_owned(), r.code.to_string())).collect();
+    assert_eq!(codes, [("a".to_owned(), "INVALID_TYPE".to_owned())]);
+}
