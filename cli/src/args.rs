@@ -15,6 +15,7 @@ use crds::model::{ColumnsBy, Format, HeaderCase, InputSpec, LineEnd, UnknownColu
     disable_help_subcommand = true,
     after_help = "\
 Examples:
+  batch model infer data.csv > model.yaml
   batch model create purchases model.json
   batch job create purchases data.csv --wait
   batch job rejected 1f2e3d4c
@@ -116,6 +117,15 @@ Examples:
         /// What the rows look like
         file: PathBuf,
     },
+    /// Propose a model for files, as YAML to look over
+    #[command(after_help = "\
+Nothing is sent. The first rows of the files are read, packed or not; format, delimiter, header and types are told from them. The types are the tightest that lose nothing, whole numbers one size larger than the sample needs; comments say what is not certain. `batch validate` with the model accepts the rows that were read.
+
+Examples:
+  batch model infer orders.csv > orders.yaml
+  batch model infer --name orders orders-*.csv.gz | kubectl apply -f -
+  zcat events.jsonl.gz | batch model infer --name events -")]
+    Infer(InferArgs),
     /// List the models of the namespace
     List,
     /// Show one model
@@ -130,11 +140,26 @@ Examples:
     },
 }
 
+#[derive(Debug, Args)]
+pub struct InferArgs {
+    /// The files, all of one shape; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Name of the model [default: the first file's name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Rows to look at, a few more to the end of a piece; 64 MiB at most
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub sample_rows: u64,
+    #[command(flatten)]
+    pub input: InputArgs,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum JobCommand {
     /// Load files: one job a file
     #[command(after_help = "\
-A broken connection is taken up where it broke. Names that end in .gz or .zst are sent packed; .tsv, .jsonl and .json name their format. `-` reads standard input, once.
+A broken connection is taken up where it broke. Names that end in .gz, .zst, .bz2 or .xz are sent packed; .tsv, .jsonl and .json name their format. `-` reads standard input, once.
 
 Examples:
   batch job create purchases data.csv --wait

@@ -10,6 +10,7 @@ mod output;
 mod rows_file;
 mod source;
 mod upload;
+mod utf8;
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;

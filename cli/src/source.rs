@@ -1,4 +1,4 @@
-//! The file that is loaded or checked: plain or packed, from the disk or from standard input.
+//! The file that is loaded or checked: plain or packed, UTF-8 or UTF-16, from the disk or from standard input.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,8 +12,12 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 use tokio_util::io::ReaderStream;
 
+use crate::utf8::Utf8;
+
 /// Bytes read at once. With the few that are under way this bounds the memory of an upload of any size.
 const BUFFER: usize = 256 * 1024;
+/// The most memory of an xz decoder, as of the upload API: a dictionary of 64 MiB, and what else it needs.
+const XZ_MEMORY: u64 = 66 << 20;
 
 /// How the bytes are packed, by the file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum Packing {
     Plain,
     Gzip,
     Zstd,
+    Bzip2,
+    Xz,
 }
 
 impl Packing {
@@ -30,6 +36,18 @@ impl Packing {
             Self::Plain => None,
             Self::Gzip => Some("gzip"),
             Self::Zstd => Some("zstd"),
+            Self::Bzip2 => Some("bzip2"),
+            Self::Xz => Some("xz"),
+        }
+    }
+
+    fn of(path: &Path) -> Self {
+        match extension(path) {
+            "gz" => Self::Gzip,
+            "zst" => Self::Zstd,
+            "bz2" => Self::Bzip2,
+            "xz" => Self::Xz,
+            _ => Self::Plain,
         }
     }
 }
@@ -42,24 +60,25 @@ pub struct Source {
     pub packing: Packing,
     /// Bytes on the disk.
     pub length: Option<u64>,
+    /// Bytes of its text as UTF-8, where the disk tells them.
+    pub text_length: Option<u64>,
 }
 
 impl Source {
     /// Looks whether the file is there and what its name says of it; `-` is standard input.
     pub fn find(path: &Path) -> Result<Self> {
         if path == Path::new("-") {
-            return Ok(Self { path: None, packing: Packing::Plain, length: None });
+            return Ok(Self { path: None, packing: Packing::Plain, length: None, text_length: None });
         }
         let found = std::fs::metadata(path).with_context(|| format!("failed to read {}", path.display()))?;
         if found.is_dir() {
             bail!("failed to read {}: it is a folder; name the files in it", path.display());
         }
-        let packing = match extension(path) {
-            "gz" => Packing::Gzip,
-            "zst" => Packing::Zstd,
-            _ => Packing::Plain,
-        };
-        Ok(Self { path: Some(path.to_owned()), packing, length: found.is_file().then_some(found.len()) })
+        let packing = Packing::of(path);
+        let length = found.is_file().then_some(found.len());
+        let same = packing == Packing::Plain && length.is_some() && !is_utf16(path)?;
+        let text_length = length.filter(|_| same);
+        Ok(Self { path: Some(path.to_owned()), packing, length, text_length })
     }
 
     /// For people.
@@ -93,7 +112,7 @@ impl Source {
         Ok(ReaderStream::with_capacity(file.take(length), BUFFER).boxed())
     }
 
-    /// Its unpacked bytes, without the first `skip`, read in a thread of its own.
+    /// Its text as UTF-8, without the first `skip` bytes, read in a thread of its own.
     pub fn unpacked_stream(&self, skip: u64) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>> {
         let mut reader = self.unpacked(skip)?;
         let (sender, receiver) = mpsc::channel(4);
@@ -120,26 +139,61 @@ impl Source {
         }))
     }
 
-    /// Its unpacked bytes, without the first `skip`.
+    /// Its text as UTF-8, without the first `skip` bytes.
     pub fn unpacked(&self, skip: u64) -> Result<Box<dyn Read + Send>> {
         let failed = || format!("failed to read {}", self.name());
         let Some(path) = &self.path else { return skipped(io::stdin(), skip).with_context(failed) };
         let mut file = File::open(path).with_context(failed)?;
+        if self.text_length.is_some() && skip > 0 {
+            file.seek(SeekFrom::Start(skip)).with_context(failed)?;
+            return Ok(Box::new(file));
+        }
         let reader = match self.packing {
-            Packing::Plain => {
-                if skip > 0 {
-                    file.seek(SeekFrom::Start(skip)).with_context(failed)?;
-                }
-                Ok(Box::new(file) as Box<dyn Read + Send>)
+            Packing::Plain => skipped(file, skip),
+            Packing::Gzip => {
+                skipped(Named("gzip", flate2::read::MultiGzDecoder::new(io::BufReader::new(file))), skip)
             }
-            Packing::Gzip => skipped(flate2::read::MultiGzDecoder::new(io::BufReader::new(file)), skip),
-            Packing::Zstd => zstd::stream::read::Decoder::new(file).and_then(|r| skipped(r, skip)),
+            Packing::Zstd => {
+                zstd::stream::read::Decoder::new(file).and_then(|r| skipped(Named("zstd", r), skip))
+            }
+            Packing::Bzip2 => skipped(Named("bzip2", bzip2::read::MultiBzDecoder::new(file)), skip),
+            Packing::Xz => xz(file).and_then(|r| skipped(r, skip)),
         };
         reader.with_context(failed)
     }
 }
 
-fn skipped(mut reader: impl Read + Send + 'static, skip: u64) -> io::Result<Box<dyn Read + Send>> {
+fn xz(file: File) -> io::Result<impl Read> {
+    let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
+    let decoder = liblzma::read::XzDecoder::new_stream(file, stream);
+    Ok(Named("xz (with a dictionary of at most 64 MiB)", decoder))
+}
+
+/// A decoder whose errors say what it took the file for.
+struct Named<R>(&'static str, R);
+
+impl<R: Read> Read for Named<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.1.read(into).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            kind => io::Error::new(
+                kind,
+                format!("it is not {}, or is cut off: {error}; pack it again, or unpack it", self.0),
+            ),
+        })
+    }
+}
+
+fn is_utf16(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(2).read_to_end(&mut start));
+    read.with_context(|| format!("failed to read {}", path.display()))?;
+    Ok(rows::Transcoder::is_utf16(&start))
+}
+
+/// The text without its first `skip` bytes.
+fn skipped(reader: impl Read + Send + 'static, skip: u64) -> io::Result<Box<dyn Read + Send>> {
+    let mut reader = Utf8::new(reader);
     let passed = io::copy(&mut (&mut reader).take(skip), &mut io::sink())?;
     if passed < skip {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than what was sent of it"));
@@ -156,12 +210,8 @@ mod tests {
     use super::*;
 
     fn source(path: &str) -> Source {
-        let packing = match extension(Path::new(path)) {
-            "gz" => Packing::Gzip,
-            "zst" => Packing::Zstd,
-            _ => Packing::Plain,
-        };
-        Source { path: Some(path.into()), packing, length: Some(0) }
+        let packing = Packing::of(Path::new(path));
+        Source { path: Some(path.into()), packing, length: Some(0), text_length: None }
     }
 
     #[test]
@@ -174,6 +224,8 @@ mod tests {
             ("dir.tsv/a.csv", None),
             ("a.csv", None),
             ("a.txt.gz", None),
+            ("a.tsv.bz2", Some(Format::Tsv)),
+            ("a.jsonl.xz", Some(Format::JsonLines)),
         ];
         for (path, format) in cases {
             assert_eq!(source(path).format(), format, "{path}");

@@ -19,7 +19,7 @@ use reqwest::{Body, StatusCode};
 use serde_json::Value;
 
 use crate::client::{Client, Failure};
-use crate::source::{Packing, Source};
+use crate::source::Source;
 
 /// Attempts without any progress until the upload is given up; with their pauses about 15 seconds.
 const ATTEMPTS: u32 = 6;
@@ -40,7 +40,7 @@ pub struct Upload<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Create,
-    /// From this byte of the unpacked file.
+    /// From this byte of the unpacked file, as UTF-8.
     Resume(u64),
 }
 
@@ -120,13 +120,13 @@ impl Upload<'_> {
             }
             Step::Resume(offset) => {
                 let mut headers = self.content_type();
-                if let (Packing::Plain, Some(length)) = (self.source.packing, self.source.length) {
-                    headers.push((CONTENT_LENGTH.as_str(), length.saturating_sub(offset).to_string()));
-                    self.bar.set_position(offset);
-                }
-                // The length of what is unpacked is not known: the bar then only counts.
-                if self.source.packing != Packing::Plain {
-                    self.bar.unset_length();
+                match self.source.text_length {
+                    Some(length) => {
+                        headers.push((CONTENT_LENGTH.as_str(), length.saturating_sub(offset).to_string()));
+                        self.bar.set_position(offset);
+                    }
+                    // The length of what is unpacked is not known: the bar then only counts.
+                    None => self.bar.unset_length(),
                 }
                 let body = counted(self.source.unpacked_stream(offset)?, self.bar.clone());
                 Ok(self.client.resume(self.name, offset, &headers, body).await)

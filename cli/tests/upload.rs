@@ -153,6 +153,13 @@ fn a_packed_file_goes_on_unpacked() {
 }
 
 #[test]
+fn a_file_of_utf_16_goes_on_as_utf_8() {
+    let text = format!("\u{feff}{}", text());
+    let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    check_a_broken_upload(&file("broken-utf16.csv", &units), &text);
+}
+
+#[test]
 fn a_refusal_is_not_tried_again_and_says_what_the_api_says() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

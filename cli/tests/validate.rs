@@ -145,7 +145,14 @@ fn a_packed_file_of_many_chunks_is_counted_to_the_last_row() {
     packed.write_all(text.as_bytes()).unwrap();
     fs::write(folder.join("data.csv.gz"), packed.finish().unwrap()).unwrap();
     fs::write(folder.join("data.csv.zst"), zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
-    for file in ["data.csv.gz", "data.csv.zst"] {
+    let mut packed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    fs::write(folder.join("data.csv.bz2"), packed.finish().unwrap()).unwrap();
+    fs::write(folder.join("data.csv.xz"), liblzma::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+    let units: Vec<u8> =
+        "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    fs::write(folder.join("data.csv"), units).unwrap();
+    for file in ["data.csv.gz", "data.csv.zst", "data.csv.bz2", "data.csv.xz", "data.csv"] {
         let output = batch(&folder, &["validate", "model.json", file], b"");
         let rejected = String::from_utf8(output.stdout).unwrap();
         assert!(
@@ -225,7 +232,9 @@ fn what_cannot_be_run_ends_with_2_and_says_why() {
     fs::write(folder.join("model.json"), MODEL).unwrap();
     fs::write(folder.join("typo.json"), r#"{"a": "Flot64"}"#).unwrap();
     fs::write(folder.join("data.csv"), "event_id,timestamp,amount\n").unwrap();
-    fs::write(folder.join("broken.csv.gz"), "no gzip at all").unwrap();
+    for name in ["broken.csv.gz", "broken.csv.zst", "broken.csv.bz2", "broken.csv.xz"] {
+        fs::write(folder.join(name), "nothing of the kind").unwrap();
+    }
     let nobody = ["--api-url", "http://127.0.0.1:9"];
     for (args, stdin, part) in [
         (&["validate", "model.json", "absent.csv"][..], &b""[..], "failed to read absent.csv"),
@@ -235,7 +244,19 @@ fn what_cannot_be_run_ends_with_2_and_says_why() {
         (&["validate", "model.json", "-"], b"x,y\n1,2\n", "HeaderMismatch"),
         (&["validate", "model.json", "-"], b"x,y\n", "HeaderMismatch"),
         (&["validate", "model.json", "-"], b"event_id,timestamp,amount\n\0\0\n", "BinaryFile"),
-        (&["validate", "model.json", "broken.csv.gz"], b"", "broken.csv.gz"),
+        (
+            &["validate", "model.json", "broken.csv.gz"],
+            b"",
+            "broken.csv.gz: the file cannot be read: it is not gzip",
+        ),
+        (&["validate", "model.json", "broken.csv.zst"], b"", "it is not zstd, or is cut off"),
+        (&["validate", "model.json", "broken.csv.bz2"], b"", "it is not bzip2, or is cut off"),
+        (
+            &["validate", "model.json", "broken.csv.xz"],
+            b"",
+            "it is not xz (with a dictionary of at most 64 MiB)",
+        ),
+        (&["validate", "model.json", "-"], b"\xff\xfea\0\n", "UTF-16 and ends in the middle"),
         (&["validate", "model.json", "data.csv", "--delimiter", ";;"], b"", "one ASCII character"),
         (&["validate", "model.json", "data.csv", "--format", "xml"], b"", "possible values"),
     ] {

@@ -99,12 +99,12 @@ pub enum ApiError {
     },
     /// The body's type is none we read.
     #[error(
-        "the content type '{0}' is not read; use text/csv, text/tab-separated-values, application/x-ndjson or application/json, and Content-Encoding for gzip and zstd"
+        "the content type '{0}' is not read; use text/csv, text/tab-separated-values, application/x-ndjson or application/json, and Content-Encoding for gzip, zstd, bzip2 and xz"
     )]
     UnsupportedType(String),
     /// The body's encoding is none we read, or not here.
     #[error(
-        "the content encoding '{0}' is not read here; use gzip, zstd or none, and none where an upload goes on"
+        "the content encoding '{0}' is not read here; use gzip, zstd, bzip2, xz or none, and none where an upload goes on"
     )]
     UnsupportedEncoding(String),
     /// As many uploads as the installation takes at once.

@@ -91,7 +91,7 @@ pub enum CutError {
         limit: usize,
     },
     /// Bytes that no text file has.
-    #[error("the file is not text: byte {offset} is NUL; send UTF-8 text, packed with gzip or zstd at most")]
+    #[error("the file is not text: byte {offset} is NUL; send {}", advice(*.offset))]
     Binary {
         /// Where in the decoded stream.
         offset: u64,
@@ -157,6 +157,14 @@ impl CutError {
                 "MalformedArray"
             }
         }
+    }
+}
+
+/// A NUL among the first two bytes is a Latin letter in UTF-16; formats that are binary begin with other bytes.
+fn advice(offset: u64) -> &'static str {
+    match offset {
+        0 | 1 => "it as UTF-8, or with a byte-order mark if it is UTF-16",
+        _ => "UTF-8 text, packed with gzip, zstd, bzip2 or xz at most",
     }
 }
 

@@ -1,8 +1,10 @@
 //! The row engine: the bytes of a file in, good rows as a ClickHouse `Native` block and one reject per bad cell out.
 //!
+//! * [`Transcoder`] makes UTF-8 of UTF-16 (the upload API, the CLI).
 //! * [`Cutter`] cuts a stream of bytes into [`Chunk`]s of whole records (the upload API).
 //! * [`Schema`] says what the columns are, [`Input`] how the text is written, [`Plan`] which cell goes to which column.
 //! * [`Checker`] takes a chunk and gives an [`Outcome`]: a block, the rejects, a summary (worker, CLI).
+//! * [`infer`] proposes a schema for a sample (`batch model infer`).
 //! * [`Rendered`] shows the rows of a block as ClickHouse will (CLI, tests).
 //!
 //! **Invariants:** no I/O, no clock, no async. Nothing here can fail on data: whatever the bytes are, every record is
@@ -11,6 +13,7 @@
 //!
 //! # What is read as what
 //!
+//! * **Text.** UTF-8, or UTF-16 with a byte-order mark. What is not is a reject, never repaired: `INVALID_UTF8`.
 //! * **Records.** A line feed outside quotes ends a record, one carriage return before it belongs to the line end. Lines
 //!   with nothing on them are no records and have no number; a file of one column writes an empty value as `""`. A quote
 //!   opens a cell only as its first byte. A wrong number of fields, text after a closing quote, and a quote that is never
@@ -66,6 +69,7 @@ mod check;
 mod coerce;
 mod column;
 mod cut;
+mod infer;
 mod input;
 mod mask;
 mod native;
@@ -77,11 +81,13 @@ mod render;
 mod schema;
 mod simd;
 mod split;
+mod transcode;
 mod types;
 mod words;
 
 pub use check::{Checker, Outcome};
 pub use cut::{Chunk, CutError, Cutter, MAX_CHUNK_ROWS, MAX_RECORD_BYTES, Position};
+pub use infer::{InferError, Known, Proposal, Proposed, detect, infer};
 pub use input::{ColumnsBy, Format, HeaderCase, Input, LineEnd, UnknownColumns};
 pub use mask::mask;
 pub use plan::{HeaderError, Plan, parse_header};
@@ -89,4 +95,5 @@ pub use policy::{IntegralFloats, NonFinite, OnInvalidUtf8, OnOverflow, OnPrecisi
 pub use reject::{Code, Reject, Summary};
 pub use render::{BlockError, Rendered};
 pub use schema::{Column, Constraints, Schema, SchemaError};
+pub use transcode::{TranscodeError, Transcoder};
 pub use types::{Type, TypeError};

@@ -1,6 +1,7 @@
 //! One file a command; each prints to the writer it is given.
 
 pub mod completions;
+pub mod infer;
 pub mod job;
 pub mod model;
 pub mod validate;

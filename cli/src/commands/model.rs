@@ -15,27 +15,28 @@ use crate::output::table::Table;
 use crate::output::{json as print_json, print_value};
 
 pub async fn run(command: ModelCommand, global: &Global, out: &mut impl Write) -> Result<Outcome> {
-    let client = Client::new(&global.api_url, &global.namespace)?;
+    let client = || Client::new(&global.api_url, &global.namespace);
     match command {
+        ModelCommand::Infer(args) => return super::infer::run(&args, global, out),
         ModelCommand::Create { name, file } => {
             let file = ModelFile::read(&file)?;
             file.check_names(&name, &global.namespace)?;
-            let made: Created = client.post_json(&["models"], &file.request(&name)).await?;
+            let made: Created = client()?.post_json(&["models"], &file.request(&name)).await?;
             print_created(&made, global.output, out)?;
         }
         ModelCommand::List => {
-            let list = client.get(&["models"]).await?;
+            let list = client()?.get(&["models"]).await?;
             print_list(&list, global.output, out)?;
         }
         ModelCommand::Show { model } => {
-            let value = client.get(&["models", &model]).await?;
+            let value = client()?.get(&["models", &model]).await?;
             match global.output {
                 None | Some(Output::Table) => show(&parse(&value)?, out)?,
                 Some(output) => print_value(&value, output, out)?,
             }
         }
         ModelCommand::Delete { model } => {
-            client.delete(&["models", &model]).await?;
+            client()?.delete(&["models", &model]).await?;
             writeln!(out, "model {model} deleted.")?;
         }
     }

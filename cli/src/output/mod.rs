@@ -3,6 +3,7 @@
 pub mod bar;
 pub mod csv;
 pub mod json;
+pub mod model;
 pub mod table;
 
 use std::io::Write;

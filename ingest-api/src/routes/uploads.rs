@@ -38,14 +38,14 @@ pub const UPLOAD_COMPLETE: HeaderName = HeaderName::from_static("upload-complete
 /// made: then `HEAD …/data` tells from which byte `PUT …/data` goes on.
 #[utoipa::path(post, path = "/v1/namespaces/{ns}/models/{model}/jobs", tag = "uploads",
     params(("ns" = String, Path, description = "The namespace"), ("model" = String, Path, description = "The model's name or id"), NewJob,
-        ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`")),
-    request_body(content = String, content_type = "text/csv", description = "The file; `Content-Type: text/csv`, `text/tab-separated-values`, `application/x-ndjson` (one object a line) or `application/json` (one array) tells its format"),
+        ("Content-Encoding" = Option<String>, Header, description = "`gzip`, `zstd`, `bzip2` or `xz`")),
+    request_body(content = String, content_type = "text/csv", description = "The file, in UTF-8 or, with a byte-order mark, UTF-16; `Content-Type: text/csv`, `text/tab-separated-values`, `application/x-ndjson` (one object a line) or `application/json` (one array) tells its format"),
     responses((status = 201, body = ref("#/components/schemas/IngestJob"), headers(("Location" = String, description = "The job's path"))),
         (status = 404, body = ErrorBody, description = "ModelNotFound"),
         (status = 409, body = ErrorBody, description = "JobExists, LabelTaken"),
         (status = 413, body = ErrorBody, description = "UploadTooLarge"),
         (status = 415, body = ErrorBody, description = "UnsupportedMediaType, UnsupportedEncoding"),
-        (status = 422, body = ErrorBody, description = "HeaderMismatch, EmptyFile, BinaryFile, RecordTooLong, MalformedGzip, MalformedZstd, …: the job is FAILED with this reason"),
+        (status = 422, body = ErrorBody, description = "HeaderMismatch, EmptyFile, BinaryFile, RecordTooLong, MalformedGzip, MalformedUtf16, …: the job is FAILED with this reason"),
         (status = 429, body = ErrorBody, description = "TooManyUploads; see Retry-After"),
         (status = 503, body = ErrorBody, description = "KafkaUnavailable, ModelNotReady, …; see Retry-After")))]
 pub async fn post(
@@ -112,12 +112,12 @@ async fn make(
 
 /// Send the file of a job that is there, or the rest of it
 ///
-/// `Upload-Offset` must be what `HEAD` tells; then the body is the file from that byte on, not packed. A job with
-/// `spec.source.inline` takes exactly these bytes, and takes them again.
+/// `Upload-Offset` must be what `HEAD` tells; then the body is the file from that byte on, not packed, and as UTF-8 where
+/// the file is UTF-16. A job with `spec.source.inline` takes exactly these bytes, and takes them again.
 #[utoipa::path(put, path = "/v1/namespaces/{ns}/jobs/{job}/data", tag = "uploads",
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "The job's name"),
         ("Upload-Offset" = Option<u64>, Header, description = "The byte of the file with which the body begins"),
-        ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`; not where an upload goes on")),
+        ("Content-Encoding" = Option<String>, Header, description = "`gzip`, `zstd`, `bzip2` or `xz`; not where an upload goes on")),
     request_body(content = String, content_type = "text/csv", description = "The file"),
     responses((status = 200, body = ref("#/components/schemas/IngestJob")),
         (status = 404, body = ErrorBody, description = "JobNotFound"),

@@ -83,7 +83,7 @@ fn cut(body: BodyReader, task: CutTask, out: &mut Out<'_>) -> Result<(), CutFail
     let mut cutter =
         if at == START { Cutter::new(&input, chunk_bytes) } else { Cutter::resume(&input, chunk_bytes, at) };
     let mut header = HeaderCheck::new(schema, input, at)?;
-    let mut decoder = Decoder::new(body, encoding)?;
+    let mut decoder = Decoder::new(body, encoding, at != START)?;
     let mut bytes = at.offset;
     while let Some((amount, pushed)) = decoder.next(|piece| (piece.len() as u64, cutter.push(piece)))? {
         bytes += amount;
@@ -221,6 +221,19 @@ mod tests {
         let rest =
             cut_all(&[&text[usize::try_from(at.offset).unwrap()..]], true, CutTask { at: *at, ..task() });
         assert_eq!(rest, whole[4..]);
+    }
+
+    #[test]
+    fn an_upload_of_utf_16_goes_on_from_the_byte_of_its_utf_8() {
+        let text: String =
+            (0..50).fold("\u{feff}event_id,amount\n".to_owned(), |t, i| t + &format!("ä{i},{i}.5\n"));
+        let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let whole = cut_all(&[&units[..99], &units[99..]], true, task());
+        assert_eq!(whole, cut_all(&[text.as_bytes()], true, task()));
+        assert_eq!(whole.last(), Some(&Ok(Piece::End(text.len() as u64))));
+        let Some(Ok(Piece::Chunk(_, at))) = whole.get(3) else { panic!("{whole:?}") };
+        let rest = &text.as_bytes()[usize::try_from(at.offset).unwrap()..];
+        assert_eq!(cut_all(&[rest], true, CutTask { at: *at, ..task() }), whole[4..]);
     }
 
     #[test]

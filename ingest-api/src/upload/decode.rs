@@ -1,11 +1,15 @@
-//! Unpacking a body in bounded steps.
+//! Unpacking a body in bounded steps, and making UTF-8 of it where it is UTF-16.
 //!
 //! **Promise:** memory does not depend on what the bytes claim to unpack to. A zstd frame may ask for a window of at
-//! most 8 MiB, the limit of RFC 9659 for `Content-Encoding: zstd`.
+//! most 8 MiB, the limit of RFC 9659 for `Content-Encoding: zstd`; xz for a dictionary of at most 64 MiB, that of
+//! `xz -9`; a bzip2 block is never larger than 900 kB.
 
 use std::io::{self, BufRead, Read};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use liblzma::bufread::XzDecoder;
+use rows::{TranscodeError, Transcoder};
 
 use crate::error::{ApiError, FileProblem};
 use crate::upload::body::{BodyReader, broke_off};
@@ -14,6 +18,8 @@ use crate::upload::body::{BodyReader, broke_off};
 const STEP: usize = 128 * 1024;
 /// The binary logarithm of the largest zstd window.
 const ZSTD_WINDOW_LOG: u32 = 23;
+/// The most memory of an xz decoder: a dictionary of 64 MiB, and what else it needs.
+const XZ_MEMORY: u64 = 66 << 20;
 
 /// How a body is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +30,10 @@ pub enum Encoding {
     Gzip,
     /// Zstandard, of one or more frames.
     Zstd,
+    /// bzip2, of one or more streams.
+    Bzip2,
+    /// xz, of one or more streams.
+    Xz,
 }
 
 impl Encoding {
@@ -33,6 +43,8 @@ impl Encoding {
             None | Some("" | "identity") => Ok(Self::Identity),
             Some("gzip" | "x-gzip") => Ok(Self::Gzip),
             Some("zstd") => Ok(Self::Zstd),
+            Some("bzip2" | "x-bzip2") => Ok(Self::Bzip2),
+            Some("xz" | "x-xz") => Ok(Self::Xz),
             Some(other) => Err(ApiError::UnsupportedEncoding(other.chars().take(64).collect())),
         }
     }
@@ -47,46 +59,67 @@ pub enum DecodeError {
     Malformed(FileProblem),
 }
 
-/// The unpacked body.
+/// The unpacked body, in UTF-8.
 pub struct Decoder {
     source: Source,
     buffer: Vec<u8>,
+    /// `None` once it has ended.
+    text: Option<Transcoder>,
 }
 
 enum Source {
     Identity(BodyReader),
-    Gzip(Box<MultiGzDecoder<BodyReader>>),
-    Zstd(zstd::stream::read::Decoder<'static, BodyReader>),
+    Packed(Encoding, Box<dyn Read>),
 }
 
 impl Decoder {
     /// Reads `body`, packed as `encoding`. A body without a byte is an empty file, however it is packed.
-    pub fn new(mut body: BodyReader, encoding: Encoding) -> Result<Self, DecodeError> {
-        let empty = body.fill_buf().map_err(|e| problem(encoding, &e))?.is_empty();
-        let source = match encoding {
-            Encoding::Gzip if !empty => Source::Gzip(Box::new(MultiGzDecoder::new(body))),
-            Encoding::Zstd if !empty => Source::Zstd(zstd_decoder(body).map_err(|e| problem(encoding, &e))?),
-            _ => Source::Identity(body),
+    ///
+    /// `resumed`: the body is the rest of a file, and UTF-8 therefore.
+    pub fn new(mut body: BodyReader, encoding: Encoding, resumed: bool) -> Result<Self, DecodeError> {
+        let failed = |e| problem(encoding, &e);
+        let empty = body.fill_buf().map_err(failed)?.is_empty();
+        let packed: Box<dyn Read> = match encoding {
+            _ if empty => return Ok(Self::of(Source::Identity(body), resumed)),
+            Encoding::Identity => return Ok(Self::of(Source::Identity(body), resumed)),
+            Encoding::Gzip => Box::new(MultiGzDecoder::new(body)),
+            Encoding::Zstd => Box::new(zstd_decoder(body).map_err(failed)?),
+            Encoding::Bzip2 => Box::new(MultiBzDecoder::new(body)),
+            Encoding::Xz => Box::new(xz_decoder(body).map_err(failed)?),
         };
-        let step = if matches!(source, Source::Identity(_)) { 0 } else { STEP };
-        Ok(Self { source, buffer: vec![0; step] })
+        Ok(Self::of(Source::Packed(encoding, packed), resumed))
     }
 
-    /// Hands the next bytes to `take`; `None` at the end.
+    fn of(source: Source, resumed: bool) -> Self {
+        let step = if matches!(source, Source::Identity(_)) { 0 } else { STEP };
+        let text = if resumed { Transcoder::resume() } else { Transcoder::new() };
+        Self { source, buffer: vec![0; step], text: Some(text) }
+    }
+
+    /// Hands the next bytes to `take`, which may be none; `None` at the end.
     pub fn next<T>(&mut self, take: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, DecodeError> {
-        let (encoding, read) = match &mut self.source {
+        let Some(text) = &mut self.text else { return Ok(None) };
+        match &mut self.source {
             Source::Identity(body) => {
                 let bytes = body.fill_buf().map_err(|e| problem(Encoding::Identity, &e))?;
                 let amount = bytes.len();
-                let taken = (amount > 0).then(|| take(bytes));
-                body.consume(amount);
-                return Ok(taken);
+                if amount > 0 {
+                    let taken = take(text.push(bytes));
+                    body.consume(amount);
+                    return Ok(Some(taken));
+                }
             }
-            Source::Gzip(gzip) => (Encoding::Gzip, gzip.read(&mut self.buffer)),
-            Source::Zstd(zstd) => (Encoding::Zstd, zstd.read(&mut self.buffer)),
-        };
-        let amount = read.map_err(|e| problem(encoding, &e))?;
-        Ok((amount > 0).then(|| take(&self.buffer[..amount])))
+            Source::Packed(encoding, packed) => {
+                let amount = packed.read(&mut self.buffer).map_err(|e| problem(*encoding, &e))?;
+                if amount > 0 {
+                    return Ok(Some(take(text.push(&self.buffer[..amount]))));
+                }
+            }
+        }
+        let last = text.finish().map_err(not_utf16)?;
+        let taken = (!last.is_empty()).then(|| take(last));
+        self.text = None;
+        Ok(taken)
     }
 }
 
@@ -96,6 +129,15 @@ fn zstd_decoder(body: BodyReader) -> io::Result<zstd::stream::read::Decoder<'sta
     Ok(decoder)
 }
 
+fn xz_decoder(body: BodyReader) -> io::Result<XzDecoder<BodyReader>> {
+    let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
+    Ok(XzDecoder::new_stream(body, stream))
+}
+
+fn not_utf16(error: TranscodeError) -> DecodeError {
+    DecodeError::Malformed(FileProblem { reason: error.reason(), message: error.to_string() })
+}
+
 fn problem(encoding: Encoding, error: &io::Error) -> DecodeError {
     if broke_off(error) {
         return DecodeError::BrokeOff;
@@ -103,6 +145,8 @@ fn problem(encoding: Encoding, error: &io::Error) -> DecodeError {
     let (reason, name) = match encoding {
         Encoding::Zstd => ("MalformedZstd", "zstd (with a window of at most 8 MiB)"),
         Encoding::Gzip => ("MalformedGzip", "gzip"),
+        Encoding::Bzip2 => ("MalformedBzip2", "bzip2"),
+        Encoding::Xz => ("MalformedXz", "xz (with a dictionary of at most 64 MiB)"),
         Encoding::Identity => ("MalformedBody", "a file"),
     };
     let message =
@@ -123,8 +167,31 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn bzip2(text: &[u8]) -> Vec<u8> {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn xz(text: &[u8]) -> Vec<u8> {
+        liblzma::encode_all(text, 1).unwrap()
+    }
+
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        zstd::encode_all(text, 1).unwrap()
+    }
+
+    type Pack = fn(&[u8]) -> Vec<u8>;
+
+    const PACKERS: [(Pack, Encoding, &str); 4] = [
+        (gzip, Encoding::Gzip, "MalformedGzip"),
+        (zstd, Encoding::Zstd, "MalformedZstd"),
+        (bzip2, Encoding::Bzip2, "MalformedBzip2"),
+        (xz, Encoding::Xz, "MalformedXz"),
+    ];
+
     fn decode(pieces: &[&[u8]], encoding: Encoding, clean: bool) -> Result<Vec<u8>, DecodeError> {
-        let mut decoder = Decoder::new(reader(pieces, clean), encoding)?;
+        let mut decoder = Decoder::new(reader(pieces, clean), encoding, false)?;
         let mut out = Vec::new();
         while decoder.next(|bytes| out.extend_from_slice(bytes))?.is_some() {}
         Ok(out)
@@ -139,12 +206,8 @@ mod tests {
 
     #[test]
     fn packed_bytes_come_out_the_same_wherever_the_body_is_split() {
-        let two_members = [gzip(b"event_id,amount\n"), gzip(b"1,12.5\n")].concat();
-        let two_frames =
-            [zstd::encode_all(&b"event_id,amount\n"[..], 1), zstd::encode_all(&b"1,12.5\n"[..], 1)]
-                .map(Result::unwrap)
-                .concat();
-        for (packed, encoding) in [(two_members, Encoding::Gzip), (two_frames, Encoding::Zstd)] {
+        for (pack, encoding, _) in PACKERS {
+            let packed = [pack(b"event_id,amount\n"), pack(b"1,12.5\n")].concat();
             for at in 0..=packed.len() {
                 let (head, tail) = packed.split_at(at);
                 assert_eq!(
@@ -158,42 +221,46 @@ mod tests {
 
     #[test]
     fn a_packed_body_that_is_cut_off_or_is_none_is_malformed() {
-        let packed = gzip(b"1,2\n");
-        let short = &packed[..packed.len() - 1];
-        assert_eq!(reason(decode(&[short], Encoding::Gzip, true)), "MalformedGzip");
-        assert_eq!(reason(decode(&[&packed, b"x"], Encoding::Gzip, true)), "MalformedGzip");
-        assert_eq!(reason(decode(&[b"event_id,amount\n"], Encoding::Gzip, true)), "MalformedGzip");
-        let packed = zstd::encode_all(&b"1,2\n"[..], 1).unwrap();
-        assert_eq!(reason(decode(&[&packed[..packed.len() - 1]], Encoding::Zstd, true)), "MalformedZstd");
-        assert_eq!(reason(decode(&[b"1,2\n"], Encoding::Zstd, true)), "MalformedZstd");
+        for (pack, encoding, expected) in PACKERS {
+            let packed = pack(b"1,2\n");
+            for at in 1..packed.len() {
+                assert_eq!(reason(decode(&[&packed[..at]], encoding, true)), expected, "cut off at {at}");
+            }
+            assert_eq!(reason(decode(&[&packed, b"xx"], encoding, true)), expected);
+            assert_eq!(reason(decode(&[b"event_id,amount\n"], encoding, true)), expected);
+        }
     }
 
     #[test]
     fn a_connection_that_breaks_inside_a_packed_body_does_not_make_it_malformed() {
-        let packed = gzip(b"1,2\n");
-        let broken = decode(&[&packed[..packed.len() / 2]], Encoding::Gzip, false);
-        assert_eq!(broken, Err(DecodeError::BrokeOff));
+        for (pack, encoding, _) in PACKERS {
+            let packed = pack(b"1,2\n");
+            let broken = decode(&[&packed[..packed.len() / 2]], encoding, false);
+            assert_eq!(broken, Err(DecodeError::BrokeOff));
+        }
         assert_eq!(decode(&[b"1,2\n"], Encoding::Identity, false), Err(DecodeError::BrokeOff));
     }
 
     #[test]
     fn a_body_without_a_byte_is_an_empty_file_however_it_is_packed() {
-        for encoding in [Encoding::Identity, Encoding::Gzip, Encoding::Zstd] {
+        for encoding in PACKERS.map(|(_, encoding, _)| encoding).into_iter().chain([Encoding::Identity]) {
             assert_eq!(decode(&[], encoding, true).unwrap(), b"");
         }
     }
 
     #[test]
     fn a_bomb_comes_in_steps_of_bounded_size() {
-        let packed = gzip(&vec![b'0'; 8 << 20]);
-        assert!(packed.len() < 1 << 20);
-        let mut decoder = Decoder::new(reader(&[&packed], true), Encoding::Gzip).unwrap();
-        let mut total = 0;
-        while let Some(step) = decoder.next(<[u8]>::len).unwrap() {
-            assert!(step <= STEP);
-            total += step;
+        for (pack, encoding, _) in PACKERS {
+            let packed = pack(&vec![b'0'; 8 << 20]);
+            assert!(packed.len() < 1 << 20);
+            let mut decoder = Decoder::new(reader(&[&packed], true), encoding, false).unwrap();
+            let mut total = 0;
+            while let Some(step) = decoder.next(<[u8]>::len).unwrap() {
+                assert!(step <= STEP);
+                total += step;
+            }
+            assert_eq!(total, 8 << 20);
         }
-        assert_eq!(total, 8 << 20);
     }
 
     #[test]
@@ -206,8 +273,42 @@ mod tests {
     }
 
     #[test]
+    fn xz_that_asks_for_a_huge_dictionary_is_refused_and_that_of_its_best_level_is_not() {
+        let with = |dictionary| {
+            let mut options = liblzma::stream::LzmaOptions::new_preset(0).unwrap();
+            options.dict_size(dictionary);
+            let mut filters = liblzma::stream::Filters::new();
+            filters.lzma2(&options);
+            let check = liblzma::stream::Check::Crc32;
+            let stream = liblzma::stream::Stream::new_stream_encoder(&filters, check).unwrap();
+            let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+            encoder.write_all(b"1,2\n").unwrap();
+            encoder.finish().unwrap()
+        };
+        assert_eq!(decode(&[&with(64 << 20)], Encoding::Xz, true).unwrap(), b"1,2\n");
+        assert_eq!(reason(decode(&[&with(96 << 20)], Encoding::Xz, true)), "MalformedXz");
+    }
+
+    #[test]
+    fn utf_16_comes_out_as_utf_8_however_it_is_packed_but_not_where_an_upload_goes_on() {
+        let text: Vec<u8> = "\u{feff}id\n😀\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let expected = "\u{feff}id\n😀\n".as_bytes();
+        assert_eq!(decode(&[&text], Encoding::Identity, true).unwrap(), expected);
+        for (pack, encoding, _) in PACKERS {
+            assert_eq!(decode(&[&pack(&text)], encoding, true).unwrap(), expected);
+        }
+        let odd = &text[..text.len() - 1];
+        assert_eq!(reason(decode(&[odd], Encoding::Identity, true)), "MalformedUtf16");
+        assert_eq!(decode(&[odd], Encoding::Identity, false), Err(DecodeError::BrokeOff));
+        let mut rest = Decoder::new(reader(&[&text], true), Encoding::Identity, true).unwrap();
+        assert_eq!(rest.next(<[u8]>::to_vec).unwrap(), Some(text));
+    }
+
+    #[test]
     fn an_encoding_that_is_not_read_is_refused_by_name() {
         assert_eq!(Encoding::parse(Some("GZIP")).unwrap(), Encoding::Gzip);
+        assert_eq!(Encoding::parse(Some("x-bzip2")).unwrap(), Encoding::Bzip2);
+        assert_eq!(Encoding::parse(Some("xz")).unwrap(), Encoding::Xz);
         assert!(Encoding::parse(Some("br")).unwrap_err().to_string().contains("'br'"));
     }
 }

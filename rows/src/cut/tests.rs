@@ -149,6 +149,7 @@ fn a_file_without_a_record_is_empty_unless_it_has_a_header() {
 
 #[test]
 fn a_binary_file_is_refused() {
+    assert!(CutError::Binary { offset: 1 }.to_string().contains("UTF-16"));
     assert_eq!(cut(&Input::default(), 10, b"PK\x03\x04\0", &[1]).err(), Some(CutError::Binary { offset: 4 }));
     let mut late = "a,b\n".repeat(3000).into_bytes();
     late.push(0);

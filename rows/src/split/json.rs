@@ -145,6 +145,32 @@ pub(crate) fn keys(record: &[u8]) -> Vec<String> {
         .unwrap_or_default()
 }
 
+/// All keys of a line with their values, as they stand there.
+pub(crate) fn members(bytes: &[u8], start: usize, end: usize) -> Result<Vec<(Cell, Cell)>, Why> {
+    let mut line = Line { bytes: &bytes[..end], at: start };
+    let mut members = Vec::new();
+    line.blanks();
+    line.eat(b'{')?;
+    line.blanks();
+    let mut more = !line.skip(b'}');
+    while more {
+        line.blanks();
+        line.eat(b'"')?;
+        let (key, _) = line.string()?;
+        line.blanks();
+        line.eat(b':')?;
+        line.blanks();
+        members.push((key, line.value()?));
+        line.blanks();
+        more = !line.skip(b'}');
+        if more {
+            line.eat(b',')?;
+        }
+    }
+    line.blanks();
+    if line.at == end { Ok(members) } else { Err(Why::NotJson) }
+}
+
 /// A place in a line.
 pub(crate) struct Line<'a> {
     /// The chunk up to the end of the line.

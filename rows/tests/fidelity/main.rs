@@ -20,7 +20,7 @@ fn every_cell_of_the_table_becomes_what_the_table_says() {
             let fate = match rejects.first() {
                 Some(codes) if rejects.len() == 1 => Fate::Refused(codes.clone()),
                 Some(_) => Fate::Refused(rejects.join(", ")),
-                None => Fate::Loaded(value(&section.schema(), outcome.block())),
+                None => Fate::Loaded(value(&section.schema(), &outcome.block())),
             };
             if fate != as_json(cell.ours(), &section.ty) {
                 wrong.push(format!("{}: {cell:?}: {fate:?}", section.ty));

@@ -1,0 +1,83 @@
+//! The engine's own word on a proposal: it is tried on the sample, and what rejects a cell is widened.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::Proposal;
+use super::stats::Stats;
+use crate::check::Checker;
+use crate::cut::Chunk;
+use crate::plan::Plan;
+use crate::reject::Code;
+use crate::schema::Schema;
+
+/// Widens until no column rejects a cell that some type would take. Each round widens a column, at most twice each.
+pub(crate) fn settle(
+    proposal: &mut Proposal,
+    stats: &mut Vec<Stats>,
+    header: Option<&[String]>,
+    sample: &[Chunk],
+) {
+    for _ in 0..=2 * proposal.columns.len() {
+        let Some(rejects) = rejects(proposal, header, sample) else { return };
+        if !widen(proposal, stats, &rejects) {
+            return;
+        }
+    }
+}
+
+/// Which columns reject cells, and as what. `None`: there is no schema of these columns.
+fn rejects(
+    proposal: &mut Proposal,
+    header: Option<&[String]>,
+    sample: &[Chunk],
+) -> Option<HashSet<(String, Code)>> {
+    let columns = proposal.columns.iter().map(super::Proposed::column).collect::<Option<_>>()?;
+    let schema = Schema::new(columns, None).ok()?;
+    let plan = Plan::bind(schema, proposal.input.clone(), header).ok()?;
+    let mut checker = Checker::new(Arc::new(plan));
+    let mut rejects = HashSet::new();
+    (proposal.rows, proposal.bad_rows) = (0, 0);
+    for chunk in sample {
+        let outcome = checker.check(&chunk.bytes, chunk.first_row, "");
+        proposal.rows += u64::from(outcome.rows());
+        proposal.bad_rows += u64::from(outcome.bad_rows());
+        rejects.extend(outcome.summary().into_iter().map(|s| (s.column, s.error)));
+    }
+    Some(rejects)
+}
+
+/// Whether anything could be widened.
+fn widen(proposal: &mut Proposal, stats: &mut Vec<Stats>, rejects: &HashSet<(String, Code)>) -> bool {
+    let mut widened = false;
+    let mut at = 0;
+    while let Some(column) = proposal.columns.get_mut(at) {
+        let absent = |code: &Code| matches!(code, Code::MissingValue | Code::MissingColumn);
+        // No type takes what is no text.
+        let codes: Vec<Code> = rejects
+            .iter()
+            .filter(|(name, code)| *name == column.name && *code != Code::InvalidUtf8)
+            .map(|(_, code)| *code)
+            .collect();
+        let nested = column.ty.starts_with("Array(") || column.ty == "JSON";
+        let array = column.ty.starts_with("Array(");
+        if codes.is_empty() {
+        } else if codes.iter().all(absent) && !column.nullable && column.default.is_none() {
+            column.nullable = !array;
+            column.default = array.then(|| "[]".to_owned());
+            widened = true;
+        } else if nested {
+            let name = proposal.columns.remove(at).name;
+            stats.remove(at);
+            proposal.leave_out(&name, "some of its values fit no type");
+            widened = true;
+            continue;
+        } else if column.ty != "String" {
+            column.notes = vec![format!("not every value is a {}", column.ty)];
+            (column.ty, column.format) = ("String".to_owned(), None);
+            widened = true;
+        }
+        at += 1;
+    }
+    widened
+}
