@@ -172,10 +172,10 @@ fn good_rows_are_printed_as_the_table_will_hold_them() {
     let folder = folder("print-rows");
     let model = r#"{"id": "String", "at": "DateTime('Europe/Berlin')", "price": "Nullable(Decimal(9, 2))"}"#;
     fs::write(folder.join("model.json"), model).unwrap();
-    let mut text = String::from("price,id,at\n1.50,a/1,2026-07-01T10:00:00Z\nx,b,0\n,\"c\"\"\",0\n");
+    let mut text = String::from("price,id,at\n1.50,a/1,2026-07-01T10:00:00Z\nx,b,1000000000\n,\"c\"\"\",1000000000\n");
     // more than a chunk
     for row in 0..100_000 {
-        writeln!(text, "{row},{row},0").unwrap();
+        writeln!(text, "{row},{row},1000000000").unwrap();
     }
     fs::write(folder.join("data.csv"), text).unwrap();
     fs::write(folder.join("good.jsonl"), "what was there before").unwrap();
@@ -186,14 +186,14 @@ fn good_rows_are_printed_as_the_table_will_hold_them() {
     assert!(rejected.contains("\n2,b,price,\"Nullable(Decimal(9, 2))\",INVALID_TYPE,x,"), "{rejected}");
     assert_eq!(rejected.lines().count(), 2);
     let good = fs::read_to_string(folder.join("good.jsonl")).unwrap();
-    let last = r#"{"id":"99999","at":"1970-01-01 01:00:00","price":99999}"#;
+    let last = r#"{"id":"99999","at":"2001-09-09 03:46:40","price":99999}"#;
     assert_eq!(good.lines().count(), 100_002);
     assert_eq!(good.lines().last(), Some(last));
     let first: Vec<&str> = good.lines().take(3).collect();
     expect![[r#"
         {"id":"a\/1","at":"2026-07-01 12:00:00","price":1.5}
-        {"id":"c\"","at":"1970-01-01 01:00:00","price":null}
-        {"id":"0","at":"1970-01-01 01:00:00","price":0}"#]]
+        {"id":"c\"","at":"2001-09-09 03:46:40","price":null}
+        {"id":"0","at":"2001-09-09 03:46:40","price":0}"#]]
     .assert_eq(&first.join("\n"));
 }
 
