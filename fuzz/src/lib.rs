@@ -20,6 +20,8 @@ const COLUMNS: &[(&str, &str)] = &[
     ("l", "LowCardinality(Nullable(String))"),
     ("x", "FixedString(3)"),
     ("p", "IPv6"),
+    ("a", "Array(Nullable(String))"),
+    ("j", "JSON"),
 ];
 
 /// A plan for files without a header.
@@ -47,9 +49,16 @@ impl Told {
         // `row_in` is the last column
         let numbers = &block[block.len() - 8 * outcome.ok() as usize..];
         self.good.extend(numbers.as_chunks::<8>().0.iter().map(|n| u64::from_le_bytes(*n)));
-        self.blocks.push(block.to_vec());
+        self.blocks.push(block);
         self.rejects.extend(outcome.rejects().map(|r| {
-            (r.row, r.column.to_owned(), r.code, r.observed.into_owned(), r.message, r.record.into_owned())
+            (
+                r.row,
+                r.column.to_owned(),
+                r.code,
+                r.observed.into_owned(),
+                r.message.into_owned(),
+                r.record.into_owned(),
+            )
         }));
     }
 }

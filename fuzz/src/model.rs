@@ -7,53 +7,66 @@
 use std::sync::Arc;
 
 use rows::{
-    Column, Constraints, Format, Input, OnOverflow, Plan, Schema, Type, UnknownColumns, parse_header,
+    Column, ColumnsBy, Constraints, Format, HeaderCase, Input, IntegralFloats, LineEnd, NonFinite,
+    OnInvalidUtf8, OnOverflow, OnPrecisionLoss, Plan, Schema, Type, UnknownColumns, parse_header,
 };
 
 const TYPES: &[&str] = &[
-    "String",                               // A
-    "FixedString(3)",                       // B
-    "Bool",                                 // C
-    "Int8",                                 // D
-    "Int16",                                // E
-    "Int32",                                // F
-    "Int64",                                // G
-    "Int128",                               // H
-    "Int256",                               // I
-    "UInt8",                                // J
-    "UInt16",                               // K
-    "UInt32",                               // L
-    "UInt64",                               // M
-    "UInt128",                              // N
-    "UInt256",                              // O
-    "Float32",                              // P
-    "Float64",                              // Q
-    "Decimal(9, 2)",                        // R
-    "Decimal(18, 4)",                       // S
-    "Decimal(38, 10)",                      // T
-    "Decimal(76, 0)",                       // U
-    "Date",                                 // V
-    "Date32",                               // W
-    "DateTime",                             // X
-    "DateTime('America/New_York')",         // Y
-    "DateTime64(3, 'UTC')",                 // Z
-    "DateTime64(9, 'Europe/Berlin')",       // [
-    "UUID",                                 // \
-    "IPv4",                                 // ]
-    "IPv6",                                 // ^
-    "Enum8('a' = 1, '' = 2, 'red' = -128)", // _
-    "Enum16('a' = 1, 'b' = 1000)",          // `
-    "Nullable(Int32)",                      // a
-    "Nullable(Float64)",                    // b
-    "Nullable(String)",                     // c
-    "Nullable(FixedString(2))",             // d
-    "Nullable(UUID)",                       // e
-    "Nullable(DateTime)",                   // f
-    "LowCardinality(String)",               // g
-    "LowCardinality(Nullable(String))",     // h
-    "LowCardinality(FixedString(2))",       // i
-    "LowCardinality(Nullable(Int16))",      // j
-    "Nullable(Decimal(18, 0))",             // k
+    "String",                                    // A
+    "FixedString(3)",                            // B
+    "Bool",                                      // C
+    "Int8",                                      // D
+    "Int16",                                     // E
+    "Int32",                                     // F
+    "Int64",                                     // G
+    "Int128",                                    // H
+    "Int256",                                    // I
+    "UInt8",                                     // J
+    "UInt16",                                    // K
+    "UInt32",                                    // L
+    "UInt64",                                    // M
+    "UInt128",                                   // N
+    "UInt256",                                   // O
+    "Float32",                                   // P
+    "Float64",                                   // Q
+    "Decimal(9, 2)",                             // R
+    "Decimal(18, 4)",                            // S
+    "Decimal(38, 10)",                           // T
+    "Decimal(76, 0)",                            // U
+    "Date",                                      // V
+    "Date32",                                    // W
+    "DateTime",                                  // X
+    "DateTime('America/New_York')",              // Y
+    "DateTime64(3, 'UTC')",                      // Z
+    "DateTime64(9, 'Europe/Berlin')",            // [
+    "UUID",                                      // \
+    "IPv4",                                      // ]
+    "IPv6",                                      // ^
+    "Enum8('a' = 1, '' = 2, 'red' = -128)",      // _
+    "Enum16('a' = 1, 'b' = 1000)",               // `
+    "Nullable(Int32)",                           // a
+    "Nullable(Float64)",                         // b
+    "Nullable(String)",                          // c
+    "Nullable(FixedString(2))",                  // d
+    "Nullable(UUID)",                            // e
+    "Nullable(DateTime)",                        // f
+    "LowCardinality(String)",                    // g
+    "LowCardinality(Nullable(String))",          // h
+    "LowCardinality(FixedString(2))",            // i
+    "LowCardinality(Nullable(Int16))",           // j
+    "Nullable(Decimal(18, 0))",                  // k
+    "BFloat16",                                  // l
+    "Time",                                      // m
+    "Time64(3)",                                 // n
+    "JSON",                                      // o
+    "Nullable(JSON)",                            // p
+    "Array(String)",                             // q
+    "Array(LowCardinality(Nullable(String)))",   // r
+    "Array(Array(Nullable(Int32)))",             // s
+    "Tuple(Int8, String)",                       // t
+    "Nullable(Tuple(a Float64, b Array(Date)))", // u
+    "Map(String, Array(UInt8))",                 // v
+    "Map(Int16, Tuple(a JSON, b Bool))",         // w
 ];
 
 const NULLS: &[&[&str]] = &[&[""], &["\\N"], &["", "NULL", "n/a"], &["0", "true", "1.5"]];
@@ -76,7 +89,7 @@ fn column(at: usize, ty: u8, rule: u8) -> Option<Column> {
     let is = &mut column.constraints;
     match rule.wrapping_sub(b'A') {
         1 => column.default = Some("1".to_owned()),
-        2 => column.on_overflow = OnOverflow::Clamp,
+        2 => column.policies.on_overflow = OnOverflow::Clamp,
         3 => (is.min, is.max) = (Some(-1.5), Some(100.0)),
         4 => (is.min_length, is.max_length) = (Some(1), Some(3)),
         5 => is.pattern = Some("^[a-f]+$".to_owned()),
@@ -85,7 +98,12 @@ fn column(at: usize, ty: u8, rule: u8) -> Option<Column> {
         8 => column.format = Some("%d.%m.%Y %H:%M".to_owned()),
         9 => column.format = Some("%d.%m.%Y".to_owned()),
         10 => column.aliases = vec!["other".to_owned()],
-        11 => (column.default, column.on_overflow) = (Some("0".to_owned()), OnOverflow::Clamp),
+        11 => (column.default, column.policies.on_overflow) = (Some("0".to_owned()), OnOverflow::Clamp),
+        12 => column.policies.non_finite = NonFinite::Accept,
+        13 => column.policies.on_precision_loss = OnPrecisionLoss::Round,
+        14 => column.policies.integral_floats = IntegralFloats::Accept,
+        15 => column.policies.on_invalid_utf8 = OnInvalidUtf8::Replace,
+        16 => column.default = Some("[]".to_owned()),
         _ => *is = Constraints::default(),
     }
     Some(column)
@@ -97,11 +115,16 @@ fn input(line: &[u8]) -> Input {
     Input {
         delimiter: at(0).map_or(',', |b| char::from(b & 0x7f)),
         quote: at(1).map_or('"', |b| char::from(b & 0x7f)),
-        format: [Format::Csv, Format::Tsv, Format::JsonLines]
-            [usize::from(at(2).unwrap_or(b'A').wrapping_sub(b'A')) % 3],
+        format: [Format::Csv, Format::Tsv, Format::JsonLines, Format::Json]
+            [usize::from(at(2).unwrap_or(b'A').wrapping_sub(b'A')) % 4],
         header: flag(3),
         null_values: entry(NULLS, at(4).unwrap_or(b'A')).iter().map(|t| (*t).to_owned()).collect(),
         unknown_columns: if flag(5) { UnknownColumns::Ignore } else { UnknownColumns::Reject },
+        line_end: if flag(6) { LineEnd::Any } else { LineEnd::Lf },
+        escape: at(7).filter(|b| *b != b'A').map(|b| char::from(b & 0x7f)),
+        comment: at(8).filter(|b| *b != b'A').map(|b| char::from(b & 0x7f)),
+        header_case: if flag(9) { HeaderCase::Ignore } else { HeaderCase::Exact },
+        columns_by: if flag(10) { ColumnsBy::Position } else { ColumnsBy::Name },
     }
 }
 
