@@ -172,7 +172,8 @@ fn good_rows_are_printed_as_the_table_will_hold_them() {
     let folder = folder("print-rows");
     let model = r#"{"id": "String", "at": "DateTime('Europe/Berlin')", "price": "Nullable(Decimal(9, 2))"}"#;
     fs::write(folder.join("model.json"), model).unwrap();
-    let mut text = String::from("price,id,at\n1.50,a/1,2026-07-01T10:00:00Z\nx,b,1000000000\n,\"c\"\"\",1000000000\n");
+    let mut text =
+        String::from("price,id,at\n1.50,a/1,2026-07-01T10:00:00Z\nx,b,1000000000\n,\"c\"\"\",1000000000\n");
     // more than a chunk
     for row in 0..100_000 {
         writeln!(text, "{row},{row},1000000000").unwrap();

@@ -45,6 +45,8 @@ pub struct Cutter {
     edge: usize,
     rows: u32,
     done: VecDeque<(Chunk, Position)>,
+    /// Memory of earlier chunks.
+    spare: Vec<Vec<u8>>,
     /// At the start of `buffer`, and after the last chunk handed out.
     next: Position,
     given: Position,
@@ -170,6 +172,8 @@ fn advice(offset: u64) -> &'static str {
 
 /// Scanned at once. Between two limits less than this apart, bytes are looked at one by one.
 const PIECE: usize = 64 * 1024;
+/// Buffers that wait for their next use.
+const SPARE: usize = 2;
 /// A NUL in this many first bytes makes a file binary.
 const BINARY_PROBE: u64 = 8192;
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -201,6 +205,7 @@ impl Cutter {
             edge: 0,
             rows: 0,
             done: VecDeque::new(),
+            spare: Vec::new(),
             next: at,
             given: at,
         }
@@ -237,6 +242,13 @@ impl Cutter {
         let (chunk, end) = self.done.pop_front()?;
         self.given = end;
         Some(chunk)
+    }
+
+    /// Gives the memory of a chunk back, for a later one: fresh memory costs more than cutting.
+    pub fn recycle(&mut self, bytes: Vec<u8>) {
+        if self.spare.len() < SPARE && bytes.capacity() > PIECE {
+            self.spare.push(bytes);
+        }
     }
 
     /// Ends the stream: the last chunk, `None` when no record is left. Drain [`Cutter::next_chunk`] first.
@@ -433,8 +445,11 @@ impl Cutter {
             }
             return;
         }
-        let rest = self.buffer.split_off(end);
-        let bytes = std::mem::replace(&mut self.buffer, rest);
+        let mut next = self.spare.pop().unwrap_or_default();
+        next.clear();
+        next.extend_from_slice(&self.buffer[end..]);
+        self.buffer.truncate(end);
+        let bytes = std::mem::replace(&mut self.buffer, next);
         let chunk =
             Chunk { number: self.next.next_chunk, first_row: self.next.next_row, rows: self.rows, bytes };
         self.next.offset += end as u64;

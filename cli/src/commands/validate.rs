@@ -74,6 +74,7 @@ fn check(mut file: impl Read, mut judge: Judge, out: &mut impl Write) -> Result<
         cutter.push(&buffer[..read]).map_err(|e| cut_error(&e))?;
         while let Some(chunk) = cutter.next_chunk() {
             judge.chunk(cutter.header(), &chunk, out)?;
+            cutter.recycle(chunk.bytes);
         }
     }
     match cutter.finish().map_err(|e| cut_error(&e))? {

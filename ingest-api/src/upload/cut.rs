@@ -2,6 +2,8 @@
 //!
 //! **Promise:** a file whose header does not fit the model fails before any chunk of it leaves here.
 
+use std::sync::mpsc::Receiver;
+
 use rows::{Chunk, Cutter, Input, Plan, Position, Schema};
 use tokio::sync::mpsc;
 
@@ -60,8 +62,10 @@ pub type Cut = Result<Piece, CutFailure>;
 pub const START: Position = Position { offset: 0, next_chunk: 0, next_row: 1 };
 
 /// Reads a body to its end or first problem. Blocks; returns early when nobody listens.
-pub fn run(body: BodyReader, task: CutTask, to: &mpsc::Sender<Cut>) {
-    let mut out = Out { to, listening: true };
+///
+/// The memory of chunks that `free` brings back is used again.
+pub fn run(body: BodyReader, task: CutTask, to: &mpsc::Sender<Cut>, free: &Receiver<Vec<u8>>) {
+    let mut out = Out { to, free, listening: true };
     if let Err(failure) = cut(body, task, &mut out) {
         out.send(Err(failure));
     }
@@ -69,6 +73,7 @@ pub fn run(body: BodyReader, task: CutTask, to: &mpsc::Sender<Cut>) {
 
 struct Out<'a> {
     to: &'a mpsc::Sender<Cut>,
+    free: &'a Receiver<Vec<u8>>,
     listening: bool,
 }
 
@@ -91,6 +96,7 @@ fn cut(body: BodyReader, task: CutTask, out: &mut Out<'_>) -> Result<(), CutFail
             return Err(CutFailure::TooLarge(limit));
         }
         pushed?;
+        out.free.try_iter().for_each(|bytes| cutter.recycle(bytes));
         header.check(&cutter, out)?;
         while let Some(chunk) = cutter.next_chunk() {
             out.send(Ok(Piece::Chunk(chunk, cutter.position())));
@@ -174,7 +180,7 @@ mod tests {
 
     fn cut_all(pieces: &[&[u8]], clean: bool, task: CutTask) -> Vec<Cut> {
         let (to, mut from) = mpsc::channel(1000);
-        run(reader(pieces, clean), task, &to);
+        run(reader(pieces, clean), task, &to, &std::sync::mpsc::channel().1);
         drop(to);
         std::iter::from_fn(|| from.blocking_recv()).collect()
     }

@@ -82,14 +82,14 @@ impl Kafka {
         topic: &str,
         partition: i32,
         header: &ChunkHeader,
-        body: Vec<u8>,
+        body: &[u8],
     ) -> Result<impl Future<Output = Acknowledged> + use<>, ApiError> {
         let room = self.room(body.len()).await?;
         let key = header.key();
         let headers = header.to_headers().into_iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value.as_bytes()) })
         });
-        let record = FutureRecord::to(topic).partition(partition).key(&key).payload(&body).headers(headers);
+        let record = FutureRecord::to(topic).partition(partition).key(&key).payload(body).headers(headers);
         let started = Instant::now();
         let delivery = self.client().send_result(record).map_err(|(e, _)| self.failed(&e))?;
         // A task of its own gives the room back: an upload that waits for room polls nothing else.

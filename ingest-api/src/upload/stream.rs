@@ -4,6 +4,7 @@
 //! with the byte from which a broken upload goes on.
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use axum::body::Body;
 use crds::ChunkHeader;
@@ -84,7 +85,7 @@ impl Stream {
         length: Option<u64>,
         progress: &mut Progress,
     ) -> Result<End, ApiError> {
-        let mut cuts = self.start(body, length);
+        let (mut cuts, used) = self.start(body, length);
         let mut on_their_way: FuturesOrdered<OnItsWay> = FuturesOrdered::new();
         let mut end = None;
         loop {
@@ -103,7 +104,9 @@ impl Stream {
                         self.prepared.columns = Some(columns);
                     }
                     Some(Ok(Piece::Chunk(chunk, after))) => {
-                        on_their_way.push_back(self.send(chunk, after, progress).await?);
+                        on_their_way.push_back(self.send(&chunk, after, progress).await?);
+                        // Kafka's client has a copy. A thread that has ended needs no memory.
+                        let _ = used.send(chunk.bytes);
                     }
                     Some(Ok(Piece::End(bytes))) => end = Some(End::Whole(bytes)),
                     Some(Err(CutFailure::BrokeOff)) => end = Some(End::Broken),
@@ -116,19 +119,21 @@ impl Stream {
         }
     }
 
-    /// Starts the pump and the cutting thread. Both end by themselves once nobody listens.
-    fn start(&mut self, body: Body, length: Option<u64>) -> mpsc::Receiver<Cut> {
+    /// Starts the pump and the cutting thread. Both end by themselves once nobody listens. Chunks come; their memory can
+    /// be sent back for later ones.
+    fn start(&mut self, body: Body, length: Option<u64>) -> (mpsc::Receiver<Cut>, Sender<Vec<u8>>) {
         let (pieces, reader) = pipe();
         tokio::spawn(pump(body, length, self.app.settings.idle_timeout(), self.app.stop.clone(), pieces));
         let (to, cuts) = mpsc::channel(1);
         let task = self.prepared.task.clone();
-        tokio::task::spawn_blocking(move || cut::run(reader, task, &to));
-        cuts
+        let (used, free) = std::sync::mpsc::channel();
+        tokio::task::spawn_blocking(move || cut::run(reader, task, &to, &free));
+        (cuts, used)
     }
 
     async fn send(
         &mut self,
-        chunk: Chunk,
+        chunk: &Chunk,
         after: Position,
         progress: &mut Progress,
     ) -> Result<OnItsWay, ApiError> {
@@ -149,7 +154,7 @@ impl Stream {
         };
         let partition = crds::names::partition(&job.uid, chunk.number, *partitions);
         let bytes = u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX);
-        let sent = Arc::clone(&self.app.kafka).send(topic, partition, &header, chunk.bytes).await?;
+        let sent = Arc::clone(&self.app.kafka).send(topic, partition, &header, &chunk.bytes).await?;
         Ok(sent.map(move |acknowledged| (after, bytes, acknowledged)).boxed())
     }
 
