@@ -28,9 +28,9 @@
 //!   line that begins with [`Input::comment`] is a blank one. All but the two characters of RFC 4180 costs the fast
 //!   paths.
 //! * **Nothing.** An empty cell without quotes, a text of [`Input::null_values`] without quotes (or as a JSON string)
-//!   and JSON null are NULL where the column can be NULL; else the column's default; else a `String` takes the empty
-//!   text and everything else is `MISSING_VALUE`. `""` is a text for `String`, and nothing for other types. A column or
-//!   key that is not there is the default, else NULL, else `MISSING_COLUMN`.
+//!   and JSON null are NULL where the column can be NULL; else the column's default; else the empty cell is the empty
+//!   text in a `String` or `FixedString`, and everything else is `MISSING_VALUE`. `""` is a text for those two, and
+//!   nothing for other types. A column or key that is not there is the default, else NULL, else `MISSING_COLUMN`.
 //! * **Numbers** keep to JSON's grammar (RFC 8259 section 6) in every format: no `+`, leading zeros, blanks, `_`, hex,
 //!   NaN or infinity. Integers take no fraction and no exponent, decimals no exponent and no digit beyond their scale
 //!   but zeros. Floats are the nearest ones; those that would be infinite, or zero though written otherwise, are
