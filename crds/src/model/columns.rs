@@ -39,7 +39,8 @@ pub struct ColumnSpec {
     #[schemars(length(max = 16), inner(length(min = 1, max = 128)))]
     pub aliases: Vec<String>,
 
-    /// How a date or time is written, in strptime letters (`%d.%m.%Y`). Default: ISO 8601.
+    /// How a date or time is written: in strptime letters (`%d.%m.%Y`), or `epoch_seconds`, `epoch_millis`,
+    /// `epoch_micros`, `epoch_nanos`. Default: ISO 8601.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub format: Option<String>,
