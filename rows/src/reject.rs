@@ -76,6 +76,22 @@ pub enum Code {
 }
 
 impl Code {
+    /// All codes, in their order.
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::MissingColumn,
+        Self::MissingValue,
+        Self::InvalidType,
+        Self::OutOfRange,
+        Self::PrecisionLoss,
+        Self::InvalidEnum,
+        Self::TooLong,
+        Self::Constraint,
+        Self::MalformedRow,
+        Self::InvalidUtf8,
+        Self::UnknownColumn,
+    ];
+    pub(crate) const COUNT: usize = 11;
+
     /// The code as it stands in tables and files.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -98,5 +114,16 @@ impl Code {
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn every_code_stands_at_its_number() {
+        assert!(Code::ALL.iter().enumerate().all(|(at, code)| *code as usize == at));
+        assert_eq!(Code::UnknownColumn as usize + 1, Code::COUNT, "the last code");
     }
 }

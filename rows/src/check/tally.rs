@@ -70,6 +70,7 @@ pub(crate) struct Tally {
     pub scratch: Vec<u8>,
     /// Faults before the tile.
     mark: usize,
+    order: Order,
 }
 
 impl Tally {
@@ -110,11 +111,7 @@ impl Tally {
             self.ok += good as u32;
             return good;
         }
-        let faults = &mut self.faults[self.mark..];
-        faults.sort_unstable_by_key(|f| (f.record, f.column));
-        for fault in &mut *faults {
-            fault.record += base;
-        }
+        self.order.by_record(&mut self.faults[self.mark..], self.bad.len(), base);
         let mut good = 0;
         for (record, bad) in self.bad.iter().enumerate() {
             if *bad == 0 {
@@ -133,5 +130,36 @@ impl Tally {
     pub(crate) fn bad_cells(&self, plan: &Plan) -> u64 {
         let whole = u64::from(self.rows - self.malformed);
         self.faults.len() as u64 + self.missing.total + whole * plan.missing.len() as u64
+    }
+}
+
+/// Memory to bring the faults of a tile into the order of its records.
+#[derive(Debug, Default)]
+struct Order {
+    /// For each record where its next fault goes.
+    next: Vec<u32>,
+    faults: Vec<Fault>,
+}
+
+impl Order {
+    /// Faults come column by column; of a record they stay in that order. `base` is added to their records.
+    fn by_record(&mut self, faults: &mut [Fault], records: usize, base: u32) {
+        self.next.clear();
+        self.next.resize(records + 1, 0);
+        for fault in &*faults {
+            self.next[fault.record as usize + 1] += 1;
+        }
+        let mut total = 0;
+        for next in &mut self.next {
+            total += *next;
+            *next = total;
+        }
+        self.faults.clear();
+        self.faults.extend_from_slice(faults);
+        for fault in &self.faults {
+            let next = &mut self.next[fault.record as usize];
+            faults[*next as usize] = Fault { record: fault.record + base, ..*fault };
+            *next += 1;
+        }
     }
 }

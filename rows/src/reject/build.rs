@@ -66,6 +66,15 @@ impl<'a> Resplit<'a> {
         }
     }
 
+    /// What the row key's cell holds.
+    fn event_id(&self) -> Cow<'a, str> {
+        let key = self.plan.schema.row_key();
+        match self.cells[key].kind {
+            Kind::Null => Cow::Borrowed(""),
+            _ => self.text(key),
+        }
+    }
+
     fn text(&self, column: usize) -> Cow<'a, str> {
         let cell = self.cells[column];
         let mut scratch = Vec::new();
@@ -91,6 +100,9 @@ fn clip(bytes: &[u8], max: usize) -> Cow<'_, str> {
             end -= back;
         }
     }
+    if let Ok(text) = std::str::from_utf8(&bytes[..end]) {
+        return Cow::Borrowed(text);
+    }
     match String::from_utf8_lossy(&bytes[..end]) {
         // replacement characters are longer than what they replace
         Cow::Owned(mut text) if text.len() > max => {
@@ -115,11 +127,16 @@ pub(crate) struct Rejects<'a> {
     fault: usize,
     /// The faults of the record that is being told, last first.
     pending: Vec<Fault>,
+    /// Of that record.
+    event_id: Cow<'a, str>,
+    record: Cow<'a, str>,
 }
 
 impl<'a> Rejects<'a> {
     pub(crate) fn new(plan: &'a Plan, bytes: &'a [u8], tally: &'a Tally, first_row: u64) -> Self {
-        Self { split: Resplit::new(plan, bytes), tally, first_row, row: 0, fault: 0, pending: Vec::new() }
+        let (event_id, record) = (Cow::Borrowed(""), Cow::Borrowed(""));
+        let split = Resplit::new(plan, bytes);
+        Self { split, tally, first_row, row: 0, fault: 0, pending: Vec::new(), event_id, record }
     }
 
     /// Takes up the next bad record; `None`: there is none.
@@ -131,8 +148,9 @@ impl<'a> Rejects<'a> {
         let known = &known[..known.iter().take_while(|f| f.record == row.record).count()];
         self.fault += known.len();
         self.pending.extend_from_slice(known);
-        if known.first().is_none_or(|f| f.column != WHOLE) {
-            let plan = self.split.plan;
+        let plan = self.split.plan;
+        let lacks = row.lacks || !plan.missing.is_empty();
+        if lacks && known.first().is_none_or(|f| f.column != WHOLE) {
             let lacking = plan.schema.compiled().iter().enumerate().filter(|(at, column)| {
                 row.lacks && self.split.cells[*at].kind == Kind::Missing && !column.may_be_absent()
             });
@@ -145,7 +163,13 @@ impl<'a> Rejects<'a> {
                 |column: usize| Fault { record: row.record, column: column as u16, why: Why::MissingColumn };
             self.pending.extend(missing.map(fault));
         }
-        self.pending.sort_unstable_by_key(|f| std::cmp::Reverse(f.column));
+        if lacks {
+            self.pending.sort_unstable_by_key(|f| f.column);
+        }
+        // they are taken from the end
+        self.pending.reverse();
+        self.event_id = self.split.event_id();
+        self.record = clip(&self.split.bytes[row.start as usize..row.end as usize], RECORD);
         Some(row)
     }
 
@@ -166,21 +190,13 @@ impl<'a> Rejects<'a> {
         };
         Reject {
             row: self.first_row + u64::from(row.record),
-            event_id: self.event_id(),
+            event_id: self.event_id.clone(),
             column,
             ty,
             code: fault.why.code(),
             observed,
             message,
-            record: clip(record, RECORD),
-        }
-    }
-
-    fn event_id(&self) -> Cow<'a, str> {
-        let key = self.split.plan.schema.row_key();
-        match self.split.cells[key].kind {
-            Kind::Null => Cow::Borrowed(""),
-            _ => self.split.text(key),
+            record: self.record.clone(),
         }
     }
 }
@@ -200,9 +216,19 @@ impl<'a> Iterator for Rejects<'a> {
 
 /// The bad cells of a chunk by column and code, the most frequent first.
 pub(crate) fn summary(plan: &Plan, bytes: &[u8], tally: &Tally, first_row: u64) -> Vec<Summary> {
-    let mut groups: HashMap<(u16, Code), (u64, u32)> = HashMap::new();
+    // a place for each column, one for whole records, and each code
+    let mut table = vec![(0, 0); (plan.schema.columns().len() + 1) * Code::COUNT];
     for fault in &tally.faults {
-        groups.entry((fault.column, fault.why.code())).or_insert((0, fault.record)).0 += 1;
+        let column = usize::from(fault.column).min(plan.schema.columns().len());
+        let (count, first): &mut (u64, u32) = &mut table[column * Code::COUNT + fault.why.code() as usize];
+        *first = if *count == 0 { fault.record } else { *first };
+        *count += 1;
+    }
+    let mut groups: HashMap<(u16, Code), (u64, u32)> = HashMap::new();
+    for (at, codes) in table.chunks_exact(Code::COUNT).enumerate() {
+        let column = if at == plan.schema.columns().len() { WHOLE } else { at as u16 };
+        let seen = Code::ALL.into_iter().zip(codes).filter(|(_, (count, _))| *count > 0);
+        groups.extend(seen.map(|(code, entry)| ((column, code), *entry)));
     }
     let lacking = tally.missing.columns.iter().enumerate().filter(|(_, (count, _))| *count > 0);
     groups.extend(lacking.map(|(at, entry)| ((at as u16, Code::MissingColumn), *entry)));
