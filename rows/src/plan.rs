@@ -45,7 +45,7 @@ pub enum HeaderError {
     },
     /// A column of the file is not in the schema, and the input says to refuse those.
     #[error(
-        "the header has unknown columns: {names}; add them to the model, rename them, or set unknownColumns: Ignore"
+        "the header has unknown columns: {names}; add them to the model, rename them, or set unknownColumns: ignore"
     )]
     Unknown {
         /// The header's names that are not known.

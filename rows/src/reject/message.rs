@@ -173,7 +173,7 @@ pub(super) fn of_record(why: Why, plan: &Plan, record: &[u8], fields: usize) -> 
             let keys = json::keys(record);
             let unknown = keys.iter().map(String::as_str).filter(|k| plan.schema.find(k).is_none());
             format!(
-                "The object has keys that are no columns: {}; add them to the model or set unknownColumns: Ignore",
+                "The object has keys that are no columns: {}; add them to the model or set unknownColumns: ignore",
                 listed(unknown)
             )
         }

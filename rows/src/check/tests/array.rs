@@ -55,7 +55,7 @@ fn cells_of_an_array_are_judged_like_those_of_json_lines() {
             1 -1 name INVALID_TYPE "{\"a\":[1,2]}" An object or array cannot be a String; give a single value
             2 1  MALFORMED_ROW "{\"id\":1,\"name\":\"a\nb\"}" The element is not a JSON object
             3 1  MALFORMED_ROW "{\"id\":1,\"id\":2}" A key, or two names of the same column, occur twice in the object; keep one
-            4 1  UNKNOWN_COLUMN "{\"x\":1,\"id\":1,\"name\":\"\"}" The object has keys that are no columns: 'x'; add them to the model or set unknownColumns: Ignore
+            4 1  UNKNOWN_COLUMN "{\"x\":1,\"id\":1,\"name\":\"\"}" The object has keys that are no columns: 'x'; add them to the model or set unknownColumns: ignore
             5  id MISSING_COLUMN "" The required column 'id' is missing
             5  name MISSING_COLUMN "" The required column 'name' is missing
         "#]],

@@ -71,7 +71,7 @@ fn a_header_of_which_no_name_is_known_is_a_mismatch() {
 
 #[test]
 fn unknown_columns_are_refused_or_ignored() {
-    expect![[r#"HeaderMismatch: the header has unknown columns: 'z'; add them to the model, rename them, or set unknownColumns: Ignore"#]]
+    expect![[r#"HeaderMismatch: the header has unknown columns: 'z'; add them to the model, rename them, or set unknownColumns: ignore"#]]
         .assert_eq(&bind("a UInt8", &Input::default(), "z,a").unwrap_err());
     let ignore = Input { unknown_columns: UnknownColumns::Ignore, ..Input::default() };
     check(

@@ -45,7 +45,7 @@ fn an_unknown_key_is_rejected_or_ignored() {
         &json_lines(),
         file,
         &expect![[r#"
-        1 1  UNKNOWN_COLUMN "{\"id\":1,\"name\":\"a\",\"x\":[1,{\"y\":2}],\"z\":\"\"}" The object has keys that are no columns: 'x', 'z'; add them to the model or set unknownColumns: Ignore
+        1 1  UNKNOWN_COLUMN "{\"id\":1,\"name\":\"a\",\"x\":[1,{\"y\":2}],\"z\":\"\"}" The object has keys that are no columns: 'x', 'z'; add them to the model or set unknownColumns: ignore
     "#]],
     );
     let ignore = Input { unknown_columns: UnknownColumns::Ignore, ..json_lines() };
