@@ -38,15 +38,8 @@ unscaled!(i32, i64, i128);
 
 impl Unscaled for Signed256 {
     fn from_u64(negative: bool, n: u64) -> Self {
-        let mut n = I256::from_le_bytes(&{
-            let mut bytes = [0; 32];
-            bytes[..8].copy_from_slice(&n.to_le_bytes());
-            bytes
-        });
-        if negative {
-            n = n.with_sign(true).unwrap_or(I256::ZERO);
-        }
-        Self(n)
+        let n = I256::from(n);
+        Self(if negative { n.negated() } else { n })
     }
     fn from_wide(n: I256) -> Self {
         Self(n)
@@ -82,7 +75,24 @@ impl<T: Unscaled> Decimal<T> {
         Self { precision, scale, limit, marker: std::marker::PhantomData }
     }
 
-    /// The slow way, for any number of digits.
+    /// Any number of digits, of which none stands behind the scale.
+    #[inline(never)]
+    fn wide(&self, text: Text<'_>) -> Option<T> {
+        let (precision, scale) = (usize::from(self.precision), usize::from(self.scale));
+        let negative = text.byte(0) == b'-' && text.len() > 0;
+        let text = text.skip(usize::from(negative));
+        let point = memchr::memchr(b'.', text.bytes());
+        let whole = text.until(point.unwrap_or(text.len()));
+        let fraction = point.map_or(text.until(0), |at| text.skip(at + 1));
+        let zero = whole.byte(0) == b'0';
+        let fits = if zero { whole.len() == 1 } else { whole.len().wrapping_sub(1) < precision - scale };
+        if !fits || fraction.len() > scale || (point.is_some() && fraction.len() == 0) {
+            return None;
+        }
+        join(whole, fraction, scale - fraction.len())?.with_sign(negative).map(T::from_wide)
+    }
+
+    /// The slow way, for all texts, and for what the policies say of them.
     #[inline(never)]
     fn long(&self, text: &[u8], on_loss: OnPrecisionLoss) -> Result<T, Why> {
         if !is_json_number(text) {
@@ -107,9 +117,7 @@ impl<T: Unscaled> Decimal<T> {
         // half a unit is rounded away from zero, as ClickHouse's and SQL's ROUND do
         let up = fraction.get(scale).is_some_and(|b| *b >= b'5');
         let kept = kept.min(scale);
-        let zeros = std::iter::repeat_n(&b'0', scale - kept);
-        let n =
-            whole.iter().chain(&fraction[..kept]).chain(zeros).try_fold(I256::ZERO, |n, b| n.push(b - b'0'));
+        let n = join(Text::whole(whole), Text::whole(&fraction[..kept]), scale - kept);
         let n = n.filter(|n| !up || *n != self.nines()).map(|n| if up { n.next() } else { n });
         n.and_then(|n| n.with_sign(negative)).map(T::from_wide).ok_or(Why::OutOfRange)
     }
@@ -118,6 +126,12 @@ impl<T: Unscaled> Decimal<T> {
     fn nines(&self) -> I256 {
         (0..self.precision).fold(I256::ZERO, |n, _| n.push(9).unwrap_or(n))
     }
+}
+
+/// The number in the digits before the point, those behind it, and zeros.
+#[inline(always)]
+fn join(whole: Text<'_>, fraction: Text<'_>, zeros: usize) -> Option<I256> {
+    I256::ZERO.append(whole)?.append(fraction)?.append_zeros(zeros)
 }
 
 impl<T: Unscaled> Read for Decimal<T> {
@@ -133,7 +147,7 @@ impl<T: Unscaled> Read for Decimal<T> {
         {
             return Some(T::from_u64(n.negative, scaled));
         }
-        self.long(text.bytes(), OnPrecisionLoss::Reject).ok()
+        self.wide(text).or_else(|| self.long(text.bytes(), OnPrecisionLoss::Reject).ok())
     }
 
     fn explain(&self, text: &[u8]) -> Why {

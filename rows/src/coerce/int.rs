@@ -57,11 +57,7 @@ impl<T: Small> Read for Int<T> {
 
     #[inline(always)]
     fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<T> {
-        let negative = T::SIGNED && text.byte(0) == b'-' && text.len() > 1;
-        let text = text.skip(usize::from(negative));
-        if text.byte(0) == b'0' && text.len() > 1 {
-            return None;
-        }
+        let (negative, text) = sign(text, T::SIGNED)?;
         let magnitude = match digits(text, 0, text.len()) {
             Some(n) => n,
             None => long(text)?,
@@ -80,6 +76,14 @@ impl<T: Small> Read for Int<T> {
     fn lenient(&self, text: &[u8], policies: Policies) -> Result<T, Why> {
         lenient(self, text, policies, T::SIGNED, [T::MIN, T::MAX])
     }
+}
+
+/// Whether there is a minus, and what is behind it; `None` if that begins with a zero too many.
+#[inline(always)]
+fn sign(text: Text<'_>, signed: bool) -> Option<(bool, Text<'_>)> {
+    let negative = signed && text.byte(0) == b'-' && text.len() > 1;
+    let text = text.skip(usize::from(negative));
+    if text.byte(0) == b'0' && text.len() > 1 { None } else { Some((negative, text)) }
 }
 
 /// 17 to 20 digits.
@@ -136,7 +140,8 @@ pub(crate) trait Large: Native {
     const SIGNED: bool;
     const MIN: Self;
     const MAX: Self;
-    fn make(text: &[u8]) -> Option<Self>;
+    /// The value of a magnitude; `negative` only where the type has a sign.
+    fn make(negative: bool, magnitude: I256) -> Option<Self>;
     fn float(self) -> f64;
 }
 
@@ -144,8 +149,10 @@ impl Large for i128 {
     const SIGNED: bool = true;
     const MIN: Self = i128::MIN;
     const MAX: Self = i128::MAX;
-    fn make(text: &[u8]) -> Option<Self> {
-        std::str::from_utf8(text).ok()?.parse().ok()
+    #[inline(always)]
+    fn make(negative: bool, magnitude: I256) -> Option<Self> {
+        let magnitude = magnitude.to_u128()?;
+        if negative { 0i128.checked_sub_unsigned(magnitude) } else { magnitude.try_into().ok() }
     }
     fn float(self) -> f64 {
         self as f64
@@ -156,8 +163,9 @@ impl Large for u128 {
     const SIGNED: bool = false;
     const MIN: Self = u128::MIN;
     const MAX: Self = u128::MAX;
-    fn make(text: &[u8]) -> Option<Self> {
-        std::str::from_utf8(text).ok()?.parse().ok()
+    #[inline(always)]
+    fn make(_negative: bool, magnitude: I256) -> Option<Self> {
+        magnitude.to_u128()
     }
     fn float(self) -> f64 {
         self as f64
@@ -175,6 +183,7 @@ macro_rules! native_256 {
     ($t:ident) => {
         impl Native for $t {
             const WIDTH: usize = 32;
+            #[inline(always)]
             fn put(self, slot: &mut [u8]) {
                 slot.copy_from_slice(&self.0.to_le_bytes());
             }
@@ -191,9 +200,9 @@ impl Large for Signed256 {
     const SIGNED: bool = true;
     const MIN: Self = Self(I256::SIGNED_MIN);
     const MAX: Self = Self(I256::SIGNED_MAX);
-    fn make(text: &[u8]) -> Option<Self> {
-        let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |d| (true, d));
-        I256::from_digits(digits)?.with_sign(negative).map(Self)
+    #[inline(always)]
+    fn make(negative: bool, magnitude: I256) -> Option<Self> {
+        magnitude.with_sign(negative).map(Self)
     }
     fn float(self) -> f64 {
         self.0.to_f64()
@@ -204,8 +213,9 @@ impl Large for Unsigned256 {
     const SIGNED: bool = false;
     const MIN: Self = Self(I256::ZERO);
     const MAX: Self = Self(I256::UNSIGNED_MAX);
-    fn make(text: &[u8]) -> Option<Self> {
-        I256::from_digits(text).map(Self)
+    #[inline(always)]
+    fn make(_negative: bool, magnitude: I256) -> Option<Self> {
+        Some(Self(magnitude))
     }
     fn float(self) -> f64 {
         self.0.to_f64_unsigned()
@@ -225,9 +235,10 @@ impl<T> BigInt<T> {
 impl<T: Large> Read for BigInt<T> {
     type Value = T;
 
+    #[inline(always)]
     fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<T> {
-        let text = text.bytes();
-        (is_integer(text) && (T::SIGNED || text[0] != b'-')).then(|| T::make(text)).flatten()
+        let (negative, text) = sign(text, T::SIGNED)?;
+        T::make(negative, I256::from_digits(text)?)
     }
 
     fn explain(&self, text: &[u8]) -> Why {

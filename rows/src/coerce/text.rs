@@ -45,6 +45,12 @@ impl<'a> Text<'a> {
         Self { tail: self.tail.get(n..).unwrap_or_default(), len: self.len.saturating_sub(n) }
     }
 
+    /// The first `len` bytes of the text; `len` is at most its length.
+    #[inline(always)]
+    pub(crate) fn until(self, len: usize) -> Self {
+        Self { tail: self.tail, len: len.min(self.len) }
+    }
+
     /// Eight bytes from `at`, little-endian; what is past the cell is unspecified.
     #[inline(always)]
     pub(crate) fn word(self, at: usize) -> u64 {
