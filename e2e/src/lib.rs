@@ -6,6 +6,7 @@
 pub mod cells;
 pub mod data;
 pub mod install;
+pub mod kinds;
 pub mod processes;
 pub mod shell;
 pub mod target;

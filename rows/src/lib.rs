@@ -24,9 +24,10 @@
 //!   the escape character is data, in cells with quotes and without; doubled quotes go on to work. A backslash also
 //!   knows `\n \t \r \b \f \v \0`, which are what `ClickHouse`, `PostgreSQL` and `MySQL` write; of no other escape does
 //!   a letter become something else. A cell that is just `\N`, without quotes, then is NULL, and where nothing can be
-//!   quoted an empty cell is an empty text. A file that ends with an escape character is cut off: `MALFORMED_ROW`. A
-//!   line that begins with [`Input::comment`] is a blank one. All but the two characters of RFC 4180 costs the fast
-//!   paths.
+//!   quoted an empty cell is an empty text; an array, tuple or map whose texts are in single quotes is then read as it
+//!   stands, as `ClickHouse` writes it: the escapes in it belong to those texts. A file that ends with an escape
+//!   character is cut off: `MALFORMED_ROW`. A line that begins with [`Input::comment`] is a blank one. All but the two
+//!   characters of RFC 4180 costs the fast paths.
 //! * **Nothing.** An empty cell without quotes, a text of [`Input::null_values`] without quotes (or as a JSON string)
 //!   and JSON null are NULL where the column can be NULL; else the column's default; else the empty cell is the empty
 //!   text in a `String` or `FixedString`, and everything else is `MISSING_VALUE`. `""` is a text for those two, and

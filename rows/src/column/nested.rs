@@ -6,7 +6,7 @@ use crate::coerce::Why;
 use crate::native::Output;
 use crate::nested::{Nested, Node};
 use crate::policy::OnInvalidUtf8;
-use crate::split::cells::{Cell, Kind, Source};
+use crate::split::cells::{Cell, Kind, Source, decode_nested};
 
 /// Reads the column's cells of a tile to the end of `out`; bad ones leave a row that is taken out later.
 pub(crate) fn read<S: Source>(
@@ -55,7 +55,7 @@ fn one<S: Source>(
         }
         _ => {}
     }
-    let text = match tile.decode(cell, scratch) {
+    let text = match decode_nested(tile.bytes, cell, tile.plan.is_json(), tile.plan.dialect, scratch) {
         Ok(text) if tile.valid_utf8 || std::str::from_utf8(text).is_ok() => text,
         Ok(text) if column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace => {
             return nested.push(node, String::from_utf8_lossy(text).as_bytes());

@@ -11,7 +11,7 @@ use crate::mask::mask;
 use crate::nested::{self, Node};
 use crate::plan::Plan;
 use crate::schema::Column;
-use crate::split::cells::{Cell, Kind, decode};
+use crate::split::cells::{Cell, Kind, decode, decode_nested};
 use crate::split::csv;
 use crate::split::json::Keys;
 
@@ -51,7 +51,8 @@ impl<'a> Resplit<'a> {
     /// The message for a bad cell with inner structure: what is wrong at which place of it.
     fn nested_message(&self, why: Why, at: usize, column: &Column, node: &Node) -> Cow<'static, str> {
         let mut scratch = Vec::new();
-        let text = decode(self.bytes, self.cells[at], self.plan.is_json(), self.plan.dialect, &mut scratch);
+        let (json, dialect) = (self.plan.is_json(), self.plan.dialect);
+        let text = decode_nested(self.bytes, self.cells[at], json, dialect, &mut scratch);
         match text.ok().and_then(|text| nested::explain(node, &column.ty, text)) {
             Some((place, ty, inner)) if inner == why => {
                 let part = Column {
@@ -81,6 +82,8 @@ impl<'a> Resplit<'a> {
         match cell.kind {
             Kind::Null => Cow::Borrowed(if self.plan.is_json() { "null" } else { "\\N" }),
             Kind::Escaped => {
+                let nested = matches!(self.plan.schema.compiled()[column].reader, Reader::Nested(_));
+                let decode = if nested { decode_nested } else { decode };
                 let text = decode(self.bytes, cell, self.plan.is_json(), self.plan.dialect, &mut scratch);
                 let text = text.unwrap_or_else(|_| cell.text(self.bytes));
                 Cow::Owned(clip(text, OBSERVED).into_owned())

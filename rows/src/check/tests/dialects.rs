@@ -33,6 +33,41 @@ fn what_clickhouse_and_postgresql_write_as_tsv_is_read_as_it_was() {
     );
 }
 
+/// The first record is what `ClickHouse` writes, the second JSON as `PostgreSQL` escapes it.
+#[test]
+fn escapes_in_an_array_of_a_tsv_file_are_read_once_in_single_quotes_and_twice_in_json() {
+    check(
+        "a Array(String), m Map(String, Array(String)), t Tuple(Int8, String), j JSON",
+        &tab_separated(),
+        concat!(
+            r#"['it\'s','a\\nb','t\tb','q"x']"#,
+            "\t",
+            r#"{'k\'y':['v']}"#,
+            "\t",
+            r#"(1,'x\ty')"#,
+            "\t",
+            r#"{"s":"a\\\\nb"}"#,
+            "\n",
+            r#"["it's","a\\\\nb","t\\tb"]"#,
+            "\t",
+            r#"{"k\\"y":["v"]}"#,
+            "\t",
+            r#"[1,"x\\ty"]"#,
+            "\t",
+            r#"{}"#,
+            "\n",
+            r#"['\q']"#,
+            "\t{}\t(1,'\\q')\t{}\n",
+        ),
+        &expect![[r#"
+            1: [it\'s, a\\nb, t\tb, q\"x] | {k\'y: [v]} | (1, x\ty) | {\"s\":\"a\\\\nb\"}
+            2: [it\'s, a\\nb, t\tb] | {k\"y: [v]} | (1, x\ty) | {}
+            3 ['\q'] a INVALID_TYPE "['\\q']" A backslash escape is not known; write \\ for a backslash (in element 1)
+            3 ['\q'] t INVALID_TYPE "(1,'\\q')" A backslash escape is not known; write \\ for a backslash (in element 2)
+        "#]],
+    );
+}
+
 #[test]
 fn an_escaped_null_is_missing_where_null_cannot_be() {
     check(
