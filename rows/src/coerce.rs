@@ -22,13 +22,13 @@ pub(crate) mod time;
 pub(crate) mod uuid;
 pub(crate) mod why;
 pub(crate) mod wide;
-
-use jiff::tz::TimeZone;
+mod zone;
 
 use crate::policy::Policies;
 use crate::simd::Lanes;
 pub(crate) use text::Text;
 pub(crate) use why::Why;
+pub(crate) use zone::zone;
 
 /// Reads the cells of one fixed-width type.
 pub(crate) trait Read {
@@ -78,8 +78,3 @@ macro_rules! native {
     )*};
 }
 native!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64);
-
-/// The time zone of an IANA name, from the database that is compiled in.
-pub(crate) fn zone(name: &str) -> Option<TimeZone> {
-    jiff::tz::TimeZoneDatabase::bundled().get(name).ok()
-}

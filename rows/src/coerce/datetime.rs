@@ -11,20 +11,20 @@
 //! * Range: `DateTime` 1970-01-01 to 2106-02-07 06:28:15 UTC, `DateTime64` 1900-01-01 to 2299-12-31 23:59:59 (with nine
 //!   digits to 2262-04-11), <https://clickhouse.com/docs/sql-reference/data-types/datetime64>.
 
-use jiff::Timestamp;
-use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use std::sync::Arc;
 
 use super::date::{explain_day, ymd};
 use super::format::{Format, Moment};
 use super::text::{Text, digits};
 use super::why::Why;
+use super::zone::Clock;
 use super::{Native, Read};
 use crate::simd::Lanes;
 use crate::words::{digit_pairs, is_digits, word_at};
 
 /// 1900-01-01 and 2299-12-31 23:59:59 in seconds since 1970.
-const FIRST: i64 = -2_208_988_800;
-const LAST: i64 = 10_413_791_999;
+pub(super) const FIRST: i64 = -2_208_988_800;
+pub(super) const LAST: i64 = 10_413_791_999;
 
 const TENS: [i64; 10] =
     [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
@@ -53,15 +53,15 @@ impl Ticks for i64 {
 pub(crate) struct DateTime<T> {
     digits: u8,
     /// `None`: UTC.
-    zone: Option<TimeZone>,
+    clock: Option<Arc<Clock>>,
     format: Format,
     marker: std::marker::PhantomData<T>,
 }
 
 impl<T: Ticks> DateTime<T> {
     pub(crate) fn new(digits: u8, zone: Option<&str>, format: Format) -> Self {
-        let zone = zone.and_then(super::zone).filter(|z| !is_utc(z));
-        Self { digits, zone, format, marker: std::marker::PhantomData }
+        let clock = zone.and_then(Clock::of);
+        Self { digits, clock, format, marker: std::marker::PhantomData }
     }
 
     fn ticks(&self, seconds: i64, nanos: u32) -> Result<T, Why> {
@@ -85,12 +85,15 @@ impl<T: Ticks> DateTime<T> {
 
     #[inline(always)]
     fn at(&self, moment: Moment) -> Result<T, Why> {
-        match (moment, &self.zone) {
-            (Moment::Universal(seconds, nanos), _) | (Moment::Local(seconds, nanos), None) => {
-                self.ticks(seconds, nanos)
-            }
-            (Moment::Local(seconds, nanos), Some(zone)) => self.ticks(to_utc(seconds, zone)?, nanos),
+        match moment {
+            Moment::Universal(seconds, nanos) => self.ticks(seconds, nanos),
+            Moment::Local(seconds, nanos) => self.ticks(self.to_utc(seconds)?, nanos),
         }
+    }
+
+    #[inline(always)]
+    fn to_utc(&self, local: i64) -> Result<i64, Why> {
+        self.clock.as_ref().map_or(Ok(local), |clock| clock.to_utc(local))
     }
 
     /// Every text but the usual 19 bytes.
@@ -114,10 +117,10 @@ impl<T: Ticks> Read for DateTime<T> {
 
     #[inline(always)]
     fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<T> {
-        if self.zone.is_none()
-            && self.format == Format::Iso
+        if self.format == Format::Iso
             && text.len() >= 19
-            && let Some(seconds) = clock(text)
+            && let Some(local) = clock(text)
+            && let Ok(seconds) = self.to_utc(local)
         {
             if text.len() == 19 {
                 return self.join(seconds, 0);
@@ -136,10 +139,6 @@ impl<T: Ticks> Read for DateTime<T> {
     fn explain(&self, text: &[u8]) -> Why {
         self.other(Text::whole(text)).err().unwrap_or(Why::NotDateTime)
     }
-}
-
-fn is_utc(zone: &TimeZone) -> bool {
-    zone.to_fixed_offset().is_ok_and(|o| o == Offset::UTC)
 }
 
 /// Seconds since 1970 of the `YYYY-MM-DD HH:MM:SS` in the first 19 bytes, read as UTC.
@@ -236,15 +235,4 @@ fn explain_clock(text: Text<'_>) -> Why {
     let written =
         time.iter().enumerate().all(|(i, b)| if i % 3 == 2 { *b == b':' } else { b.is_ascii_digit() });
     if written && hms(text.word(11)).is_none() { Why::NoSuchTime } else { Why::NotDateTime }
-}
-
-/// What the zone's clock showed, as seconds since 1970 UTC.
-fn to_utc(local: i64, zone: &TimeZone) -> Result<i64, Why> {
-    let shown = Timestamp::from_second(local).map_err(|_| Why::OutOfRange)?;
-    let offset = match zone.to_ambiguous_timestamp(Offset::UTC.to_datetime(shown)).offset() {
-        AmbiguousOffset::Unambiguous { offset } => offset,
-        AmbiguousOffset::Gap { .. } => return Err(Why::Gap),
-        AmbiguousOffset::Fold { before, .. } => before,
-    };
-    Ok(local - i64::from(offset.seconds()))
 }

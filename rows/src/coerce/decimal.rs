@@ -167,3 +167,68 @@ impl<T: Unscaled> Read for Decimal<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Decimal, Unscaled};
+    use crate::coerce::int::Signed256;
+    use crate::coerce::text::is_json_number;
+    use crate::coerce::{Read, Text};
+    use crate::simd::Portable;
+    use proptest::prelude::*;
+
+    /// The value's bytes: of the text alone, and of the text with other digits behind it.
+    fn both<T: Unscaled>(precision: u8, scale: u8, text: &str) -> [Option<Vec<u8>>; 2] {
+        let padded = format!("{text}.123456789012345");
+        [Text::whole(text.as_bytes()), Text::new(padded.as_bytes(), text.len())].map(|text| {
+            let mut bytes = vec![0; T::WIDTH];
+            Decimal::<T>::new(precision, scale).read(Portable, text).map(|value| {
+                value.put(&mut bytes);
+                bytes
+            })
+        })
+    }
+
+    /// The unscaled value by way of a text that the standard library reads.
+    fn slowly(precision: u8, scale: u8, text: &str) -> Option<i128> {
+        if !is_json_number(text.as_bytes()) || text.contains(['e', 'E']) {
+            return None;
+        }
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let fraction = fraction.trim_end_matches('0');
+        let zeros = usize::from(scale).checked_sub(fraction.len())?;
+        let unscaled: i128 = format!("{whole}{fraction}{}", "0".repeat(zeros)).parse().ok()?;
+        (unscaled.unsigned_abs() < 10u128.pow(u32::from(precision))).then_some(unscaled)
+    }
+
+    proptest! {
+        #[test]
+        fn a_decimal_is_the_integer_that_is_left_without_the_point(
+            text in "-?[0-9]{0,20}[.]?[0-9]{0,20}|-?(0|[1-9][0-9]{0,37})([.][0-9]{0,37}0{0,20})?|-?[1-9][0-9]{0,20}[-.ex/:][0-9]{0,20}",
+            (precision, scale) in (1u8..=38).prop_flat_map(|p| (Just(p), 0..=p)),
+        ) {
+            let expected = slowly(precision, scale, &text);
+            let bytes = |n: Option<i128>, width: usize| {
+                n.map(|n| [n.to_le_bytes(), [if n < 0 { u8::MAX } else { 0 }; 16]].concat()[..width].to_vec())
+            };
+            prop_assert_eq!(both::<i128>(precision, scale, &text), [bytes(expected, 16), bytes(expected, 16)]);
+            prop_assert_eq!(both::<Signed256>(precision, scale, &text), [bytes(expected, 32), bytes(expected, 32)]);
+            if precision <= 18 {
+                prop_assert_eq!(both::<i64>(precision, scale, &text), [bytes(expected, 8), bytes(expected, 8)]);
+            }
+        }
+
+        #[test]
+        fn a_decimal_of_many_digits_is_its_two_halves(
+            whole in "[1-9][0-9]{37}", fraction in "[0-9]{0,37}[1-9]", negative: bool,
+        ) {
+            // the text in one go, and without its point as an integer: the same 256 bits
+            let sign = if negative { "-" } else { "" };
+            let scale = fraction.len() as u8;
+            let read = both::<Signed256>(38 + scale, scale, &format!("{sign}{whole}.{fraction}"));
+            prop_assert!(read[0].is_some());
+            prop_assert_eq!(read, both::<Signed256>(38 + scale, 0, &format!("{sign}{whole}{fraction}")));
+            prop_assert_eq!(both::<Signed256>(37 + scale, scale, &format!("{sign}{whole}.{fraction}")), [None, None]);
+        }
+    }
+}

@@ -253,3 +253,60 @@ impl<T: Large> Read for BigInt<T> {
         lenient(self, text, policies, T::SIGNED, [T::MIN, T::MAX])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BigInt, Int, Signed256, Unsigned256};
+    use crate::coerce::{Native, Read, Text};
+    use crate::simd::Portable;
+    use proptest::prelude::*;
+
+    /// The value's bytes: of the text alone, and of the text with other digits behind it.
+    fn both<R: Read>(reader: &R, text: &str) -> [Option<Vec<u8>>; 2] {
+        let padded = format!("{text}0123456789012345");
+        [Text::whole(text.as_bytes()), Text::new(padded.as_bytes(), text.len())].map(|text| {
+            let mut bytes = vec![0; R::Value::WIDTH];
+            reader.read(Portable, text).map(|value| {
+                value.put(&mut bytes);
+                bytes
+            })
+        })
+    }
+
+    /// What the standard library reads, which lets more in than JSON's grammar.
+    fn standard<T: std::str::FromStr + Native>(text: &str) -> Option<Vec<u8>> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.starts_with('+') || text.starts_with('+') || (digits.starts_with('0') && digits.len() > 1) {
+            return None;
+        }
+        let mut bytes = vec![0; T::WIDTH];
+        text.parse::<T>().ok()?.put(&mut bytes);
+        Some(bytes)
+    }
+
+    proptest! {
+        #[test]
+        fn an_integer_is_what_the_standard_library_says(
+            text in "-?[0-9]{0,21}|-?(1[67]|3[34])[0-9]{37}|-?[1-9][0-9]{15,41}|-?[0-9]{0,20}[-+./:x][0-9]{0,20}|-?(9223372036854775|1844674407370955)[0-9]{3,4}|-?(170141183460469231731687303715884105|340282366920938463463374607431768211)[0-9]{3}",
+        ) {
+            let signed = standard::<i128>(&text);
+            prop_assert_eq!(both(&BigInt::<i128>::new(), &text), [signed.clone(), signed]);
+            let signed = standard::<i64>(&text);
+            prop_assert_eq!(both(&Int::<i64>::new(), &text), [signed.clone(), signed]);
+            let unsigned = standard::<u64>(&text).filter(|_| !text.starts_with('-'));
+            prop_assert_eq!(both(&Int::<u64>::new(), &text), [unsigned.clone(), unsigned]);
+            let unsigned = standard::<u128>(&text).filter(|_| !text.starts_with('-'));
+            prop_assert_eq!(both(&BigInt::<u128>::new(), &text), [unsigned.clone(), unsigned]);
+        }
+
+        #[test]
+        fn what_fits_128_bits_is_the_same_in_256(value: i128) {
+            let text = value.to_string();
+            let sign = if value < 0 { u8::MAX } else { 0 };
+            let expected = Some([value.to_le_bytes(), [sign; 16]].concat());
+            prop_assert_eq!(both(&BigInt::<Signed256>::new(), &text), [expected.clone(), expected.clone()]);
+            let unsigned = expected.filter(|_| value >= 0);
+            prop_assert_eq!(both(&BigInt::<Unsigned256>::new(), &text), [unsigned.clone(), unsigned]);
+        }
+    }
+}
