@@ -3,6 +3,7 @@
 use super::{check, run, schema};
 use crate::{Format, Input, LineEnd};
 use expect_test::expect;
+use proptest::prelude::*;
 
 /// `ClickHouse`'s `TabSeparated`.
 fn tab_separated() -> Input {
@@ -66,6 +67,16 @@ fn escapes_in_an_array_of_a_tsv_file_are_read_once_in_single_quotes_and_twice_in
             3 ['\q'] t INVALID_TYPE "(1,'\\q')" A backslash escape is not known; write \\ for a backslash (in element 2)
         "#]],
     );
+}
+
+proptest! {
+    #[test]
+    fn a_text_in_an_array_survives_the_tsv_of_clickhouse(text in "\\PC{0,40}|['\"\t\r\n\\\\nx\0]{0,12}") {
+        let escapes = [('\\', "\\\\"), ('\'', "\\'"), ('\t', "\\t"), ('\n', "\\n"), ('\r', "\\r"), ('\0', "\\0")];
+        let written = escapes.iter().fold(text.clone(), |text, (c, escape)| text.replace(*c, escape));
+        let shown = run(&schema("a Array(String)"), &tab_separated(), format!("['{written}']\n").as_bytes());
+        prop_assert_eq!(shown, format!("1: [{}]\n", text.escape_debug()));
+    }
 }
 
 #[test]
