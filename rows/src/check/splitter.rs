@@ -34,15 +34,11 @@ impl Splitter {
     /// Reads records into the table until it is a tile; gives the offset behind them.
     pub(super) fn one_by_one(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
         self.table.clear(plan.schema.columns().len());
-        let Self { table, keys, .. } = self;
+        let Self { level, table, keys, .. } = self;
         match plan.input.format {
             Format::Csv | Format::Tsv => self.csv(chunk, start, plan),
-            Format::JsonLines => {
-                self.level.run_scalar(Objects::<false> { table, keys, chunk, start, level: self.level })
-            }
-            Format::Json => {
-                self.level.run_scalar(Objects::<true> { table, keys, chunk, start, level: self.level })
-            }
+            Format::JsonLines => level.run_scalar(Lines { table, keys, chunk, start }),
+            Format::Json => level.run_scalar(Elements { table, keys, chunk, start, level: *level }),
         }
     }
 
@@ -63,35 +59,22 @@ impl Splitter {
     }
 }
 
-/// JSON objects, of lines or of an array.
-struct Objects<'a, const ARRAY: bool> {
+/// JSON objects, one a line.
+struct Lines<'a> {
     table: &'a mut Table,
     keys: &'a mut Keys,
     chunk: &'a [u8],
     start: usize,
-    level: Level,
 }
 
-impl<const ARRAY: bool> Kernel for Objects<'_, ARRAY> {
+impl Kernel for Lines<'_> {
     type Output = usize;
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> usize {
-        let Self { table, keys, chunk, start, level } = self;
+        let Self { table, keys, chunk, start } = self;
         let mut at = start;
         while at - start < TILE && !table.is_full() {
-            if ARRAY {
-                let Some((from, end)) = array::record(chunk, at, level) else { return chunk.len() };
-                let cells = table.open();
-                let mut filled = Ok(());
-                if keys.again(lanes, chunk, from, cells) != Some(end) {
-                    cells.fill(Cell::MISSING);
-                    filled = keys.line(chunk, from, end, cells);
-                }
-                table.close(from, end, filled);
-                at = end;
-                continue;
-            }
             at = csv::skip_blank_lines(chunk, at, Dialect::rfc(b'\n', 0));
             if at >= chunk.len() {
                 break;
@@ -111,6 +94,37 @@ impl<const ARRAY: bool> Kernel for Objects<'_, ARRAY> {
             let filled = keys.line(chunk, at, end, cells);
             table.close(at, end, filled);
             at = next;
+        }
+        at
+    }
+}
+
+/// JSON objects, elements of an array.
+struct Elements<'a> {
+    table: &'a mut Table,
+    keys: &'a mut Keys,
+    chunk: &'a [u8],
+    start: usize,
+    level: Level,
+}
+
+impl Kernel for Elements<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> usize {
+        let Self { table, keys, chunk, start, level } = self;
+        let mut at = start;
+        while at - start < TILE && !table.is_full() {
+            let Some((from, end)) = array::record(chunk, at, level) else { return chunk.len() };
+            let cells = table.open();
+            let mut filled = Ok(());
+            if keys.again(lanes, chunk, from, cells) != Some(end) {
+                cells.fill(Cell::MISSING);
+                filled = keys.line(chunk, from, end, cells);
+            }
+            table.close(from, end, filled);
+            at = end;
         }
         at
     }

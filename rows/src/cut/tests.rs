@@ -52,6 +52,23 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..120).prop_map(|p| p.concat().into_bytes())
 }
 
+/// The chunks when another cutter goes on after the first `after` ones.
+fn taken_up_again(
+    mut cutter: Cutter,
+    input: &Input,
+    chunk_bytes: usize,
+    bytes: &[u8],
+    after: usize,
+) -> Vec<Chunk> {
+    let mut seen: Vec<Chunk> = (0..after).map_while(|_| cutter.next_chunk()).collect();
+    let at = cutter.position();
+    let mut resumed = Cutter::resume(input, chunk_bytes, at);
+    resumed.push(&bytes[at.offset as usize..]).unwrap();
+    seen.extend(std::iter::from_fn(|| resumed.next_chunk()));
+    seen.extend(resumed.finish().unwrap());
+    seen
+}
+
 proptest! {
     #[test]
     fn chunks_do_not_depend_on_how_bytes_are_pushed(bytes in soup(), chunk_bytes in 1usize..200, sizes in prop::collection::vec(1usize..90, 1..6)) {
@@ -85,13 +102,7 @@ proptest! {
         let Ok((_, chunks)) = cut(&input, chunk_bytes, &bytes, &[50]) else { return Ok(()) };
         let mut cutter = Cutter::new(&input, chunk_bytes);
         cutter.push(&bytes).unwrap();
-        let mut seen: Vec<Chunk> = (0..after).map_while(|_| cutter.next_chunk()).collect();
-        let at = cutter.position();
-        let mut resumed = Cutter::resume(&input, chunk_bytes, at);
-        resumed.push(&bytes[at.offset as usize..]).unwrap();
-        seen.extend(std::iter::from_fn(|| resumed.next_chunk()));
-        seen.extend(resumed.finish().unwrap());
-        prop_assert_eq!(seen, chunks);
+        prop_assert_eq!(taken_up_again(cutter, &input, chunk_bytes, &bytes, after), chunks);
     }
 }
 

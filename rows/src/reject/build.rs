@@ -11,6 +11,7 @@ use crate::mask::mask;
 use crate::nested::{self, Node};
 use crate::plan::Plan;
 use crate::schema::Column;
+use crate::simd::Portable;
 use crate::split::cells::{Cell, Kind, decode, decode_nested};
 use crate::split::csv;
 use crate::split::json::Keys;
@@ -41,7 +42,10 @@ impl<'a> Resplit<'a> {
         self.fields.clear();
         // what is wrong is known already
         if self.plan.is_json() {
-            let _ = self.keys.line(self.bytes, start, end, &mut self.cells);
+            if self.keys.again(Portable, self.bytes, start, &mut self.cells) != Some(end) {
+                self.cells.fill(Cell::MISSING);
+                let _ = self.keys.line(self.bytes, start, end, &mut self.cells);
+            }
         } else {
             csv::record(&self.bytes[..end], start, self.plan.dialect, |field| self.fields.push(field));
             let _ = self.plan.place(self.bytes, &self.fields, None, &mut self.cells);

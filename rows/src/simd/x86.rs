@@ -138,14 +138,12 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn parity(self, mask: u64) -> u64 {
-        // SAFETY: `self` proves PCLMULQDQ.
-        unsafe { carryless_parity(mask) }
+        self.narrow().parity(mask)
     }
 
     #[inline(always)]
     fn decimal(self, bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)> {
-        // SAFETY: `self` proves AVX2, and with it SSSE3 and SSE4.1.
-        unsafe { decimal(bytes, len) }
+        self.narrow().decimal(bytes, len)
     }
 
     #[inline(always)]

@@ -201,13 +201,7 @@ proptest! {
         if cutter.header().is_none() && input.has_header() {
             return Ok(());
         }
-        let mut seen: Vec<Chunk> = (0..after).map_while(|_| cutter.next_chunk()).collect();
-        let at = cutter.position();
-        let mut resumed = Cutter::resume(&input, chunk_bytes, at);
-        resumed.push(&bytes[at.offset as usize..]).unwrap();
-        seen.extend(std::iter::from_fn(|| resumed.next_chunk()));
-        seen.extend(resumed.finish().unwrap());
-        prop_assert_eq!(seen, chunks);
+        prop_assert_eq!(taken_up_again(cutter, &input, chunk_bytes, &bytes, after), chunks);
     }
 
     #[test]
