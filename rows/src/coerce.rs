@@ -26,6 +26,7 @@ mod zone;
 
 use crate::policy::Policies;
 use crate::simd::Lanes;
+use crate::simd::numbers::Numbers;
 pub(crate) use text::Text;
 pub(crate) use why::Why;
 pub(crate) use zone::zone;
@@ -37,6 +38,16 @@ pub(crate) trait Read {
 
     /// The value, if the text is one.
     fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<Self::Value>;
+
+    /// Whether [`Read::numbers`] makes values of this type.
+    const NUMBERS: bool = false;
+
+    /// Writes the values of eight texts that were read as plain numbers into eight slots; gives a bit for each that is no
+    /// value, or is one only by a slower way: [`Read::read`] has to see to those.
+    #[inline(always)]
+    fn numbers(&self, _numbers: &Numbers, _slots: &mut [u8]) -> u32 {
+        !0
+    }
 
     /// Why [`Read::read`] gave none.
     fn explain(&self, text: &[u8]) -> Why;

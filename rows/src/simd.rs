@@ -3,9 +3,11 @@
 //! The only module of this crate with `unsafe`. The algorithms that use it are generic over [`Lanes`], are safe code,
 //! and give the same answer on every level; [`Level::detect`] picks the best one that this CPU has.
 
-use crate::coerce::text::plain_json;
+use crate::coerce::text::{self, Text, plain_json};
 use crate::words::{decimal, digit_mask, word_at};
+use numbers::{EIGHT, Numbers};
 
+pub(crate) mod numbers;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -26,6 +28,26 @@ pub(crate) trait Lanes: Copy {
     fn parity(self, mask: u64) -> u64;
     /// What [`decimal`] promises; `None` also if `len` is not 1..=16.
     fn decimal(self, bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)>;
+    /// Whether [`Lanes::numbers`] is worth it.
+    const NUMBERS: bool = false;
+    /// The texts of the given lengths at the given places as [`Numbers`].
+    #[inline(always)]
+    fn numbers(self, bytes: &[u8], starts: &[u32; EIGHT], lens: &[u32; EIGHT]) -> Numbers {
+        let mut all = Numbers { refused: 0, ..Numbers::NONE };
+        for (at, (start, len)) in starts.iter().zip(lens).enumerate() {
+            let fits = |text: &&[u8]| *len as usize <= DIGITS && text.len() >= DIGITS;
+            let text = bytes.get(*start as usize..).filter(fits);
+            match text.and_then(|text| text::number(self, Text::new(text, *len as usize))) {
+                None => all.refused |= 1 << at,
+                Some(number) => {
+                    all.digits[at] = number.digits;
+                    all.fraction[at] = number.fraction as u16;
+                    all.sign[at] = u64::from(number.negative) << 63;
+                }
+            }
+        }
+        all
+    }
     /// Which bytes end the plain part of a JSON string: `"`, `\\` and control characters.
     fn json_special(self, block: &[u8; WIDE]) -> u32;
     /// Which bytes are ASCII digits.

@@ -9,6 +9,7 @@ use super::wide::I256;
 use super::{Native, Read};
 use crate::policy::{OnOverflow, OnPrecisionLoss, Policies};
 use crate::simd::Lanes;
+use crate::simd::numbers::{EIGHT, Numbers};
 
 /// The integers that hold decimals.
 pub(crate) trait Unscaled: Native {
@@ -148,6 +149,22 @@ impl<T: Unscaled> Read for Decimal<T> {
             return Some(T::from_u64(n.negative, scaled));
         }
         self.wide(text).or_else(|| self.long(text.bytes(), OnPrecisionLoss::Reject).ok())
+    }
+
+    const NUMBERS: bool = true;
+
+    #[inline(always)]
+    fn numbers(&self, numbers: &Numbers, slots: &mut [u8]) -> u32 {
+        let mut wrong = [0; EIGHT];
+        for (at, (slot, wrong)) in slots.chunks_exact_mut(T::WIDTH).zip(&mut wrong).enumerate() {
+            let places = usize::from(self.scale).wrapping_sub(usize::from(numbers.fraction[at]));
+            // digits beyond the scale, or a scale that wants more than 64 bits
+            let ten = TENS.get(places).copied().unwrap_or(u64::MAX);
+            let (scaled, over) = numbers.digits[at].overflowing_mul(ten);
+            *wrong = u64::from(over | (scaled >= self.limit) | (places >= TENS.len()));
+            T::from_u64(numbers.sign[at] != 0, scaled).put(slot);
+        }
+        Numbers::wrong(&wrong)
     }
 
     fn explain(&self, text: &[u8]) -> Why {

@@ -7,11 +7,16 @@ use super::why::{Why, not_a_number};
 use super::{Native, Read};
 use crate::policy::{NonFinite, Policies};
 use crate::simd::Lanes;
+use crate::simd::numbers::{EIGHT, Numbers};
 
 const TENS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
     1e19, 1e20, 1e21, 1e22,
 ];
+
+/// The powers that are exact in 32 bits, and ones behind them.
+const SMALL_TENS: [f32; 16] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1.0, 1.0, 1.0, 1.0, 1.0];
 
 /// Reads `Float64`.
 #[derive(Debug)]
@@ -29,6 +34,20 @@ impl Read for Float64 {
             return Some(if n.negative { -value } else { value });
         }
         slow(text.bytes())
+    }
+
+    const NUMBERS: bool = true;
+
+    #[inline(always)]
+    fn numbers(&self, numbers: &Numbers, slots: &mut [u8]) -> u32 {
+        let mut wrong = [0; EIGHT];
+        for (at, (slot, wrong)) in slots.chunks_exact_mut(f64::WIDTH).zip(&mut wrong).enumerate() {
+            let digits = numbers.digits[at];
+            *wrong = digits >> 53;
+            let value = digits.cast_signed() as f64 / TENS[usize::from(numbers.fraction[at] & 15)];
+            f64::from_bits(value.to_bits() | numbers.sign[at]).put(slot);
+        }
+        Numbers::wrong(&wrong)
     }
 
     fn explain(&self, text: &[u8]) -> Why {
@@ -61,6 +80,20 @@ impl Read for Float32 {
             return Some(if n.negative { -value } else { value });
         }
         slow(text.bytes())
+    }
+
+    const NUMBERS: bool = true;
+
+    #[inline(always)]
+    fn numbers(&self, numbers: &Numbers, slots: &mut [u8]) -> u32 {
+        let mut wrong = [0; EIGHT];
+        for (at, (slot, wrong)) in slots.chunks_exact_mut(f32::WIDTH).zip(&mut wrong).enumerate() {
+            let (digits, fraction) = (numbers.digits[at], numbers.fraction[at]);
+            *wrong = (digits >> 24) | u64::from(fraction > 10);
+            let value = digits as i32 as f32 / SMALL_TENS[usize::from(fraction & 15)];
+            f32::from_bits(value.to_bits() | (numbers.sign[at] >> 32) as u32).put(slot);
+        }
+        Numbers::wrong(&wrong)
     }
 
     fn explain(&self, text: &[u8]) -> Why {

@@ -5,6 +5,7 @@ use super::why::{Why, not_a_number};
 use super::wide::I256;
 use super::{Native, Read, integral};
 use crate::policy::{IntegralFloats, OnOverflow, Policies};
+use crate::simd::numbers::{EIGHT, Numbers};
 use crate::simd::{Lanes, Portable};
 
 /// An integer type of at most 64 bits, made from sign and magnitude.
@@ -13,6 +14,8 @@ pub(crate) trait Small: Native {
     const MIN: Self;
     const MAX: Self;
     fn make(negative: bool, magnitude: u64) -> Option<Self>;
+    /// The lowest bits of a number, and the number that they stand for: another one, if it is not in range.
+    fn wrap(number: i64) -> (Self, i64);
     fn float(self) -> f64;
 }
 
@@ -33,6 +36,10 @@ macro_rules! small {
                 } else {
                     <$t>::try_from(magnitude).ok()
                 }
+            }
+            #[inline(always)]
+            fn wrap(number: i64) -> (Self, i64) {
+                (number as $t, number as $t as i64)
             }
             fn float(self) -> f64 {
                 self as f64
@@ -63,6 +70,23 @@ impl<T: Small> Read for Int<T> {
             None => long(text)?,
         };
         T::make(negative, magnitude)
+    }
+
+    const NUMBERS: bool = true;
+
+    #[inline(always)]
+    fn numbers(&self, numbers: &Numbers, slots: &mut [u8]) -> u32 {
+        let mut wrong = [0; EIGHT];
+        for (at, (slot, wrong)) in slots.chunks_exact_mut(T::WIDTH).zip(&mut wrong).enumerate() {
+            // all ones or all zeros
+            let minus = numbers.sign[at].cast_signed() >> 63;
+            let number = (numbers.digits[at].cast_signed() ^ minus).wrapping_sub(minus);
+            let (value, same) = T::wrap(number);
+            let negative = if T::SIGNED { 0 } else { numbers.sign[at] };
+            *wrong = (same ^ number).cast_unsigned() | u64::from(numbers.fraction[at]) | negative;
+            value.put(slot);
+        }
+        Numbers::wrong(&wrong)
     }
 
     fn explain(&self, text: &[u8]) -> Why {

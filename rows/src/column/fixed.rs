@@ -4,8 +4,9 @@ use super::{Compiled, Rules};
 use crate::check::tile::{Tile, Verdict};
 use crate::coerce::{Native, Read, Text, Why};
 use crate::native::{Output, Room};
+use crate::simd::numbers::EIGHT;
 use crate::simd::{Kernel, Lanes, Portable};
-use crate::split::cells::{Kind, Source};
+use crate::split::cells::{Kind, SPANS, Source, Spans};
 
 /// Reads the column's cells of a tile to the end of `out`, bad ones too: their bytes mean nothing and are taken out
 /// later.
@@ -25,56 +26,130 @@ pub(crate) fn read<S: Source, R: Read>(
     let nulls = out.nulls.grow(if column.nullable { records } else { 0 });
     nulls.fill(0);
     let faults = verdict.faults.len();
-    tile.level.run_scalar(Loop { tile, column, reader, at, place, slots, nulls, verdict });
+    let careful = tile.careful[at];
+    // then nothing to read is NULL, whatever the cell's kind
+    let empty_is_null = column.nullable && column.default.is_none() && !careful;
+    let mut spans = Spans::new();
+    for (block, slots) in slots.chunks_mut(SPANS * width).enumerate() {
+        let first = block * SPANS;
+        tile.source.spans(first, place, &mut spans);
+        let nulls = nulls.get_mut(first..).unwrap_or_default();
+        let mut otherwise = |cell: usize, slot: &mut [u8]| {
+            let read = other(tile, column, reader, first + cell, place, slot, verdict.scratch);
+            let Err(why) = read else { return matches!(read, Ok(Slot::Null)) };
+            verdict.fault(first + cell, at, why);
+            false
+        };
+        let cells = Cells {
+            bytes: tile.bytes,
+            spans: &spans,
+            reader,
+            careful,
+            empty_is_null,
+            slots,
+            nulls,
+            otherwise: &mut otherwise,
+        };
+        if R::NUMBERS {
+            tile.level.run(cells);
+        } else {
+            tile.level.run_scalar(cells);
+        }
+    }
     if let Some(rules) = &column.rules {
         let values = slots.chunks_exact(width).map(|slot| reader.magnitude(R::Value::get(slot)));
         hold(tile, rules, at, place, values, nulls, faults, verdict);
     }
 }
 
-struct Loop<'a, 'v, S, R> {
-    tile: &'a Tile<'a, S>,
-    column: &'a Compiled,
+/// Cells of a block of records, with what is the same for all of them.
+struct Cells<'a, R> {
+    bytes: &'a [u8],
+    spans: &'a Spans,
     reader: &'a R,
-    at: usize,
-    place: usize,
+    /// A text that means NULL could be read as a value.
+    careful: bool,
+    empty_is_null: bool,
     slots: &'a mut [u8],
     /// For each record, all 0; empty where nothing can be NULL.
     nulls: &'a mut [u8],
-    verdict: &'a mut Verdict<'v>,
+    /// Sees to a cell that is no plain value; tells if it is NULL.
+    otherwise: &'a mut dyn FnMut(usize, &mut [u8]) -> bool,
 }
 
-impl<S: Source, R: Read> Kernel for Loop<'_, '_, S, R> {
+impl<R: Read> Kernel for Cells<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let Self { tile, column, reader, at, place, slots, nulls, verdict } = self;
-        let careful = tile.careful[at];
-        // then nothing to read is NULL, whatever the cell's kind
-        let empty_is_null = column.nullable && column.default.is_none() && !careful;
-        for (record, slot) in slots.chunks_exact_mut(R::Value::WIDTH).enumerate() {
-            let (start, len) = tile.source.span(record, place);
-            if len == 0 && empty_is_null {
-                slot.fill(0);
-                nulls[record] = 1;
-                continue;
-            }
-            let value = if careful { None } else { reader.read(lanes, Text::new(&tile.bytes[start..], len)) };
-            if let Some(value) = value {
-                value.put(slot);
-                continue;
-            }
-            match other(tile, column, reader, record, place, slot, verdict.scratch) {
-                Ok(Slot::Value) => {}
-                Ok(Slot::Null) => {
-                    slot.fill(0);
-                    nulls[record] = 1;
+    fn run<L: Lanes>(mut self, lanes: L) {
+        let done = if L::NUMBERS && R::NUMBERS && !self.careful { self.eights(lanes) } else { 0 };
+        let texts = self.spans.starts.iter().zip(&self.spans.lens).enumerate().skip(done);
+        let slots = self.slots.chunks_exact_mut(R::Value::WIDTH).skip(done);
+        for ((cell, (start, len)), slot) in texts.zip(slots) {
+            let null = if *len == 0 && self.empty_is_null {
+                true
+            } else {
+                let text = Text::new(&self.bytes[*start as usize..], *len as usize);
+                match if self.careful { None } else { self.reader.read(lanes, text) } {
+                    Some(value) => {
+                        value.put(slot);
+                        continue;
+                    }
+                    None => (self.otherwise)(cell, slot),
                 }
-                Err(why) => verdict.fault(record, at, why),
+            };
+            if null {
+                slot.fill(0);
+                self.nulls[cell] = 1;
             }
         }
     }
+}
+
+impl<R: Read> Cells<'_, R> {
+    /// Reads eight cells at a time; gives how many were read.
+    #[inline(always)]
+    fn eights<L: Lanes>(&mut self, lanes: L) -> usize {
+        let width = R::Value::WIDTH;
+        let (starts, _) = self.spans.starts.as_chunks::<EIGHT>();
+        let (lens, _) = self.spans.lens.as_chunks::<EIGHT>();
+        let mut cell = 0;
+        for ((starts, lens), slots) in starts.iter().zip(lens).zip(self.slots.chunks_exact_mut(EIGHT * width))
+        {
+            let numbers = lanes.numbers(self.bytes, starts, lens);
+            let mut refused = numbers.refused | self.reader.numbers(&numbers, slots);
+            if self.empty_is_null
+                && let Some(nulls) = self.nulls.get_mut(cell..cell + EIGHT)
+            {
+                for (at, (null, len)) in nulls.iter_mut().zip(lens).enumerate() {
+                    *null = u8::from(*len == 0);
+                    refused &= !(u32::from(*null) << at);
+                }
+            }
+            while refused != 0 {
+                let at = refused.trailing_zeros() as usize;
+                refused &= refused - 1;
+                let slot = &mut slots[at * width..(at + 1) * width];
+                let text = Text::new(&self.bytes[starts[at] as usize..], lens[at] as usize);
+                match longer(self.reader, text) {
+                    Some(value) => value.put(slot),
+                    None if (self.otherwise)(cell + at, slot) => {
+                        slot.fill(0);
+                        self.nulls[cell + at] = 1;
+                    }
+                    None => {}
+                }
+            }
+            cell += EIGHT;
+        }
+        cell
+    }
+}
+
+/// A cell that is no plain number of 16 bytes.
+#[inline(never)]
+fn longer<R: Read>(reader: &R, text: Text<'_>) -> Option<R::Value> {
+    reader.read(Portable, text)
 }
 
 /// What a cell comes to that is no plain value.

@@ -10,13 +10,16 @@ use std::arch::x86_64::{
     _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
 };
 
+use super::numbers::{EIGHT, Numbers};
 use super::{BLOCK, DIGITS, Kernel, Lanes, WIDE};
+
+mod numbers;
 
 /// Proof that this CPU has AVX2, PCLMULQDQ, BMI1, BMI2, POPCNT and LZCNT: made by [`Avx2::detect`] alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Avx2(());
 
-/// Proof that this CPU has what [`Avx2`] proves, and AVX-512 F, BW, VL and VBMI2: made by [`Avx512::detect`] alone.
+/// Proof that this CPU has what [`Avx2`] proves, and AVX-512 F, BW, DQ, VL, VBMI, VBMI2 and BITALG: made by [`Avx512::detect`] alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Avx512(Avx2);
 
@@ -48,7 +51,10 @@ impl Avx512 {
         let narrow = Avx2::detect()?;
         (is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vbmi")
+            && is_x86_feature_detected!("avx512bitalg")
             && is_x86_feature_detected!("avx512vbmi2"))
         .then_some(Self(narrow))
     }
@@ -63,7 +69,7 @@ impl Avx512 {
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(
-            enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2,pclmulqdq,bmi1,bmi2,popcnt,lzcnt"
+            enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512bitalg,avx2,pclmulqdq,bmi1,bmi2,popcnt,lzcnt"
         )]
         fn compiled<K: Kernel>(token: Avx512, kernel: K) -> K::Output {
             kernel.run(token)
@@ -74,6 +80,14 @@ impl Avx512 {
 }
 
 impl Lanes for Avx2 {
+    const NUMBERS: bool = true;
+
+    #[inline(always)]
+    fn numbers(self, bytes: &[u8], starts: &[u32; EIGHT], lens: &[u32; EIGHT]) -> Numbers {
+        // SAFETY: `self` proves AVX2 and POPCNT.
+        unsafe { numbers::numbers_256(bytes, starts, lens) }
+    }
+
     #[inline(always)]
     fn equal<const N: usize>(self, block: &[u8; BLOCK], needles: [u8; N]) -> [u64; N] {
         // SAFETY: `self` proves AVX2. The two unaligned loads read bytes 0..32 and 32..64 of the 64 that the
@@ -127,6 +141,14 @@ impl Lanes for Avx2 {
 }
 
 impl Lanes for Avx512 {
+    const NUMBERS: bool = true;
+
+    #[inline(always)]
+    fn numbers(self, bytes: &[u8], starts: &[u32; EIGHT], lens: &[u32; EIGHT]) -> Numbers {
+        // SAFETY: `self` proves AVX-512 F, BW, DQ, VL, VBMI and BITALG.
+        unsafe { numbers::numbers_512(bytes, starts, lens) }
+    }
+
     #[inline(always)]
     fn equal<const N: usize>(self, block: &[u8; BLOCK], needles: [u8; N]) -> [u64; N] {
         // SAFETY: `self` proves AVX-512 F and BW. The unaligned load reads the 64 bytes that the reference covers.

@@ -38,12 +38,40 @@ impl Cell {
     }
 }
 
+/// Records whose texts are found together; they stay in the processor's nearest cache.
+pub(crate) const SPANS: usize = 256;
+
+/// Where the texts of a column's cells are, of up to [`SPANS`] records.
+pub(crate) struct Spans {
+    pub starts: [u32; SPANS],
+    pub lens: [u32; SPANS],
+    pub len: usize,
+}
+
+impl Spans {
+    pub(crate) fn new() -> Self {
+        Self { starts: [0; SPANS], lens: [0; SPANS], len: 0 }
+    }
+
+    #[inline(always)]
+    fn fill(&mut self, spans: impl Iterator<Item = (usize, usize)>) {
+        self.len = 0;
+        for ((start, len), span) in self.starts.iter_mut().zip(&mut self.lens).zip(spans) {
+            (*start, *len) = (span.0 as u32, span.1 as u32);
+            self.len += 1;
+        }
+    }
+}
+
 /// A tile's cells.
 pub(crate) trait Source {
     /// Records in the tile.
     fn records(&self) -> usize;
     /// Start and length of a cell's text, where an absent cell has none; `column` is what [`Source::column`] gave.
     fn span(&self, record: usize, column: usize) -> (usize, usize);
+    /// What [`Source::span`] gives for the records from `record` on; for a few of them maybe as they are written, with their
+    /// quotes.
+    fn spans(&self, record: usize, column: usize, spans: &mut Spans);
     /// The cell with its kind.
     fn cell(&self, record: usize, column: usize) -> Cell;
     /// Where this source keeps a column of the schema; `field` is its place in the file.
@@ -86,6 +114,30 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
             return (start + 1, len - 2);
         }
         (start, len)
+    }
+
+    fn spans(&self, record: usize, column: usize, spans: &mut Spans) {
+        let last = self.records().min(record + SPANS);
+        // the cells of a column are all in quotes or none is, mostly
+        let quoted = QUOTES && record < last && self.span(record, column) != self.raw(record, column);
+        if quoted || column + 1 == self.fields {
+            return spans.fill(
+                (record..last).map(
+                    |record| {
+                        if quoted { self.span(record, column) } else { self.raw(record, column) }
+                    },
+                ),
+            );
+        }
+        let positions = self.positions.get(record * self.fields + column..).unwrap_or_default();
+        let starts = positions.iter().step_by(self.fields);
+        let ends = positions.get(1..).unwrap_or_default().iter().step_by(self.fields);
+        spans.len = last.saturating_sub(record);
+        let slots = spans.starts.iter_mut().zip(&mut spans.lens).take(spans.len);
+        for ((start, len), (before, end)) in slots.zip(starts.zip(ends)) {
+            *start = before.wrapping_add(1);
+            *len = end.wrapping_sub(*start);
+        }
     }
 
     #[inline(always)]
@@ -164,6 +216,11 @@ impl Source for Table {
     fn span(&self, record: usize, column: usize) -> (usize, usize) {
         let cell = self.cells[record * self.columns + column];
         (cell.start as usize, cell.len as usize)
+    }
+
+    fn spans(&self, record: usize, column: usize, spans: &mut Spans) {
+        let last = self.records().min(record + SPANS);
+        spans.fill((record..last).map(|record| self.span(record, column)));
     }
 
     #[inline(always)]

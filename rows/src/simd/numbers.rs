@@ -1,0 +1,171 @@
+//! Eight plain decimal numbers at once, and the masks that say what is in four of them.
+//!
+//! A text of at most 16 bytes stands right-aligned in a lane of 16 bytes; bit `i` of the lane's 16 bits of a mask stands
+//! for its byte `i`. What has to hold for a number in JSON's grammar without an exponent is then arithmetic on 64 bits.
+
+/// Texts that are read at once.
+pub(crate) const EIGHT: usize = 8;
+
+/// Eight numbers of at most 16 bytes, in JSON's grammar without an exponent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbers {
+    /// All digits without the point: less than 10^16; unspecified where refused, 0 for an empty text.
+    pub digits: [u64; EIGHT],
+    /// How many of them stand after the point: at most 14.
+    pub fraction: [u16; EIGHT],
+    /// The highest bit where there is a minus.
+    pub sign: [u64; EIGHT],
+    /// Bit `i`: text `i` is no such number, or longer than 16 bytes, or less than 16 bytes from the end of the buffer.
+    pub refused: u32,
+}
+
+impl Numbers {
+    /// Bit `i` for each number `i` of which `wrong` is not zero.
+    #[inline(always)]
+    pub(crate) fn wrong(wrong: &[u64; EIGHT]) -> u32 {
+        // hardly ever any: the bits are not worth the work before that is known
+        if wrong.iter().fold(0, |any, wrong| any | wrong) == 0 {
+            return 0;
+        }
+        wrong.iter().enumerate().fold(0, |bits, (at, wrong)| bits | (u32::from(*wrong != 0) << at))
+    }
+
+    /// None at all.
+    pub(crate) const NONE: Self =
+        Self { digits: [0; EIGHT], fraction: [0; EIGHT], sign: [0; EIGHT], refused: 0xff };
+}
+
+/// The lowest and the highest bit of each lane.
+const LOW: u64 = 0x0001_0001_0001_0001;
+const HIGH: u64 = LOW << 15;
+
+/// What stands where in four lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct Masks {
+    /// The first byte of the text; nothing where the text is empty or does not fit.
+    pub first: u64,
+    pub minus: u64,
+    pub point: u64,
+    /// Digits, and the bytes before the text.
+    pub digit: u64,
+    /// `0`; of the bytes before the text unspecified.
+    pub zero: u64,
+}
+
+/// What the masks come to.
+#[derive(Clone, Copy)]
+pub(crate) struct Judged {
+    /// The minus of each lane that has one.
+    pub negative: u64,
+    /// The point and all bytes before it; all where there is no point.
+    pub upto_point: u64,
+    /// All bits of the lanes that have a point.
+    pub has_point: u64,
+    /// Not zero in the lanes of texts that are no numbers.
+    pub bad: u64,
+}
+
+impl Masks {
+    #[inline(always)]
+    pub(crate) fn judge(self) -> Judged {
+        let Self { first, minus, point, digit, zero } = self;
+        let negative = minus & first;
+        // no bit moves into the next lane
+        let next = |mask: u64| (mask << 1) & !LOW;
+        let leading = (first & !minus) | next(negative);
+        let others = !digit & !(negative | point);
+        // subtracting one turns the bits up to the lowest one around; the highest bit keeps lanes apart
+        let lowest = |mask: u64| (mask | HIGH).wrapping_sub(LOW);
+        let upto_point = lowest(point) ^ (point | HIGH);
+        let second_point = point & lowest(point);
+        let point_at_an_end = point & (leading | HIGH);
+        let digit_after_zero = next(zero & leading) & !point;
+        let nothing = HIGH & !(leading | lowest(leading));
+        let bad = others | second_point | point_at_an_end | digit_after_zero | nothing;
+        // only without a point the mask reaches the highest bit
+        let has_point = !(((upto_point >> 15) & LOW) * 0xffff);
+        Judged { negative, upto_point, has_point, bad }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EIGHT, Numbers};
+    use crate::coerce::text::is_json_number;
+    use crate::simd::{DIGITS, Kernel, Lanes, Level};
+    use proptest::prelude::*;
+
+    struct Read<'a>(&'a [u8], [u32; EIGHT], [u32; EIGHT]);
+    impl Kernel for Read<'_> {
+        type Output = Numbers;
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> Numbers {
+            lanes.numbers(self.0, &self.1, &self.2)
+        }
+    }
+
+    /// Digits, digits after the point, and whether there is a minus; by way of the standard library.
+    fn plainly(text: &str) -> Option<(u64, usize, bool)> {
+        let plain = text.len() <= DIGITS && !text.contains(['e', 'E']) && is_json_number(text.as_bytes());
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        let fraction = text.find('.').map_or(0, |point| text.len() - point - 1);
+        plain.then(|| (digits.parse().unwrap(), fraction, text.starts_with('-')))
+    }
+
+    fn check(texts: &[String], after: &str) {
+        let (mut bytes, mut starts, mut lens) = (Vec::new(), [0; EIGHT], [0; EIGHT]);
+        for (at, text) in texts.iter().enumerate() {
+            (starts[at], lens[at]) = (bytes.len() as u32, text.len() as u32);
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        let room = starts.map(|start| start as usize + DIGITS <= bytes.len() + after.len());
+        bytes.extend_from_slice(after.as_bytes());
+        for level in Level::all() {
+            let read = level.run(Read(&bytes, starts, lens));
+            for (at, text) in texts.iter().enumerate() {
+                let refused = read.refused >> at & 1 == 1;
+                let number = (read.digits[at], usize::from(read.fraction[at]), read.sign[at] >> 63 == 1);
+                match plainly(text) {
+                    Some(expected) if room[at] && (room == [true; EIGHT] || !refused) => {
+                        assert!(!refused, "{level:?} refused {text:?} of {texts:?}");
+                        assert_eq!(number, expected, "{level:?} {text:?} of {texts:?}");
+                    }
+                    _ => assert!(refused, "{level:?} took {text:?} of {texts:?}"),
+                }
+                if room == [true; EIGHT] && text.is_empty() {
+                    assert_eq!((read.digits[at], read.sign[at]), (0, 0), "an empty text is 0");
+                }
+            }
+        }
+    }
+
+    fn texts(pattern: &'static str) -> impl Strategy<Value = Vec<String>> {
+        prop::collection::vec(pattern, EIGHT)
+    }
+
+    proptest! {
+        #[test]
+        fn every_level_reads_the_same_numbers(texts in texts("-?(0|[1-9][0-9]{0,15})([.][0-9]{1,14})?")) {
+            check(&texts, "0123456789.-0123");
+        }
+
+        #[test]
+        fn every_level_refuses_the_same_texts(
+            texts in texts("-?[0-9]{0,17}|[-0-9.]{0,17}|-?[0-9]{0,3}[.]?[0-9]{0,3}[-./:eE+ü\u{0}]?[0-9]{0,3}|[0.-]{0,4}"),
+            after in "[0-9.-]{0,20}",
+        ) {
+            check(&texts, &after);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_refused_whatever_its_length() {
+        for len in [17, 18, 31, 32, 63, 64, 65, 255, 256, 257, 32_768, 65_535, 65_536, 65_537, 65_552] {
+            for at in 0..EIGHT {
+                let mut texts = vec!["7".to_owned(); EIGHT];
+                texts[at] = "1".repeat(len);
+                check(&texts, "0123456789012345");
+            }
+        }
+    }
+}
