@@ -126,10 +126,12 @@ impl Checker {
             }
             let (positions, fields, quote) = (split.index.positions(), plan.fields, dialect.quote);
             if found.quotes {
-                let source = Regular::<true> { bytes: chunk, positions, fields, quote };
+                let source =
+                    Regular::<true> { bytes: chunk, positions, fields, quote, returns: found.returns };
                 run.tile(&Tile::new(plan, chunk, &source, valid(found.end), false, level), &[]);
             } else {
-                let source = Regular::<false> { bytes: chunk, positions, fields, quote };
+                let source =
+                    Regular::<false> { bytes: chunk, positions, fields, quote, returns: found.returns };
                 run.tile(&Tile::new(plan, chunk, &source, valid(found.end), false, level), &[]);
             }
             return found.end;

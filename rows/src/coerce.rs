@@ -26,7 +26,7 @@ mod zone;
 
 use crate::policy::Policies;
 use crate::simd::Lanes;
-use crate::simd::numbers::Numbers;
+use crate::simd::numbers::{EIGHT, Numbers};
 pub(crate) use text::Text;
 pub(crate) use why::Why;
 pub(crate) use zone::zone;
@@ -69,12 +69,28 @@ pub(crate) trait Native: Copy {
     /// Writes the value into `WIDTH` bytes.
     fn put(self, slot: &mut [u8]);
     fn get(slot: &[u8]) -> Self;
+    /// Writes eight values into `8 * WIDTH` bytes.
+    #[inline(always)]
+    fn put_eight(values: &[Self; EIGHT], slots: &mut [u8]) {
+        for (slot, value) in slots.chunks_exact_mut(Self::WIDTH).zip(values) {
+            value.put(slot);
+        }
+    }
 }
 
 macro_rules! native {
     ($($t:ty),*) => {$(
         impl Native for $t {
             const WIDTH: usize = size_of::<$t>();
+            #[inline(always)]
+            fn put_eight(values: &[Self; EIGHT], slots: &mut [u8]) {
+                // their number is known here, so they are written as one vector
+                if let Some(slots) = slots.as_chunks_mut::<{ size_of::<$t>() }>().0.first_chunk_mut::<EIGHT>() {
+                    for (slot, value) in slots.iter_mut().zip(values) {
+                        *slot = value.to_le_bytes();
+                    }
+                }
+            }
             #[inline(always)]
             fn put(self, slot: &mut [u8]) {
                 slot.copy_from_slice(&self.to_le_bytes());

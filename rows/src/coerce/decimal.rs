@@ -155,15 +155,16 @@ impl<T: Unscaled> Read for Decimal<T> {
 
     #[inline(always)]
     fn numbers(&self, numbers: &Numbers, slots: &mut [u8]) -> u32 {
-        let mut wrong = [0; EIGHT];
-        for (at, (slot, wrong)) in slots.chunks_exact_mut(T::WIDTH).zip(&mut wrong).enumerate() {
+        let (mut values, mut wrong) = ([T::from_u64(false, 0); EIGHT], [0; EIGHT]);
+        for at in 0..EIGHT {
             let places = usize::from(self.scale).wrapping_sub(usize::from(numbers.fraction[at]));
             // digits beyond the scale, or a scale that wants more than 64 bits
             let ten = TENS.get(places).copied().unwrap_or(u64::MAX);
             let (scaled, over) = numbers.digits[at].overflowing_mul(ten);
-            *wrong = u64::from(over | (scaled >= self.limit) | (places >= TENS.len()));
-            T::from_u64(numbers.sign[at] != 0, scaled).put(slot);
+            values[at] = T::from_u64(numbers.sign[at] != 0, scaled);
+            wrong[at] = u64::from(over | (scaled >= self.limit) | (places >= TENS.len()));
         }
+        T::put_eight(&values, slots);
         Numbers::wrong(&wrong)
     }
 

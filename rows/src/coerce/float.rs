@@ -40,13 +40,14 @@ impl Read for Float64 {
 
     #[inline(always)]
     fn numbers(&self, numbers: &Numbers, slots: &mut [u8]) -> u32 {
-        let mut wrong = [0; EIGHT];
-        for (at, (slot, wrong)) in slots.chunks_exact_mut(f64::WIDTH).zip(&mut wrong).enumerate() {
+        let (mut values, mut wrong) = ([0.0; EIGHT], [0; EIGHT]);
+        for at in 0..EIGHT {
             let digits = numbers.digits[at];
-            *wrong = digits >> 53;
             let value = digits.cast_signed() as f64 / TENS[usize::from(numbers.fraction[at] & 15)];
-            f64::from_bits(value.to_bits() | numbers.sign[at]).put(slot);
+            values[at] = f64::from_bits(value.to_bits() | numbers.sign[at]);
+            wrong[at] = digits >> 53;
         }
+        f64::put_eight(&values, slots);
         Numbers::wrong(&wrong)
     }
 
@@ -86,13 +87,14 @@ impl Read for Float32 {
 
     #[inline(always)]
     fn numbers(&self, numbers: &Numbers, slots: &mut [u8]) -> u32 {
-        let mut wrong = [0; EIGHT];
-        for (at, (slot, wrong)) in slots.chunks_exact_mut(f32::WIDTH).zip(&mut wrong).enumerate() {
+        let (mut values, mut wrong) = ([0.0; EIGHT], [0; EIGHT]);
+        for at in 0..EIGHT {
             let (digits, fraction) = (numbers.digits[at], numbers.fraction[at]);
-            *wrong = (digits >> 24) | u64::from(fraction > 10);
             let value = digits as i32 as f32 / SMALL_TENS[usize::from(fraction & 15)];
-            f32::from_bits(value.to_bits() | (numbers.sign[at] >> 32) as u32).put(slot);
+            values[at] = f32::from_bits(value.to_bits() | (numbers.sign[at] >> 32) as u32);
+            wrong[at] = (digits >> 24) | u64::from(fraction > 10);
         }
+        f32::put_eight(&values, slots);
         Numbers::wrong(&wrong)
     }
 

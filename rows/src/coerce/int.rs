@@ -76,16 +76,17 @@ impl<T: Small> Read for Int<T> {
 
     #[inline(always)]
     fn numbers(&self, numbers: &Numbers, slots: &mut [u8]) -> u32 {
-        let mut wrong = [0; EIGHT];
-        for (at, (slot, wrong)) in slots.chunks_exact_mut(T::WIDTH).zip(&mut wrong).enumerate() {
+        let (mut values, mut wrong) = ([T::MIN; EIGHT], [0; EIGHT]);
+        for at in 0..EIGHT {
             // all ones or all zeros
             let minus = numbers.sign[at].cast_signed() >> 63;
             let number = (numbers.digits[at].cast_signed() ^ minus).wrapping_sub(minus);
             let (value, same) = T::wrap(number);
             let negative = if T::SIGNED { 0 } else { numbers.sign[at] };
-            *wrong = (same ^ number).cast_unsigned() | u64::from(numbers.fraction[at]) | negative;
-            value.put(slot);
+            values[at] = value;
+            wrong[at] = (same ^ number).cast_unsigned() | u64::from(numbers.fraction[at]) | negative;
         }
+        T::put_eight(&values, slots);
         Numbers::wrong(&wrong)
     }
 

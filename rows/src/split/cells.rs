@@ -87,6 +87,8 @@ pub(crate) struct Regular<'a, const QUOTES: bool> {
     pub positions: &'a [u32],
     pub fields: usize,
     pub quote: u8,
+    /// Whether there is a carriage return among the bytes.
+    pub returns: bool,
 }
 
 impl<const QUOTES: bool> Regular<'_, QUOTES> {
@@ -95,7 +97,7 @@ impl<const QUOTES: bool> Regular<'_, QUOTES> {
         let at = record * self.fields + field;
         let start = self.positions[at].wrapping_add(1) as usize;
         let mut len = self.positions[at + 1] as usize - start;
-        if field + 1 == self.fields && len > 0 && self.bytes[start + len - 1] == b'\r' {
+        if self.returns && field + 1 == self.fields && len > 0 && self.bytes[start + len - 1] == b'\r' {
             len -= 1;
         }
         (start, len)
@@ -120,7 +122,7 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
         let last = self.records().min(record + SPANS);
         // the cells of a column are all in quotes or none is, mostly
         let quoted = QUOTES && record < last && self.span(record, column) != self.raw(record, column);
-        if quoted || column + 1 == self.fields {
+        if quoted || (self.returns && column + 1 == self.fields) {
             return spans.fill(
                 (record..last).map(
                     |record| {

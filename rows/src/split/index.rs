@@ -26,6 +26,8 @@ pub(crate) struct Found {
     pub end: usize,
     /// Whether any byte of the run is a quote.
     pub quotes: bool,
+    /// Whether any byte of the run is a carriage return.
+    pub returns: bool,
 }
 
 impl Index {
@@ -73,7 +75,7 @@ impl Index {
         self.len = 1 + records * fields;
         let end =
             if records == 0 { start } else { (self.positions[self.len - 1] as usize + 1).min(bytes.len()) };
-        Some(Found { records, end, quotes: all.quotes })
+        Some(Found { records, end, quotes: all.quotes, returns: all.returns })
     }
 
     pub(crate) fn positions(&self) -> &[u32] {
@@ -88,6 +90,10 @@ impl Index {
     }
 }
 
+/// Blocks that are looked at together: where no quote is in them, as in most files, none has to be followed. Deciding it
+/// for each block would cost more than it saves where every other block has one.
+const GROUP: usize = 4 * BLOCK;
+
 struct Separators<'a> {
     run: &'a [u8],
     base: u32,
@@ -96,10 +102,12 @@ struct Separators<'a> {
     out: &'a mut [u32],
 }
 
+#[derive(Default)]
 struct All {
     count: usize,
     lines: usize,
     quotes: bool,
+    returns: bool,
     inside: bool,
 }
 
@@ -109,42 +117,115 @@ impl Kernel for Separators<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Option<All> {
-        let mut quotes = Quotes::new(Step::Start, self.dialect);
-        let (mut bad, mut any, mut after_close_cr) = (0, 0, 0);
-        let (mut written, mut ended) = (0, 0);
-        let (blocks, tail) = self.run.as_chunks::<BLOCK>();
+        let Self { run, dialect, .. } = self;
+        let mut found = Walk::new(self.out, self.base, dialect);
+        let (groups, rest) = run.as_chunks::<GROUP>();
+        for group in groups {
+            found.group(lanes, group)?;
+        }
+        let (blocks, tail) = rest.as_chunks::<BLOCK>();
         let mut last_block = [0; BLOCK];
         last_block[..tail.len()].copy_from_slice(tail);
         let last = (!tail.is_empty()).then_some((&last_block, (1u64 << tail.len()) - 1));
-        let mut base = self.base;
-        let mut after_close = 0;
         for (block, valid) in blocks.iter().map(|b| (b, !0)).chain(last) {
-            let masks = lanes.equal(block, [self.dialect.quote, self.dialect.delimiter, b'\n', b'\r']);
-            let [quote, delimiter, newline, cr] = masks.map(|m| m & valid);
-            let inside = quotes.block(lanes, quote, delimiter, newline);
-            bad |= quotes.misplaced(valid, cr);
-            // a carriage return after a closing quote must be the line's
-            let closing = quotes.closes();
-            let returns = ((closing << 1) | after_close) & cr;
-            bad |= ((returns << 1) | after_close_cr) & valid & !newline;
-            after_close_cr = returns >> 63;
-            after_close = closing >> 63;
-            any |= quote;
-            let ends = newline & !inside;
-            ended += ends.count_ones() as usize;
-            let separators = (delimiter & !inside) | ends;
-            let room = self.out.get_mut(written..).and_then(|o| o.first_chunk_mut::<BLOCK>())?;
-            lanes.positions(separators, base, room);
-            written += separators.count_ones() as usize;
-            base += BLOCK as u32;
+            found.block(lanes, block, valid)?;
         }
-        let quotes_seen = any != 0 && self.dialect.quote != 0;
-        (bad == 0).then_some(All {
-            count: written,
-            lines: ended,
-            quotes: quotes_seen,
-            inside: quotes.inside(),
+        (found.bad == 0).then_some(All {
+            count: found.written,
+            lines: found.ended,
+            quotes: found.any_quote != 0,
+            returns: found.any_return != 0,
+            inside: found.quotes.inside(),
         })
+    }
+}
+
+/// The way through the blocks of a run.
+struct Walk<'a> {
+    out: &'a mut [u32],
+    base: u32,
+    dialect: Dialect,
+    quotes: Quotes,
+    /// Of the last byte, in bit 0: a quote that closes a cell, or a carriage return behind one.
+    after_close: u64,
+    after_close_return: u64,
+    written: usize,
+    ended: usize,
+    bad: u64,
+    any_quote: u64,
+    any_return: u64,
+}
+
+impl<'a> Walk<'a> {
+    #[inline(always)]
+    fn new(out: &'a mut [u32], base: u32, dialect: Dialect) -> Self {
+        Self {
+            out,
+            base,
+            dialect,
+            quotes: Quotes::new(Step::Start, dialect),
+            after_close: 0,
+            after_close_return: 0,
+            written: 0,
+            ended: 0,
+            bad: 0,
+            any_quote: 0,
+            any_return: 0,
+        }
+    }
+
+    /// Takes four blocks. `None`: there is no more room.
+    #[inline(always)]
+    fn group<L: Lanes>(&mut self, lanes: L, group: &[u8; GROUP]) -> Option<()> {
+        let Dialect { quote, delimiter, .. } = self.dialect;
+        let (blocks, _) = group.as_chunks::<BLOCK>();
+        let mut any = self.quotes.pending() | self.after_close | self.after_close_return;
+        if quote != 0 {
+            for block in blocks {
+                let [quote] = lanes.equal(block, [quote]);
+                any |= quote;
+            }
+        }
+        if any != 0 {
+            return blocks.iter().try_for_each(|block| self.block(lanes, block, !0));
+        }
+        for block in blocks {
+            let [delimiter, newline, cr] = lanes.equal(block, [delimiter, b'\n', b'\r']);
+            self.any_return |= cr;
+            self.write(lanes, delimiter | newline, newline)?;
+        }
+        let last = group[GROUP - 1];
+        self.quotes.pass(last == delimiter || last == b'\n');
+        Some(())
+    }
+
+    #[inline(always)]
+    fn block<L: Lanes>(&mut self, lanes: L, block: &[u8; BLOCK], valid: u64) -> Option<()> {
+        let Dialect { quote, delimiter, .. } = self.dialect;
+        let [quote, delimiter, newline, cr] = lanes.equal(block, [quote, delimiter, b'\n', b'\r']);
+        let (quote, delimiter, newline, cr) = (quote & valid, delimiter & valid, newline & valid, cr & valid);
+        let inside = self.quotes.block(lanes, quote, delimiter, newline);
+        self.bad |= self.quotes.misplaced(valid, cr);
+        // a carriage return after a closing quote must be the line's
+        let closing = self.quotes.closes();
+        let returns = ((closing << 1) | self.after_close) & cr;
+        self.bad |= ((returns << 1) | self.after_close_return) & valid & !newline;
+        self.after_close_return = returns >> 63;
+        self.after_close = closing >> 63;
+        self.any_quote |= if self.dialect.quote == 0 { 0 } else { quote };
+        self.any_return |= cr;
+        let ends = newline & !inside;
+        self.write(lanes, (delimiter & !inside) | ends, ends)
+    }
+
+    #[inline(always)]
+    fn write<L: Lanes>(&mut self, lanes: L, separators: u64, ends: u64) -> Option<()> {
+        let room = self.out.get_mut(self.written..).and_then(|o| o.first_chunk_mut::<BLOCK>())?;
+        lanes.positions(separators, self.base, room);
+        self.written += separators.count_ones() as usize;
+        self.ended += ends.count_ones() as usize;
+        self.base = self.base.wrapping_add(BLOCK as u32);
+        Some(())
     }
 }
 
@@ -205,7 +286,13 @@ mod tests {
     fn by_index(bytes: &[u8], fields: usize, level: Level) -> Option<(usize, Cells)> {
         let mut index = Index::default();
         let found = index.build(bytes, 0, bytes.len(), fields, CSV, level)?;
-        let source = Regular::<true> { bytes, positions: index.positions(), fields, quote: CSV.quote };
+        let source = Regular::<true> {
+            bytes,
+            positions: index.positions(),
+            fields,
+            quote: CSV.quote,
+            returns: found.returns,
+        };
         assert_eq!(source.records(), found.records);
         let record = |r: usize| (0..fields).map(|f| source.span(r, f)).collect();
         Some((found.end, (0..found.records).map(record).collect()))

@@ -252,6 +252,18 @@ impl Quotes {
         opens | closes
     }
 
+    /// Not zero while the next block has to be looked at even if there is no quote in it.
+    #[inline(always)]
+    pub(crate) fn pending(&self) -> u64 {
+        self.inside | self.close
+    }
+
+    /// Passes blocks without quotes while nothing is pending; tells whether their last byte is a separator.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, separator: bool) {
+        self.separator = u64::from(separator);
+    }
+
     /// The quotes of the last block that close a cell or are the first of two.
     #[inline(always)]
     pub(crate) fn closes(&self) -> u64 {
