@@ -66,12 +66,12 @@ impl<'a> Text<'a> {
         self.tail.first_chunk()
     }
 
+    /// The first `N` bytes of the buffer, zeros after its end: for the cells that [`Self::head`] has nothing for.
     #[cold]
-    fn short_head(self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        for (to, from) in bytes.iter_mut().zip(self.tail) {
-            *to = *from;
-        }
+    pub(crate) fn padded<const N: usize>(self) -> [u8; N] {
+        let mut bytes = [0; N];
+        let len = self.tail.len().min(N);
+        bytes[..len].copy_from_slice(&self.tail[..len]);
         bytes
     }
 
@@ -120,7 +120,7 @@ pub(crate) fn number<L: Lanes>(lanes: L, text: Text<'_>) -> Option<Number> {
     }
     let (digits, point) = match text.head::<16>() {
         Some(head) => lanes.decimal(head, len)?,
-        None => lanes.decimal(&text.short_head(), len)?,
+        None => lanes.decimal(&text.padded(), len)?,
     };
     if !is_grammar(text.byte(0), point, len) {
         return None;
