@@ -134,16 +134,10 @@ impl<T: Days> Read for Date<T> {
         if self.format != Format::Iso {
             return self.format.day(text.bytes()).ok().and_then(T::from_days);
         }
-        let padded;
-        let head = match text.head() {
-            Some(head) => head,
-            None => {
-                padded = text.padded();
-                &padded
-            }
-        };
-        let day = if text.len() == 10 { lanes.day(head)? } else { return None };
-        T::from_days(day.number()?)
+        if text.len() != 10 {
+            return None;
+        }
+        T::from_days(lanes.day(text.front(&mut None))?.number()?)
     }
 
     fn explain(&self, text: &[u8]) -> Why {

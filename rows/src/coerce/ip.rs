@@ -17,15 +17,7 @@ impl Read for Ipv4 {
 
     #[inline(always)]
     fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<u32> {
-        let padded;
-        let head = match text.head() {
-            Some(head) => head,
-            None => {
-                padded = text.padded();
-                &padded
-            }
-        };
-        lanes.octets(head, text.len())
+        lanes.octets(text.front(&mut None), text.len())
     }
 
     fn explain(&self, text: &[u8]) -> Why {
@@ -107,15 +99,7 @@ impl Read for Ipv6 {
 
     #[inline(always)]
     fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<Octets> {
-        let padded;
-        let head = match text.head() {
-            Some(head) => head,
-            None => {
-                padded = text.padded();
-                &padded
-            }
-        };
-        match lanes.groups(head, text.len()) {
+        match lanes.groups(text.front(&mut None), text.len()) {
             Some(groups) => Some(Octets(groups)),
             None => other(text.bytes()),
         }

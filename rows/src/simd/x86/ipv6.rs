@@ -88,8 +88,8 @@ fn compressed(colons: u64, len: usize) -> Option<Groups> {
     let len = len - last as usize;
     let colons = colons & ((1 << len) - 1);
     let count = colons.count_ones() + 1;
-    // a single colon at the beginning or the end, or too many groups
-    if (colons & 1) != 0 || double.count_ones() != 1 || count > 8 {
+    // a single colon at the beginning, no `::` at all (one more is an empty group more), or too many groups
+    if (colons & 1) != 0 || double == 0 || count > 8 {
         return None;
     }
     let used = u64::MAX >> (64 - 8 * count);
