@@ -12,6 +12,8 @@ pub(crate) mod date;
 pub(crate) mod datetime;
 pub(crate) mod decimal;
 pub(crate) mod enums;
+#[cfg(test)]
+pub(crate) mod every;
 pub(crate) mod float;
 pub(crate) mod format;
 pub(crate) mod int;

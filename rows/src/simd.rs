@@ -3,13 +3,18 @@
 //! The only module of this crate with `unsafe`. The algorithms that use it are generic over [`Lanes`], are safe code,
 //! and give the same answer on every level; [`Level::detect`] picks the best one that this CPU has.
 
+use crate::coerce::date::Day;
 use crate::coerce::text::{self, Text, plain_json};
+use crate::coerce::{date, datetime, ip, uuid};
 use crate::words::{decimal, digit_mask, word_at};
 use numbers::{EIGHT, Numbers};
 
 pub(crate) mod numbers;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+#[cfg(test)]
+mod types;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
@@ -52,6 +57,31 @@ pub(crate) trait Lanes: Copy {
     fn json_special(self, block: &[u8; WIDE]) -> u32;
     /// Which bytes are ASCII digits.
     fn digits(self, bytes: &[u8; DIGITS]) -> u32;
+    /// What [`uuid::halves`] promises.
+    #[inline(always)]
+    fn uuid(self, text: &[u8; 36]) -> Option<[u64; 2]> {
+        uuid::halves(text)
+    }
+    /// What [`ip::octets`] promises.
+    #[inline(always)]
+    fn octets(self, bytes: &[u8; 16], len: usize) -> Option<u32> {
+        ip::octets(bytes, len)
+    }
+    /// What [`ip::groups`] promises.
+    #[inline(always)]
+    fn groups(self, bytes: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
+        ip::groups(bytes, len)
+    }
+    /// What [`date::fields`] promises of the first ten bytes.
+    #[inline(always)]
+    fn day(self, bytes: &[u8; 16]) -> Option<Day> {
+        date::fields(bytes.first_chunk()?)
+    }
+    /// What [`datetime::fields`] promises.
+    #[inline(always)]
+    fn moment(self, bytes: &[u8; 19]) -> Option<(Day, u32)> {
+        datetime::fields(bytes)
+    }
     /// Writes the positions of the mask's bits, counted from `base`, in order; what is behind them is unspecified.
     #[inline(always)]
     fn positions(self, mut mask: u64, base: u32, out: &mut [u32; BLOCK]) {

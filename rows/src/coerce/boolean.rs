@@ -5,6 +5,65 @@ use super::text::Text;
 use super::why::Why;
 use crate::simd::Lanes;
 
+const WORDS: [(&[u8], bool); 8] = [
+    (b"true", true),
+    (b"True", true),
+    (b"TRUE", true),
+    (b"1", true),
+    (b"false", false),
+    (b"False", false),
+    (b"FALSE", false),
+    (b"0", false),
+];
+
+/// Gives each word a slot of its own; found by trying.
+const MULTIPLIER: u64 = 0x91b7_584a_2265_b1f5;
+
+/// The word's key, or one that no word has.
+static SLOTS: [u64; 16] = {
+    let mut slots = [u64::MAX; 16];
+    let mut i = 0;
+    while i < WORDS.len() {
+        let key = key_of(WORDS[i].0);
+        assert!(slots[slot(key)] == u64::MAX, "two words have one slot");
+        slots[slot(key)] = key;
+        i += 1;
+    }
+    slots
+};
+
+/// Which slots have words for true.
+const TRUE: u32 = {
+    let mut slots = 0;
+    let mut i = 0;
+    while i < WORDS.len() {
+        slots |= (WORDS[i].1 as u32) << slot(key_of(WORDS[i].0));
+        i += 1;
+    }
+    slots
+};
+
+const fn key_of(word: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    let mut i = 0;
+    while i < word.len() {
+        bytes[i] = word[i];
+        i += 1;
+    }
+    key(u64::from_le_bytes(bytes), word.len())
+}
+
+/// The first `len` bytes of the word, and their number, as a text may have zeros in it.
+#[inline(always)]
+const fn key(word: u64, len: usize) -> u64 {
+    if len > 5 { 0 } else { (word & ((1 << (8 * len)) - 1)) | ((len as u64) << 56) }
+}
+
+#[inline(always)]
+const fn slot(key: u64) -> usize {
+    (key.wrapping_mul(MULTIPLIER) >> 60) as usize
+}
+
 /// Reads `Bool`.
 #[derive(Debug)]
 pub(crate) struct Bool;
@@ -14,14 +73,35 @@ impl Read for Bool {
 
     #[inline(always)]
     fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<u8> {
-        match text.bytes() {
-            b"true" | b"1" | b"True" | b"TRUE" => Some(1),
-            b"false" | b"0" | b"False" | b"FALSE" => Some(0),
-            _ => None,
-        }
+        let key = key(text.word(0), text.len());
+        let slot = slot(key);
+        (SLOTS[slot] == key).then_some((TRUE >> slot & 1) as u8)
     }
 
     fn explain(&self, text: &[u8]) -> Why {
         if text.is_empty() { Why::MissingValue } else { Why::NotBool }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coerce::every::{SUSPECTS, read, spoiled};
+    use proptest::prelude::*;
+
+    fn plain(text: &[u8]) -> Option<Vec<u8>> {
+        WORDS.iter().find(|(word, _)| *word == text).map(|(_, value)| vec![u8::from(*value)])
+    }
+
+    proptest! {
+        #[test]
+        fn the_words_and_nothing_else_are_read(
+            text in "(true|false|True|TRUE|False|FALSE|tRUE|0|1|10|)(\u{0}|\u{0}\u{0}\u{0}|e|[a-z]{6})?",
+            at in 0usize..12, byte in prop::sample::select(SUSPECTS),
+        ) {
+            for text in [text.clone().into_bytes(), spoiled(text.clone().into_bytes(), at, byte)] {
+                prop_assert_eq!(read(&Bool, &text), plain(&text));
+            }
+        }
     }
 }

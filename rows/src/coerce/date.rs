@@ -14,6 +14,14 @@ use crate::words::{digit_pairs, is_digits, word_at};
 pub(crate) const FIRST_YEAR: u32 = 1900;
 const YEARS: usize = 400;
 
+/// A day as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Day {
+    pub year: u32,
+    /// 128 times the month, plus the day; both are below 100.
+    pub month_day: u32,
+}
+
 /// For each year: days from 1970-01-01 to its first day, doubled, plus one in a leap year.
 static YEAR_DAYS: [i32; YEARS] = {
     let mut table = [0; YEARS];
@@ -29,16 +37,25 @@ static YEAR_DAYS: [i32; YEARS] = {
     table
 };
 
-/// For common and leap years, for months 0 to 15: days before the month and in it; no days in a month that is none.
-static MONTH_DAYS: [[(u16, u16); 16]; 2] = {
-    let mut table = [[(0, 0); 16]; 2];
+/// More than any `month_day` of a real day.
+const MONTH_DAYS: usize = 13 * 128;
+
+const NO_DAY: u16 = u16::MAX;
+
+/// For common and leap years, for each `month_day`: days since the first of January, or that there is no such day.
+static YEAR_DAY: [[u16; MONTH_DAYS]; 2] = {
+    let mut table = [[NO_DAY; MONTH_DAYS]; 2];
     let mut leap = 0;
     while leap < 2 {
-        let lengths = [31, 28 + leap as u16, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-        let (mut before, mut month) = (0, 1);
+        let lengths = [31, 28 + leap, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        let (mut days, mut month) = (0, 1);
         while month <= 12 {
-            table[leap][month] = (before, lengths[month - 1]);
-            before += lengths[month - 1];
+            let mut day = 1;
+            while day <= lengths[month - 1] {
+                table[leap][128 * month + day] = days;
+                days += 1;
+                day += 1;
+            }
             month += 1;
         }
         leap += 1;
@@ -46,25 +63,24 @@ static MONTH_DAYS: [[(u16, u16); 16]; 2] = {
     table
 };
 
-/// Days since 1970-01-01, for a real day of the years 1900 to 2299.
-#[inline(always)]
+impl Day {
+    /// Days since 1970-01-01, for a real day of the years 1900 to 2299.
+    #[inline(always)]
+    pub(crate) fn number(self) -> Option<i32> {
+        let first = *YEAR_DAYS.get(self.year.wrapping_sub(FIRST_YEAR) as usize)?;
+        let day = *YEAR_DAY[(first & 1) as usize].get(self.month_day as usize)?;
+        (day != NO_DAY).then_some((first >> 1) + i32::from(day))
+    }
+}
+
+/// Days since 1970-01-01, for a real day of the years 1900 to 2299; month and day are below 100.
 pub(crate) fn days(year: u32, month: u32, day: u32) -> Option<i32> {
-    let first = *YEAR_DAYS.get(year.wrapping_sub(FIRST_YEAR) as usize)?;
-    let (before, length) = *MONTH_DAYS[(first & 1) as usize].get(month as usize)?;
-    (day.wrapping_sub(1) < u32::from(length)).then_some((first >> 1) + i32::from(before) + day as i32 - 1)
+    Day { year, month_day: 128 * month + day }.number()
 }
 
-/// Days since 1970-01-01 of the `YYYY-MM-DD` in the first ten bytes.
+/// The day of a `YYYY-MM-DD`, whether or not there is such a day.
 #[inline(always)]
-pub(crate) fn ymd(text: Text<'_>) -> Option<i32> {
-    let [year, month, day] = fields(text)?;
-    days(year, month, day)
-}
-
-/// Year, month and day of the `YYYY-MM-DD` in the first ten bytes, whether or not there is such a day.
-#[inline(always)]
-fn fields(text: Text<'_>) -> Option<[u32; 3]> {
-    let head = text.head::<10>()?;
+pub(crate) fn fields(head: &[u8; 10]) -> Option<Day> {
     let (front, back) = (word_at::<0, 10>(head), word_at::<2, 10>(head));
     // bytes 0 to 7 are YYYY-MM-, bytes 2 to 9 end in DD
     let digits =
@@ -75,7 +91,7 @@ fn fields(text: Text<'_>) -> Option<[u32; 3]> {
     }
     let pairs = digit_pairs(digits);
     let lane = |i: u32| ((pairs >> (16 * i)) & 0xff) as u32;
-    Some([lane(0) * 100 + lane(1), lane(2), lane(3)])
+    Some(Day { year: lane(0) * 100 + lane(1), month_day: lane(2) * 128 + lane(3) })
 }
 
 /// Reads `Date` (16 bits) and `Date32` (32 bits).
@@ -114,13 +130,14 @@ impl<T: Days> Read for Date<T> {
     type Value = T;
 
     #[inline(always)]
-    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<T> {
-        let days = match &self.format {
-            Format::Iso if text.len() == 10 => ymd(text)?,
-            Format::Iso => return None,
-            format => format.day(text.bytes()).ok()?,
-        };
-        T::from_days(days)
+    fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<T> {
+        if self.format != Format::Iso {
+            return self.format.day(text.bytes()).ok().and_then(T::from_days);
+        }
+        if text.len() != 10 {
+            return None;
+        }
+        T::from_days(lanes.day(text.front(&mut None))?.number()?)
     }
 
     fn explain(&self, text: &[u8]) -> Why {
@@ -140,13 +157,67 @@ impl<T: Days> Read for Date<T> {
 
 /// What is wrong with the first ten bytes as a date of the years 1900 to 2299; `None`: nothing.
 pub(crate) fn explain_day(text: Text<'_>) -> Option<Why> {
-    let Some([year, month, day]) = fields(text).filter(|_| text.len() >= 10) else {
+    let Some(day) = text.head().filter(|_| text.len() >= 10).and_then(fields) else {
         return Some(Why::NotDate);
     };
-    if days(year, month, day).is_some() {
+    if day.number().is_some() {
         return None;
     }
     // the calendar repeats every 400 years
-    let same_calendar = FIRST_YEAR + (year + 400 - FIRST_YEAR % 400) % 400;
-    Some(if days(same_calendar, month, day).is_some() { Why::OutOfRange } else { Why::NoSuchDay })
+    let same_calendar = FIRST_YEAR + (day.year + 400 - FIRST_YEAR % 400) % 400;
+    Some(if (Day { year: same_calendar, ..day }).number().is_some() {
+        Why::OutOfRange
+    } else {
+        Why::NoSuchDay
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coerce::every::{SUSPECTS, read, spoiled};
+    use proptest::prelude::*;
+
+    fn plain(text: &[u8]) -> Option<i32> {
+        let written = text.len() == 10
+            && text
+                .iter()
+                .enumerate()
+                .all(|(i, b)| if matches!(i, 4 | 7) { *b == b'-' } else { b.is_ascii_digit() });
+        let text = std::str::from_utf8(text).ok().filter(|_| written)?;
+        let date: jiff::civil::Date = text.parse().ok()?;
+        let days = date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24;
+        (1900..2300).contains(&date.year()).then_some(days as i32)
+    }
+
+    #[test]
+    fn every_day_is_read_and_no_other() {
+        let day = Date::<i32>::new(Format::Iso);
+        for (year, month) in [1899, 1900, 1999, 2000, 2024, 2026, 2299, 2300]
+            .into_iter()
+            .flat_map(|y| (0..100).map(move |m| (y, m)))
+        {
+            for days in 0..100 {
+                let text = format!("{year}-{month:02}-{days:02}");
+                let expected = plain(text.as_bytes()).map(|n| n.to_le_bytes().to_vec());
+                assert_eq!(read(&day, text.as_bytes()), expected, "{text}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_day_is_what_jiff_says(
+            text in "(19|20|2[0-9])[0-9]{2}-(0[1-9]|1[0-2])-[0-3][0-9]", at in 0usize..20, byte in prop::sample::select(SUSPECTS),
+            cut in 0usize..11,
+        ) {
+            for text in [text.clone().into_bytes(), spoiled(text.clone().into_bytes(), at, byte), text.as_bytes()[..cut].to_vec()] {
+                let days = plain(&text);
+                let expected = days.map(|n| n.to_le_bytes().to_vec());
+                prop_assert_eq!(read(&Date::<i32>::new(Format::Iso), &text), expected);
+                let expected = days.and_then(|n| u16::try_from(n).ok()).map(|n| n.to_le_bytes().to_vec());
+                prop_assert_eq!(read(&Date::<u16>::new(Format::Iso), &text), expected);
+            }
+        }
+    }
 }

@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use super::date::{explain_day, ymd};
+use super::date::{Day, explain_day};
 use super::format::{Format, Moment};
 use super::text::{Text, digits};
 use super::why::Why;
@@ -52,6 +52,8 @@ impl Ticks for i64 {
 #[derive(Debug)]
 pub(crate) struct DateTime<T> {
     digits: u8,
+    /// 10^digits.
+    unit: i64,
     /// `None`: UTC.
     clock: Option<Arc<Clock>>,
     format: Format,
@@ -61,7 +63,7 @@ pub(crate) struct DateTime<T> {
 impl<T: Ticks> DateTime<T> {
     pub(crate) fn new(digits: u8, zone: Option<&str>, format: Format) -> Self {
         let clock = zone.and_then(Clock::of);
-        Self { digits, clock, format, marker: std::marker::PhantomData }
+        Self { digits, unit: TENS[usize::from(digits)], clock, format, marker: std::marker::PhantomData }
     }
 
     fn ticks(&self, seconds: i64, nanos: u32) -> Result<T, Why> {
@@ -76,11 +78,21 @@ impl<T: Ticks> DateTime<T> {
     /// Seconds and a fraction in the type's own unit, if in range.
     #[inline(always)]
     fn join(&self, seconds: i64, fraction: i64) -> Option<T> {
-        if !(FIRST..=LAST).contains(&seconds) {
-            return None;
+        if (FIRST..=LAST).contains(&seconds) { self.join_in_range(seconds, fraction) } else { None }
+    }
+
+    #[inline(always)]
+    fn join_in_range(&self, seconds: i64, fraction: i64) -> Option<T> {
+        T::from_ticks(seconds.checked_mul(self.unit)?.checked_add(fraction)?)
+    }
+
+    /// Seconds on the column's clock, which the years 1900 to 2299 have, and a fraction in the type's own unit.
+    #[inline(always)]
+    fn join_local(&self, local: i64, fraction: i64) -> Option<T> {
+        match &self.clock {
+            None => self.join_in_range(local, fraction),
+            Some(clock) => self.join(clock.to_utc(local).ok()?, fraction),
         }
-        let ticks = seconds.checked_mul(TENS[usize::from(self.digits)])?.checked_add(fraction)?;
-        T::from_ticks(ticks)
     }
 
     #[inline(always)]
@@ -96,7 +108,7 @@ impl<T: Ticks> DateTime<T> {
         self.clock.as_ref().map_or(Ok(local), |clock| clock.to_utc(local))
     }
 
-    /// Every text but the usual 19 bytes.
+    /// Every text but the usual ones.
     #[inline(never)]
     fn other(&self, text: Text<'_>) -> Result<T, Why> {
         if text.len() == 0 {
@@ -116,22 +128,33 @@ impl<T: Ticks> Read for DateTime<T> {
     type Value = T;
 
     #[inline(always)]
-    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<T> {
-        if self.format == Format::Iso
-            && text.len() >= 19
-            && let Some(local) = clock(text)
-            && let Ok(seconds) = self.to_utc(local)
+    fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<T> {
+        let len = text.len();
+        if self.format != Format::Iso {
+            return self.other(text).ok();
+        }
+        if len >= 19
+            && let Some((day, seconds)) = lanes.moment(text.head()?)
         {
-            if text.len() == 19 {
-                return self.join(seconds, 0);
+            let local = i64::from(day.number()?) * 86_400 + i64::from(seconds);
+            if len == 19 {
+                return self.join_local(local, 0);
             }
-            let places = text.len() - 20;
+            let places = len - 20;
             if text.byte(19) == b'.'
                 && places <= usize::from(self.digits)
                 && let Some(fraction) = digits(text, 20, places)
             {
-                return self.join(seconds, fraction as i64 * TENS[usize::from(self.digits) - places]);
+                return self.join_local(local, fraction as i64 * TENS[usize::from(self.digits) - places]);
             }
+        }
+        // seconds since 1970
+        if len.wrapping_sub(9) < 2
+            && text.byte(0) != b'0'
+            && let Some((seconds, point)) = lanes.decimal(text.front(&mut None), len)
+            && point == len
+        {
+            return self.join(seconds as i64, 0);
         }
         self.other(text).ok()
     }
@@ -141,21 +164,26 @@ impl<T: Ticks> Read for DateTime<T> {
     }
 }
 
-/// Seconds since 1970 of the `YYYY-MM-DD HH:MM:SS` in the first 19 bytes, read as UTC.
+/// The day of a `YYYY-MM-DD HH:MM:SS`, whether or not there is such a day, and the seconds of the day.
 #[inline(always)]
-fn clock(text: Text<'_>) -> Option<i64> {
-    let head = text.head::<19>()?;
-    let between = head[10];
-    let seconds = hms(word_at::<11, 19>(head))?;
+pub(crate) fn fields(text: &[u8; 19]) -> Option<(Day, u32)> {
+    let between = text[10];
+    let seconds = hms(word_at::<11, 19>(text))?;
     if between != b' ' && between != b'T' {
         return None;
     }
-    Some(i64::from(ymd(text)?) * 86_400 + seconds)
+    Some((super::date::fields(text.first_chunk()?)?, seconds))
+}
+
+/// Seconds since 1970 of the `YYYY-MM-DD HH:MM:SS` in the first 19 bytes, read as UTC.
+fn clock(text: Text<'_>) -> Option<i64> {
+    let (day, seconds) = fields(text.head()?)?;
+    Some(i64::from(day.number()?) * 86_400 + i64::from(seconds))
 }
 
 /// Seconds of the `HH:MM:SS` in the word.
 #[inline(always)]
-fn hms(word: u64) -> Option<i64> {
+fn hms(word: u64) -> Option<u32> {
     let colons = (word >> 16) as u8 == b':' && (word >> 40) as u8 == b':';
     let packed =
         (word & 0xffff) | ((word >> 8) & 0xffff_0000) | ((word >> 16) & 0xffff_0000_0000) | (0x3030 << 48);
@@ -164,7 +192,7 @@ fn hms(word: u64) -> Option<i64> {
     }
     let pairs = digit_pairs(packed);
     let (hour, minute, second) = (pairs & 0xff, (pairs >> 16) & 0xff, (pairs >> 32) & 0xff);
-    (hour < 24 && minute < 60 && second < 60).then_some((hour * 3600 + minute * 60 + second) as i64)
+    (hour < 24 && minute < 60 && second < 60).then_some((hour * 3600 + minute * 60 + second) as u32)
 }
 
 /// Seconds since 1970 in nine or ten digits, maybe with a fraction of at most nine.
@@ -235,4 +263,77 @@ fn explain_clock(text: Text<'_>) -> Why {
     let written =
         time.iter().enumerate().all(|(i, b)| if i % 3 == 2 { *b == b':' } else { b.is_ascii_digit() });
     if written && hms(text.word(11)).is_none() { Why::NoSuchTime } else { Why::NotDateTime }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coerce::every::{SUSPECTS, read, spoiled};
+    use crate::coerce::zone;
+    use proptest::prelude::*;
+
+    /// By jiff, which reads more than this type takes: only of texts in the usual form.
+    fn plain(text: &[u8], zone_name: &str) -> Option<i64> {
+        let form = b"dddd-dd-dd dd:dd:dd";
+        let fits = |(b, form): (&u8, &u8)| match form {
+            b'd' => b.is_ascii_digit(),
+            b' ' => matches!(b, b' ' | b'T'),
+            _ => b == form,
+        };
+        let fraction = text.get(19..)?;
+        let written = text.iter().zip(form).all(fits)
+            && text[17] < b'6'
+            && (fraction.is_empty()
+                || (1..=3).contains(&(fraction.len() - 1))
+                    && fraction[0] == b'.'
+                    && fraction[1..].iter().all(u8::is_ascii_digit));
+        let time: jiff::civil::DateTime = std::str::from_utf8(text).ok().filter(|_| written)?.parse().ok()?;
+        let utc = zone(zone_name)?.to_ambiguous_timestamp(time);
+        let gap = matches!(utc.offset(), jiff::tz::AmbiguousOffset::Gap { .. });
+        let utc = utc.earlier().ok().filter(|_| !gap)?;
+        let in_range = (1900..2300).contains(&time.year())
+            && (FIRST..=LAST).contains(&utc.as_millisecond().div_euclid(1000));
+        in_range.then_some(utc.as_millisecond())
+    }
+
+    fn bytes<T: Native>(value: T) -> Vec<u8> {
+        let mut bytes = vec![0; T::WIDTH];
+        value.put(&mut bytes);
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn a_moment_is_what_jiff_says(
+            text in "(19|20|2[0-9])[0-9]{2}-(0[1-9]|1[0-2])-[0-3][0-9][ T]([0-2][0-9]:[0-6][0-9]:[0-6][0-9]|[01][0-9]:[0-5][0-9]:[0-5][0-9])(\\.[0-9]{0,4})?",
+            at in 0usize..40, byte in prop::sample::select(SUSPECTS), cut in 0usize..24,
+            zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "Africa/Casablanca", "America/New_York", "Asia/Tokyo"]),
+        ) {
+            let front = &text.as_bytes()[..cut.min(text.len())];
+            let four_places = text.len() == 24;
+            for text in [text.clone().into_bytes(), spoiled(text.clone().into_bytes(), at, byte), front.to_vec()] {
+                let expected = plain(&text, zone);
+                let thousandths = DateTime::<i64>::new(3, Some(zone), Format::Iso);
+                // zeros beyond what the type keeps, and offsets, are read elsewhere
+                if !four_places && !text.ends_with(b"Z") {
+                    prop_assert_eq!(read(&thousandths, &text), expected.map(bytes), "{:?}", String::from_utf8_lossy(&text));
+                }
+                if text.len() == 19 {
+                    let seconds = expected.and_then(|n| u32::try_from(n.div_euclid(1000)).ok());
+                    prop_assert_eq!(read(&DateTime::<u32>::new(0, Some(zone), Format::Iso), &text), seconds.map(bytes));
+                }
+            }
+        }
+
+        #[test]
+        fn seconds_since_1970_have_nine_or_ten_digits(text in "[0-9]{1,12}|[1-4][0-9]{8,9}[.x]?", at in 0usize..20, byte in prop::sample::select(SUSPECTS)) {
+            for text in [text.clone().into_bytes(), spoiled(text.clone().into_bytes(), at, byte)] {
+                let written = matches!(text.len(), 9 | 10) && text[0] != b'0' && text.iter().all(u8::is_ascii_digit);
+                let number = std::str::from_utf8(&text).ok().filter(|_| written).and_then(|t| t.parse::<i64>().ok());
+                prop_assert_eq!(read(&DateTime::<i64>::new(0, Some("Europe/Berlin"), Format::Iso), &text), number.map(bytes));
+                let number = number.and_then(|n| u32::try_from(n).ok());
+                prop_assert_eq!(read(&DateTime::<u32>::new(0, None, Format::Iso), &text), number.map(bytes));
+            }
+        }
+    }
 }

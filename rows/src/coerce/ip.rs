@@ -6,7 +6,7 @@ use super::text::Text;
 use super::uuid::{from_hex, is_hex};
 use super::why::Why;
 use super::{Native, Read};
-use crate::simd::{Lanes, Portable};
+use crate::simd::{BLOCK, Lanes, Portable};
 
 /// Reads `IPv4`: four decimal numbers 0 to 255 without leading zeros.
 #[derive(Debug)]
@@ -16,12 +16,8 @@ impl Read for Ipv4 {
     type Value = u32;
 
     #[inline(always)]
-    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<u32> {
-        if text.len() > 15 {
-            return None;
-        }
-        let bytes = text.head::<16>().map_or_else(|| short_head(text.bytes()), |head| *head);
-        octets(&bytes, text.len())
+    fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<u32> {
+        lanes.octets(text.front(&mut None), text.len())
     }
 
     fn explain(&self, text: &[u8]) -> Why {
@@ -29,18 +25,13 @@ impl Read for Ipv4 {
     }
 }
 
-#[cold]
-fn short_head<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut head = [0; N];
-    for (to, from) in head.iter_mut().zip(bytes) {
-        *to = *from;
-    }
-    head
-}
-
-/// The address in the first `len` (at most 15) bytes; without a branch that depends on where the dots are.
+/// The IPv4 address in the first `len` bytes, the first number highest; without a branch that depends on where the dots
+/// are.
 #[inline(always)]
-fn octets(bytes: &[u8; 16], len: usize) -> Option<u32> {
+pub(crate) fn octets(bytes: &[u8; 16], len: usize) -> Option<u32> {
+    if len > 15 {
+        return None;
+    }
     let mut ends = positions(bytes, b'.') & ((1 << len) - 1);
     if ends.count_ones() != 3 {
         return None;
@@ -107,21 +98,11 @@ impl Read for Ipv6 {
     type Value = Octets;
 
     #[inline(always)]
-    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<Octets> {
-        let bytes = text.bytes();
-        if bytes.len() > 45 {
-            return None;
+    fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<Octets> {
+        match lanes.groups(text.front(&mut None), text.len()) {
+            Some(groups) => Some(Octets(groups)),
+            None => other(text.bytes()),
         }
-        if bytes.len() <= 39
-            && let Some(head) = text.head::<48>()
-            && let Some(groups) = eight_groups(head, bytes.len())
-        {
-            return Some(Octets(groups));
-        }
-        if let Some(groups) = hex_groups(bytes) {
-            return Some(Octets(groups));
-        }
-        other(bytes)
     }
 
     fn explain(&self, text: &[u8]) -> Why {
@@ -129,10 +110,19 @@ impl Read for Ipv6 {
     }
 }
 
-/// Eight groups of one to four hexadecimal digits with seven colons, in the first `len` bytes.
+/// The address in the first `len` bytes, if it is written in hexadecimal groups: without an IPv4 address.
 #[inline(always)]
-fn eight_groups(head: &[u8; 48], len: usize) -> Option<[u8; 16]> {
-    let mut ends = positions(head, b':') & ((1 << len) - 1);
+pub(crate) fn groups(bytes: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
+    if len > 39 {
+        return None;
+    }
+    eight_groups(bytes, len).or_else(|| hex_groups(&bytes[..len]))
+}
+
+/// Eight groups of one to four hexadecimal digits with seven colons, in the first `len` (at most 39) bytes.
+#[inline(always)]
+fn eight_groups(head: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
+    let mut ends = positions(head.first_chunk::<40>()?, b':') & ((1 << len) - 1);
     if ends.count_ones() != 7 {
         return None;
     }
@@ -230,6 +220,9 @@ const HEX: [u8; 256] = {
 /// An IPv4 address at the end, or nothing but one.
 #[inline(never)]
 fn other(bytes: &[u8]) -> Option<Octets> {
+    if bytes.len() > 45 {
+        return None;
+    }
     let text = std::str::from_utf8(bytes).ok()?;
     if let Ok(address) = text.parse::<Ipv6Addr>() {
         return Some(Octets(address.octets()));
@@ -241,18 +234,45 @@ fn other(bytes: &[u8]) -> Option<Octets> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coerce::every::{SUSPECTS, read, spoiled};
     use proptest::prelude::*;
 
-    /// The text as it is, and with bytes behind it that are not its own.
-    fn both<R: Read>(reader: &R, text: &str) -> [Option<Vec<u8>>; 2] {
-        let padded = format!("{text}:.0123456789abcdef0123456789abcdef0123456789abcdef:.");
-        [Text::whole(text.as_bytes()), Text::new(padded.as_bytes(), text.len())].map(|text| {
-            let mut bytes = vec![0; R::Value::WIDTH];
-            reader.read(Portable, text).map(|value| {
-                value.put(&mut bytes);
-                bytes
-            })
-        })
+    fn v4(text: &[u8]) -> Option<Vec<u8>> {
+        let text = std::str::from_utf8(text).ok()?;
+        text.parse::<std::net::Ipv4Addr>().ok().map(|a| a.to_bits().to_le_bytes().to_vec())
+    }
+
+    fn v6(text: &[u8]) -> Option<Vec<u8>> {
+        let text = std::str::from_utf8(text).ok()?;
+        text.parse::<Ipv6Addr>().ok().map(|a| a.octets().to_vec())
+    }
+
+    #[test]
+    fn every_length_of_every_octet_is_read() {
+        let octets = [
+            "0", "9", "10", "99", "100", "199", "255", "", "00", "01", "001", "256", "300", "999", "1000",
+            "1x",
+        ];
+        for n in 0..octets.len().pow(4) {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|i| octets[n / octets.len().pow(i) % octets.len()]);
+            let text = format!("{a}.{b}.{c}.{d}");
+            assert_eq!(read(&Ipv4, text.as_bytes()), v4(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_place_of_the_double_colon_is_read() {
+        for (before, after) in (0..10).flat_map(|before| (0..10).map(move |after| (before, after))) {
+            for group in ["0", "f", "1a", "1A2", "1a2B", "", "1a2b3", "g"] {
+                for gap in ["::", ":", ":::", "::1::"] {
+                    let groups = |n| vec![group; n].join(":");
+                    let text = format!("{}{gap}{}", groups(before), groups(after));
+                    if text.len() <= 45 {
+                        assert_eq!(read(&Ipv6, text.as_bytes()), v6(text.as_bytes()), "{text}");
+                    }
+                }
+            }
+        }
     }
 
     proptest! {
@@ -260,16 +280,28 @@ mod tests {
         fn an_ipv4_address_is_what_the_standard_library_says(
             text in "([0-9]{1,3}\\.){3}[0-9]{1,3}|(0|[1-9][0-9]?|1[0-9][0-9]|2[0-5][0-9]|[.x/:])(\\.(0|[1-9]?[0-9x]?|25[0-9])){2,4}",
         ) {
-            let expected = text.parse::<std::net::Ipv4Addr>().ok().map(|a| a.to_bits().to_le_bytes().to_vec());
-            prop_assert_eq!(both(&Ipv4, &text), [expected.clone(), expected]);
+            prop_assert_eq!(read(&Ipv4, text.as_bytes()), v4(text.as_bytes()));
         }
 
         #[test]
         fn an_ipv6_address_is_what_the_standard_library_says(
             text in "([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-f]{1,4}:){3}[0-9a-g/]{1,4}(:[0-9a-f]{1,4}){4}|([0-9a-fG]{0,5}:){6,8}[0-9a-f/]{0,5}|([0-9a-f]{1,4}:){0,4}:([0-9a-f]{1,4}:){0,3}[0-9a-f]{0,4}",
         ) {
-            let expected = text.parse::<Ipv6Addr>().ok().map(|a| a.octets().to_vec());
-            prop_assert_eq!(both(&Ipv6, &text), [expected.clone(), expected]);
+            prop_assert_eq!(read(&Ipv6, text.as_bytes()), v6(text.as_bytes()));
+        }
+
+        #[test]
+        fn an_address_with_a_byte_changed_is_what_the_standard_library_says(
+            address: u128, kept: u128, at in 0usize..80, byte in prop::sample::select(SUSPECTS),
+        ) {
+            // groups of zeros, so that there is something to leave out
+            let text = Ipv6Addr::from(address & kept & kept.rotate_left(16)).to_string();
+            let text = spoiled(text.into_bytes(), at, byte);
+            // an address of the other kind is read as well
+            let mapped = v4(&text).is_some();
+            prop_assert_eq!(read(&Ipv6, &text).filter(|_| !mapped), v6(&text));
+            let text = spoiled(std::net::Ipv4Addr::from(address as u32).to_string().into_bytes(), at, byte);
+            prop_assert_eq!(read(&Ipv4, &text), v4(&text));
         }
     }
 }

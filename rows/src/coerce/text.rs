@@ -66,12 +66,23 @@ impl<'a> Text<'a> {
         self.tail.first_chunk()
     }
 
-    #[cold]
-    fn short_head(self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        for (to, from) in bytes.iter_mut().zip(self.tail) {
-            *to = *from;
+    /// The first `N` bytes of the buffer; if it has fewer, a copy in `room` with zeros behind it.
+    #[inline(always)]
+    pub(crate) fn front<'b, const N: usize>(self, room: &'b mut Option<[u8; N]>) -> &'b [u8; N]
+    where
+        'a: 'b,
+    {
+        match self.head() {
+            Some(head) => head,
+            None => room.insert(self.padded()),
         }
+    }
+
+    #[cold]
+    fn padded<const N: usize>(self) -> [u8; N] {
+        let mut bytes = [0; N];
+        let len = self.tail.len().min(N);
+        bytes[..len].copy_from_slice(&self.tail[..len]);
         bytes
     }
 
@@ -118,10 +129,7 @@ pub(crate) fn number<L: Lanes>(lanes: L, text: Text<'_>) -> Option<Number> {
     if len.wrapping_sub(1) >= 16 {
         return None;
     }
-    let (digits, point) = match text.head::<16>() {
-        Some(head) => lanes.decimal(head, len)?,
-        None => lanes.decimal(&text.short_head(), len)?,
-    };
+    let (digits, point) = lanes.decimal(text.front(&mut None), len)?;
     if !is_grammar(text.byte(0), point, len) {
         return None;
     }

@@ -30,25 +30,30 @@ impl Read for Uuid {
     type Value = Halves;
 
     #[inline(always)]
-    fn read<L: Lanes>(&self, _lanes: L, text: Text<'_>) -> Option<Halves> {
+    fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<Halves> {
         if text.len() != 36 {
             return None;
         }
-        // 8-4-4-4-12 as four words of eight digits: the two in the middle are put together from halves
-        let head = text.head::<36>()?;
-        let dashes = [head[8], head[13], head[18], head[23]] == [b'-'; 4];
-        let joined = |low: u64, high: u64| (low & u64::from(u32::MAX)) | (high << 32);
-        let second = joined(word_at::<9, 36>(head), word_at::<14, 36>(head));
-        let third = joined(word_at::<19, 36>(head), word_at::<24, 36>(head));
-        let words = [word_at::<0, 36>(head), second, third, word_at::<28, 36>(head)];
-        let valid = words.iter().fold(dashes, |ok, w| ok & is_hex(*w));
-        let [w0, w1, w2, w3] = words.map(from_hex);
-        valid.then_some(Halves((w0 << 32) | w1, (w2 << 32) | w3))
+        lanes.uuid(text.head()?).map(|[first, second]| Halves(first, second))
     }
 
     fn explain(&self, text: &[u8]) -> Why {
         if text.is_empty() { Why::MissingValue } else { Why::NotUuid }
     }
+}
+
+/// The two halves of the UUID in 36 bytes, each with its first digit highest.
+#[inline(always)]
+pub(crate) fn halves(text: &[u8; 36]) -> Option<[u64; 2]> {
+    // 8-4-4-4-12 as four words of eight digits: the two in the middle are put together from halves
+    let dashes = [text[8], text[13], text[18], text[23]] == [b'-'; 4];
+    let joined = |low: u64, high: u64| (low & u64::from(u32::MAX)) | (high << 32);
+    let second = joined(word_at::<9, 36>(text), word_at::<14, 36>(text));
+    let third = joined(word_at::<19, 36>(text), word_at::<24, 36>(text));
+    let words = [word_at::<0, 36>(text), second, third, word_at::<28, 36>(text)];
+    let valid = words.iter().fold(dashes, |ok, w| ok & is_hex(*w));
+    let [w0, w1, w2, w3] = words.map(from_hex);
+    valid.then_some([(w0 << 32) | w1, (w2 << 32) | w3])
 }
 
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -80,4 +85,33 @@ pub(super) fn from_hex(word: u64) -> u64 {
     let pairs = (bytes | (bytes >> 8)) & 0x0000_ffff_0000_ffff;
     let packed = (pairs | (pairs >> 16)) as u32;
     u64::from(packed.swap_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coerce::every::{SUSPECTS, read, spoiled};
+    use proptest::prelude::*;
+
+    fn plain(text: &[u8]) -> Option<Vec<u8>> {
+        let text = std::str::from_utf8(text).ok()?;
+        let hyphens = text.match_indices('-').map(|(at, _)| at).eq([8, 13, 18, 23]);
+        let digits = text.replace('-', "");
+        let hex = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        let value = u128::from_str_radix(&digits, 16).ok().filter(|_| hyphens && hex)?;
+        Some([((value >> 64) as u64).to_le_bytes(), (value as u64).to_le_bytes()].concat())
+    }
+
+    proptest! {
+        #[test]
+        fn a_uuid_is_its_digits(
+            text in "[0-9a-fA-F]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9A-F]{4}-[0-9a-fA-F]{12}",
+            at in 0usize..72, byte in prop::sample::select(SUSPECTS), cut in 0usize..37,
+        ) {
+            prop_assert!(plain(text.as_bytes()).is_some());
+            for text in [text.clone().into_bytes(), spoiled(text.clone().into_bytes(), at, byte), text.as_bytes()[..cut.min(36)].to_vec()] {
+                prop_assert_eq!(read(&Uuid, &text), plain(&text));
+            }
+        }
+    }
 }

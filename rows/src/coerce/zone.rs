@@ -27,9 +27,23 @@ pub(crate) struct Clock {
     starts: Vec<i64>,
     /// For each span: seconds east of UTC, or [`SKIPPED`].
     offsets: Vec<i32>,
+    /// The spans again, for each 2^[`STRETCH`] seconds since [`FIRST`].
+    stretches: Vec<Stretch>,
 }
 
-/// At most one for each zone of the database, of some 10 KiB: columns and jobs share them.
+/// The spans of a stretch of time, so that they are found without a search.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    /// When the second and the third span start.
+    next: [i64; 2],
+    /// Seconds east of UTC; [`SKIPPED`] in all three if there are more spans.
+    offsets: [i32; 3],
+}
+
+/// A quarter of a year, in which a clock is seldom set twice: that makes two spans, one of them skipped, or one.
+const STRETCH: u32 = 23;
+
+/// At most one for each zone of the database, of some 60 KiB: columns and jobs share them.
 static CLOCKS: LazyLock<Mutex<BTreeMap<String, Arc<Clock>>>> = LazyLock::new(Mutex::default);
 
 impl Clock {
@@ -60,7 +74,7 @@ impl Clock {
         }
         starts.retain(|start| (FIRST..=LAST).contains(start));
         starts.sort_unstable();
-        let mut clock = Self { starts: Vec::new(), offsets: Vec::new() };
+        let mut clock = Self { starts: Vec::new(), offsets: Vec::new(), stretches: Vec::new() };
         for start in starts {
             let offset = offset_at(zone, start).unwrap_or(SKIPPED);
             if clock.offsets.last() != Some(&offset) {
@@ -68,14 +82,41 @@ impl Clock {
                 clock.offsets.push(offset);
             }
         }
+        clock.stretches = (FIRST..=LAST).step_by(1 << STRETCH).map(|first| clock.stretch(first)).collect();
         clock
     }
 
+    fn stretch(&self, first: i64) -> Stretch {
+        let at = self.span(first).unwrap_or(0);
+        let [a, b, c] = [1, 2, 3].map(|n| self.starts.get(at + n).copied().unwrap_or(i64::MAX));
+        let offsets = [0, 1, 2].map(|n| self.offsets.get(at + n).copied().unwrap_or(SKIPPED));
+        let crowded = c < first + (1 << STRETCH);
+        Stretch { next: [a, b], offsets: if crowded { [SKIPPED; 3] } else { offsets } }
+    }
+
+    /// Which span the time is in.
+    fn span(&self, local: i64) -> Option<usize> {
+        self.starts.partition_point(|start| *start <= local).checked_sub(1)
+    }
+
     /// Seconds since 1970 UTC of what the clock showed, in seconds since 1970 as if it showed UTC.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn to_utc(&self, local: i64) -> Result<i64, Why> {
-        let span = self.starts.partition_point(|start| *start <= local).checked_sub(1);
-        match span.and_then(|at| self.offsets.get(at)) {
+        let at = local.wrapping_sub(FIRST) >> STRETCH;
+        match self.stretches.get(at as usize) {
+            Some(Stretch { next: [a, b], offsets: [first, second, third] }) => {
+                // no branches, for nobody can tell which of them is next
+                let offset = if *a <= local { *second } else { *first };
+                let offset = if *b <= local { *third } else { offset };
+                if offset == SKIPPED { self.search(local) } else { Ok(local - i64::from(offset)) }
+            }
+            None => self.search(local),
+        }
+    }
+
+    #[cold]
+    fn search(&self, local: i64) -> Result<i64, Why> {
+        match self.span(local).and_then(|at| self.offsets.get(at)) {
             Some(&SKIPPED) => Err(Why::Gap),
             Some(offset) => Ok(local - i64::from(*offset)),
             None => Err(Why::OutOfRange),

@@ -12,6 +12,12 @@ use std::arch::x86_64::{
 
 use super::numbers::{EIGHT, Numbers};
 use super::{BLOCK, DIGITS, Kernel, Lanes, WIDE};
+use crate::coerce::date::Day;
+
+mod ipv4;
+mod ipv6;
+mod moment;
+mod uuid;
 
 mod numbers;
 
@@ -138,6 +144,36 @@ impl Lanes for Avx2 {
             _mm_movemask_epi8(small).cast_unsigned()
         }
     }
+
+    #[inline(always)]
+    fn uuid(self, text: &[u8; 36]) -> Option<[u64; 2]> {
+        // SAFETY: `self` proves AVX2.
+        unsafe { uuid::halves(text) }
+    }
+
+    #[inline(always)]
+    fn octets(self, bytes: &[u8; 16], len: usize) -> Option<u32> {
+        // SAFETY: `self` proves AVX2, and with it SSE4.1.
+        unsafe { ipv4::octets(bytes, len) }
+    }
+
+    #[inline(always)]
+    fn groups(self, bytes: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
+        // SAFETY: `self` proves AVX2, BMI1 and BMI2.
+        unsafe { ipv6::groups(bytes, len) }
+    }
+
+    #[inline(always)]
+    fn day(self, bytes: &[u8; 16]) -> Option<Day> {
+        // SAFETY: `self` proves AVX2, and with it SSE4.1.
+        unsafe { moment::day(bytes) }
+    }
+
+    #[inline(always)]
+    fn moment(self, bytes: &[u8; 19]) -> Option<(Day, u32)> {
+        // SAFETY: `self` proves AVX2.
+        unsafe { moment::moment(bytes) }
+    }
 }
 
 impl Lanes for Avx512 {
@@ -176,6 +212,31 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn digits(self, bytes: &[u8; DIGITS]) -> u32 {
         self.narrow().digits(bytes)
+    }
+
+    #[inline(always)]
+    fn uuid(self, text: &[u8; 36]) -> Option<[u64; 2]> {
+        self.narrow().uuid(text)
+    }
+
+    #[inline(always)]
+    fn octets(self, bytes: &[u8; 16], len: usize) -> Option<u32> {
+        self.narrow().octets(bytes, len)
+    }
+
+    #[inline(always)]
+    fn groups(self, bytes: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
+        self.narrow().groups(bytes, len)
+    }
+
+    #[inline(always)]
+    fn day(self, bytes: &[u8; 16]) -> Option<Day> {
+        self.narrow().day(bytes)
+    }
+
+    #[inline(always)]
+    fn moment(self, bytes: &[u8; 19]) -> Option<(Day, u32)> {
+        self.narrow().moment(bytes)
     }
 
     #[inline(always)]

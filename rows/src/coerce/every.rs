@@ -1,0 +1,48 @@
+//! What a reader makes of a text, for tests: on every level of this CPU, whatever stands behind the text.
+
+use super::{Native, Read, Text};
+use crate::simd::{Kernel, Lanes, Level};
+
+struct One<'a, R>(&'a R, Text<'a>);
+
+impl<R: Read> Kernel for One<'_, R> {
+    type Output = Option<R::Value>;
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Self::Output {
+        self.0.read(lanes, self.1)
+    }
+}
+
+/// The value's bytes, the same ones with nothing, little and much behind the text.
+#[track_caller]
+pub(crate) fn read<R: Read>(reader: &R, text: &[u8]) -> Option<Vec<u8>> {
+    let behind = b":.0-123456789abcdef0123456789abcdef0123456789abcdef:.::0123456789abcdef";
+    let longer = [text, behind].concat();
+    let mut values = [0, 5, behind.len()].into_iter().flat_map(|more| {
+        let text = Text::new(&longer[..text.len() + more], text.len());
+        Level::all().into_iter().map(move |level| {
+            level.run_scalar(One(reader, text)).map(|value| {
+                let mut bytes = vec![0; R::Value::WIDTH];
+                value.put(&mut bytes);
+                bytes
+            })
+        })
+    });
+    let first = values.next().flatten();
+    for other in values {
+        assert_eq!(first, other, "levels differ on {:?}", String::from_utf8_lossy(text));
+    }
+    first
+}
+
+/// The text with another byte in one place.
+pub(crate) fn spoiled(mut text: Vec<u8>, at: usize, byte: u8) -> Vec<u8> {
+    let at = at % (2 * text.len().max(1));
+    if let Some(slot) = text.get_mut(at) {
+        *slot = byte;
+    }
+    text
+}
+
+/// Bytes that are next to digits, letters and separators, or far from them.
+pub(crate) const SUSPECTS: &[u8] = b"/:@`gGfFaA09.,-+ TtzZ{\0\x7f\x80\xb0\xb1\xff";
