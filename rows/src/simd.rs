@@ -7,7 +7,7 @@ use crate::coerce::date::Day;
 use crate::coerce::text::{self, Text, plain_json};
 use crate::coerce::{date, datetime, ip, uuid};
 use crate::words::{decimal, digit_mask, word_at};
-use numbers::{EIGHT, Numbers};
+use numbers::{Numbers, Texts};
 
 pub(crate) mod numbers;
 #[cfg(target_arch = "x86_64")]
@@ -35,13 +35,14 @@ pub(crate) trait Lanes: Copy {
     fn decimal(self, bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)>;
     /// Whether [`Lanes::numbers`] is worth it.
     const NUMBERS: bool = false;
-    /// The texts of the given lengths at the given places as [`Numbers`].
+    /// The texts of the eight at `at` as [`Numbers`].
     #[inline(always)]
-    fn numbers(self, bytes: &[u8], starts: &[u32; EIGHT], lens: &[u32; EIGHT]) -> Numbers {
+    fn numbers(self, texts: Texts<'_>, at: usize) -> Numbers {
         let mut all = Numbers { refused: 0, ..Numbers::NONE };
+        let (bytes, starts, lens) = texts.eight(at);
         for (at, (start, len)) in starts.iter().zip(lens).enumerate() {
-            let fits = |text: &&[u8]| *len as usize <= DIGITS && text.len() >= DIGITS;
-            let text = bytes.get(*start as usize..).filter(fits);
+            let text = bytes.get(*start as usize..).filter(|_| *len as usize <= DIGITS);
+            all.empty |= u32::from(*len == 0) << at;
             match text.and_then(|text| text::number(self, Text::new(text, *len as usize))) {
                 None => all.refused |= 1 << at,
                 Some(number) => {

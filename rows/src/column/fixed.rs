@@ -4,7 +4,7 @@ use super::{Compiled, Rules};
 use crate::check::tile::{Tile, Verdict};
 use crate::coerce::{Native, Read, Text, Why};
 use crate::native::{Output, Room};
-use crate::simd::numbers::EIGHT;
+use crate::simd::numbers::{EIGHT, Texts};
 use crate::simd::{Kernel, Lanes, Portable};
 use crate::split::cells::{Kind, SPANS, Source, Spans};
 
@@ -111,26 +111,24 @@ impl<R: Read> Cells<'_, R> {
     #[inline(always)]
     fn eights<L: Lanes>(&mut self, lanes: L) -> usize {
         let width = R::Value::WIDTH;
-        let (starts, _) = self.spans.starts.as_chunks::<EIGHT>();
-        let (lens, _) = self.spans.lens.as_chunks::<EIGHT>();
+        let Spans { starts, lens, len } = self.spans;
+        let texts = Texts::new(self.bytes, &starts[..*len], &lens[..*len]);
         let mut cell = 0;
-        for ((starts, lens), slots) in starts.iter().zip(lens).zip(self.slots.chunks_exact_mut(EIGHT * width))
-        {
-            let numbers = lanes.numbers(self.bytes, starts, lens);
+        for (eight, slots) in self.slots.chunks_exact_mut(EIGHT * width).take(texts.len()).enumerate() {
+            let numbers = lanes.numbers(texts, eight);
             let mut refused = numbers.refused | self.reader.numbers(&numbers, slots);
-            if self.empty_is_null
-                && let Some(nulls) = self.nulls.get_mut(cell..cell + EIGHT)
-            {
-                for (at, (null, len)) in nulls.iter_mut().zip(lens).enumerate() {
-                    *null = u8::from(*len == 0);
-                    refused &= !(u32::from(*null) << at);
+            // an empty text was read as 0
+            if numbers.empty != 0 && self.empty_is_null {
+                refused &= !numbers.empty;
+                if let Some(nulls) = self.nulls.get_mut(cell..).and_then(|nulls| nulls.first_chunk_mut()) {
+                    *nulls = bytes_of(numbers.empty);
                 }
             }
             while refused != 0 {
                 let at = refused.trailing_zeros() as usize;
                 refused &= refused - 1;
                 let slot = &mut slots[at * width..(at + 1) * width];
-                let text = Text::new(&self.bytes[starts[at] as usize..], lens[at] as usize);
+                let text = Text::new(&self.bytes[starts[cell + at] as usize..], lens[cell + at] as usize);
                 match longer(self.reader, text) {
                     Some(value) => value.put(slot),
                     None if (self.otherwise)(cell + at, slot) => {
@@ -144,6 +142,13 @@ impl<R: Read> Cells<'_, R> {
         }
         cell
     }
+}
+
+/// Each of eight bits as a byte.
+#[inline(always)]
+fn bytes_of(bits: u32) -> [u8; EIGHT] {
+    let own = (u64::from(bits) * 0x0101_0101_0101_0101) & 0x8040_2010_0804_0201;
+    (((own + 0x7f7f_7f7f_7f7f_7f7f) >> 7) & 0x0101_0101_0101_0101).to_le_bytes()
 }
 
 /// A cell that is no plain number of 16 bytes.

@@ -10,7 +10,7 @@ use std::arch::x86_64::{
     _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
 };
 
-use super::numbers::{EIGHT, Numbers};
+use super::numbers::{Numbers, Texts};
 use super::{BLOCK, DIGITS, Kernel, Lanes, WIDE};
 use crate::coerce::date::Day;
 
@@ -89,9 +89,9 @@ impl Lanes for Avx2 {
     const NUMBERS: bool = true;
 
     #[inline(always)]
-    fn numbers(self, bytes: &[u8], starts: &[u32; EIGHT], lens: &[u32; EIGHT]) -> Numbers {
+    fn numbers(self, texts: Texts<'_>, at: usize) -> Numbers {
         // SAFETY: `self` proves AVX2 and POPCNT.
-        unsafe { numbers::numbers_256(bytes, starts, lens) }
+        unsafe { numbers::numbers_256(texts, at) }
     }
 
     #[inline(always)]
@@ -180,9 +180,9 @@ impl Lanes for Avx512 {
     const NUMBERS: bool = true;
 
     #[inline(always)]
-    fn numbers(self, bytes: &[u8], starts: &[u32; EIGHT], lens: &[u32; EIGHT]) -> Numbers {
+    fn numbers(self, texts: Texts<'_>, at: usize) -> Numbers {
         // SAFETY: `self` proves AVX-512 F, BW, DQ, VL, VBMI and BITALG.
-        unsafe { numbers::numbers_512(bytes, starts, lens) }
+        unsafe { numbers::numbers_512(texts, at) }
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::simd::numbers::{EIGHT, Masks, Numbers};
+use crate::simd::numbers::{Masks, Numbers, Texts};
 use crate::simd::{BLOCK, DIGITS};
 
 /// For the bytes of each lane: the byte of four 16-bit numbers that is the low one of the lane's.
@@ -33,16 +33,12 @@ static BEFORE_END: [i8; BLOCK] = {
 /// # Safety
 /// The CPU has AVX-512 F, BW, DQ, VL, VBMI and BITALG.
 #[inline(always)]
-pub(super) unsafe fn numbers_512(bytes: &[u8], starts: &[u32; EIGHT], lens: &[u32; EIGHT]) -> Numbers {
-    let Some(last) = bytes.len().checked_sub(DIGITS) else { return Numbers::NONE };
+pub(super) unsafe fn numbers_512(texts: Texts<'_>, at: usize) -> Numbers {
+    let (bytes, starts, lens) = texts.eight(at);
     let mut numbers = Numbers::NONE;
-    // SAFETY: the caller promises the instructions. The first loads and the stores are of whole arrays; `text` reads 16
-    // bytes from a start that is at most `last`.
+    // SAFETY: the caller promises the instructions. Loads and stores are of whole arrays and tables, but for `text`, which
+    // reads 16 bytes from a start: `Texts::eight` promises that they are there.
     unsafe {
-        let last = _mm256_set1_epi32((last as u64).min(u64::from(u32::MAX)) as i32);
-        if _mm256_cmple_epu32_mask(_mm256_loadu_si256(starts.as_ptr().cast()), last) != 0xff {
-            return numbers;
-        }
         let text = |at: usize| _mm_loadu_si128(bytes.as_ptr().add(starts[at] as usize).cast());
         let four = |at: usize| {
             let text_0 = _mm512_castsi128_si512(text(at));
@@ -50,7 +46,9 @@ pub(super) unsafe fn numbers_512(bytes: &[u8], starts: &[u32; EIGHT], lens: &[u3
             let text_2 = _mm512_inserti32x4::<2>(text_1, text(at + 2));
             _mm512_inserti32x4::<3>(text_2, text(at + 3))
         };
-        let lens = _mm256_cvtusepi32_epi16(_mm256_loadu_si256(lens.as_ptr().cast()));
+        let lens = _mm256_loadu_si256(lens.as_ptr().cast());
+        numbers.empty = u32::from(_mm256_testn_epi32_mask(lens, lens));
+        let lens = _mm256_cvtusepi32_epi16(lens);
         // bit 16 - length, and none if that is no place
         let first = _mm_srlv_epi16(_mm_set1_epi16(i16::MIN), _mm_sub_epi16(lens, _mm_set1_epi16(1)));
         let lane_of = _mm512_loadu_si512(LANE_OF.as_ptr().cast());
@@ -80,7 +78,9 @@ pub(super) unsafe fn numbers_512(bytes: &[u8], starts: &[u32; EIGHT], lens: &[u3
         let low = low.sums(_mm_cvtsi128_si64(over).cast_unsigned());
         let high = high.sums(_mm_extract_epi64::<1>(over).cast_unsigned());
         let evens = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
-        let digits = _mm512_permutex2var_epi64(low, evens, high);
+        let eights = _mm512_permutex2var_epi64(low, evens, high);
+        let fronts = _mm512_mul_epu32(eights, _mm512_set1_epi64(100_000_000));
+        let digits = _mm512_add_epi64(fronts, _mm512_srli_epi64::<32>(eights));
         _mm512_storeu_si512(numbers.digits.as_mut_ptr().cast(), digits);
         let sign = _mm512_maskz_set1_epi64(_mm_test_epi16_mask(negative, negative), i64::MIN);
         _mm512_storeu_si512(numbers.sign.as_mut_ptr().cast(), sign);
@@ -122,7 +122,7 @@ impl Four {
         }
     }
 
-    /// The numbers, each twice; the bytes of `over`, the last of which is the point, move on by one, over the point.
+    /// Of each number the first eight digits and the last eight, each twice; the bytes of `over`, the last of which is the point, move on by one, over the point.
     ///
     /// # Safety
     /// The CPU has AVX-512 F and BW.
@@ -133,24 +133,11 @@ impl Four {
             // the minus becomes a zero
             let values = _mm512_maskz_mov_epi8(self.digit, self.values);
             let shifted = _mm512_bslli_epi128::<1>(values);
-            sixteen(_mm512_mask_mov_epi8(values, over, shifted))
+            let values = _mm512_mask_mov_epi8(values, over, shifted);
+            let pairs = _mm512_maddubs_epi16(values, _mm512_set1_epi16(0x010a));
+            let fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(0x0001_0064));
+            _mm512_madd_epi16(_mm512_packus_epi32(fours, fours), _mm512_set1_epi32(0x0001_2710))
         }
-    }
-}
-
-/// The number in the 16 digits of each lane, twice.
-///
-/// # Safety
-/// The CPU has AVX-512 F and BW.
-#[inline(always)]
-unsafe fn sixteen(values: __m512i) -> __m512i {
-    // SAFETY: the caller promises the instructions; nothing here touches memory.
-    unsafe {
-        let pairs = _mm512_maddubs_epi16(values, _mm512_set1_epi16(0x010a));
-        let fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(0x0001_0064));
-        let eights = _mm512_madd_epi16(_mm512_packus_epi32(fours, fours), _mm512_set1_epi32(0x0001_2710));
-        let high = _mm512_mul_epu32(eights, _mm512_set1_epi64(100_000_000));
-        _mm512_add_epi64(high, _mm512_srli_epi64::<32>(eights))
     }
 }
 
@@ -191,16 +178,16 @@ static OVER: [[i8; DIGITS]; DIGITS + 1] = {
 /// # Safety
 /// The CPU has AVX2 and POPCNT.
 #[inline(always)]
-pub(super) unsafe fn numbers_256(bytes: &[u8], starts: &[u32; EIGHT], lens: &[u32; EIGHT]) -> Numbers {
+pub(super) unsafe fn numbers_256(texts: Texts<'_>, at: usize) -> Numbers {
     let mut numbers = Numbers::NONE;
+    let (bytes, starts, lens) = texts.eight(at);
     let (all_starts, _) = starts.as_chunks::<4>();
     let (all_lens, _) = lens.as_chunks::<4>();
     let mut refused = 0;
     for (half, (starts, lens)) in all_starts.iter().zip(all_lens).enumerate() {
         let text = |at: usize| bytes.get(starts[at] as usize..)?.first_chunk::<DIGITS>();
         let (Some(a), Some(b), Some(c), Some(d)) = (text(0), text(1), text(2), text(3)) else {
-            refused |= 0xf << (4 * half);
-            continue;
+            return Numbers::NONE;
         };
         // SAFETY: the caller promises the instructions.
         let (front, back) = unsafe { (two(a, b, lens[0], lens[1]), two(c, d, lens[2], lens[3])) };
@@ -222,6 +209,7 @@ pub(super) unsafe fn numbers_256(bytes: &[u8], starts: &[u32; EIGHT], lens: &[u3
         for (at, digits) in [front[0], front[1], back[0], back[1]].into_iter().enumerate() {
             let number = 4 * half + at;
             numbers.digits[number] = digits;
+            numbers.empty |= u32::from(lens[at] == 0) << number;
             numbers.fraction[number] = ((DIGITS - count(at)) % DIGITS) as u16;
             numbers.sign[number] = u64::from(lane(judged.negative, at) != 0) << 63;
             refused |= u32::from(lane(judged.bad, at) != 0) << number;
