@@ -14,7 +14,7 @@ use crate::simd::{DIGITS, Kernel, Lanes, Level, WIDE};
 use crate::split::cells::{Kind, Kinds, Table};
 
 /// Most lines that are taken at once.
-pub(crate) const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 128;
 
 /// The lines that are looked at.
 struct Lines<'a> {
@@ -234,6 +234,7 @@ impl Values<'_> {
 
     /// A line's value that is a word, if it is.
     #[inline(always)]
+    #[allow(clippy::needless_bitwise_bool, reason = "a value of another length takes no other branch")]
     fn word(&self, start: usize, end: usize) -> Option<Read> {
         const NULL: u64 = u32::from_le_bytes(*b"null") as u64;
         const TRUE: u64 = u32::from_le_bytes(*b"true") as u64;
@@ -376,6 +377,7 @@ impl Kernel for Words<'_> {
 /// Whether the first `len` of these bytes are a number in JSON's grammar; no also for one with an exponent, or of more
 /// bytes than these.
 #[inline(always)]
+#[allow(clippy::needless_bitwise_bool, reason = "a value of another length takes no other branch")]
 fn is_plain_number<L: Lanes>(lanes: L, bytes: &[u8; DIGITS], len: usize) -> bool {
     if len.wrapping_sub(1) >= DIGITS {
         return false;
