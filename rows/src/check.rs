@@ -104,7 +104,7 @@ impl Checker {
         let valid = |end: usize| simdutf8::basic::from_utf8(&chunk[at..end]).is_ok();
         if plan.is_json() || !plan.dialect.is_rfc() {
             let end = split.one_by_one(chunk, at, plan);
-            run.tile(&Tile::new(plan, chunk, &split.table, valid(end), true, level), &split.table.malformed);
+            run.tile(&Tile::new(plan, chunk, &split.table, valid(end), level), &split.table.malformed);
             return end;
         }
         let mut window = TILE;
@@ -113,10 +113,7 @@ impl Checker {
             let dialect = plan.dialect;
             let Some(found) = split.index.build(chunk, at, end, plan.fields, dialect, split.level) else {
                 let end = split.one_by_one(chunk, at, plan);
-                run.tile(
-                    &Tile::new(plan, chunk, &split.table, valid(end), true, level),
-                    &split.table.malformed,
-                );
+                run.tile(&Tile::new(plan, chunk, &split.table, valid(end), level), &split.table.malformed);
                 return end;
             };
             if found.records == 0 {
@@ -124,15 +121,14 @@ impl Checker {
                 window *= 2;
                 continue;
             }
-            let (positions, fields, quote) = (split.index.positions(), plan.fields, dialect.quote);
+            let (positions, fields) = (split.index.positions(), plan.fields);
+            let (quote, returns) = (dialect.quote, found.returns);
             if found.quotes {
-                let source =
-                    Regular::<true> { bytes: chunk, positions, fields, quote, returns: found.returns };
-                run.tile(&Tile::new(plan, chunk, &source, valid(found.end), false, level), &[]);
+                let source = Regular::<true> { bytes: chunk, positions, fields, quote, returns };
+                run.tile(&Tile::new(plan, chunk, &source, valid(found.end), level), &[]);
             } else {
-                let source =
-                    Regular::<false> { bytes: chunk, positions, fields, quote, returns: found.returns };
-                run.tile(&Tile::new(plan, chunk, &source, valid(found.end), false, level), &[]);
+                let source = Regular::<false> { bytes: chunk, positions, fields, quote, returns };
+                run.tile(&Tile::new(plan, chunk, &source, valid(found.end), level), &[]);
             }
             return found.end;
         }

@@ -56,6 +56,10 @@ pub(crate) trait Lanes: Copy {
     }
     /// Which bytes end the plain part of a JSON string: `"`, `\\` and control characters.
     fn json_special(self, block: &[u8; WIDE]) -> u32;
+    /// Which bytes are control characters: below `0x20`.
+    fn controls(self, block: &[u8; BLOCK]) -> u64;
+    /// Which bytes are the same in both.
+    fn same(self, a: &[u8; WIDE], b: &[u8; WIDE]) -> u32;
     /// Which bytes are ASCII digits.
     fn digits(self, bytes: &[u8; DIGITS]) -> u32;
     /// What [`uuid::halves`] promises.
@@ -204,6 +208,28 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn controls(self, block: &[u8; BLOCK]) -> u64 {
+        let (words, _) = block.as_chunks::<8>();
+        words.iter().rev().fold(0, |mask, word| {
+            // 0x80 in each byte whose three high bits are zero, exactly
+            let high = u64::from_le_bytes(*word) & 0xe0e0_e0e0_e0e0_e0e0;
+            let zero =
+                !(((high & 0x7f7f_7f7f_7f7f_7f7f) + 0x7f7f_7f7f_7f7f_7f7f) | high) & 0x8080_8080_8080_8080;
+            mask << 8 | ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56)
+        })
+    }
+
+    #[inline(always)]
+    fn same(self, a: &[u8; WIDE], b: &[u8; WIDE]) -> u32 {
+        let (a, b) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+        a.iter().zip(b).rev().fold(0, |mask, (a, b)| {
+            let x = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+            let zero = !(((x & 0x7f7f_7f7f_7f7f_7f7f) + 0x7f7f_7f7f_7f7f_7f7f) | x) & 0x8080_8080_8080_8080;
+            mask << 8 | ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+        })
+    }
+
+    #[inline(always)]
     fn digits(self, bytes: &[u8; DIGITS]) -> u32 {
         let (low, high) = (word_at::<0, DIGITS>(bytes), word_at::<8, DIGITS>(bytes));
         digit_mask(low) | (digit_mask(high) << 8)
@@ -256,6 +282,22 @@ mod tests {
         fn run<L: Lanes>(self, lanes: L) -> (u32, u32) {
             let front = *self.0.first_chunk().unwrap();
             (lanes.json_special(&self.0).trailing_zeros(), lanes.digits(&front))
+        }
+    }
+    struct Controls([u8; BLOCK]);
+    impl Kernel for Controls {
+        type Output = u64;
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> u64 {
+            lanes.controls(&self.0)
+        }
+    }
+    struct Same([u8; WIDE], [u8; WIDE]);
+    impl Kernel for Same {
+        type Output = u32;
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> u32 {
+            lanes.same(&self.0, &self.1)
         }
     }
     struct Parity(u64);
@@ -324,6 +366,32 @@ mod tests {
             let digits = bytes[..16].iter().enumerate().fold(0, |m, (i, b)| m | (u32::from(b.is_ascii_digit()) << i));
             for level in Level::all() {
                 prop_assert_eq!(level.run(Special(bytes)), (special, digits));
+            }
+        }
+
+        #[test]
+        fn every_level_finds_the_same_control_characters(low in prop::array::uniform32(0u8..0x40), any in prop::array::uniform32(any::<u8>())) {
+            let mut bytes = [0; BLOCK];
+            bytes[..32].copy_from_slice(&low);
+            bytes[32..].copy_from_slice(&any);
+            let expected = bytes.iter().enumerate().fold(0u64, |m, (i, b)| m | (u64::from(*b < 0x20) << i));
+            for level in Level::all() {
+                prop_assert_eq!(level.run(Controls(bytes)), expected);
+            }
+        }
+
+        #[test]
+        fn every_level_finds_the_bytes_that_are_the_same(a in prop::array::uniform32(any::<u8>()), other in prop::array::uniform32(any::<u8>()), differ: u32) {
+            let mut b = a;
+            let mut expected = !0u32;
+            for i in 0..WIDE {
+                if differ >> i & 1 == 1 {
+                    b[i] = if i % 2 == 0 { other[i] } else { a[i] ^ 0x80 };
+                }
+                expected &= !(u32::from(a[i] != b[i]) << i);
+            }
+            for level in Level::all() {
+                prop_assert_eq!(level.run(Same(a, b)), expected);
             }
         }
 

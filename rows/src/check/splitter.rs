@@ -9,6 +9,8 @@ use crate::split::cells::{Cell, Table};
 use crate::split::csv::{self, Field};
 use crate::split::index::Index;
 use crate::split::json::Keys;
+use crate::split::json::index::Index as Lined;
+use crate::split::json::rows::BATCH;
 
 pub(super) struct Splitter {
     pub level: Level,
@@ -18,6 +20,8 @@ pub(super) struct Splitter {
     pub table: Table,
     fields: Vec<Field>,
     keys: Keys,
+    /// Of JSON lines.
+    lined: Lined,
 }
 
 impl Splitter {
@@ -28,16 +32,20 @@ impl Splitter {
             table: Table::default(),
             fields: Vec::new(),
             keys: plan.keys(),
+            lined: Lined::default(),
         }
     }
 
     /// Reads records into the table until it is a tile; gives the offset behind them.
     pub(super) fn one_by_one(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
         self.table.clear(plan.schema.columns().len());
-        let Self { level, table, keys, .. } = self;
+        let Self { level, table, keys, lined, .. } = self;
         match plan.input.format {
             Format::Csv | Format::Tsv => self.csv(chunk, start, plan),
-            Format::JsonLines => level.run_scalar(Lines { table, keys, chunk, start }),
+            Format::JsonLines => {
+                lined.clear();
+                level.run_scalar(Lines { table, keys, lined, chunk, start, level: *level })
+            }
             Format::Json => level.run_scalar(Elements { table, keys, chunk, start, level: *level }),
         }
     }
@@ -63,8 +71,10 @@ impl Splitter {
 struct Lines<'a> {
     table: &'a mut Table,
     keys: &'a mut Keys,
+    lined: &'a mut Lined,
     chunk: &'a [u8],
     start: usize,
+    level: Level,
 }
 
 impl Kernel for Lines<'_> {
@@ -72,31 +82,52 @@ impl Kernel for Lines<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> usize {
-        let Self { table, keys, chunk, start } = self;
+        let Self { table, keys, lined, chunk, start, level } = self;
         let mut at = start;
+        let mut batch = BATCH;
         while at - start < TILE && !table.is_full() {
+            // without wide instructions the index costs more than it saves
+            if keys.expect_lines() && level != Level::Portable {
+                if lined.is_spent() {
+                    lined.build(chunk, at, TILE - (at - start), level);
+                }
+                let taken = keys.lines(level, chunk, lined, batch, table);
+                if taken.lines > 0 {
+                    // where shapes change often, looking at many lines at once is work for nothing
+                    batch = if taken.all { (2 * batch).min(BATCH) } else { 1 };
+                    at = taken.end;
+                    continue;
+                }
+            }
+            batch = 1;
             at = csv::skip_blank_lines(chunk, at, Dialect::rfc(b'\n', 0));
             if at >= chunk.len() {
                 break;
             }
-            let cells = table.open();
-            // no line feed can stand inside an object of the template, but between its values
-            if let Some(end) = keys.again(lanes, chunk, at, cells)
-                && let Some(line_end) = line_end(&chunk[end..])
-            {
-                table.close(at, end, Ok(()));
-                at = end + line_end;
-                continue;
-            }
-            cells.fill(Cell::MISSING);
-            let next = memchr::memchr(b'\n', &chunk[at..]).map_or(chunk.len(), |n| at + n + 1);
-            let end = at + csv::trimmed_line(&chunk[at..next]).len();
-            let filled = keys.line(chunk, at, end, cells);
-            table.close(at, end, filled);
-            at = next;
+            at = line(lanes, table, keys, chunk, at);
+            lined.skip_to(at);
         }
         at
     }
+}
+
+/// Reads the line at `at` by itself; gives the offset behind it.
+#[inline(always)]
+fn line<L: Lanes>(lanes: L, table: &mut Table, keys: &mut Keys, chunk: &[u8], at: usize) -> usize {
+    let cells = table.open();
+    // no line feed can stand inside an object of the template, but between its values
+    if let Some(end) = keys.again(lanes, chunk, at, cells)
+        && let Some(line_end) = line_end(&chunk[end..])
+    {
+        table.close(at, end, Ok(()));
+        return end + line_end;
+    }
+    cells.fill(Cell::MISSING);
+    let next = memchr::memchr(b'\n', &chunk[at..]).map_or(chunk.len(), |n| at + n + 1);
+    let end = at + csv::trimmed_line(&chunk[at..next]).len();
+    let filled = keys.line(chunk, at, end, cells);
+    table.close(at, end, filled);
+    next
 }
 
 /// JSON objects, elements of an array.

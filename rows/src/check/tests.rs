@@ -6,6 +6,7 @@ mod csv;
 mod dialects;
 mod header;
 mod json;
+mod lines;
 mod native;
 mod policies;
 mod properties;

@@ -12,8 +12,6 @@ pub(crate) struct Tile<'a, S> {
     /// The chunk.
     pub bytes: &'a [u8],
     pub source: &'a S,
-    /// Cells may be of any kind.
-    pub irregular: bool,
     pub valid_utf8: bool,
     pub level: Level,
     /// For each column: whether a text that means NULL could be read as a value.
@@ -26,10 +24,9 @@ impl<'a, S: Source> Tile<'a, S> {
         bytes: &'a [u8],
         source: &'a S,
         valid_utf8: bool,
-        irregular: bool,
         level: Level,
     ) -> Self {
-        Self { plan, bytes, source, irregular, valid_utf8, level, careful: &plan.careful }
+        Self { plan, bytes, source, valid_utf8, level, careful: &plan.careful }
     }
 
     /// Whether the text of a cell means NULL: an empty one without quotes, or one of the input's null values.

@@ -8,7 +8,8 @@ use crate::coerce::Why;
 use crate::native::Output;
 use crate::policy::OnInvalidUtf8;
 use crate::simd::{Kernel, Lanes};
-use crate::split::cells::{Cell, Kind, Source};
+use crate::split::cells::{Cell, Kind, Kinds, Source};
+use crate::split::json::check_escapes;
 
 /// What a cell of a text column comes to.
 enum Got<'a> {
@@ -16,15 +17,39 @@ enum Got<'a> {
     Null,
 }
 
-/// Whether a cell of this column can be bad at all; if not, the check can be left out.
-fn can_fail<S: Source>(tile: &Tile<'_, S>, column: &Compiled) -> bool {
-    let null_texts = tile.has_null_texts() && !column.may_be_absent();
-    tile.plan.is_json()
-        || tile.irregular
-        || !tile.valid_utf8
-        || column.rules.is_some()
-        || null_texts
-        || column.reader.width().is_some()
+/// What can be bad in a column of a tile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Suspect {
+    Nothing,
+    /// Only cells in which something is escaped.
+    Escaped,
+    Everything,
+}
+
+impl Suspect {
+    fn of<S: Source>(tile: &Tile<'_, S>, column: &Compiled, place: usize) -> Self {
+        const WRITTEN: Kinds = Kinds::of(&[Kind::Plain, Kind::Quoted, Kind::Skipped]);
+        const ABSENT: Kinds = Kinds::of(&[Kind::Null, Kind::Missing]);
+        let null_texts = tile.has_null_texts() && !column.may_be_absent();
+        if !tile.valid_utf8 || column.rules.is_some() || null_texts || column.reader.width().is_some() {
+            return Self::Everything;
+        }
+        let harmless = if column.may_be_absent() { WRITTEN.and(ABSENT) } else { WRITTEN };
+        let kinds = tile.source.kinds(place);
+        let escaped = const { Kinds::of(&[Kind::Escaped]) };
+        if kinds.only(harmless) {
+            return Self::Nothing;
+        }
+        if !kinds.only(harmless.and(escaped)) {
+            return Self::Everything;
+        }
+        match tile.plan.is_json() {
+            // of delimited text every escape is one
+            false => Self::Nothing,
+            true if tile.has_null_texts() => Self::Everything,
+            true => Self::Escaped,
+        }
+    }
 }
 
 /// Finds the bad cells of the column.
@@ -35,20 +60,24 @@ pub(crate) fn check<S: Source>(
     field: usize,
     verdict: &mut Verdict<'_>,
 ) {
-    if !can_fail(tile, column) {
+    let place = tile.source.column(at, field);
+    let suspect = Suspect::of(tile, column, place);
+    if suspect == Suspect::Nothing {
         return;
     }
-    let place = tile.source.column(at, field);
     for record in 0..tile.source.records() {
         let cell = tile.source.cell(record, place);
         if cell.kind == Kind::Skipped {
             continue;
         }
-        let got = get(tile, column, cell, verdict.scratch);
-        let held = got.and_then(|got| match got {
-            Got::Null => Ok(()),
-            Got::Text(text) => hold(tile, column, cell, text),
-        });
+        let held = if suspect == Suspect::Escaped {
+            if cell.kind == Kind::Escaped { check_escapes(cell.text(tile.bytes)) } else { Ok(()) }
+        } else {
+            get(tile, column, cell, verdict.scratch).and_then(|got| match got {
+                Got::Null => Ok(()),
+                Got::Text(text) => hold(tile, column, cell, text),
+            })
+        };
         if let Err(why) = held {
             verdict.fault(record, at, why);
         }

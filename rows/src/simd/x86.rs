@@ -6,8 +6,9 @@ use std::arch::x86_64::{
     _mm_maddubs_epi16, _mm_min_epu8, _mm_movemask_epi8, _mm_packus_epi32, _mm_set_epi64x, _mm_set1_epi8,
     _mm_set1_epi16, _mm_set1_epi32, _mm_shuffle_epi8, _mm_sub_epi8, _mm256_cmpeq_epi8, _mm256_loadu_si256,
     _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm512_add_epi32,
-    _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32,
-    _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
+    _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_cvtepu8_epi32,
+    _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set1_epi8,
+    _mm512_set1_epi32, _mm512_storeu_si512,
 };
 
 use super::numbers::{Numbers, Texts};
@@ -101,12 +102,15 @@ impl Lanes for Avx2 {
         unsafe {
             let low = _mm256_loadu_si256(block.as_ptr().cast());
             let high = _mm256_loadu_si256(block.as_ptr().add(32).cast());
-            needles.map(|needle| {
+            // not `map`: the compiler may leave its closure out of line, without these instructions
+            let mut masks = [0; N];
+            for (mask, needle) in masks.iter_mut().zip(needles) {
                 let needle = _mm256_set1_epi8(needle.cast_signed());
                 let low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(low, needle)).cast_unsigned();
                 let high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(high, needle)).cast_unsigned();
-                u64::from(low) | (u64::from(high) << 32)
-            })
+                *mask = u64::from(low) | (u64::from(high) << 32);
+            }
+            masks
         }
     }
 
@@ -131,6 +135,29 @@ impl Lanes for Avx2 {
             let control = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f)), bytes);
             let special = _mm256_or_si256(_mm256_or_si256(equal(b'"'), equal(b'\\')), control);
             _mm256_movemask_epi8(special).cast_unsigned()
+        }
+    }
+
+    #[inline(always)]
+    fn controls(self, block: &[u8; BLOCK]) -> u64 {
+        // SAFETY: `self` proves AVX2. The two unaligned loads read bytes 0..32 and 32..64 of the 64 that the
+        // reference covers.
+        unsafe {
+            let most = _mm256_set1_epi8(0x1f);
+            let low = _mm256_loadu_si256(block.as_ptr().cast());
+            let high = _mm256_loadu_si256(block.as_ptr().add(32).cast());
+            let low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(low, most), low));
+            let high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(high, most), high));
+            u64::from(low.cast_unsigned()) | (u64::from(high.cast_unsigned()) << 32)
+        }
+    }
+
+    #[inline(always)]
+    fn same(self, a: &[u8; WIDE], b: &[u8; WIDE]) -> u32 {
+        // SAFETY: `self` proves AVX2. The two unaligned loads read the 32 bytes that each reference covers.
+        unsafe {
+            let (a, b) = (_mm256_loadu_si256(a.as_ptr().cast()), _mm256_loadu_si256(b.as_ptr().cast()));
+            _mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)).cast_unsigned()
         }
     }
 
@@ -190,7 +217,11 @@ impl Lanes for Avx512 {
         // SAFETY: `self` proves AVX-512 F and BW. The unaligned load reads the 64 bytes that the reference covers.
         unsafe {
             let bytes = _mm512_loadu_si512(block.as_ptr().cast());
-            needles.map(|needle| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(needle.cast_signed())))
+            let mut masks = [0; N];
+            for (mask, needle) in masks.iter_mut().zip(needles) {
+                *mask = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(needle.cast_signed()));
+            }
+            masks
         }
     }
 
@@ -207,6 +238,20 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn json_special(self, block: &[u8; WIDE]) -> u32 {
         self.narrow().json_special(block)
+    }
+
+    #[inline(always)]
+    fn controls(self, block: &[u8; BLOCK]) -> u64 {
+        // SAFETY: `self` proves AVX-512 F and BW. The unaligned load reads the 64 bytes that the reference covers.
+        unsafe {
+            let bytes = _mm512_loadu_si512(block.as_ptr().cast());
+            _mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(0x20))
+        }
+    }
+
+    #[inline(always)]
+    fn same(self, a: &[u8; WIDE], b: &[u8; WIDE]) -> u32 {
+        self.narrow().same(a, b)
     }
 
     #[inline(always)]

@@ -22,6 +22,35 @@ pub(crate) enum Kind {
     Skipped,
 }
 
+/// A set of kinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kinds(u8);
+
+impl Kinds {
+    pub(crate) const fn of(kinds: &[Kind]) -> Self {
+        let (mut set, mut i) = (0, 0);
+        while i < kinds.len() {
+            set |= 1 << kinds[i] as u8;
+            i += 1;
+        }
+        Self(set)
+    }
+
+    #[inline(always)]
+    pub(crate) fn add(&mut self, kind: Kind) {
+        self.0 |= 1 << kind as u8;
+    }
+
+    pub(crate) const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether every kind of this set is in the other one.
+    pub(crate) fn only(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
+    }
+}
+
 /// A cell: its text in the chunk, without quotes around it, and its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
@@ -74,6 +103,8 @@ pub(crate) trait Source {
     fn spans(&self, record: usize, column: usize, spans: &mut Spans);
     /// The cell with its kind.
     fn cell(&self, record: usize, column: usize) -> Cell;
+    /// The kinds that cells of the column may have; `column` is what [`Source::column`] gave.
+    fn kinds(&self, column: usize) -> Kinds;
     /// Where this source keeps a column of the schema; `field` is its place in the file.
     fn column(&self, column: usize, field: usize) -> usize;
     /// Start and end of the record without its line end.
@@ -154,6 +185,10 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
         Cell { start: start as u32, len: len as u32, kind: Kind::Plain }
     }
 
+    fn kinds(&self, _column: usize) -> Kinds {
+        const { Kinds::of(&[Kind::Plain, Kind::Quoted, Kind::Escaped]) }
+    }
+
     fn column(&self, _column: usize, field: usize) -> usize {
         field
     }
@@ -164,12 +199,22 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
     }
 }
 
-/// Cells kept one by one, by the schema's columns: of JSON lines, and of records that are not regular.
+/// Cells kept column by column: of JSON lines, and of records that are not regular.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     columns: usize,
-    cells: Vec<Cell>,
+    /// Records that the table has room for.
+    room: usize,
+    /// Start and length of each cell, `room` a column; what is behind the records of a column means nothing. One more
+    /// column takes the values that none of the schema's does.
+    spans: Vec<(u32, u32)>,
+    /// The kinds of the cells, kept like the spans.
+    kinds: Vec<Kind>,
+    /// The kinds that occur in each column.
+    seen: Vec<Kinds>,
     records: Vec<(u32, u32)>,
+    /// The record that is open.
+    row: Vec<Cell>,
     /// Records that are none, with what is wrong with them.
     pub malformed: Vec<(u32, Why)>,
 }
@@ -179,33 +224,70 @@ const MAX_CELLS: usize = 16 * 1024;
 
 impl Table {
     pub(crate) fn clear(&mut self, columns: usize) {
-        self.columns = columns;
-        self.cells.clear();
+        if self.columns != columns {
+            self.columns = columns;
+            self.room = (MAX_CELLS / columns.max(1)).max(1);
+            self.spans = vec![(0, 0); (columns + 1) * self.room];
+            self.kinds = vec![Kind::Missing; (columns + 1) * self.room];
+            self.row = vec![Cell::MISSING; columns];
+        }
+        self.seen.clear();
+        self.seen.resize(columns + 1, Kinds::default());
         self.records.clear();
         self.malformed.clear();
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.cells.len() + self.columns > MAX_CELLS
+        self.records.len() >= self.room
+    }
+
+    /// How many records may be added.
+    pub(crate) fn room(&self) -> usize {
+        self.room - self.records.len()
     }
 
     /// Adds a record; its cells, all missing at first, are to be filled before [`Table::close`].
     #[inline(always)]
     pub(crate) fn open(&mut self) -> &mut [Cell] {
-        let at = self.cells.len();
-        self.cells.resize(at + self.columns, Cell::MISSING);
-        &mut self.cells[at..]
+        self.row.fill(Cell::MISSING);
+        &mut self.row
     }
 
     /// Ends the record that was opened: where it stands, and whether it is one.
     #[inline(always)]
     pub(crate) fn close(&mut self, start: usize, end: usize, filled: Result<(), Why>) {
         if let Err(why) = filled {
-            let at = self.cells.len() - self.columns;
-            self.cells[at..].fill(Cell { kind: Kind::Skipped, ..Cell::MISSING });
+            self.row.fill(Cell { kind: Kind::Skipped, ..Cell::MISSING });
             self.malformed.push((self.records.len() as u32, why));
         }
+        let mut at = self.records.len();
+        for (cell, seen) in self.row.iter().zip(&mut self.seen) {
+            self.spans[at] = (cell.start, cell.len);
+            self.kinds[at] = cell.kind;
+            seen.add(cell.kind);
+            at += self.room;
+        }
         self.records.push((start as u32, end as u32));
+    }
+
+    /// The cells of a column (`None`: of no column) of records that are not there yet, and the kinds in the column:
+    /// for filling the table column by column, before [`Table::push`].
+    #[inline(always)]
+    pub(crate) fn ahead(
+        &mut self,
+        column: Option<usize>,
+        records: usize,
+    ) -> (&mut [(u32, u32)], &mut [Kind], &mut Kinds) {
+        let column = column.unwrap_or(self.columns);
+        let from = column * self.room + self.records.len();
+        let cells = from..from + records.min(self.room());
+        (&mut self.spans[cells.clone()], &mut self.kinds[cells], &mut self.seen[column])
+    }
+
+    /// Adds a record whose cells [`Table::ahead`] has filled.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, start: u32, end: u32) {
+        self.records.push((start, end));
     }
 }
 
@@ -216,18 +298,25 @@ impl Source for Table {
 
     #[inline(always)]
     fn span(&self, record: usize, column: usize) -> (usize, usize) {
-        let cell = self.cells[record * self.columns + column];
-        (cell.start as usize, cell.len as usize)
+        let (start, len) = self.spans[column * self.room + record];
+        (start as usize, len as usize)
     }
 
     fn spans(&self, record: usize, column: usize, spans: &mut Spans) {
-        let last = self.records().min(record + SPANS);
-        spans.fill((record..last).map(|record| self.span(record, column)));
+        let all = &self.spans[column * self.room..][..self.records()];
+        let found = all.get(record..).unwrap_or_default();
+        spans.fill(found.iter().map(|(start, len)| (*start as usize, *len as usize)));
     }
 
     #[inline(always)]
     fn cell(&self, record: usize, column: usize) -> Cell {
-        self.cells[record * self.columns + column]
+        let at = column * self.room + record;
+        let (start, len) = self.spans[at];
+        Cell { start, len, kind: self.kinds[at] }
+    }
+
+    fn kinds(&self, column: usize) -> Kinds {
+        self.seen[column]
     }
 
     fn column(&self, column: usize, _field: usize) -> usize {

@@ -3,14 +3,18 @@
 //! Keys come in any order; the order of the line before is tried first. A key that stands twice makes the line
 //! malformed, and so does anything that is not JSON, also in values that no column takes.
 
+pub(crate) mod index;
+pub(crate) mod rows;
 mod template;
 
 use serde::de::IgnoredAny;
 
-use super::cells::{Cell, Kind};
+use super::cells::{Cell, Kind, Table};
 use crate::coerce::text::{json_number, plain_json};
 use crate::coerce::why::Why;
-use crate::simd::Lanes;
+use crate::simd::{Lanes, Level};
+use index::Index;
+use rows::Taken;
 use template::Template;
 
 /// The keys that a line may have.
@@ -81,6 +85,23 @@ impl Keys {
         self.template.read(lanes, bytes, start, cells)
     }
 
+    /// Whether the next lines may have a shape for [`Keys::lines`].
+    pub(crate) fn expect_lines(&self) -> bool {
+        self.template.is_flat()
+    }
+
+    /// Adds lines of the shape of the object before to the table, from the index's next one on, at most `most`.
+    pub(crate) fn lines(
+        &self,
+        level: Level,
+        bytes: &[u8],
+        index: &mut Index,
+        most: usize,
+        table: &mut Table,
+    ) -> Taken {
+        self.template.lines(level, bytes, index, most, table)
+    }
+
     /// Reads the line `bytes[start..end]` into cells by column, all missing at first.
     pub(crate) fn line(
         &mut self,
@@ -108,8 +129,9 @@ impl Keys {
                 line.blanks();
                 line.eat(b':')?;
                 line.blanks();
-                self.template.add(&bytes[behind..line.at], column);
+                let before = behind..line.at;
                 let cell = line.value()?;
+                self.template.add(&bytes[before], column, cell.kind);
                 behind = line.at;
                 match column {
                     Some(column) if cells[column].kind == Kind::Missing => {
@@ -133,7 +155,7 @@ impl Keys {
         if unknown && self.refuse_unknown {
             return Err(Why::UnknownKey);
         }
-        self.template.finish(&bytes[behind..end]);
+        self.template.finish(&bytes[behind..end], cells.len());
         Ok(())
     }
 }
@@ -267,25 +289,48 @@ pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) -> Result<(), Why> {
     let mut rest = text;
     while let Some(n) = memchr::memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..n]);
-        let (byte, after) = rest[n + 1..].split_first().ok_or(Why::BadEscape)?;
-        rest = after;
-        out.push(match byte {
-            b'"' | b'\\' | b'/' => *byte,
-            b'b' => 8,
-            b'f' => 12,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'u' => {
-                let c = unicode(&mut rest)?;
-                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                continue;
-            }
-            _ => return Err(Why::BadEscape),
-        });
+        rest = &rest[n + 1..];
+        match escape(&mut rest)? {
+            Escape::Byte(byte) => out.push(byte),
+            Escape::Char(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
     }
     out.extend_from_slice(rest);
     Ok(())
+}
+
+/// Whether [`unescape`] would succeed.
+pub(crate) fn check_escapes(text: &[u8]) -> Result<(), Why> {
+    let mut rest = text;
+    while let Some(n) = memchr::memchr(b'\\', rest) {
+        rest = &rest[n + 1..];
+        escape(&mut rest)?;
+    }
+    Ok(())
+}
+
+/// What an escape stands for.
+enum Escape {
+    /// An ASCII character.
+    Byte(u8),
+    Char(char),
+}
+
+/// Takes an escape, behind its backslash.
+#[inline(always)]
+fn escape(rest: &mut &[u8]) -> Result<Escape, Why> {
+    let (byte, after) = rest.split_first().ok_or(Why::BadEscape)?;
+    *rest = after;
+    Ok(Escape::Byte(match byte {
+        b'"' | b'\\' | b'/' => *byte,
+        b'b' => 8,
+        b'f' => 12,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'u' => return unicode(rest).map(Escape::Char),
+        _ => return Err(Why::BadEscape),
+    }))
 }
 
 /// The character of a `\u` escape, or of two that are a surrogate pair.

@@ -11,26 +11,59 @@ use crate::split::cells::{Cell, Kind};
 
 /// What stands before a value, and the column that takes the value.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    /// The first 16 bytes, zeros behind them, and ones where they count.
-    front: u128,
-    mask: u128,
+pub(super) struct Place {
+    /// The first 32 bytes, zeros behind them, and which of them count.
+    pub front: [u8; WIDE],
+    pub mask: u32,
     /// All of it in [`Template::text`].
-    start: usize,
-    len: usize,
-    column: Option<usize>,
+    pub start: usize,
+    pub len: usize,
+    pub column: Option<usize>,
+}
+
+/// A line feed and up to seven bytes before it, as the high end of a word.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct End {
+    word: u64,
+    mask: u64,
+}
+
+impl End {
+    fn new(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 8];
+        let at = bytes.len().checked_sub(text.len())?;
+        bytes[at..].copy_from_slice(text);
+        Some(Self { word: u64::from_le_bytes(bytes), mask: u64::MAX.checked_shl(8 * at as u32)? })
+    }
+
+    /// Whether this is what stands before `at`.
+    #[inline(always)]
+    pub fn is_before(self, bytes: &[u8], at: usize) -> bool {
+        let word = bytes.get(..at).and_then(|b| b.last_chunk());
+        word.is_some_and(|word| (u64::from_le_bytes(*word) ^ self.word) & self.mask == 0)
+    }
 }
 
 /// The text between the values of an object.
 #[derive(Debug, Default)]
 pub(crate) struct Template {
-    text: Vec<u8>,
-    places: Vec<Place>,
+    pub(super) text: Vec<u8>,
+    pub(super) places: Vec<Place>,
     /// Behind the last value; `None`: there is no template.
     tail: Option<Place>,
+    nested: bool,
+    /// Whether lines of this shape can be taken many at a time; then what follows is known.
+    pub(super) flat: bool,
+    /// The tail with a line feed, and with a carriage return before it.
+    pub(super) ends: [End; 2],
+    pub(super) tail_len: usize,
+    /// How many quotes stand between the values.
+    pub(super) quotes: usize,
+    /// Columns without a value.
+    pub(super) absent: Vec<usize>,
 }
 
-/// Bytes that are compared at once.
+/// Bytes of a number that are looked at at once.
 const NEAR: usize = 16;
 
 impl Template {
@@ -38,28 +71,44 @@ impl Template {
         self.text.clear();
         self.places.clear();
         self.tail = None;
+        self.nested = false;
+        self.flat = false;
     }
 
-    /// Adds a value of an object that is parsed: what stands before it, and its column.
-    pub(super) fn add(&mut self, before: &[u8], column: Option<usize>) {
+    /// Adds a value of an object that is parsed: what stands before it, its column, and what it is.
+    pub(super) fn add(&mut self, before: &[u8], column: Option<usize>, kind: Kind) {
         let place = self.place(before, column);
         self.places.push(place);
+        self.nested |= kind == Kind::Nested;
     }
 
-    /// The object was parsed, without a flaw; `tail` stands behind its last value.
-    pub(super) fn finish(&mut self, tail: &[u8]) {
+    /// The object was parsed, without a flaw; `tail` stands behind its last value, and there are so many columns.
+    pub(super) fn finish(&mut self, tail: &[u8], columns: usize) {
+        self.quotes = memchr::memchr_iter(b'"', &self.text).count();
+        let separated = self.places.iter().skip(1).all(|place| place.front[0] == b',');
+        // in a text with escapes a quote may be none
+        let plain = memchr::memchr(b'\\', &self.text).is_none();
+        let ends = [&b"\n"[..], b"\r\n"].map(|end| End::new(&[tail, end].concat()));
+        if let [Some(feed), Some(both)] = ends {
+            self.ends = [feed, both];
+            self.flat = separated && plain && !self.nested && !self.places.is_empty();
+        }
+        self.tail_len = tail.len();
+        self.absent.clear();
+        self.absent
+            .extend((0..columns).filter(|at| self.places.iter().all(|place| place.column != Some(*at))));
         self.tail = Some(self.place(tail, None));
     }
 
     fn place(&mut self, text: &[u8], column: Option<usize>) -> Place {
-        let mut front = [0; NEAR];
+        let mut front = [0; WIDE];
         for (to, from) in front.iter_mut().zip(text) {
             *to = *from;
         }
-        let mask = u128::MAX.checked_shr(8 * (NEAR - text.len().min(NEAR)) as u32).unwrap_or(0);
+        let mask = u32::MAX.checked_shr((WIDE - text.len().min(WIDE)) as u32).unwrap_or(0);
         let start = self.text.len();
         self.text.extend_from_slice(text);
-        Place { front: u128::from_le_bytes(front), mask, start, len: text.len(), column }
+        Place { front, mask, start, len: text.len(), column }
     }
 
     /// Reads the object that begins at `at`, if it has this shape; gives the offset behind its tail. Otherwise the cells
@@ -74,25 +123,25 @@ impl Template {
     ) -> Option<usize> {
         let tail = self.tail.as_ref()?;
         for place in &self.places {
-            at = self.skip(place, bytes, at)?;
+            at = self.skip(lanes, place, bytes, at)?;
             let (cell, next) = value(lanes, bytes, at)?;
             at = next;
             if let Some(column) = place.column {
                 *cells.get_mut(column)? = cell;
             }
         }
-        self.skip(tail, bytes, at)
+        self.skip(lanes, tail, bytes, at)
     }
 
     /// The offset behind the place's text, if it stands here.
     #[inline(always)]
-    fn skip(&self, place: &Place, bytes: &[u8], at: usize) -> Option<usize> {
+    fn skip<L: Lanes>(&self, lanes: L, place: &Place, bytes: &[u8], at: usize) -> Option<usize> {
         let rest = bytes.get(at..)?;
-        let Some(head) = rest.first_chunk::<NEAR>() else { return self.skip_far(place, rest, at) };
-        if (u128::from_le_bytes(*head) ^ place.front) & place.mask != 0 {
+        let Some(head) = rest.first_chunk::<WIDE>() else { return self.skip_far(place, rest, at) };
+        if (lanes.same(head, &place.front) | !place.mask) != !0 {
             return None;
         }
-        if place.len > NEAR {
+        if place.len > WIDE {
             return self.skip_far(place, rest, at);
         }
         Some(at + place.len)

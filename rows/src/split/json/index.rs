@@ -1,0 +1,263 @@
+//! The structural index of JSON lines: the commas and line feeds outside strings, 64 bytes at a time.
+//!
+//! It takes every line for flat JSON and proves nothing of it: [`super::rows`] holds the lines to the shape of the one
+//! before. But what it says of strings is right for every line that it covers, whatever else is wrong with the line: it
+//! ends before the first line with a backslash outside strings or a control character in one, which may be the line feed
+//! that a string without an end runs into. Such a line is no JSON, and the parser's to refuse.
+//! Method: Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (2019), sections 3.1.1 and 3.2.
+
+use crate::simd::{BLOCK, Kernel, Lanes, Level};
+
+/// Bytes that are indexed at once: what is found in them is used while it is in the processor's first cache.
+const WINDOW: usize = 32 * 1024;
+
+/// Separators of whole lines from some place of a chunk on.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    /// The position before the first line, and of each comma and line feed; room behind them.
+    separators: Vec<u32>,
+    /// How many of those belong to whole lines.
+    len: usize,
+    /// The separator before the next line.
+    next: usize,
+    /// Where the window begins.
+    base: usize,
+    /// For each block its quotes that are not escaped, and how many stand before it.
+    quotes: Vec<(u64, u32)>,
+    /// Where backslashes stand, all of them in strings.
+    backslashes: Vec<u32>,
+    /// The first backslash at or after the next line.
+    next_backslash: usize,
+}
+
+impl Index {
+    /// Forgets what was found, in another chunk perhaps.
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+        self.next = 0;
+    }
+
+    /// Whether no line is left.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.next + 1 >= self.len
+    }
+
+    /// Indexes the lines from `at`, where one begins, at most about `most` bytes of them. None is found when the first
+    /// one is longer, is the last one without a line feed, or cannot be indexed.
+    pub(crate) fn build(&mut self, bytes: &[u8], at: usize, most: usize, level: Level) {
+        let run = &bytes[at..];
+        let run = &run[..run.len().min(WINDOW.min(most.next_multiple_of(BLOCK)))];
+        self.separators.resize(WINDOW + 2 * BLOCK, 0);
+        self.quotes.resize(WINDOW / BLOCK + 1, (0, 0));
+        self.backslashes.clear();
+        self.separators[0] = (at as u32).wrapping_sub(1);
+        self.base = at;
+        let Self { separators, quotes, backslashes, .. } = self;
+        self.len =
+            1 + level.run(Structure { run, base: at as u32, out: &mut separators[1..], quotes, backslashes });
+        while self.len > 1 && bytes.get(self.separators[self.len - 1] as usize) != Some(&b'\n') {
+            self.len -= 1;
+        }
+        self.next = 0;
+        self.next_backslash = 0;
+    }
+
+    /// Goes on to the line that begins at `at`.
+    pub(crate) fn skip_to(&mut self, at: usize) {
+        while self.next + 1 < self.len && (self.separators[self.next + 1] as usize) < at {
+            self.next += 1;
+        }
+        let backslashes = &self.backslashes[self.next_backslash..];
+        self.next_backslash += backslashes.iter().take_while(|b| (**b as usize) < at).count();
+    }
+
+    /// Goes on behind so many separators and backslashes, to where a line begins.
+    pub(crate) fn take(&mut self, separators: usize, backslashes: usize) {
+        self.next += separators;
+        self.next_backslash += backslashes;
+    }
+
+    /// The separator before the next line, and all that follow it.
+    pub(crate) fn separators(&self) -> &[u32] {
+        &self.separators[self.next.min(self.len)..self.len]
+    }
+
+    /// The backslashes from the next line on.
+    pub(crate) fn backslashes(&self) -> &[u32] {
+        &self.backslashes[self.next_backslash..]
+    }
+
+    /// How many quotes that are not escaped stand before `at`, of the bytes that are indexed.
+    pub(crate) fn quotes_before(&self, at: usize) -> u32 {
+        let at = at - self.base;
+        let (quotes, before) = self.quotes[at / BLOCK];
+        before + (quotes & ((1 << (at % BLOCK)) - 1)).count_ones()
+    }
+}
+
+struct Structure<'a> {
+    run: &'a [u8],
+    base: u32,
+    /// Room for one position a byte and a block more.
+    out: &'a mut [u32],
+    quotes: &'a mut [(u64, u32)],
+    backslashes: &'a mut Vec<u32>,
+}
+
+impl Kernel for Structure<'_> {
+    /// How many separators there are before what cannot be indexed.
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> usize {
+        let Self { run, base, out, quotes, backslashes } = self;
+        let mut state = State { base, ..State::default() };
+        let (blocks, tail) = run.as_chunks::<BLOCK>();
+        let (mut written, mut quotes) = (0, quotes.iter_mut());
+        for (block, quotes) in blocks.iter().zip(quotes.by_ref()) {
+            let Some(room) = out.get_mut(written..).and_then(|o| o.first_chunk_mut()) else { return written };
+            let (count, more) = state.block(lanes, block, !0, room, quotes, backslashes);
+            written += count;
+            if !more {
+                return written;
+            }
+        }
+        if let Some(quotes) = quotes.next()
+            && let Some(room) = out.get_mut(written..).and_then(|o| o.first_chunk_mut())
+        {
+            let mut block = [0; BLOCK];
+            block[..tail.len()].copy_from_slice(tail);
+            written += state.block(lanes, &block, (1 << tail.len()) - 1, room, quotes, backslashes).0;
+        }
+        written
+    }
+}
+
+/// What is known of the bytes before a block.
+#[derive(Default)]
+struct State {
+    base: u32,
+    /// Quotes that are not escaped.
+    quotes: u32,
+    /// All ones in a string.
+    inside: u64,
+    /// 1 after a backslash that escapes.
+    escaped: u64,
+}
+
+impl State {
+    /// Takes the next block, of which the bytes in `valid` count; how many separators it has, and whether the next one
+    /// can be indexed.
+    #[inline(always)]
+    fn block<L: Lanes>(
+        &mut self,
+        lanes: L,
+        block: &[u8; BLOCK],
+        valid: u64,
+        out: &mut [u32; BLOCK],
+        quotes: &mut (u64, u32),
+        backslashes: &mut Vec<u32>,
+    ) -> (usize, bool) {
+        let [quote, backslash, comma, newline] = lanes.equal(block, [b'"', b'\\', b',', b'\n']);
+        let quote = quote & !escaped(backslash, &mut self.escaped);
+        *quotes = (quote, self.quotes);
+        self.quotes += quote.count_ones();
+        let inside = lanes.parity(quote) ^ self.inside;
+        self.inside = (inside.cast_signed() >> 63).cast_unsigned();
+        let bad = ((backslash & !inside) | (lanes.controls(block) & inside)) & valid;
+        // those before the first bad byte
+        let separators = (comma | newline) & !inside & ((bad & bad.wrapping_neg()).wrapping_sub(1));
+        lanes.positions(separators, self.base, out);
+        if backslash != 0 {
+            note(backslash, self.base, backslashes);
+        }
+        self.base += BLOCK as u32;
+        (separators.count_ones() as usize, bad == 0)
+    }
+}
+
+/// Adds the positions of the mask's bits.
+#[inline(never)]
+fn note(mut mask: u64, base: u32, positions: &mut Vec<u32>) {
+    while mask != 0 {
+        positions.push(base + mask.trailing_zeros());
+        mask &= mask - 1;
+    }
+}
+
+/// Which bytes follow an odd number of backslashes, and so are escaped. `before`: whether the first one is, by the
+/// block before; then by this one for the next.
+///
+/// Method: the later one of simdjson (John Keiser, 2023): runs of backslashes are taken away by a subtraction that
+/// starts at their first bits and flips every other bit on its way.
+#[inline(always)]
+fn escaped(backslash: u64, before: &mut u64) -> u64 {
+    const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+    let first = backslash & !*before;
+    let codes = (((first << 1) | ODD).wrapping_sub(first)) ^ ODD;
+    let escaped = codes ^ (backslash | *before);
+    *before = (codes & backslash) >> 63;
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Separators of whole lines, quotes that are not escaped, and backslashes; by the definition.
+    fn by_definition(bytes: &[u8]) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
+        let (mut separators, mut quotes, mut backslashes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut inside, mut escaped) = (false, false);
+        let mut lines = 0;
+        for (at, byte) in bytes.iter().enumerate() {
+            let bad = if inside { *byte < 0x20 } else { *byte == b'\\' };
+            if bad {
+                break;
+            }
+            match byte {
+                b'\\' => backslashes.push(at as u32),
+                b'"' if !escaped => {
+                    quotes.push(at as u32);
+                    inside = !inside;
+                }
+                b',' | b'\n' if !inside => {
+                    separators.push(at as u32);
+                    if *byte == b'\n' {
+                        lines = separators.len();
+                    }
+                }
+                _ => {}
+            }
+            escaped = *byte == b'\\' && !escaped;
+        }
+        separators.truncate(lines);
+        let end = separators.last().map_or(0, |last| last + 1);
+        quotes.retain(|at| *at < end);
+        backslashes.retain(|at| *at < end);
+        (separators, quotes, backslashes)
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_the_definition_says(
+            pieces in prop::collection::vec(prop::sample::select(vec!["\"", "\"", "\\\"", "\\\\", "\\", ",", "\n", "a", " ", ":", "\t", "é", "\"ab,c\"", "{\"k\":1,", "a long text without anything in it", "}\n"]), 0..120),
+        ) {
+            let bytes = pieces.concat().into_bytes();
+            let (separators, quotes, backslashes) = by_definition(&bytes);
+            let end = separators.last().map_or(0, |last| *last as usize + 1);
+            for level in Level::all() {
+                let mut index = Index::default();
+                index.build(&bytes, 0, bytes.len(), level);
+                prop_assert_eq!(&index.separators()[1..], &separators);
+                prop_assert_eq!(index.separators()[0], u32::MAX);
+                let found: Vec<u32> = index.backslashes().iter().copied().filter(|at| (*at as usize) < end).collect();
+                prop_assert_eq!(&found, &backslashes);
+                for at in 0..end {
+                    let before = quotes.iter().filter(|q| (**q as usize) < at).count();
+                    prop_assert_eq!(index.quotes_before(at) as usize, before);
+                }
+            }
+        }
+    }
+}
