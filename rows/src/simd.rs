@@ -30,6 +30,14 @@ pub(crate) trait Lanes: Copy {
     fn json_special(self, block: &[u8; WIDE]) -> u32;
     /// Which bytes are ASCII digits.
     fn digits(self, bytes: &[u8; DIGITS]) -> u32;
+    /// Which bytes equal any of the needles.
+    fn any_of<const N: usize>(self, block: &[u8; WIDE], needles: [u8; N]) -> u32;
+    /// Copies the first `len` bytes of `tail` to `out`, of each two quotes that follow one another only the first; gives
+    /// their number there. `None`, with `out` unspecified, where up to 64 bytes past the end cannot be read or written.
+    #[inline(always)]
+    fn undouble(self, tail: &[u8], len: usize, quote: u8, out: &mut [u8]) -> Option<usize> {
+        undouble_by_leaps(self, tail, len, quote, out)
+    }
     /// Writes the positions of the mask's bits, counted from `base`, in order; what is behind them is unspecified.
     #[inline(always)]
     fn positions(self, mut mask: u64, base: u32, out: &mut [u32; BLOCK]) {
@@ -42,6 +50,29 @@ pub(crate) trait Lanes: Copy {
             }
         }
     }
+}
+
+/// Copies 32 bytes, looks for a quote in them, and goes on behind its double.
+#[inline(always)]
+fn undouble_by_leaps<L: Lanes>(
+    lanes: L,
+    tail: &[u8],
+    len: usize,
+    quote: u8,
+    out: &mut [u8],
+) -> Option<usize> {
+    let (mut from, mut to) = (0, 0);
+    while from < len {
+        let block = tail.get(from..)?.first_chunk::<WIDE>()?;
+        *out.get_mut(to..)?.first_chunk_mut()? = *block;
+        let plain = lanes.any_of(block, [quote]).trailing_zeros() as usize;
+        let left = len - from;
+        let n = plain.min(left).min(WIDE);
+        let found = usize::from(n == plain && n < left && n < WIDE);
+        to += n + found;
+        from += n + 2 * found;
+    }
+    Some(to)
 }
 
 /// Digits of a number at most.
@@ -154,6 +185,13 @@ impl Lanes for Portable {
     fn digits(self, bytes: &[u8; DIGITS]) -> u32 {
         let (low, high) = (word_at::<0, DIGITS>(bytes), word_at::<8, DIGITS>(bytes));
         digit_mask(low) | (digit_mask(high) << 8)
+    }
+
+    #[inline(always)]
+    fn any_of<const N: usize>(self, block: &[u8; WIDE], needles: [u8; N]) -> u32 {
+        let mut padded = [0; BLOCK];
+        padded[..WIDE].copy_from_slice(block);
+        self.equal(&padded, needles).iter().fold(0, |any, mask| any | *mask as u32)
     }
 
     #[inline(always)]

@@ -46,6 +46,13 @@ pub(crate) trait Source {
     fn span(&self, record: usize, column: usize) -> (usize, usize);
     /// The cell with its kind.
     fn cell(&self, record: usize, column: usize) -> Cell;
+    /// Whether [`Source::glance`] may take doubled quotes for a text as it is.
+    const GLANCES: bool = false;
+    /// The cell, but [`Kind::Quoted`] even if quotes in it are doubled: they are found while it is read.
+    #[inline(always)]
+    fn glance(&self, record: usize, column: usize) -> Cell {
+        self.cell(record, column)
+    }
     /// Where this source keeps a column of the schema; `field` is its place in the file.
     fn column(&self, column: usize, field: usize) -> usize;
     /// Start and end of the record without its line end.
@@ -98,6 +105,17 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
             return Cell { start: start as u32 + 1, len: len as u32 - 2, kind };
         }
         Cell { start: start as u32, len: len as u32, kind: Kind::Plain }
+    }
+
+    const GLANCES: bool = QUOTES;
+
+    #[inline(always)]
+    fn glance(&self, record: usize, column: usize) -> Cell {
+        let (start, len) = self.raw(record, column);
+        let quoted = QUOTES && len >= 2 && self.bytes[start] == self.quote;
+        let (start, len) = if quoted { (start + 1, len - 2) } else { (start, len) };
+        let kind = if quoted { Kind::Quoted } else { Kind::Plain };
+        Cell { start: start as u32, len: len as u32, kind }
     }
 
     fn column(&self, _column: usize, field: usize) -> usize {
