@@ -243,6 +243,24 @@ mod tests {
             (lanes.json_special(&self.0).trailing_zeros(), lanes.digits(&front))
         }
     }
+    struct AnyOf([u8; WIDE], [u8; 3]);
+    impl Kernel for AnyOf {
+        type Output = u32;
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> u32 {
+            lanes.any_of(&self.0, self.1)
+        }
+    }
+    struct Undouble<'a>(&'a [u8], usize, usize);
+    impl Kernel for Undouble<'_> {
+        type Output = Option<Vec<u8>>;
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> Option<Vec<u8>> {
+            let mut out = vec![b'?'; self.2];
+            let n = lanes.undouble(self.0, self.1, b'"', &mut out)?;
+            Some(out[..n].to_vec())
+        }
+    }
     struct Parity(u64);
     impl Kernel for Parity {
         type Output = u64;
@@ -309,6 +327,30 @@ mod tests {
             let digits = bytes[..16].iter().enumerate().fold(0, |m, (i, b)| m | (u32::from(b.is_ascii_digit()) << i));
             for level in Level::all() {
                 prop_assert_eq!(level.run(Special(bytes)), (special, digits));
+            }
+        }
+
+        #[test]
+        fn every_level_finds_the_same_stops(bytes in prop::array::uniform32(0u8..9), stops in prop::array::uniform3(0u8..9)) {
+            let expected = bytes.iter().enumerate().fold(0, |m, (i, b)| m | (u32::from(stops.contains(b)) << i));
+            for level in Level::all() {
+                prop_assert_eq!(level.run(AnyOf(bytes, stops)), expected);
+            }
+        }
+
+        #[test]
+        fn every_level_makes_one_quote_of_two(
+            text in "[ab\"]{0,80}|[a-z]{0,70}[\"]{0,3}|\"{0,70}", behind in "[x\"]{0,140}", room in 0usize..200,
+        ) {
+            let doubled = text.replace('"', "\"\"");
+            let tail = format!("{doubled}{behind}");
+            for level in Level::all() {
+                let read = level.run(Undouble(tail.as_bytes(), doubled.len(), room));
+                if let Some(read) = &read {
+                    prop_assert_eq!(std::str::from_utf8(read).unwrap(), &text);
+                }
+                let near = behind.len() >= BLOCK && room >= text.len() + BLOCK;
+                prop_assert!(read.is_some() || !near);
             }
         }
 

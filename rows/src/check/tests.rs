@@ -6,7 +6,7 @@ mod csv;
 mod dialects;
 mod header;
 mod json;
-mod native;
+pub(crate) mod native;
 mod policies;
 mod properties;
 mod rules;

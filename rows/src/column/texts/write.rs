@@ -19,37 +19,18 @@ pub(crate) fn write<S: Source>(
     scratch: &mut Vec<u8>,
 ) {
     let place = tile.source.column(at, field);
-    tile.level.run(Write { tile, column, place, out, bad, scratch });
-}
-
-struct Write<'a, S> {
-    tile: &'a Tile<'a, S>,
-    column: &'a Compiled,
-    place: usize,
-    out: &'a mut Output,
-    bad: &'a [u8],
-    scratch: &'a mut Vec<u8>,
-}
-
-impl<S: Source> Kernel for Write<'_, S> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let Self { tile, column, place, out, bad, scratch } = self;
-        let rows = bad.iter().filter(|bad| **bad == 0).count();
-        let Output { data, nulls, dictionary, .. } = out;
-        let nulls = nulls.grow(if column.nullable { rows } else { 0 });
-        nulls.fill(0);
-        let cells = Cells { tile, column, place, bad, scratch, nulls };
-        if column.low_cardinality {
-            dictionary.grow(rows);
-            cells.write(lanes, Numbered { dictionary, rows });
-        } else if let Some(width) = column.reader.width() {
-            cells.write(lanes, Padded { slots: data.grow(rows * width), width });
-        } else {
-            cells.write(lanes, Measured { room: data });
-        }
+    let rows = bad.iter().filter(|bad| **bad == 0).count();
+    let Output { data, nulls, dictionary, .. } = out;
+    let nulls = nulls.grow(if column.nullable { rows } else { 0 });
+    nulls.fill(0);
+    let cells = Cells { tile, column, place, bad, scratch, nulls };
+    if column.low_cardinality {
+        dictionary.grow(rows);
+        cells.write(Numbered { dictionary, rows });
+    } else if let Some(width) = column.reader.width() {
+        cells.write(Padded { slots: data.grow(rows * width), width });
+    } else {
+        cells.write(Measured { room: data });
     }
 }
 
@@ -262,92 +243,115 @@ struct Cells<'a, S> {
 }
 
 impl<S: Source> Cells<'_, S> {
-    #[inline(always)]
-    fn write<L: Lanes, K: Sink>(mut self, lanes: L, mut sink: K) {
+    fn write<K: Sink>(mut self, mut sink: K) {
+        let Self { tile, column, .. } = self;
         // text that is not UTF-8 would be bad if it were not to be replaced
-        let replace = !self.tile.valid_utf8 && self.column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace;
-        let (mut from, mut row) = (0, 0);
+        let replace = !tile.valid_utf8 && column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace;
+        let usual = !replace && !tile.has_null_texts();
+        let mut done = Done { records: 0, rows: 0, written: 0 };
         loop {
-            let (other, written) = {
-                let mut fast = sink.fast();
-                (self.usual(lanes, &mut fast, from, &mut row, replace), fast.written())
-            };
-            sink.close(written);
-            let Some(record) = other else { return };
-            self.other(&mut sink, record, row, replace);
-            row += 1;
-            from = record + 1;
+            if usual {
+                done = if column.nullable {
+                    tile.level.run(self.usual::<_, true>(sink.fast(), done))
+                } else {
+                    tile.level.run(self.usual::<_, false>(sink.fast(), done))
+                };
+                sink.close(done.written);
+            }
+            let Some(bad) = self.bad.get(done.records) else { return };
+            if *bad == 0 {
+                self.other(&mut sink, done, replace);
+                done.rows += 1;
+            }
+            done.records += 1;
         }
     }
 
-    /// Writes the texts of good records from the record `from` on; gives the first one that needs a closer look.
-    #[inline(always)]
-    fn usual<L: Lanes, F: Fast>(
-        &mut self,
-        lanes: L,
-        fast: &mut F,
-        from: usize,
-        row: &mut usize,
-        replace: bool,
-    ) -> Option<usize> {
+    fn usual<F: Fast, const NULLABLE: bool>(&mut self, fast: F, done: Done) -> Usual<'_, S, F, NULLABLE> {
         let Self { tile, column, place, bad, nulls, .. } = self;
-        let null_texts = tile.has_null_texts();
-        let defaults = column.default.is_some();
-        let doubled = (S::GLANCES && F::UNDOUBLES).then_some(tile.plan.dialect.quote);
-        for (record, bad) in bad.iter().enumerate().skip(from) {
-            if *bad != 0 {
-                continue;
-            }
-            let cell = if F::UNDOUBLES {
-                tile.source.glance(record, *place)
-            } else {
-                tile.source.cell(record, *place)
-            };
-            let mut len = cell.len as usize;
-            let null = match cell.kind {
-                Kind::Plain if len > 0 => false,
-                Kind::Plain => true,
-                Kind::Quoted => false,
-                Kind::Null | Kind::Missing => true,
-                Kind::Escaped | Kind::Nested | Kind::Skipped => return Some(record),
-            };
-            // an empty cell without quotes is NULL, a default, or an empty text
-            let unusual = replace
-                || (null && !column.nullable && (defaults || cell.kind != Kind::Plain))
-                || (null && defaults && cell.kind == Kind::Missing)
-                || (null_texts && len > 0 && tile.is_null_text(cell));
-            if unusual {
-                return Some(record);
-            }
-            if null {
-                len = 0;
-            }
-            let Some(tail) = tile.bytes.get(cell.start as usize..) else { return Some(record) };
-            if !fast.put(lanes, *row, tail, len, doubled) {
-                return Some(record);
-            }
-            if let Some(slot) = nulls.get_mut(*row) {
-                *slot = u8::from(null);
-            }
-            *row += 1;
-        }
-        None
+        Usual { tile, place: *place, bad, nulls, defaults: column.default.is_some(), fast, done }
     }
 
     /// Writes the text of any record.
     #[inline(never)]
-    fn other<K: Sink>(&mut self, sink: &mut K, record: usize, row: usize, replace: bool) {
-        let cell = self.tile.source.cell(record, self.place);
+    fn other<K: Sink>(&mut self, sink: &mut K, done: Done, replace: bool) {
+        let cell = self.tile.source.cell(done.records, self.place);
         // a bad cell would have made the record bad
         match get(self.tile, self.column, cell, self.scratch).unwrap_or(Got::Null) {
-            Got::Text(text) if replace => sink.put(row, String::from_utf8_lossy(text).as_bytes()),
-            Got::Text(text) => sink.put(row, text),
+            Got::Text(text) if replace => sink.put(done.rows, String::from_utf8_lossy(text).as_bytes()),
+            Got::Text(text) => sink.put(done.rows, text),
             Got::Null => {
-                sink.put(row, b"");
-                if let Some(null) = self.nulls.get_mut(row) {
+                sink.put(done.rows, b"");
+                if let Some(null) = self.nulls.get_mut(done.rows) {
                     *null = 1;
                 }
             }
         }
+    }
+}
+
+/// How far a tile is written.
+#[derive(Clone, Copy)]
+struct Done {
+    records: usize,
+    /// The good ones of them.
+    rows: usize,
+    /// What [`Fast`] wrote last.
+    written: usize,
+}
+
+/// The loop over usual cells; ends before the first that needs a closer look.
+struct Usual<'a, S, F, const NULLABLE: bool> {
+    tile: &'a Tile<'a, S>,
+    place: usize,
+    bad: &'a [u8],
+    nulls: &'a mut [u8],
+    defaults: bool,
+    fast: F,
+    done: Done,
+}
+
+impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLABLE> {
+    type Output = Done;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Done {
+        let Self { tile, place, bad, nulls, defaults, mut fast, mut done } = self;
+        let doubled = (S::GLANCES && F::UNDOUBLES).then_some(tile.plan.dialect.quote);
+        let (bytes, source) = (tile.bytes, tile.source);
+        while done.records < bad.len() {
+            if bad[done.records] != 0 {
+                done.records += 1;
+                continue;
+            }
+            let cell = if F::UNDOUBLES {
+                source.glance(done.records, place)
+            } else {
+                source.cell(done.records, place)
+            };
+            // nothing without quotes is NULL, a default or an empty text
+            let nothing = match cell.kind {
+                Kind::Plain => cell.len == 0,
+                Kind::Quoted => false,
+                Kind::Null if NULLABLE => true,
+                Kind::Missing if NULLABLE && !defaults => true,
+                _ => break,
+            };
+            if nothing && !NULLABLE && defaults {
+                break;
+            }
+            let len = if nothing { 0 } else { cell.len as usize };
+            let Some(tail) = bytes.get(cell.start as usize..) else { break };
+            if !fast.put(lanes, done.rows, tail, len, doubled) {
+                break;
+            }
+            if NULLABLE && let Some(null) = nulls.get_mut(done.rows) {
+                *null = u8::from(nothing);
+            }
+            done.rows += 1;
+            done.records += 1;
+        }
+        done.written = fast.written();
+        done
     }
 }
