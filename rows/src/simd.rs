@@ -189,9 +189,17 @@ impl Lanes for Portable {
 
     #[inline(always)]
     fn any_of<const N: usize>(self, block: &[u8; WIDE], needles: [u8; N]) -> u32 {
-        let mut padded = [0; BLOCK];
-        padded[..WIDE].copy_from_slice(block);
-        self.equal(&padded, needles).iter().fold(0, |any, mask| any | *mask as u32)
+        const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+        let splats = needles.map(|n| u64::from_le_bytes([n; 8]));
+        let (words, _) = block.as_chunks::<8>();
+        words.iter().enumerate().fold(0, |any, (i, word)| {
+            let word = u64::from_le_bytes(*word);
+            let found = splats.iter().fold(0, |found, splat| {
+                let x = word ^ splat;
+                found | !(((x & LOW) + LOW) | x | LOW)
+            });
+            any | ((((found >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32) << (8 * i))
+        })
     }
 
     #[inline(always)]

@@ -25,7 +25,7 @@ pub(crate) fn read<S: Source>(
     // nothing but the array itself decides what its cell comes to
     let simple = tile.valid_utf8 && !tile.has_null_texts();
     if let Some(elements) = node.elements().filter(|_| simple) {
-        return tile.level.run_scalar(Lists { tile, column, node, elements, at, place, nested, verdict });
+        return tile.level.run(Lists { tile, column, node, elements, at, place, nested, verdict });
     }
     for record in 0..tile.source.records() {
         any(tile, column, node, at, record, place, nested, verdict);
@@ -51,11 +51,11 @@ impl<S: Source> Kernel for Lists<'_, '_, S> {
     fn run<L: Lanes>(self, lanes: L) {
         let Self { tile, column, node, elements, at, place, nested, verdict } = self;
         // what doubled quotes hide is known of this quote only
-        let glances = S::GLANCES && tile.plan.dialect.quote == b'"';
+        let known = S::GLANCES && tile.plan.dialect.quote == b'"';
+        let glance = tile.source.glances(place);
         for record in 0..tile.source.records() {
-            let cell =
-                if glances { tile.source.glance(record, place) } else { tile.source.cell(record, place) };
-            let glanced = glances && cell.kind == Kind::Quoted;
+            let cell = if known { glance(record) } else { tile.source.cell(record, place) };
+            let glanced = known && cell.kind == Kind::Quoted;
             let readable = matches!(cell.kind, Kind::Plain | Kind::Quoted | Kind::Nested);
             let tail = tile.bytes.get(cell.start as usize..).unwrap_or_default();
             if !(readable && nested.push_list(lanes, elements, tail, cell.len as usize, glanced)) {

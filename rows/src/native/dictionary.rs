@@ -155,7 +155,7 @@ impl Dictionary {
         match nulls {
             None => numbers(block, kind, &self.rows, |row, _| *row, &self.rows),
             Some(nulls) => {
-                numbers(block, kind, &self.rows, |row, null| (row + 1) * u32::from(1 - *null), nulls)
+                numbers(block, kind, &self.rows, |row, null| (row + 1) * u32::from(1 - *null), nulls);
             }
         }
     }

@@ -6,7 +6,8 @@
 use super::{Leaf, Node, Tree};
 use crate::coerce::{Native, Read, Text};
 use crate::column::{Reader, with_reader};
-use crate::simd::{Lanes, Portable, WIDE};
+use crate::native::SHORT;
+use crate::simd::{BLOCK, Lanes, Portable, WIDE};
 
 impl Node {
     /// What the elements are, if this is an array of them and [`push`] reads it.
@@ -38,7 +39,8 @@ pub(super) fn push<L: Lanes>(
     let Some(elements) = out.children.first_mut() else { return false };
     let before = elements.data.len();
     let count = match leaf.reader {
-        Reader::String => texts(lanes, tail, len, glanced, elements),
+        Reader::String => short_texts(lanes, tail, len, glanced, elements)
+            .or_else(|| texts(lanes, tail, len, glanced, elements)),
         _ => values(leaf, tail, len, glanced, elements),
     };
     let Some(count) = count else {
@@ -50,6 +52,66 @@ pub(super) fn push<L: Lanes>(
     }
     out.push_count(count);
     true
+}
+
+/// Adds the texts of an array of at most 64 bytes; gives how many there are. No branch depends on how many, up to four.
+#[inline(always)]
+fn short_texts<L: Lanes>(lanes: L, tail: &[u8], len: usize, glanced: bool, out: &mut Tree) -> Option<usize> {
+    let near = tail.first_chunk::<{ 2 * BLOCK }>()?;
+    let (mut opens, mut closes) = bounds(lanes, near.first_chunk()?, len, glanced)?;
+    let count = opens.count_ones() as usize;
+    let to = out.data.spare();
+    let mut at = 0;
+    let mut put = |open: u64, close: u64| -> Option<()> {
+        // of no element, both are 64
+        let (start, end) = (open.trailing_zeros() as usize + 1, close.trailing_zeros() as usize);
+        let len = end.saturating_sub(start);
+        let from = near.get(start..)?.first_chunk::<SHORT>().filter(|_| len <= SHORT)?;
+        let (length, to) = to.get_mut(at..)?.split_first_mut()?;
+        *length = len as u8;
+        *to.first_chunk_mut()? = *from;
+        at += if open == 0 { 0 } else { 1 + len };
+        Some(())
+    };
+    for _ in 0..4 {
+        put(opens, closes)?;
+        (opens, closes) = (opens & opens.wrapping_sub(1), closes & closes.wrapping_sub(1));
+    }
+    while opens != 0 {
+        put(opens, closes)?;
+        (opens, closes) = (opens & opens.wrapping_sub(1), closes & closes.wrapping_sub(1));
+    }
+    out.data.advance(at);
+    Some(count)
+}
+
+/// The quotes that open and close the texts of an array that is the block's first `len` bytes.
+#[inline(always)]
+fn bounds<L: Lanes>(lanes: L, block: &[u8; BLOCK], len: usize, glanced: bool) -> Option<(u64, u64)> {
+    if !(2..=BLOCK).contains(&len) || block[0] != b'[' || block[len - 1] != b']' {
+        return None;
+    }
+    let quote = if block[1] == b'"' && !glanced { b'"' } else { b'\'' };
+    let stop = if glanced { b'"' } else { b'\\' };
+    let [quotes, escapes, stops] = lanes.equal(block, [quote, b'\\', stop]);
+    let [commas, blanks] = lanes.equal(block, [b',', b' ']);
+    let live = u64::MAX >> (BLOCK - len);
+    let quotes = quotes & live;
+    // each text with the quote before it
+    let inside = lanes.parity(quotes);
+    let (opens, closes) = (quotes & inside, quotes & !inside);
+    let outside = live & !(quotes | inside);
+    let (commas, blanks) = (commas & outside, blanks & outside);
+    // behind each text a comma or the end; before each the start, a comma, or a comma and a blank
+    let (start, end) = (1, 1 << (len - 1));
+    let (first, last) = if quotes == 0 { (0, 0) } else { (start, end) };
+    let before = (commas & !(blanks >> 1)) | blanks | first;
+    let simple = outside == (commas | blanks | start | end)
+        && closes << 1 == commas | last
+        && opens == before << 1
+        && blanks & !(commas << 1) == 0
+        && (escapes | stops) & live == 0;
+    simple.then_some((opens, closes))
 }
 
 /// Adds the texts of an array; gives how many there are.

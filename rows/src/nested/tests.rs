@@ -239,10 +239,8 @@ proptest! {
     ) {
         for ty in ELEMENTS {
             let schema = schema(&format!("a Array({ty}), b Array({ty}), c String"));
-            let cell = |text: &str| match quoted {
-                true => format!("\"{}\"", text.replace('"', "\"\"")),
-                false => text.to_owned(),
-            };
+            let doubled = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+            let cell = |text: &str| if quoted { doubled(text) } else { text.to_owned() };
             let row = |list: &String| format!("{}|{}|{}\n", cell(list), cell(&format!(" {list}")), cell(&behind));
             let quote = if quoted { '"' } else { '\0' };
             both_are_the_same(&schema, &Input { quote, ..bars() }, &lists.iter().map(row).collect::<String>());

@@ -77,6 +77,7 @@ impl Avx512 {
 impl Avx512 {
     /// Writes the bytes whose bits are set, in order; what is behind them is 0.
     #[inline(always)]
+    #[allow(clippy::unused_self, reason = "it is the proof")]
     fn squeeze(self, block: &[u8; BLOCK], keep: u64, out: &mut [u8; BLOCK]) {
         // SAFETY: `self` proves AVX-512 F and VBMI2. The load reads, and the store writes, the 64 bytes that the
         // references cover.

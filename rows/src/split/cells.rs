@@ -48,11 +48,9 @@ pub(crate) trait Source {
     fn cell(&self, record: usize, column: usize) -> Cell;
     /// Whether [`Source::glance`] may take doubled quotes for a text as it is.
     const GLANCES: bool = false;
-    /// The cell, but [`Kind::Quoted`] even if quotes in it are doubled: they are found while it is read.
-    #[inline(always)]
-    fn glance(&self, record: usize, column: usize) -> Cell {
-        self.cell(record, column)
-    }
+    /// Gives the cells of a column, but of [`Kind::Quoted`] even if quotes in it are doubled: they are found while it is
+    /// read.
+    fn glances(&self, column: usize) -> impl Fn(usize) -> Cell;
     /// Where this source keeps a column of the schema; `field` is its place in the file.
     fn column(&self, column: usize, field: usize) -> usize;
     /// Start and end of the record without its line end.
@@ -110,12 +108,17 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
     const GLANCES: bool = QUOTES;
 
     #[inline(always)]
-    fn glance(&self, record: usize, column: usize) -> Cell {
-        let (start, len) = self.raw(record, column);
-        let quoted = QUOTES && len >= 2 && self.bytes[start] == self.quote;
-        let (start, len) = if quoted { (start + 1, len - 2) } else { (start, len) };
-        let kind = if quoted { Kind::Quoted } else { Kind::Plain };
-        Cell { start: start as u32, len: len as u32, kind }
+    fn glances(&self, column: usize) -> impl Fn(usize) -> Cell {
+        // all of it by value, so that a loop can keep it in registers
+        let Self { bytes, positions, fields, quote } = *self;
+        let source = Self { bytes, positions, fields, quote };
+        move |record| {
+            let (start, len) = source.raw(record, column);
+            let quoted = QUOTES && len >= 2 && source.bytes[start] == source.quote;
+            let (start, len) = if quoted { (start + 1, len - 2) } else { (start, len) };
+            let kind = if quoted { Kind::Quoted } else { Kind::Plain };
+            Cell { start: start as u32, len: len as u32, kind }
+        }
     }
 
     fn column(&self, _column: usize, field: usize) -> usize {
@@ -187,6 +190,12 @@ impl Source for Table {
     #[inline(always)]
     fn cell(&self, record: usize, column: usize) -> Cell {
         self.cells[record * self.columns + column]
+    }
+
+    #[inline(always)]
+    fn glances(&self, column: usize) -> impl Fn(usize) -> Cell {
+        let (cells, columns) = (&self.cells[..], self.columns);
+        move |record| cells[record * columns + column]
     }
 
     fn column(&self, column: usize, _field: usize) -> usize {

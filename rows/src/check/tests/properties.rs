@@ -4,6 +4,7 @@ use super::{json_lines, native, plan, reconcile, schema, show};
 use crate::simd::Level;
 use crate::{Checker, Input, Plan};
 use proptest::prelude::*;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 const SPEC: &str = "k String, i Int32, f Nullable(Float64), d Decimal(18, 4), t DateTime, u Nullable(UUID), \
@@ -199,12 +200,12 @@ proptest! {
                 csv.push_str(if plain { cell } else { &quoted });
                 csv.push(',');
                 let value = if null { serde_json::Value::Null } else { cell.into() };
-                json.push_str(&format!("\"{name}\":{value},"));
+                let _ = write!(json, "\"{name}\":{value},");
                 let zeros = "\0".repeat(if filled { most - fits } else { 0 });
                 values.push(if null { "NULL".to_owned() } else { format!("{cell}{zeros}").escape_debug().to_string() });
             }
-            csv.push_str(&format!("{number}\n"));
-            json.push_str(&format!("\"n\":\"{number}\"}}\n"));
+            let _ = writeln!(csv, "{number}");
+            let _ = writeln!(json, "\"n\":\"{number}\"}}");
             values.push(number);
             expected.extend((i % 5 != 3).then_some(values));
         }

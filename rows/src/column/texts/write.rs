@@ -19,7 +19,7 @@ pub(crate) fn write<S: Source>(
     scratch: &mut Vec<u8>,
 ) {
     let place = tile.source.column(at, field);
-    let rows = bad.iter().filter(|bad| **bad == 0).count();
+    let rows = bad.iter().map(|bad| usize::from(*bad == 0)).sum();
     let Output { data, nulls, dictionary, .. } = out;
     let nulls = nulls.grow(if column.nullable { rows } else { 0 });
     nulls.fill(0);
@@ -318,17 +318,17 @@ impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLAB
     fn run<L: Lanes>(self, lanes: L) -> Done {
         let Self { tile, place, bad, nulls, defaults, mut fast, mut done } = self;
         let doubled = (S::GLANCES && F::UNDOUBLES).then_some(tile.plan.dialect.quote);
-        let (bytes, source) = (tile.bytes, tile.source);
+        let bytes = tile.bytes;
+        let glance = tile.source.glances(place);
         while done.records < bad.len() {
             if bad[done.records] != 0 {
                 done.records += 1;
                 continue;
             }
-            let cell = if F::UNDOUBLES {
-                source.glance(done.records, place)
-            } else {
-                source.cell(done.records, place)
-            };
+            let mut cell = glance(done.records);
+            if S::GLANCES && !F::UNDOUBLES && cell.kind == Kind::Quoted {
+                cell = tile.source.cell(done.records, place);
+            }
             // nothing without quotes is NULL, a default or an empty text
             let nothing = match cell.kind {
                 Kind::Plain => cell.len == 0,
