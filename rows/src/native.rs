@@ -6,8 +6,8 @@
 mod dictionary;
 mod room;
 
-pub(crate) use dictionary::Dictionary;
-pub(crate) use room::Room;
+pub(crate) use dictionary::{Dictionary, Rows};
+pub(crate) use room::{Room, SHORT};
 
 use crate::column::{Compiled, Reader};
 use crate::nested::{Nested, Node};
@@ -19,7 +19,7 @@ pub(crate) struct Output {
     pub data: Room,
     /// For each row 1 if it is NULL.
     pub nulls: Room,
-    dictionary: Dictionary,
+    pub dictionary: Dictionary,
     /// Of a type with inner structure: all of it.
     nested: Option<Box<Nested>>,
 }
@@ -39,45 +39,6 @@ impl Output {
         self.nested.get_or_insert_with(|| Box::new(Nested::new(node)))
     }
 
-    /// Adds a text; of a `FixedString`, zeros up to its width.
-    #[inline]
-    pub(crate) fn push_text(
-        &mut self,
-        text: &[u8],
-        width: Option<usize>,
-        low_cardinality: bool,
-        nullable: bool,
-    ) {
-        if low_cardinality {
-            self.dictionary.push(text);
-        } else {
-            self.push_value(text, width);
-        }
-        if nullable {
-            self.nulls.push(0);
-        }
-    }
-
-    /// Adds the text `bytes[start..start + len]` of a column without width.
-    #[inline(always)]
-    pub(crate) fn push_near(
-        &mut self,
-        bytes: &[u8],
-        start: usize,
-        len: usize,
-        low_cardinality: bool,
-        nullable: bool,
-    ) {
-        if low_cardinality {
-            self.dictionary.push_near(bytes, start, len);
-        } else {
-            self.data.push_text(bytes, start, len);
-        }
-        if nullable {
-            self.nulls.push(0);
-        }
-    }
-
     /// Adds a value of the width, filled up with zeros; without one a text after its length.
     #[inline]
     fn push_value(&mut self, bytes: &[u8], width: Option<usize>) {
@@ -85,11 +46,6 @@ impl Output {
         let (value, zeros) = self.data.grow(width).split_at_mut(bytes.len());
         value.copy_from_slice(bytes);
         zeros.fill(0);
-    }
-
-    pub(crate) fn push_null_text(&mut self, width: Option<usize>, low_cardinality: bool) {
-        self.push_text(b"", width, low_cardinality, false);
-        self.nulls.push(1);
     }
 
     /// Adds the same value (`None`: NULL) `rows` times.
@@ -108,8 +64,8 @@ impl Output {
         let width = column.reader.width();
         let bytes = value.unwrap_or_default();
         for _ in 0..rows {
-            if column.reader.is_text() {
-                self.push_text(bytes, width, column.low_cardinality, false);
+            if column.reader.is_text() && column.low_cardinality {
+                self.dictionary.push(bytes);
             } else {
                 self.push_value(bytes, width);
             }

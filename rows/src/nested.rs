@@ -16,6 +16,7 @@
 
 mod cursor;
 mod json;
+mod list;
 mod read;
 mod tree;
 mod write;
@@ -24,6 +25,7 @@ use crate::coerce::Why;
 use crate::column::Reader;
 use crate::policy::Policies;
 use crate::schema::{Column, SchemaError};
+use crate::simd::{Lanes, Portable};
 use crate::types::{Base, Type};
 
 use cursor::Cursor;
@@ -124,8 +126,27 @@ impl Nested {
         self.tree.begin_tile();
     }
 
+    /// Adds an array of `node`'s [`Node::elements`] that is the first `len` bytes of `tail`, which is UTF-8; adds nothing
+    /// and says no if it takes more than a look. `glanced`: each `"` in it may be one of two that stand for one.
+    #[inline(always)]
+    pub(crate) fn push_list<L: Lanes>(
+        &mut self,
+        lanes: L,
+        elements: &Leaf,
+        tail: &[u8],
+        len: usize,
+        glanced: bool,
+    ) -> bool {
+        list::push(lanes, elements, tail, len, glanced, &mut self.tree)
+    }
+
     /// Adds the value of a text; of a bad one, a row that means nothing.
     pub(crate) fn push(&mut self, node: &Node, text: &[u8]) -> Result<(), Why> {
+        if let Some(elements) = node.elements()
+            && self.push_list(Portable, elements, text, text.len(), false)
+        {
+            return Ok(());
+        }
         self.tree.begin_row();
         let read = read::whole(node, text, &mut self.tree, &mut self.scratch);
         if read.is_err() {

@@ -87,6 +87,14 @@ pub(crate) trait Lanes: Copy {
     fn moment(self, bytes: &[u8; 19]) -> Option<(Day, u32)> {
         datetime::fields(bytes)
     }
+    /// Which bytes equal any of the needles.
+    fn any_of<const N: usize>(self, block: &[u8; WIDE], needles: [u8; N]) -> u32;
+    /// Copies the first `len` bytes of `tail` to `out`, of each two quotes that follow one another only the first; gives
+    /// their number there. `None`, with `out` unspecified, where up to 64 bytes past the end cannot be read or written.
+    #[inline(always)]
+    fn undouble(self, tail: &[u8], len: usize, quote: u8, out: &mut [u8]) -> Option<usize> {
+        undouble_by_leaps(self, tail, len, quote, out)
+    }
     /// Writes the positions of the mask's bits, counted from `base`, in order; what is behind them is unspecified.
     #[inline(always)]
     fn positions(self, mut mask: u64, base: u32, out: &mut [u32; BLOCK]) {
@@ -99,6 +107,29 @@ pub(crate) trait Lanes: Copy {
             }
         }
     }
+}
+
+/// Copies 32 bytes, looks for a quote in them, and goes on behind its double.
+#[inline(always)]
+fn undouble_by_leaps<L: Lanes>(
+    lanes: L,
+    tail: &[u8],
+    len: usize,
+    quote: u8,
+    out: &mut [u8],
+) -> Option<usize> {
+    let (mut from, mut to) = (0, 0);
+    while from < len {
+        let block = tail.get(from..)?.first_chunk::<WIDE>()?;
+        *out.get_mut(to..)?.first_chunk_mut()? = *block;
+        let plain = lanes.any_of(block, [quote]).trailing_zeros() as usize;
+        let left = len - from;
+        let n = plain.min(left).min(WIDE);
+        let found = usize::from(n == plain && n < left && n < WIDE);
+        to += n + found;
+        from += n + 2 * found;
+    }
+    Some(to)
 }
 
 /// Digits of a number at most.
@@ -236,6 +267,21 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn any_of<const N: usize>(self, block: &[u8; WIDE], needles: [u8; N]) -> u32 {
+        const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+        let splats = needles.map(|n| u64::from_le_bytes([n; 8]));
+        let (words, _) = block.as_chunks::<8>();
+        words.iter().enumerate().fold(0, |any, (i, word)| {
+            let word = u64::from_le_bytes(*word);
+            let found = splats.iter().fold(0, |found, splat| {
+                let x = word ^ splat;
+                found | !(((x & LOW) + LOW) | x | LOW)
+            });
+            any | ((((found >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32) << (8 * i))
+        })
+    }
+
+    #[inline(always)]
     fn parity(self, mut mask: u64) -> u64 {
         for shift in [1, 2, 4, 8, 16, 32] {
             mask ^= mask << shift;
@@ -298,6 +344,24 @@ mod tests {
         #[inline(always)]
         fn run<L: Lanes>(self, lanes: L) -> u32 {
             lanes.same(&self.0, &self.1)
+        }
+    }
+    struct AnyOf([u8; WIDE], [u8; 3]);
+    impl Kernel for AnyOf {
+        type Output = u32;
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> u32 {
+            lanes.any_of(&self.0, self.1)
+        }
+    }
+    struct Undouble<'a>(&'a [u8], usize, usize);
+    impl Kernel for Undouble<'_> {
+        type Output = Option<Vec<u8>>;
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> Option<Vec<u8>> {
+            let mut out = vec![b'?'; self.2];
+            let n = lanes.undouble(self.0, self.1, b'"', &mut out)?;
+            Some(out[..n].to_vec())
         }
     }
     struct Parity(u64);
@@ -381,6 +445,14 @@ mod tests {
         }
 
         #[test]
+        fn every_level_finds_the_same_stops(bytes in prop::array::uniform32(0u8..9), stops in prop::array::uniform3(0u8..9)) {
+            let expected = bytes.iter().enumerate().fold(0, |m, (i, b)| m | (u32::from(stops.contains(b)) << i));
+            for level in Level::all() {
+                prop_assert_eq!(level.run(AnyOf(bytes, stops)), expected);
+            }
+        }
+
+        #[test]
         fn every_level_finds_the_bytes_that_are_the_same(a in prop::array::uniform32(any::<u8>()), other in prop::array::uniform32(any::<u8>()), differ: u32) {
             let mut b = a;
             let mut expected = !0u32;
@@ -392,6 +464,22 @@ mod tests {
             }
             for level in Level::all() {
                 prop_assert_eq!(level.run(Same(a, b)), expected);
+            }
+        }
+
+        #[test]
+        fn every_level_makes_one_quote_of_two(
+            text in "[ab\"]{0,80}|[a-z]{0,70}[\"]{0,3}|\"{0,70}", behind in "[x\"]{0,140}", room in 0usize..200,
+        ) {
+            let doubled = text.replace('"', "\"\"");
+            let tail = format!("{doubled}{behind}");
+            for level in Level::all() {
+                let read = level.run(Undouble(tail.as_bytes(), doubled.len(), room));
+                if let Some(read) = &read {
+                    prop_assert_eq!(std::str::from_utf8(read).unwrap(), &text);
+                }
+                let near = behind.len() >= BLOCK && room >= text.len() + BLOCK;
+                prop_assert!(read.is_some() || !near);
             }
         }
 

@@ -42,7 +42,7 @@ pub const WIDE: &[(&str, &str)] = &[
     ("status", "Enum8('new' = 1, 'paid' = 2, 'shipped' = 3, 'done' = 4, 'failed' = 5)"),
     ("ip", "IPv4"),
     ("ip6", "IPv6"),
-    ("city", "LowCardinality(String)"),
+    ("tags", "Array(String)"),
     ("name", "String"),
     ("note", "Nullable(String)"),
     ("code", "FixedString(6)"),
@@ -54,7 +54,9 @@ pub const TYPES: &[(&str, &str)] = &[
     ("name", "String"),
     ("code", "FixedString(6)"),
     ("country", "LowCardinality(String)"),
+    ("city", "LowCardinality(String)"),
     ("name", "Nullable(String)"),
+    ("tags", "Array(String)"),
     ("flag", "Bool"),
     ("i8", "Int8"),
     ("i16", "Int16"),
@@ -119,6 +121,7 @@ fn cell(column: &str, n: &mut Numbers) -> String {
         "ip" => std::net::Ipv4Addr::from(n.next() as u32).to_string(),
         "ip6" => std::net::Ipv6Addr::from((u128::from(n.next()) << 64) | u128::from(n.next())).to_string(),
         "city" => format!("city {}", n.below(200)),
+        "tags" => tags(n),
         "name" => format!("customer {}", n.below(1_000_000)),
         "note" if n.below(3) == 0 => String::new(),
         "note" => format!("\"a note, \"\"{}\"\"\nwith a second line\"", n.below(1000)),
@@ -133,6 +136,14 @@ fn cell(column: &str, n: &mut Numbers) -> String {
         "u256" => format!("{}{}{}", 1 + n.below(1 << 60), n.next(), n.next()),
         _ => n.below(256).to_string(),
     }
+}
+
+/// An array as ClickHouse writes it, in quotes where it has a comma.
+fn tags(n: &mut Numbers) -> String {
+    const WORDS: [&str; 8] = ["new", "b2b", "mobile", "gift", "express", "eu", "returned", "vip"];
+    let texts: Vec<_> = (0..n.below(5)).map(|_| format!("'{}'", WORDS[n.below(8) as usize])).collect();
+    let quote = if texts.len() > 1 { "\"" } else { "" };
+    format!("{quote}[{}]{quote}", texts.join(","))
 }
 
 /// CSV records without a header; of each `bad` typed cells in 1000 one is no value of its type.
@@ -176,6 +187,7 @@ pub fn json_record(out: &mut Vec<u8>, numbers: &mut Numbers, columns: &[(&str, &
         let value = match cell.as_str() {
             "" => "null".to_owned(),
             cell if bare => cell.to_owned(),
+            cell if ty.starts_with("Array") => cell.replace('"', "").replace('\'', "\""),
             cell => format!("\"{}\"", cell.replace('"', "").replace('\n', "\\n")),
         };
         out.extend_from_slice(value.as_bytes());
@@ -183,7 +195,7 @@ pub fn json_record(out: &mut Vec<u8>, numbers: &mut Numbers, columns: &[(&str, &
     out.extend_from_slice(b"}\n");
 }
 
-/// Texts are values whatever they are; of the other cells `bad` in 1000 are none.
+/// Texts are values whatever they are; of the other cells, arrays too, `bad` in 1000 are none.
 fn spoiled(numbers: &mut Numbers, ty: &str, bad: u64) -> bool {
-    numbers.below(1000) < bad && !ty.contains("String")
+    numbers.below(1000) < bad && (!ty.contains("String") || ty.starts_with("Array"))
 }

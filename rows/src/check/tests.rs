@@ -7,7 +7,7 @@ mod dialects;
 mod header;
 mod json;
 mod lines;
-mod native;
+pub(crate) mod native;
 mod policies;
 mod properties;
 mod rules;

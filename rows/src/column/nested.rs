@@ -4,8 +4,9 @@ use super::Compiled;
 use crate::check::tile::{Tile, Verdict};
 use crate::coerce::Why;
 use crate::native::Output;
-use crate::nested::{Nested, Node};
+use crate::nested::{Leaf, Nested, Node};
 use crate::policy::OnInvalidUtf8;
+use crate::simd::{Kernel, Lanes};
 use crate::split::cells::{Cell, Kind, Source, decode_nested};
 
 /// Reads the column's cells of a tile to the end of `out`; bad ones leave a row that is taken out later.
@@ -21,17 +22,70 @@ pub(crate) fn read<S: Source>(
     let place = tile.source.column(at, field);
     let nested = out.nested(node);
     nested.begin_tile();
+    // nothing but the array itself decides what its cell comes to
+    let simple = tile.valid_utf8 && !tile.has_null_texts();
+    if let Some(elements) = node.elements().filter(|_| simple) {
+        return tile.level.run(Lists { tile, column, node, elements, at, place, nested, verdict });
+    }
     for record in 0..tile.source.records() {
-        let cell = tile.source.cell(record, place);
-        if cell.kind == Kind::Skipped {
-            nested.push_nothing(node);
-        } else if let Err(why) = one(tile, column, node, cell, nested, verdict.scratch) {
-            verdict.fault(record, at, why);
+        any(tile, column, node, at, record, place, nested, verdict);
+    }
+}
+
+/// The loop over arrays of simple elements.
+struct Lists<'a, 'v, S> {
+    tile: &'a Tile<'a, S>,
+    column: &'a Compiled,
+    node: &'a Node,
+    elements: &'a Leaf,
+    at: usize,
+    place: usize,
+    nested: &'a mut Nested,
+    verdict: &'a mut Verdict<'v>,
+}
+
+impl<S: Source> Kernel for Lists<'_, '_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { tile, column, node, elements, at, place, nested, verdict } = self;
+        // what doubled quotes hide is known of this quote only
+        let known = S::GLANCES && tile.plan.dialect.quote == b'"';
+        let glance = tile.source.glances(place);
+        for record in 0..tile.source.records() {
+            let cell = if known { glance(record) } else { tile.source.cell(record, place) };
+            let glanced = known && cell.kind == Kind::Quoted;
+            let readable = matches!(cell.kind, Kind::Plain | Kind::Quoted | Kind::Nested);
+            let tail = tile.bytes.get(cell.start as usize..).unwrap_or_default();
+            if !(readable && nested.push_list(lanes, elements, tail, cell.len as usize, glanced)) {
+                any(tile, column, node, at, record, place, nested, verdict);
+            }
         }
     }
 }
 
-/// Adds one row, whether or not the cell is good.
+/// Adds one row, whatever the cell is.
+#[allow(clippy::too_many_arguments, reason = "the loops' variables")]
+fn any<S: Source>(
+    tile: &Tile<'_, S>,
+    column: &Compiled,
+    node: &Node,
+    at: usize,
+    record: usize,
+    place: usize,
+    nested: &mut Nested,
+    verdict: &mut Verdict<'_>,
+) {
+    let cell = tile.source.cell(record, place);
+    if cell.kind == Kind::Skipped {
+        nested.push_nothing(node);
+    } else if let Err(why) = one(tile, column, node, cell, nested, verdict.scratch) {
+        verdict.fault(record, at, why);
+    }
+}
+
+/// Adds one row, whether or not the cell is good, of a record that is one.
 fn one<S: Source>(
     tile: &Tile<'_, S>,
     column: &Compiled,

@@ -1,15 +1,17 @@
 //! Columns of texts: checked with the other columns, written last, when it is known which records are good.
 
+mod write;
+
 use std::borrow::Cow;
 
 use super::{Compiled, Reader};
 use crate::check::tile::{Tile, Verdict};
 use crate::coerce::Why;
-use crate::native::Output;
 use crate::policy::OnInvalidUtf8;
-use crate::simd::{Kernel, Lanes};
 use crate::split::cells::{Cell, Kind, Kinds, Source};
 use crate::split::json::check_escapes;
+
+pub(crate) use write::write;
 
 /// What a cell of a text column comes to.
 enum Got<'a> {
@@ -65,22 +67,52 @@ pub(crate) fn check<S: Source>(
     if suspect == Suspect::Nothing {
         return;
     }
+    if let Some(longest) = longest(tile, column, place) {
+        for record in 0..tile.source.records() {
+            // with quotes doubled it may be shorter than it looks
+            if tile.source.span(record, place).1 > longest {
+                one(tile, column, suspect, at, record, place, verdict);
+            }
+        }
+        return;
+    }
     for record in 0..tile.source.records() {
-        let cell = tile.source.cell(record, place);
-        if cell.kind == Kind::Skipped {
-            continue;
-        }
-        let held = if suspect == Suspect::Escaped {
-            if cell.kind == Kind::Escaped { check_escapes(cell.text(tile.bytes)) } else { Ok(()) }
-        } else {
-            get(tile, column, cell, verdict.scratch).and_then(|got| match got {
-                Got::Null => Ok(()),
-                Got::Text(text) => hold(tile, column, cell, text),
-            })
-        };
-        if let Err(why) = held {
-            verdict.fault(record, at, why);
-        }
+        one(tile, column, suspect, at, record, place, verdict);
+    }
+}
+
+/// Whether a cell of this column is bad only if its text is longer than this.
+fn longest<S: Source>(tile: &Tile<'_, S>, column: &Compiled, place: usize) -> Option<usize> {
+    let written = const { Kinds::of(&[Kind::Plain, Kind::Quoted, Kind::Escaped]) };
+    let written = !tile.plan.is_json() && tile.source.kinds(place).only(written);
+    let known = written && tile.valid_utf8 && !tile.has_null_texts();
+    column.reader.width().filter(|_| known && column.rules.is_none())
+}
+
+/// Holds one cell to what its column asks.
+fn one<S: Source>(
+    tile: &Tile<'_, S>,
+    column: &Compiled,
+    suspect: Suspect,
+    at: usize,
+    record: usize,
+    place: usize,
+    verdict: &mut Verdict<'_>,
+) {
+    let cell = tile.source.cell(record, place);
+    if cell.kind == Kind::Skipped {
+        return;
+    }
+    let held = if suspect == Suspect::Escaped {
+        if cell.kind == Kind::Escaped { check_escapes(cell.text(tile.bytes)) } else { Ok(()) }
+    } else {
+        get(tile, column, cell, verdict.scratch).and_then(|got| match got {
+            Got::Null => Ok(()),
+            Got::Text(text) => hold(tile, column, cell, text),
+        })
+    };
+    if let Err(why) = held {
+        verdict.fault(record, at, why);
     }
 }
 
@@ -109,7 +141,6 @@ fn hold<S: Source>(tile: &Tile<'_, S>, column: &Compiled, cell: Cell, text: &[u8
 }
 
 /// The text that a cell stands for, or what is wrong with it.
-#[inline]
 fn get<'a, S: Source>(
     tile: &'a Tile<'_, S>,
     column: &'a Compiled,
@@ -137,65 +168,5 @@ fn get<'a, S: Source>(
         },
         Kind::Nested => Err(Why::Nested),
         Kind::Skipped => Err(Why::NotJson),
-    }
-}
-
-/// Writes the column's texts of the good records.
-pub(crate) fn write<S: Source>(
-    tile: &Tile<'_, S>,
-    column: &Compiled,
-    at: usize,
-    field: usize,
-    out: &mut Output,
-    bad: &[u8],
-    scratch: &mut Vec<u8>,
-) {
-    let place = tile.source.column(at, field);
-    tile.level.run_scalar(Write { tile, column, place, out, bad, scratch });
-}
-
-struct Write<'a, S> {
-    tile: &'a Tile<'a, S>,
-    column: &'a Compiled,
-    place: usize,
-    out: &'a mut Output,
-    bad: &'a [u8],
-    scratch: &'a mut Vec<u8>,
-}
-
-impl<S: Source> Kernel for Write<'_, S> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, _lanes: L) {
-        let Self { tile, column, place, out, bad, scratch } = self;
-        let width = column.reader.width();
-        // text that is not UTF-8 would be bad if it were not to be replaced
-        let replace = !tile.valid_utf8 && column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace;
-        let simple = width.is_none() && !tile.has_null_texts() && !replace;
-        for (record, bad) in bad.iter().enumerate() {
-            if *bad != 0 {
-                continue;
-            }
-            let cell = tile.source.cell(record, place);
-            if simple
-                && matches!(cell.kind, Kind::Plain | Kind::Quoted)
-                && (cell.len > 0 || cell.kind == Kind::Quoted)
-            {
-                let (start, len) = (cell.start as usize, cell.len as usize);
-                out.push_near(tile.bytes, start, len, column.low_cardinality, column.nullable);
-                continue;
-            }
-            // a bad cell would have made the record bad
-            let got = get(tile, column, cell, scratch).unwrap_or(Got::Null);
-            match got {
-                Got::Text(text) if replace => {
-                    let text = String::from_utf8_lossy(text);
-                    out.push_text(text.as_bytes(), width, column.low_cardinality, column.nullable);
-                }
-                Got::Text(text) => out.push_text(text, width, column.low_cardinality, column.nullable),
-                Got::Null => out.push_null_text(width, column.low_cardinality),
-            }
-        }
     }
 }

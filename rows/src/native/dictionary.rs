@@ -24,17 +24,51 @@ pub(crate) struct Dictionary {
     seen: Vec<Seen>,
 }
 
-/// A value of at most 16 bytes, filled up with zeros, its length and its number.
+/// Two values of at most 15 bytes, the last seen first, and their numbers. A cache line.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
-    key: u128,
-    len: u32,
-    number: u32,
+#[repr(align(64))]
+pub(crate) struct Seen {
+    keys: [u128; 2],
+    numbers: [u32; 2],
 }
 
 const SEEN: usize = 512;
-/// No value has this length.
-const NONE_SEEN: Seen = Seen { key: 0, len: u32::MAX, number: 0 };
+/// No value has this key.
+const NONE_SEEN: Seen = Seen { keys: [u128::MAX; 2], numbers: [0; 2] };
+
+/// The value `tail[..len]`, filled up with zeros, and its length; `None` if it has more than 15 bytes or 16 cannot be
+/// read.
+#[inline(always)]
+fn key_of(tail: &[u8], len: usize) -> Option<u128> {
+    let chunk = tail.first_chunk::<16>().filter(|_| len < 16)?;
+    Some((u128::from_le_bytes(*chunk) & ((1 << (8 * len)) - 1)) | ((len as u128) << 120))
+}
+
+/// Where a value's bytes lead.
+#[inline(always)]
+fn slot_of(key: u128) -> usize {
+    let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(29);
+    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SEEN.ilog2())) as usize
+}
+
+/// Rows of a [`Dictionary`] that are being filled.
+pub(crate) struct Rows<'a> {
+    seen: &'a [Seen],
+    rows: &'a mut [u32],
+}
+
+impl Rows<'_> {
+    /// Gives the row the number of the value `tail[..len]`; says no if it is not at hand.
+    #[inline(always)]
+    pub(crate) fn set_seen(&mut self, row: usize, tail: &[u8], len: usize) -> bool {
+        let Some(key) = key_of(tail, len) else { return false };
+        let (Some(seen), Some(slot)) = (self.seen.get(slot_of(key)), self.rows.get_mut(row)) else {
+            return false;
+        };
+        *slot = seen.numbers[usize::from(seen.keys[0] != key)];
+        seen.keys.contains(&key)
+    }
+}
 
 impl Dictionary {
     pub(crate) fn clear(&mut self) {
@@ -55,28 +89,35 @@ impl Dictionary {
         self.rows.push(number);
     }
 
-    /// Adds a row of the value `bytes[start..start + len]`; faster where 16 bytes can be read there.
+    /// Adds `n` rows, each to be given a value.
+    pub(crate) fn grow(&mut self, n: usize) {
+        self.rows.resize(self.rows.len() + n, 0);
+    }
+
+    /// The last `n` rows.
     #[inline(always)]
-    pub(crate) fn push_near(&mut self, bytes: &[u8], start: usize, len: usize) {
-        let Some(chunk) =
-            bytes.get(start..).and_then(|b| b.first_chunk::<16>()).filter(|_| (1..=16).contains(&len))
-        else {
-            return self.push(&bytes[start..start + len]);
-        };
-        let key = u128::from_le_bytes(*chunk) & (u128::MAX >> (128 - 8 * len as u32));
-        let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(29) ^ len as u64;
-        let slot = (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SEEN.ilog2())) as usize;
-        if let Some(seen) = self.seen.get(slot)
-            && seen.key == key
-            && seen.len == len as u32
-        {
-            self.rows.push(seen.number);
-            return;
+    pub(crate) fn last(&mut self, n: usize) -> Rows<'_> {
+        let start = self.rows.len().saturating_sub(n);
+        Rows { seen: &self.seen, rows: &mut self.rows[start..] }
+    }
+
+    /// Gives a row of the last `n` the value.
+    #[inline(never)]
+    pub(crate) fn set(&mut self, n: usize, row: usize, value: &[u8]) {
+        let number = self.number(value);
+        if let Some(slot) = self.last(n).rows.get_mut(row) {
+            *slot = number;
         }
-        let number = self.number(&bytes[start..start + len]);
-        self.rows.push(number);
-        self.seen.resize(SEEN, NONE_SEEN);
-        self.seen[slot] = Seen { key, len: len as u32, number };
+        let mut padded = [0; 16];
+        if let Some(start) = padded.get_mut(..value.len()) {
+            start.copy_from_slice(value);
+        }
+        if let Some(key) = key_of(&padded, value.len()) {
+            self.seen.resize(SEEN, NONE_SEEN);
+            let Seen { keys, numbers } = &mut self.seen[slot_of(key)];
+            (keys[1], numbers[1]) = (keys[0], numbers[0]);
+            (keys[0], numbers[0]) = (key, number);
+        }
     }
 
     #[inline(never)]
@@ -112,21 +153,30 @@ impl Dictionary {
         }
         block.extend_from_slice(&(rows as u64).to_le_bytes());
         match nulls {
-            None => numbers(block, kind, self.rows.iter().copied()),
+            None => numbers(block, kind, &self.rows, |row, _| *row, &self.rows),
             Some(nulls) => {
-                let rows = self.rows.iter().zip(nulls);
-                numbers(block, kind, rows.map(|(number, null)| if *null == 1 { 0 } else { number + 1 }));
+                numbers(block, kind, &self.rows, |row, null| (row + 1) * u32::from(1 - *null), nulls);
             }
         }
     }
 }
 
-/// Writes the rows' numbers, each of `2^kind` bytes.
-fn numbers(block: &mut Vec<u8>, kind: u64, rows: impl Iterator<Item = u32>) {
+/// Writes a number for each row, each of `2^kind` bytes.
+fn numbers<T>(block: &mut Vec<u8>, kind: u64, rows: &[u32], number: impl Fn(&u32, &T) -> u32, with: &[T]) {
+    /// The same, `N` bytes each.
+    fn of<const N: usize>(block: &mut Vec<u8>, numbers: impl ExactSizeIterator<Item = u32>) {
+        let start = block.len();
+        block.resize(start + N * numbers.len(), 0);
+        let (slots, _) = block[start..].as_chunks_mut::<N>();
+        for (slot, number) in slots.iter_mut().zip(numbers) {
+            slot.copy_from_slice(&number.to_le_bytes()[..N]);
+        }
+    }
+    let numbers = rows.iter().zip(with).map(|(row, with)| number(row, with));
     match kind {
-        0 => block.extend(rows.map(|n| n as u8)),
-        1 => block.extend(rows.flat_map(|n| (n as u16).to_le_bytes())),
-        _ => block.extend(rows.flat_map(u32::to_le_bytes)),
+        0 => of::<1>(block, numbers),
+        1 => of::<2>(block, numbers),
+        _ => of::<4>(block, numbers),
     }
 }
 
@@ -164,21 +214,67 @@ pub(super) fn write_same(block: &mut Vec<u8>, text: &[u8], rows: usize) {
 mod tests {
     use super::*;
 
+    /// Adds a row, as the loop over a column does.
+    fn push(dictionary: &mut Dictionary, bytes: &[u8], start: usize, len: usize) {
+        dictionary.grow(1);
+        if !dictionary.last(1).set_seen(0, &bytes[start..], len) {
+            dictionary.set(1, 0, &bytes[start..start + len]);
+        }
+    }
+
     #[test]
     fn values_are_the_same_only_if_all_bytes_and_the_length_are() {
         let bytes = b"a\0a\0\0b and some more to read past the end";
         let mut dictionary = Dictionary::default();
         // twice: the second time they have been seen
         for _ in 0..2 {
-            for (start, len) in [(0, 1), (0, 2), (2, 1), (2, 3), (5, 0), (5, 1), (5, 16), (5, 17)] {
-                dictionary.push_near(bytes, start, len);
+            for (start, len) in [(0, 1), (0, 2), (2, 1), (2, 3), (5, 0), (5, 1), (5, 15), (5, 16), (5, 17)] {
+                push(&mut dictionary, bytes, start, len);
             }
-            dictionary.push_near(bytes, bytes.len(), 0);
+            push(&mut dictionary, bytes, bytes.len(), 0);
         }
-        let once = [0, 1, 0, 2, 3, 4, 5, 6, 3];
+        let once = [0, 1, 0, 2, 3, 4, 5, 6, 7, 3];
         assert_eq!(dictionary.rows, [once, once].concat());
         dictionary.clear();
-        dictionary.push_near(bytes, 5, 1);
+        push(&mut dictionary, bytes, 5, 1);
         assert_eq!((&dictionary.rows[..], &dictionary.values[..]), (&[0][..], &b"b"[..]));
+    }
+
+    #[test]
+    fn values_that_lead_to_one_place_keep_their_numbers() {
+        let names: Vec<String> =
+            (0..5_000u32).map(|i| format!("value {:04}, padded to read on", i * 7 % 3_000)).collect();
+        let mut dictionary = Dictionary::default();
+        let mut plain = Dictionary::default();
+        for name in &names {
+            push(&mut dictionary, name.as_bytes(), 0, 10);
+            plain.push(&name.as_bytes()[..10]);
+        }
+        assert_eq!((&dictionary.rows, &dictionary.values), (&plain.rows, &plain.values));
+    }
+
+    #[test]
+    fn numbers_are_as_wide_as_the_count_of_keys_asks() {
+        for (values, width) in [(255, 1), (256, 1), (257, 2), (65_537, 4)] {
+            let mut dictionary = Dictionary::default();
+            for i in 0..values {
+                dictionary.push(format!("{i}").as_bytes());
+            }
+            let mut block = Vec::new();
+            dictionary.write(&mut block, None, None, values);
+            let rows = &block[block.len() - width * values..];
+            let read: Vec<u32> = rows
+                .chunks(width)
+                .map(|row| row.iter().rev().fold(0, |number, byte| (number << 8) | u32::from(*byte)))
+                .collect();
+            assert_eq!(read, (0..values as u32).collect::<Vec<_>>());
+        }
+        let mut dictionary = Dictionary::default();
+        for value in ["a", "b", "", "a"] {
+            dictionary.push(value.as_bytes());
+        }
+        let mut block = Vec::new();
+        dictionary.write(&mut block, None, Some(&[0, 0, 1, 0]), 4);
+        assert_eq!(block[block.len() - 4..], [1, 2, 0, 1]);
     }
 }

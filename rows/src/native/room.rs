@@ -10,7 +10,7 @@ pub(crate) struct Room {
 }
 
 /// Bytes of a text that are copied whatever its length.
-const NEAR: usize = 32;
+pub(crate) const SHORT: usize = 32;
 
 impl Room {
     pub(crate) fn clear(&mut self) {
@@ -48,7 +48,17 @@ impl Room {
 
     #[cold]
     fn enlarge(&mut self, n: usize) {
-        self.bytes.resize((self.len + n + NEAR).max(2 * self.bytes.len()), 0);
+        self.bytes.resize((self.len + n + SHORT).max(2 * self.bytes.len()), 0);
+    }
+
+    /// What was asked for already and is not used: to be written before [`Room::advance`] counts it in.
+    pub(crate) fn spare(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.len..]
+    }
+
+    /// Counts in the first `n` bytes of [`Room::spare`].
+    pub(crate) fn advance(&mut self, n: usize) {
+        self.len = (self.len + n).min(self.bytes.len());
     }
 
     #[inline]
@@ -66,9 +76,10 @@ impl Room {
     /// Copies a short text as 32 bytes at once where those can be read and written.
     #[inline(always)]
     pub(crate) fn push_text(&mut self, bytes: &[u8], start: usize, len: usize) {
-        if len <= NEAR
-            && let Some(from) = bytes.get(start..).and_then(|b| b.first_chunk::<NEAR>())
-            && let Some(to) = self.bytes.get_mut(self.len..).and_then(|b| b.first_chunk_mut::<{ 1 + NEAR }>())
+        if len <= SHORT
+            && let Some(from) = bytes.get(start..).and_then(|b| b.first_chunk::<SHORT>())
+            && let Some(to) =
+                self.bytes.get_mut(self.len..).and_then(|b| b.first_chunk_mut::<{ 1 + SHORT }>())
         {
             to[0] = len as u8;
             to[1..].copy_from_slice(from);

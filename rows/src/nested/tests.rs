@@ -1,7 +1,8 @@
 //! Cells with inner structure: what is read as what, what is rejected with which words, and what is left of a tile.
 
-use crate::check::tests::{check, json_lines, run, schema};
-use crate::{Column, Input, Schema, Type};
+use crate::check::tests::{check, json_lines, native, plan, run, schema};
+use crate::simd::Level;
+use crate::{Checker, Column, Input, Schema, Type};
 use expect_test::expect;
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -230,4 +231,106 @@ proptest! {
             run(&schema(&format!("k String, v {ty}")), &bars(), file.as_bytes());
         }
     }
+
+    /// A blank before it makes an array one that takes a walk.
+    #[test]
+    fn an_array_is_the_same_however_it_is_read(
+        lists in prop::collection::vec(list(), 1..20), quoted: bool, behind in "[a-z'\",\\[\\]]{0,80}",
+    ) {
+        for ty in ELEMENTS {
+            let schema = schema(&format!("a Array({ty}), b Array({ty}), c String"));
+            let doubled = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+            let cell = |text: &str| if quoted { doubled(text) } else { text.to_owned() };
+            let row = |list: &String| format!("{}|{}|{}\n", cell(list), cell(&format!(" {list}")), cell(&behind));
+            let quote = if quoted { '"' } else { '\0' };
+            both_are_the_same(&schema, &Input { quote, ..bars() }, &lists.iter().map(row).collect::<String>());
+            // of JSON, those that are in it
+            let json = lists.iter().filter(|list| serde_json::from_str::<Vec<serde_json::Value>>(list).is_ok());
+            let line = |list: &String| format!("{{\"a\":{list},\"b\":[ {},\"c\":\"{}\"}}\n", &list[1..], "c".repeat(behind.len()));
+            both_are_the_same(&schema, &json_lines(), &json.map(line).collect::<String>());
+        }
+    }
+}
+
+/// Types of elements, of which most are read without a walk.
+const ELEMENTS: [&str; 14] = [
+    "String",
+    "Nullable(String)",
+    "LowCardinality(String)",
+    "FixedString(9)",
+    "Int16",
+    "Nullable(Int64)",
+    "Float64",
+    "Decimal(9, 2)",
+    "DateTime",
+    "Date",
+    "Bool",
+    "Enum8('a' = 1, 'a\"b' = 2, 'x,y' = 3)",
+    "UUID",
+    "IPv6",
+];
+
+/// The columns `a` and `b` have the same values, or are bad for the same reason.
+fn both_are_the_same(schema: &Schema, input: &Input, file: &str) {
+    let (plan, records) = plan(schema.clone(), input, file.as_bytes());
+    for level in Level::all() {
+        let mut checker = Checker::at_level(plan.clone(), level);
+        let outcome = checker.check(records, 1, "job");
+        for row in native::rows(&outcome.block()) {
+            assert_eq!(row.values[0], row.values[1]);
+        }
+        let bad = |column: &str| -> Vec<_> {
+            outcome.rejects().filter(|r| r.column == column).map(|r| (r.row, r.code)).collect()
+        };
+        assert_eq!(bad("a"), bad("b"));
+    }
+}
+
+/// An array, or nearly one.
+fn list() -> impl Strategy<Value = String> {
+    let element = prop_oneof![
+        "'[a-z ü,\\]\"]{0,40}'",
+        "\"[a-z ü,\\]']{0,40}\"",
+        "-?[0-9]{1,5}(\\.[0-9]{1,2})?",
+        "'-?[0-9]{1,5}'",
+        prop::sample::select(vec![
+            "null",
+            "NULL",
+            "",
+            "true",
+            "'it''s'",
+            "'a\\'b'",
+            "\"\\n\"",
+            "'",
+            "\"",
+            "a",
+            "'2026-01-01'",
+            "2026-01-01",
+            "2026-01-01 00:00:00",
+            "'2026-01-01 00:00:00'",
+            "12:00:00",
+            "1)",
+            "1:",
+            "'a\"b'",
+            "'a\"\"b'",
+            "'x,y'",
+            "::1",
+            "00000000-0000-0000-0000-000000000000",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    let comma = prop::sample::select(vec![",", ", ", ",", ",  ", " ,", ";"]);
+    let ends = prop::sample::select(vec![
+        ("[", "]"),
+        ("[", "]"),
+        ("[", "]"),
+        ("[", "]"),
+        ("[", ""),
+        ("", "]"),
+        ("[", "]]"),
+        ("[", "] "),
+        ("[ ", " ]"),
+    ]);
+    (prop::collection::vec(element, 0..6), comma, ends)
+        .prop_map(|(elements, comma, (open, close))| format!("{open}{}{close}", elements.join(comma)))
 }

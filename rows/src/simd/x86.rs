@@ -5,14 +5,14 @@ use std::arch::x86_64::{
     _mm_clmulepi64_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_madd_epi16,
     _mm_maddubs_epi16, _mm_min_epu8, _mm_movemask_epi8, _mm_packus_epi32, _mm_set_epi64x, _mm_set1_epi8,
     _mm_set1_epi16, _mm_set1_epi32, _mm_shuffle_epi8, _mm_sub_epi8, _mm256_cmpeq_epi8, _mm256_loadu_si256,
-    _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm512_add_epi32,
-    _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_cvtepu8_epi32,
-    _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set1_epi8,
-    _mm512_set1_epi32, _mm512_storeu_si512,
+    _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
+    _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask,
+    _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_maskz_compress_epi8,
+    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
 };
 
 use super::numbers::{Numbers, Texts};
-use super::{BLOCK, DIGITS, Kernel, Lanes, WIDE};
+use super::{BLOCK, DIGITS, Kernel, Lanes, WIDE, undouble_by_leaps};
 use crate::coerce::date::Day;
 
 mod ipv4;
@@ -83,6 +83,20 @@ impl Avx512 {
         }
         // SAFETY: `self` exists, so `detect` saw every feature that `compiled` enables.
         unsafe { compiled(self, kernel) }
+    }
+}
+
+impl Avx512 {
+    /// Writes the bytes whose bits are set, in order; what is behind them is 0.
+    #[inline(always)]
+    #[allow(clippy::unused_self, reason = "it is the proof")]
+    fn squeeze(self, block: &[u8; BLOCK], keep: u64, out: &mut [u8; BLOCK]) {
+        // SAFETY: `self` proves AVX-512 F and VBMI2. The load reads, and the store writes, the 64 bytes that the
+        // references cover.
+        unsafe {
+            let kept = _mm512_maskz_compress_epi8(keep, _mm512_loadu_si512(block.as_ptr().cast()));
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), kept);
+        }
     }
 }
 
@@ -201,6 +215,17 @@ impl Lanes for Avx2 {
         // SAFETY: `self` proves AVX2.
         unsafe { moment::moment(bytes) }
     }
+
+    #[inline(always)]
+    fn any_of<const N: usize>(self, block: &[u8; WIDE], needles: [u8; N]) -> u32 {
+        // SAFETY: `self` proves AVX2. The unaligned load reads the 32 bytes that the reference covers.
+        unsafe {
+            let bytes = _mm256_loadu_si256(block.as_ptr().cast());
+            let equal = needles.map(|n| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(n.cast_signed())));
+            let any = equal.into_iter().fold(_mm256_setzero_si256(), |any, one| _mm256_or_si256(any, one));
+            _mm256_movemask_epi8(any).cast_unsigned()
+        }
+    }
 }
 
 impl Lanes for Avx512 {
@@ -282,6 +307,23 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn moment(self, bytes: &[u8; 19]) -> Option<(Day, u32)> {
         self.narrow().moment(bytes)
+    }
+
+    #[inline(always)]
+    fn any_of<const N: usize>(self, block: &[u8; WIDE], needles: [u8; N]) -> u32 {
+        self.narrow().any_of(block, needles)
+    }
+
+    #[inline(always)]
+    fn undouble(self, tail: &[u8], len: usize, quote: u8, out: &mut [u8]) -> Option<usize> {
+        let (Some(from), Some(to), ..=BLOCK) = (tail.first_chunk(), out.first_chunk_mut(), len) else {
+            return undouble_by_leaps(self, tail, len, quote, out);
+        };
+        let live = 1u64.checked_shl(len as u32).unwrap_or(0).wrapping_sub(1);
+        let [quotes] = self.equal(from, [quote]);
+        let doubles = quotes & live & !self.parity(quotes & live);
+        self.squeeze(from, !doubles, to);
+        Some(len - doubles.count_ones() as usize)
     }
 
     #[inline(always)]

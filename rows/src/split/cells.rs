@@ -105,6 +105,11 @@ pub(crate) trait Source {
     fn cell(&self, record: usize, column: usize) -> Cell;
     /// The kinds that cells of the column may have; `column` is what [`Source::column`] gave.
     fn kinds(&self, column: usize) -> Kinds;
+    /// Whether [`Source::glance`] may take doubled quotes for a text as it is.
+    const GLANCES: bool = false;
+    /// Gives the cells of a column, but of [`Kind::Quoted`] even if quotes in it are doubled: they are found while it is
+    /// read.
+    fn glances(&self, column: usize) -> impl Fn(usize) -> Cell;
     /// Where this source keeps a column of the schema; `field` is its place in the file.
     fn column(&self, column: usize, field: usize) -> usize;
     /// Start and end of the record without its line end.
@@ -187,6 +192,22 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
 
     fn kinds(&self, _column: usize) -> Kinds {
         const { Kinds::of(&[Kind::Plain, Kind::Quoted, Kind::Escaped]) }
+    }
+
+    const GLANCES: bool = QUOTES;
+
+    #[inline(always)]
+    fn glances(&self, column: usize) -> impl Fn(usize) -> Cell {
+        // all of it by value, so that a loop can keep it in registers
+        let Self { bytes, positions, fields, quote, returns } = *self;
+        let source = Self { bytes, positions, fields, quote, returns };
+        move |record| {
+            let (start, len) = source.raw(record, column);
+            let quoted = QUOTES && len >= 2 && source.bytes[start] == source.quote;
+            let (start, len) = if quoted { (start + 1, len - 2) } else { (start, len) };
+            let kind = if quoted { Kind::Quoted } else { Kind::Plain };
+            Cell { start: start as u32, len: len as u32, kind }
+        }
     }
 
     fn column(&self, _column: usize, field: usize) -> usize {
@@ -317,6 +338,11 @@ impl Source for Table {
 
     fn kinds(&self, column: usize) -> Kinds {
         self.seen[column]
+    }
+
+    #[inline(always)]
+    fn glances(&self, column: usize) -> impl Fn(usize) -> Cell {
+        move |record| self.cell(record, column)
     }
 
     fn column(&self, column: usize, _field: usize) -> usize {

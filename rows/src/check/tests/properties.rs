@@ -4,6 +4,7 @@ use super::{json_lines, native, plan, reconcile, schema, show};
 use crate::simd::Level;
 use crate::{Checker, Input, Plan};
 use proptest::prelude::*;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 const SPEC: &str = "k String, i Int32, f Nullable(Float64), d Decimal(18, 4), t DateTime, u Nullable(UUID), \
@@ -166,6 +167,60 @@ proptest! {
         let mut checker = Checker::new(plan);
         let outcome = checker.check(bytes, 1, "job");
         prop_assert_eq!(&native::rows(&outcome.block())[0].values[0], &text.escape_debug().to_string());
+    }
+
+    #[test]
+    fn texts_of_any_length_survive_in_every_kind_of_column(
+        texts in prop::collection::vec("[a-c]{0,3}|[a-z\"\n, ]{0,70}|\\PC{0,20}|[a-z]{120,140}", 1..30),
+        quotes in prop::collection::vec(any::<bool>(), 30),
+    ) {
+        // name, type, most bytes, whether it is filled up to them, whether it can be NULL
+        let columns = [
+            ("a", "String", 600, false, false),
+            ("b", "Nullable(String)", 600, false, true),
+            ("c", "LowCardinality(String)", 600, false, false),
+            ("d", "LowCardinality(Nullable(String))", 600, false, true),
+            ("e", "FixedString(9)", 9, true, false),
+            ("f", "FixedString(600)", 600, true, false),
+            ("g", "Nullable(FixedString(16))", 16, true, true),
+        ];
+        let spec = columns.map(|c| format!("{} {}, ", c.0, c.1)).concat() + "n UInt8";
+        let (mut csv, mut json, mut expected) = (String::new(), String::new(), Vec::new());
+        for (i, text) in texts.iter().enumerate() {
+            let plain = !quotes[i] && !text.contains(['"', ',', '\n', '\r']);
+            // some records are bad
+            let number = if i % 5 == 3 { "x".to_owned() } else { i.to_string() };
+            let mut values = Vec::new();
+            json.push('{');
+            for (name, _, most, filled, nullable) in columns {
+                let fits = (0..=most.min(text.len())).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
+                let cell = &text[..fits];
+                let null = cell.is_empty() && plain && nullable;
+                let quoted = format!("\"{}\"", cell.replace('"', "\"\""));
+                csv.push_str(if plain { cell } else { &quoted });
+                csv.push(',');
+                let value = if null { serde_json::Value::Null } else { cell.into() };
+                let _ = write!(json, "\"{name}\":{value},");
+                let zeros = "\0".repeat(if filled { most - fits } else { 0 });
+                values.push(if null { "NULL".to_owned() } else { format!("{cell}{zeros}").escape_debug().to_string() });
+            }
+            let _ = writeln!(csv, "{number}");
+            let _ = writeln!(json, "\"n\":\"{number}\"}}");
+            values.push(number);
+            expected.extend((i % 5 != 3).then_some(values));
+        }
+        for (input, file) in [(no_header(), csv), (json_lines(), json)] {
+            let plan = plan(schema(&spec), &input, b"").0;
+            for level in Level::all() {
+                let mut checker = Checker::at_level(plan.clone(), level);
+                // twice: the second time in memory that holds the first's bytes
+                for _ in 0..2 {
+                    let rows = native::rows(&checker.check(file.as_bytes(), 1, "job").block());
+                    let values: Vec<_> = rows.into_iter().map(|row| row.values).collect();
+                    prop_assert_eq!(&values, &expected);
+                }
+            }
+        }
     }
 }
 

@@ -1,0 +1,357 @@
+//! Texts of good records into column bytes: usual cells in a loop without calls, all others by [`get`].
+
+use super::{Got, get};
+use crate::check::tile::Tile;
+use crate::column::Compiled;
+use crate::native::{Dictionary, Output, Room, Rows, SHORT};
+use crate::policy::OnInvalidUtf8;
+use crate::simd::{Kernel, Lanes};
+use crate::split::cells::{Kind, Source};
+
+/// Writes the column's texts of the good records.
+pub(crate) fn write<S: Source>(
+    tile: &Tile<'_, S>,
+    column: &Compiled,
+    at: usize,
+    field: usize,
+    out: &mut Output,
+    bad: &[u8],
+    scratch: &mut Vec<u8>,
+) {
+    let place = tile.source.column(at, field);
+    let rows = bad.iter().map(|bad| usize::from(*bad == 0)).sum();
+    let Output { data, nulls, dictionary, .. } = out;
+    let nulls = nulls.grow(if column.nullable { rows } else { 0 });
+    nulls.fill(0);
+    let cells = Cells { tile, column, place, bad, scratch, nulls };
+    if column.low_cardinality {
+        dictionary.grow(rows);
+        cells.write(Numbered { dictionary, rows });
+    } else if let Some(width) = column.reader.width() {
+        cells.write(Padded { slots: data.grow(rows * width), width });
+    } else {
+        cells.write(Measured { room: data });
+    }
+}
+
+/// Where texts go, row after row.
+trait Sink {
+    type Fast<'a>: Fast
+    where
+        Self: 'a;
+    fn fast(&mut self) -> Self::Fast<'_>;
+    /// Counts in what [`Fast::put`] wrote.
+    fn close(&mut self, written: usize);
+    /// Writes any text.
+    fn put(&mut self, row: usize, text: &[u8]);
+}
+
+/// The part of a sink that the loop keeps in registers.
+trait Fast {
+    /// Whether it takes texts in which quotes are doubled.
+    const UNDOUBLES: bool;
+    /// Writes the text `tail[..len]`, in which `doubled` quotes are to be made one; says no if that takes more than a
+    /// few instructions.
+    fn put<L: Lanes>(&mut self, lanes: L, row: usize, tail: &[u8], len: usize, doubled: Option<u8>) -> bool;
+    fn written(&self) -> usize;
+}
+
+/// Texts, each after its length.
+struct Measured<'a> {
+    room: &'a mut Room,
+}
+
+struct FastMeasured<'a> {
+    to: &'a mut [u8],
+    at: usize,
+}
+
+impl Sink for Measured<'_> {
+    type Fast<'a>
+        = FastMeasured<'a>
+    where
+        Self: 'a;
+
+    #[inline(always)]
+    fn fast(&mut self) -> FastMeasured<'_> {
+        FastMeasured { to: self.room.spare(), at: 0 }
+    }
+
+    #[inline(always)]
+    fn close(&mut self, written: usize) {
+        self.room.advance(written);
+    }
+
+    fn put(&mut self, _row: usize, text: &[u8]) {
+        self.room.push_text(text, 0, text.len());
+    }
+}
+
+impl Fast for FastMeasured<'_> {
+    const UNDOUBLES: bool = true;
+
+    #[inline(always)]
+    fn put<L: Lanes>(&mut self, lanes: L, _row: usize, tail: &[u8], len: usize, doubled: Option<u8>) -> bool {
+        let Some((length, to)) = self.to.get_mut(self.at..).and_then(|to| to.split_first_mut()) else {
+            return false;
+        };
+        let written = if let Some(quote) = doubled {
+            // longer ones have a length of two bytes
+            if len >= 0x80 {
+                return false;
+            }
+            let Some(written) = lanes.undouble(tail, len, quote, to) else { return false };
+            written
+        } else {
+            let (Some(from), Some(to), ..=SHORT) = (tail.first_chunk::<SHORT>(), to.first_chunk_mut(), len)
+            else {
+                return false;
+            };
+            *to = *from;
+            len
+        };
+        *length = written as u8;
+        self.at += 1 + written;
+        true
+    }
+
+    #[inline(always)]
+    fn written(&self) -> usize {
+        self.at
+    }
+}
+
+/// Texts filled up with zeros.
+struct Padded<'a> {
+    slots: &'a mut [u8],
+    width: usize,
+}
+
+impl Sink for Padded<'_> {
+    type Fast<'a>
+        = FastPadded<'a>
+    where
+        Self: 'a;
+
+    #[inline(always)]
+    fn fast(&mut self) -> FastPadded<'_> {
+        FastPadded { slots: self.slots, width: self.width }
+    }
+
+    #[inline(always)]
+    fn close(&mut self, _written: usize) {}
+
+    fn put(&mut self, row: usize, text: &[u8]) {
+        let Some(slot) = self.slots.get_mut(row * self.width..(row + 1) * self.width) else { return };
+        if let Some((value, zeros)) = slot.split_at_mut_checked(text.len()) {
+            value.copy_from_slice(text);
+            zeros.fill(0);
+        }
+    }
+}
+
+struct FastPadded<'a> {
+    slots: &'a mut [u8],
+    width: usize,
+}
+
+impl Fast for FastPadded<'_> {
+    const UNDOUBLES: bool = false;
+
+    #[inline(always)]
+    fn put<L: Lanes>(
+        &mut self,
+        _lanes: L,
+        row: usize,
+        tail: &[u8],
+        len: usize,
+        _doubled: Option<u8>,
+    ) -> bool {
+        const FEW: usize = 16;
+        let to = self.slots.get_mut(row * self.width..).and_then(|to| to.first_chunk_mut());
+        let (Some(from), Some(to)) = (tail.first_chunk::<FEW>(), to) else { return false };
+        if self.width > FEW || len > self.width {
+            return false;
+        }
+        // what is written past the width, the next row writes again
+        let keep = 1u128.checked_shl(8 * len as u32).unwrap_or(0).wrapping_sub(1);
+        *to = (u128::from_le_bytes(*from) & keep).to_le_bytes();
+        true
+    }
+
+    #[inline(always)]
+    fn written(&self) -> usize {
+        0
+    }
+}
+
+/// Texts of a dictionary.
+struct Numbered<'a> {
+    dictionary: &'a mut Dictionary,
+    rows: usize,
+}
+
+impl Sink for Numbered<'_> {
+    type Fast<'a>
+        = Rows<'a>
+    where
+        Self: 'a;
+
+    #[inline(always)]
+    fn fast(&mut self) -> Rows<'_> {
+        self.dictionary.last(self.rows)
+    }
+
+    #[inline(always)]
+    fn close(&mut self, _written: usize) {}
+
+    fn put(&mut self, row: usize, text: &[u8]) {
+        self.dictionary.set(self.rows, row, text);
+    }
+}
+
+impl Fast for Rows<'_> {
+    const UNDOUBLES: bool = false;
+
+    #[inline(always)]
+    fn put<L: Lanes>(
+        &mut self,
+        _lanes: L,
+        row: usize,
+        tail: &[u8],
+        len: usize,
+        _doubled: Option<u8>,
+    ) -> bool {
+        self.set_seen(row, tail, len)
+    }
+
+    #[inline(always)]
+    fn written(&self) -> usize {
+        0
+    }
+}
+
+/// The cells to write.
+struct Cells<'a, S> {
+    tile: &'a Tile<'a, S>,
+    column: &'a Compiled,
+    place: usize,
+    bad: &'a [u8],
+    scratch: &'a mut Vec<u8>,
+    /// For each good record, all 0; empty where nothing can be NULL.
+    nulls: &'a mut [u8],
+}
+
+impl<S: Source> Cells<'_, S> {
+    fn write<K: Sink>(mut self, mut sink: K) {
+        let Self { tile, column, .. } = self;
+        // text that is not UTF-8 would be bad if it were not to be replaced
+        let replace = !tile.valid_utf8 && column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace;
+        let usual = !replace && !tile.has_null_texts();
+        let mut done = Done { records: 0, rows: 0, written: 0 };
+        loop {
+            if usual {
+                done = if column.nullable {
+                    tile.level.run(self.usual::<_, true>(sink.fast(), done))
+                } else {
+                    tile.level.run(self.usual::<_, false>(sink.fast(), done))
+                };
+                sink.close(done.written);
+            }
+            let Some(bad) = self.bad.get(done.records) else { return };
+            if *bad == 0 {
+                self.other(&mut sink, done, replace);
+                done.rows += 1;
+            }
+            done.records += 1;
+        }
+    }
+
+    fn usual<F: Fast, const NULLABLE: bool>(&mut self, fast: F, done: Done) -> Usual<'_, S, F, NULLABLE> {
+        let Self { tile, column, place, bad, nulls, .. } = self;
+        Usual { tile, place: *place, bad, nulls, defaults: column.default.is_some(), fast, done }
+    }
+
+    /// Writes the text of any record.
+    #[inline(never)]
+    fn other<K: Sink>(&mut self, sink: &mut K, done: Done, replace: bool) {
+        let cell = self.tile.source.cell(done.records, self.place);
+        // a bad cell would have made the record bad
+        match get(self.tile, self.column, cell, self.scratch).unwrap_or(Got::Null) {
+            Got::Text(text) if replace => sink.put(done.rows, String::from_utf8_lossy(text).as_bytes()),
+            Got::Text(text) => sink.put(done.rows, text),
+            Got::Null => {
+                sink.put(done.rows, b"");
+                if let Some(null) = self.nulls.get_mut(done.rows) {
+                    *null = 1;
+                }
+            }
+        }
+    }
+}
+
+/// How far a tile is written.
+#[derive(Clone, Copy)]
+struct Done {
+    records: usize,
+    /// The good ones of them.
+    rows: usize,
+    /// What [`Fast`] wrote last.
+    written: usize,
+}
+
+/// The loop over usual cells; ends before the first that needs a closer look.
+struct Usual<'a, S, F, const NULLABLE: bool> {
+    tile: &'a Tile<'a, S>,
+    place: usize,
+    bad: &'a [u8],
+    nulls: &'a mut [u8],
+    defaults: bool,
+    fast: F,
+    done: Done,
+}
+
+impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLABLE> {
+    type Output = Done;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Done {
+        let Self { tile, place, bad, nulls, defaults, mut fast, mut done } = self;
+        let doubled = (S::GLANCES && F::UNDOUBLES).then_some(tile.plan.dialect.quote);
+        let bytes = tile.bytes;
+        let glance = tile.source.glances(place);
+        while done.records < bad.len() {
+            if bad[done.records] != 0 {
+                done.records += 1;
+                continue;
+            }
+            let mut cell = glance(done.records);
+            if S::GLANCES && !F::UNDOUBLES && cell.kind == Kind::Quoted {
+                cell = tile.source.cell(done.records, place);
+            }
+            // nothing without quotes is NULL, a default or an empty text
+            let nothing = match cell.kind {
+                Kind::Plain => cell.len == 0,
+                Kind::Quoted => false,
+                Kind::Null if NULLABLE => true,
+                Kind::Missing if NULLABLE && !defaults => true,
+                _ => break,
+            };
+            if nothing && !NULLABLE && defaults {
+                break;
+            }
+            let len = if nothing { 0 } else { cell.len as usize };
+            let Some(tail) = bytes.get(cell.start as usize..) else { break };
+            if !fast.put(lanes, done.rows, tail, len, doubled) {
+                break;
+            }
+            if NULLABLE && let Some(null) = nulls.get_mut(done.rows) {
+                *null = u8::from(nothing);
+            }
+            done.rows += 1;
+            done.records += 1;
+        }
+        done.written = fast.written();
+        done
+    }
+}

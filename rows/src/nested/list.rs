@@ -1,0 +1,236 @@
+//! Arrays of simple elements as most are written, read without a walk: `['a','b']`, `["a", "b"]`, `[1,2]`.
+//!
+//! What has an escape, a NULL or other blanks than one behind a comma is left to [`super::read`], which takes the same
+//! texts and more.
+
+use super::{Leaf, Node, Tree};
+use crate::coerce::{Native, Read, Text};
+use crate::column::{Reader, with_reader};
+use crate::native::SHORT;
+use crate::simd::{BLOCK, Lanes, Portable, WIDE};
+
+impl Node {
+    /// What the elements are, if this is an array of them and [`push`] reads it.
+    pub(crate) fn elements(&self) -> Option<&Leaf> {
+        match self {
+            Self::Array(element) => match &**element {
+                Self::Leaf(leaf) if !matches!(leaf.reader, Reader::FixedString(_) | Reader::Json) => {
+                    Some(leaf)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Adds the array that is the first `len` bytes of `tail`; adds nothing and says no if it is not written simply.
+///
+/// `glanced`: each `"` in it may be one of two that stand for one.
+#[inline(always)]
+pub(super) fn push<L: Lanes>(
+    lanes: L,
+    leaf: &Leaf,
+    tail: &[u8],
+    len: usize,
+    glanced: bool,
+    out: &mut Tree,
+) -> bool {
+    let Some(elements) = out.children.first_mut() else { return false };
+    let before = elements.data.len();
+    let count = match leaf.reader {
+        Reader::String => short_texts(lanes, tail, len, glanced, elements)
+            .or_else(|| texts(lanes, tail, len, glanced, elements)),
+        _ => values(leaf, tail, len, glanced, elements),
+    };
+    let Some(count) = count else {
+        elements.data.truncate(before);
+        return false;
+    };
+    if leaf.ty.nullable {
+        elements.nulls.grow(count).fill(0);
+    }
+    out.push_count(count);
+    true
+}
+
+/// Adds the texts of an array of at most 64 bytes; gives how many there are. No branch depends on how many, up to four.
+#[inline(always)]
+fn short_texts<L: Lanes>(lanes: L, tail: &[u8], len: usize, glanced: bool, out: &mut Tree) -> Option<usize> {
+    let near = tail.first_chunk::<{ 2 * BLOCK }>()?;
+    let (mut opens, mut closes) = bounds(lanes, near.first_chunk()?, len, glanced)?;
+    let count = opens.count_ones() as usize;
+    let to = out.data.spare();
+    let mut at = 0;
+    let mut put = |open: u64, close: u64| -> Option<()> {
+        // of no element, both are 64
+        let (start, end) = (open.trailing_zeros() as usize + 1, close.trailing_zeros() as usize);
+        let len = end.saturating_sub(start);
+        let from = near.get(start..)?.first_chunk::<SHORT>().filter(|_| len <= SHORT)?;
+        let (length, to) = to.get_mut(at..)?.split_first_mut()?;
+        *length = len as u8;
+        *to.first_chunk_mut()? = *from;
+        at += if open == 0 { 0 } else { 1 + len };
+        Some(())
+    };
+    for _ in 0..4 {
+        put(opens, closes)?;
+        (opens, closes) = (opens & opens.wrapping_sub(1), closes & closes.wrapping_sub(1));
+    }
+    while opens != 0 {
+        put(opens, closes)?;
+        (opens, closes) = (opens & opens.wrapping_sub(1), closes & closes.wrapping_sub(1));
+    }
+    out.data.advance(at);
+    Some(count)
+}
+
+/// The quotes that open and close the texts of an array that is the block's first `len` bytes.
+#[inline(always)]
+fn bounds<L: Lanes>(lanes: L, block: &[u8; BLOCK], len: usize, glanced: bool) -> Option<(u64, u64)> {
+    if !(2..=BLOCK).contains(&len) || block[0] != b'[' || block[len - 1] != b']' {
+        return None;
+    }
+    let quote = if block[1] == b'"' && !glanced { b'"' } else { b'\'' };
+    let stop = if glanced { b'"' } else { b'\\' };
+    let [quotes, escapes, stops] = lanes.equal(block, [quote, b'\\', stop]);
+    let [commas, blanks] = lanes.equal(block, [b',', b' ']);
+    let live = u64::MAX >> (BLOCK - len);
+    let quotes = quotes & live;
+    // each text with the quote before it
+    let inside = lanes.parity(quotes);
+    let (opens, closes) = (quotes & inside, quotes & !inside);
+    let outside = live & !(quotes | inside);
+    let (commas, blanks) = (commas & outside, blanks & outside);
+    // behind each text a comma or the end; before each the start, a comma, or a comma and a blank
+    let (start, end) = (1, 1 << (len - 1));
+    let (first, last) = if quotes == 0 { (0, 0) } else { (start, end) };
+    let before = (commas & !(blanks >> 1)) | blanks | first;
+    let simple = outside == (commas | blanks | start | end)
+        && closes << 1 == commas | last
+        && opens == before << 1
+        && blanks & !(commas << 1) == 0
+        && (escapes | stops) & live == 0;
+    simple.then_some((opens, closes))
+}
+
+/// Adds the texts of an array; gives how many there are.
+#[inline(always)]
+fn texts<L: Lanes>(lanes: L, tail: &[u8], len: usize, glanced: bool, out: &mut Tree) -> Option<usize> {
+    let quote = match tail {
+        [b'[', b']', ..] => return (len == 2).then_some(0),
+        [b'[', b'\'', ..] => b'\'',
+        [b'[', b'"', ..] if !glanced => b'"',
+        _ => return None,
+    };
+    let stops = [quote, b'\\', if glanced { b'"' } else { quote }];
+    let (mut start, mut count) = (2, 0);
+    loop {
+        let end = find(lanes, tail, start, stops);
+        if end + 1 >= len || tail[end] != quote {
+            return None;
+        }
+        out.data.push_text(tail, start, end - start);
+        count += 1;
+        match next(tail, end + 1, len)? {
+            Next::End => return Some(count),
+            Next::Element(at) if tail.get(at) == Some(&quote) => start = at + 1,
+            Next::Element(_) => return None,
+        }
+    }
+}
+
+/// Adds the values of an array of a fixed-width type; gives how many there are.
+#[inline(never)]
+fn values(leaf: &Leaf, tail: &[u8], len: usize, glanced: bool, out: &mut Tree) -> Option<usize> {
+    fn values<R: Read>(
+        reader: &R,
+        bare: bool,
+        tail: &[u8],
+        len: usize,
+        glanced: bool,
+        out: &mut Tree,
+    ) -> Option<usize> {
+        if let [b'[', b']', ..] = tail {
+            return (len == 2).then_some(0);
+        }
+        let (mut at, mut count) = (1, 0);
+        if tail.first() != Some(&b'[') {
+            return None;
+        }
+        loop {
+            let quote = match tail.get(at)? {
+                b'\'' => Some(b'\''),
+                b'"' if !glanced => Some(b'"'),
+                _ if bare => None,
+                _ => return None,
+            };
+            let (start, stops) = match quote {
+                Some(quote) => (at + 1, [quote, b'\\', if glanced { b'"' } else { quote }]),
+                None => (at, [b',', b']', b']']),
+            };
+            let end = find(Portable, tail, start, stops);
+            if end >= len || quote.is_some_and(|quote| tail[end] != quote) {
+                return None;
+            }
+            let value = reader.read(Portable, Text::new(&tail[start..], end - start))?;
+            value.put(out.data.grow(R::Value::WIDTH));
+            count += 1;
+            match next(tail, end + usize::from(quote.is_some()), len)? {
+                Next::End => return Some(count),
+                Next::Element(next) => at = next,
+            }
+        }
+    }
+    let bare = is_bare(&leaf.reader);
+    with_reader!(&leaf.reader, reader => values(reader, bare, tail, len, glanced, out), texts => None)
+}
+
+/// Whether no text of the type, so far as it has quotes around it or not, has a blank, colon or bracket in it: then a
+/// comma or `]` ends one without quotes.
+fn is_bare(reader: &Reader) -> bool {
+    let other = matches!(
+        reader,
+        Reader::Date(_)
+            | Reader::Date32(_)
+            | Reader::DateTime(_)
+            | Reader::DateTime64(_)
+            | Reader::Time(_)
+            | Reader::Time64(_)
+            | Reader::Ipv6(_)
+            | Reader::Enum8(_)
+            | Reader::Enum16(_)
+    );
+    !other
+}
+
+/// What follows an element.
+enum Next {
+    /// The array's end, which is the text's.
+    End,
+    /// Another element, which begins here.
+    Element(usize),
+}
+
+#[inline(always)]
+fn next(tail: &[u8], at: usize, len: usize) -> Option<Next> {
+    match tail.get(at)? {
+        b']' => (at + 1 == len).then_some(Next::End),
+        b',' => Some(Next::Element(at + 1 + usize::from(tail.get(at + 1) == Some(&b' ')))),
+        _ => None,
+    }
+}
+
+/// The first of the bytes at or after `at`; the end if there is none.
+#[inline(always)]
+fn find<L: Lanes>(lanes: L, tail: &[u8], mut at: usize, stops: [u8; 3]) -> usize {
+    while let Some(block) = tail.get(at..).and_then(|t| t.first_chunk::<WIDE>()) {
+        let found = lanes.any_of(block, stops);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize;
+        }
+        at += WIDE;
+    }
+    let rest = tail.get(at..).unwrap_or_default();
+    at + rest.iter().position(|b| stops.contains(b)).unwrap_or(rest.len())
+}
