@@ -170,7 +170,10 @@ fn cut_all(bencher: Bencher<'_, '_>, input: &Input, bytes: &[u8]) {
         let mut rows = 0;
         for piece in bytes.chunks(64 * 1024) {
             cutter.push(piece).unwrap();
-            rows += cutter.next_chunk().map_or(0, |c| c.rows);
+            if let Some(chunk) = cutter.next_chunk() {
+                rows += chunk.rows;
+                cutter.recycle(chunk.bytes);
+            }
         }
         rows + cutter.finish().unwrap().map_or(0, |c| c.rows)
     });

@@ -5,8 +5,13 @@
 //! lines and comments around the header or with no record after them, and for what follows the last record of a JSON
 //! array. Those belong to no chunk; each record is in exactly one.
 
+mod buffer;
+mod error;
+
 use std::collections::VecDeque;
 
+use self::buffer::Buffer;
+pub use self::error::CutError;
 use crate::input::Input;
 use crate::simd::Level;
 use crate::split::array::{Broken, Place};
@@ -17,6 +22,8 @@ use crate::split::scan::{Edge, Line, Scanner, State};
 pub const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
 /// Most records in a chunk: one insert of at most 1,048,449 rows is one ClickHouse block, and so atomic.
 pub const MAX_CHUNK_ROWS: u32 = 1_000_000;
+/// Bytes of a chunk that is checked right where it is cut: it, its index and its block stay in the processor's cache.
+pub const LOCAL_CHUNK_BYTES: usize = 256 * 1024;
 
 /// Cuts a stream of bytes into chunks of whole records.
 ///
@@ -39,7 +46,7 @@ pub struct Cutter {
     at_start: bool,
     header: Option<Vec<u8>>,
     /// Bytes since the end of the last chunk.
-    buffer: Vec<u8>,
+    buffer: Buffer,
     /// How many of them were scanned, the last line end in them, and the records that end there.
     scanned: usize,
     edge: usize,
@@ -76,102 +83,15 @@ pub struct Position {
     pub next_row: u64,
 }
 
-/// Why a stream cannot be cut.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CutError {
-    /// Nothing but blank lines.
-    #[error("the file is empty; send at least a header line")]
-    EmptyFile,
-    /// A record is longer than [`MAX_RECORD_BYTES`].
-    #[error(
-        "record {row} is longer than {limit} bytes; a quote that is never closed makes one record of many lines"
-    )]
-    RecordTooLong {
-        /// Its number, 0 for the header.
-        row: u64,
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// Bytes that no text file has.
-    #[error("the file is not text: byte {offset} is NUL; send {}", advice(*.offset))]
-    Binary {
-        /// Where in the decoded stream.
-        offset: u64,
-    },
-    /// The header line opens a quote that is never closed.
-    #[error("the header line opens a quote that is never closed")]
-    UnterminatedQuote,
-    /// The header line is too long, and holds carriage returns.
-    #[error(
-        "no line feed ends the header line, but it holds carriage returns; if they end lines, set input.lineEnd: any"
-    )]
-    ReturnInHeader,
-    /// The file is to be a JSON array and does not begin like one.
-    #[error(
-        "the file is not a JSON array: byte {offset} should be '['; use format JSONLines for one object a line"
-    )]
-    NotAnArray {
-        /// Where in the decoded stream.
-        offset: u64,
-    },
-    /// The JSON array has no end.
-    #[error("the JSON array is never closed; the file may be cut off")]
-    UnterminatedArray,
-    /// More than blanks behind the JSON array.
-    #[error("there is text after the JSON array, at byte {offset}; send one array a file")]
-    AfterArray {
-        /// Where in the decoded stream.
-        offset: u64,
-    },
-    /// Two elements of the JSON array without a comma between them.
-    #[error(
-        "there is no comma before record {row}, at byte {offset}; separate the records of a JSON array by commas"
-    )]
-    MissingComma {
-        /// The number of the record after the gap.
-        row: u64,
-        /// Where in the decoded stream.
-        offset: u64,
-    },
-    /// A comma of the JSON array with no element before or after it.
-    #[error("record {row}, at byte {offset}, is empty; remove the comma that stands alone")]
-    MissingRecord {
-        /// The number of the record that is not there.
-        row: u64,
-        /// Where in the decoded stream.
-        offset: u64,
-    },
-}
-
-impl CutError {
-    /// Stable word for conditions, events and metrics.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::EmptyFile => "EmptyFile",
-            Self::RecordTooLong { .. } => "RecordTooLong",
-            Self::Binary { .. } => "BinaryFile",
-            Self::UnterminatedQuote => "UnterminatedQuote",
-            Self::ReturnInHeader => "HeaderMismatch",
-            Self::NotAnArray { .. } => "NotJsonArray",
-            Self::UnterminatedArray => "UnterminatedArray",
-            Self::AfterArray { .. } | Self::MissingComma { .. } | Self::MissingRecord { .. } => {
-                "MalformedArray"
-            }
-        }
-    }
-}
-
-/// A NUL among the first two bytes is a Latin letter in UTF-16; formats that are binary begin with other bytes.
-fn advice(offset: u64) -> &'static str {
-    match offset {
-        0 | 1 => "it as UTF-8, or with a byte-order mark if it is UTF-16",
-        _ => "UTF-8 text, packed with gzip, zstd, bzip2 or xz at most",
-    }
-}
-
-/// Scanned at once. Between two limits less than this apart, bytes are looked at one by one.
-const PIECE: usize = 64 * 1024;
+/// Read at once: few calls, and the bytes are still in the processor's cache when they are scanned.
+const READ: usize = 128 * 1024;
+/// Read beyond a chunk's size at first: the record that ends the chunk nearly always ends in these, and what is behind
+/// it has to be moved to the next chunk.
+const SLACK: usize = 4 * 1024;
+/// The most that is read at once.
+const ROOM: usize = READ + SLACK;
+/// Scanned at once, and again, byte by byte, where a quote stands out of place.
+const PIECE: usize = 16 * 1024;
 /// Buffers that wait for their next use.
 const SPARE: usize = 2;
 /// A NUL in this many first bytes makes a file binary.
@@ -200,7 +120,7 @@ impl Cutter {
             want_header: false,
             at_start: false,
             header: None,
-            buffer: Vec::new(),
+            buffer: Buffer::default(),
             scanned: 0,
             edge: 0,
             rows: 0,
@@ -224,15 +144,33 @@ impl Cutter {
     }
 
     /// Takes the next bytes of the stream; then drain [`Cutter::next_chunk`].
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), CutError> {
-        // in parts, so that what is behind a chunk's end, and is moved to the next one, stays small
-        for part in bytes.chunks(PIECE) {
-            self.probe(part)?;
-            self.make_room(part.len());
-            self.buffer.extend_from_slice(part);
-            if !self.at_start || self.drop_bom(false) {
-                self.scan()?;
-            }
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), CutError> {
+        while !bytes.is_empty() {
+            let (part, rest) = bytes.split_at(bytes.len().min(self.room_len()));
+            self.room_of(part.len()).copy_from_slice(part);
+            self.filled(part.len())?;
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// Memory for the next bytes of the stream, never empty: what a file or decoder writes here is not copied again.
+    /// Say how many bytes came by [`Cutter::filled`].
+    ///
+    /// It is long enough that the call that fills it costs little, and short enough that the bytes are still in the
+    /// processor's cache when they are scanned.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.room_of(self.room_len())
+    }
+
+    /// Takes the first `len` bytes of [`Cutter::room`], which the caller wrote there, as the next ones of the stream; then
+    /// drain [`Cutter::next_chunk`]. Not more than there is room for.
+    pub fn filled(&mut self, len: usize) -> Result<(), CutError> {
+        let before = self.buffer.len();
+        self.buffer.grow(len);
+        self.probe(before)?;
+        if !self.at_start || self.drop_bom(false) {
+            self.scan()?;
         }
         Ok(())
     }
@@ -244,9 +182,10 @@ impl Cutter {
         Some(chunk)
     }
 
-    /// Gives the memory of a chunk back, for a later one: fresh memory costs more than cutting.
+    /// Gives the memory of a chunk back, for a later one: fresh memory costs more than cutting. What is in it does not
+    /// matter, but leave its length as it is, for that much need not be set to zeros again.
     pub fn recycle(&mut self, bytes: Vec<u8>) {
-        if self.spare.len() < SPARE && bytes.capacity() > PIECE {
+        if self.spare.len() < SPARE && bytes.capacity() > ROOM {
             self.spare.push(bytes);
         }
     }
@@ -312,16 +251,24 @@ impl Cutter {
         self.given
     }
 
-    /// Once more than a piece has come, the buffer gets room for a whole chunk, so that no byte is moved again.
-    fn make_room(&mut self, more: usize) {
-        let len = self.buffer.len() + more;
-        if len > self.buffer.capacity() && len > PIECE {
-            self.buffer.reserve((self.chunk_bytes + PIECE).max(len) - self.buffer.len());
+    /// How much is read at once: up to a little behind the chunk's size, and no sliver before it.
+    fn room_len(&self) -> usize {
+        match self.chunk_bytes.saturating_add(SLACK).saturating_sub(self.buffer.len()) {
+            left @ 1..=ROOM => left,
+            _ => READ,
         }
     }
 
-    fn probe(&self, bytes: &[u8]) -> Result<(), CutError> {
-        let before = self.next.offset + self.buffer.len() as u64;
+    fn room_of(&mut self, len: usize) -> &mut [u8] {
+        // once more than this has come, the buffer gets room for a whole chunk, so that no byte is moved again
+        let whole = if self.buffer.len() + len > ROOM { self.chunk_bytes.saturating_add(ROOM) } else { 0 };
+        self.buffer.room(len, whole)
+    }
+
+    /// Looks for a NUL in the bytes from this one on.
+    fn probe(&self, from: usize) -> Result<(), CutError> {
+        let before = self.next.offset + from as u64;
+        let bytes = &self.buffer.bytes()[from..];
         let left = BINARY_PROBE.saturating_sub(before).min(bytes.len() as u64) as usize;
         match memchr::memchr(0, &bytes[..left]) {
             Some(at) => Err(CutError::Binary { offset: before + at as u64 }),
@@ -331,12 +278,13 @@ impl Cutter {
 
     /// Drops a byte-order mark; `false` while it cannot be told from other bytes.
     fn drop_bom(&mut self, last: bool) -> bool {
-        if !last && self.buffer.len() < BOM.len() && BOM.starts_with(&self.buffer) {
+        let bytes = self.buffer.bytes();
+        if !last && bytes.len() < BOM.len() && BOM.starts_with(bytes) {
             return false;
         }
         self.at_start = false;
-        if self.buffer.starts_with(BOM) {
-            self.buffer.drain(..BOM.len());
+        if bytes.starts_with(BOM) {
+            self.buffer.forget(BOM.len());
             self.next.offset += BOM.len() as u64;
         }
         true
@@ -349,7 +297,7 @@ impl Cutter {
                 self.step()?;
                 continue;
             }
-            let found = self.scanner.piece(&self.buffer[self.scanned..self.scanned + piece]);
+            let found = self.scanner.piece(&self.buffer.bytes()[self.scanned..][..piece]);
             let tally = found.map_err(|(tally, at, broken)| {
                 self.rows += tally.records;
                 self.broken(broken, self.scanned + at)
@@ -376,7 +324,7 @@ impl Cutter {
     fn step(&mut self) -> Result<(), CutError> {
         let limit = self.buffer.len().min(self.edge + MAX_RECORD_BYTES + 1);
         while self.scanned < limit {
-            let edge = self.scanner.push(self.buffer[self.scanned]);
+            let edge = self.scanner.push(self.buffer.bytes()[self.scanned]);
             let edge = edge.map_err(|broken| self.broken(broken, self.scanned))?;
             self.scanned += 1;
             let Some(edge) = edge else { continue };
@@ -402,7 +350,9 @@ impl Cutter {
         if end - self.edge <= MAX_RECORD_BYTES {
             return Ok(());
         }
-        if self.want_header && csv::has_bare_return(&self.buffer[self.edge..end], self.scanner.dialect) {
+        if self.want_header
+            && csv::has_bare_return(&self.buffer.bytes()[self.edge..end], self.scanner.dialect)
+        {
             return Err(CutError::ReturnInHeader);
         }
         let row = if self.want_header { 0 } else { self.next_row() };
@@ -415,18 +365,12 @@ impl Cutter {
 
     /// The error for an array that breaks at this byte of the buffer.
     fn broken(&self, broken: Broken, at: usize) -> CutError {
-        let (row, offset) = (self.next_row(), self.next.offset + at as u64);
-        match broken {
-            Broken::NoArray => CutError::NotAnArray { offset },
-            Broken::NoComma => CutError::MissingComma { row, offset },
-            Broken::NoRecord => CutError::MissingRecord { row, offset },
-            Broken::AfterArray => CutError::AfterArray { offset },
-        }
+        CutError::of_array(broken, self.next_row(), self.next.offset + at as u64)
     }
 
     /// Takes the header, and blank lines before it, out of the buffer.
     fn take_header(&mut self, end: usize) {
-        let lines = &self.buffer[..end];
+        let lines = &self.buffer.bytes()[..end];
         let start = csv::skip_blank_lines(lines, 0, self.scanner.dialect);
         let line = csv::record(lines, start, self.scanner.dialect, |_| ());
         self.header = Some(lines[start..line.end].to_vec());
@@ -445,11 +389,7 @@ impl Cutter {
             }
             return;
         }
-        let mut next = self.spare.pop().unwrap_or_default();
-        next.clear();
-        next.extend_from_slice(&self.buffer[end..]);
-        self.buffer.truncate(end);
-        let bytes = std::mem::replace(&mut self.buffer, next);
+        let bytes = self.buffer.cut(end, self.spare.pop().unwrap_or_default());
         let chunk =
             Chunk { number: self.next.next_chunk, first_row: self.next.next_row, rows: self.rows, bytes };
         self.next.offset += end as u64;
@@ -460,7 +400,7 @@ impl Cutter {
     }
 
     fn forget(&mut self, end: usize) {
-        self.buffer.drain(..end);
+        self.buffer.forget(end);
         self.next.offset += end as u64;
         (self.scanned, self.edge, self.rows) = (self.scanned.saturating_sub(end), 0, 0);
     }

@@ -92,7 +92,7 @@ mod types;
 mod words;
 
 pub use check::{Checker, Outcome};
-pub use cut::{Chunk, CutError, Cutter, MAX_CHUNK_ROWS, MAX_RECORD_BYTES, Position};
+pub use cut::{Chunk, CutError, Cutter, LOCAL_CHUNK_BYTES, MAX_CHUNK_ROWS, MAX_RECORD_BYTES, Position};
 pub use infer::{InferError, Known, Proposal, Proposed, detect, infer};
 pub use input::{ColumnsBy, Format, HeaderCase, Input, LineEnd, UnknownColumns};
 pub use mask::mask;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use crds::{IngestModel, RevisionData};
-use rows::{Checker, Chunk, CutError, Cutter, HeaderError, Input, Plan, Reject, Schema};
+use rows::{Checker, Chunk, CutError, Cutter, HeaderError, Input, LOCAL_CHUNK_BYTES, Plan, Reject, Schema};
 use serde::Serialize;
 
 use super::Outcome;
@@ -17,9 +17,8 @@ use crate::output::csv;
 use crate::rows_file::RowsFile;
 use crate::source::Source;
 
-/// Bytes after which a chunk is cut. What a row is judged does not depend on it.
-const CHUNK_BYTES: usize = 1024 * 1024;
-const READ_BYTES: usize = 256 * 1024;
+/// Bytes written at once.
+const WRITE_BYTES: usize = 256 * 1024;
 
 pub async fn run(args: &ValidateArgs, global: &Global, out: &mut impl Write) -> Result<Outcome> {
     let source = Source::find(&args.file)?;
@@ -31,7 +30,7 @@ pub async fn run(args: &ValidateArgs, global: &Global, out: &mut impl Write) -> 
     let read = [args.file.as_path(), Path::new(&args.model)];
     let rows = args.print_rows.as_deref().map(|path| RowsFile::new(path, &read)).transpose()?;
 
-    let mut out = BufWriter::with_capacity(READ_BYTES, out);
+    let mut out = BufWriter::with_capacity(WRITE_BYTES, out);
     let judge = Judge { schema, input, checker: None, counts: Counts::default(), rows };
     let counts = check(source.unpacked(0)?, judge, &mut out)
         .with_context(|| format!("failed to check {}", source.name()))?;
@@ -64,14 +63,14 @@ struct Counts {
 
 fn check(mut file: impl Read, mut judge: Judge, out: &mut impl Write) -> Result<Counts> {
     csv::record(["ROW", "EVENT_ID", "COLUMN", "TYPE", "ERROR", "OBSERVED", "MESSAGE"], out)?;
-    let mut cutter = Cutter::new(&judge.input, CHUNK_BYTES);
-    let mut buffer = vec![0; READ_BYTES];
+    // what a row is judged does not depend on the size of its chunk
+    let mut cutter = Cutter::new(&judge.input, LOCAL_CHUNK_BYTES);
     loop {
-        let read = file.read(&mut buffer).context("the file cannot be read")?;
+        let read = file.read(cutter.room()).context("the file cannot be read")?;
         if read == 0 {
             break;
         }
-        cutter.push(&buffer[..read]).map_err(|e| cut_error(&e))?;
+        cutter.filled(read).map_err(|e| cut_error(&e))?;
         while let Some(chunk) = cutter.next_chunk() {
             judge.chunk(cutter.header(), &chunk, out)?;
             cutter.recycle(chunk.bytes);

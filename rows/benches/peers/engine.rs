@@ -1,5 +1,5 @@
-//! The row engine's side of `make bench-rows`: it makes the files, says what their columns are, and loads them as the
-//! upload API and the worker do, on one thread, to blocks and rejects that are thrown away.
+//! The row engine's side of `make bench-rows`: it makes the files, says what their columns are, and loads them as
+//! `batch validate` does, on one thread, to blocks and rejects that are thrown away.
 //!
 //! `engine schema narrow|wide`, `engine make narrow|wide CSV|JSONLines BAD MB FILE` (BAD: typed cells in 1000 that are
 //! no values), `engine load narrow|wide CSV|JSONLines FILE [--portable] [--stages]`.
@@ -13,13 +13,10 @@ use std::io::{BufWriter, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rows::{Checker, Chunk, Column, Cutter, Format, Input, Plan, Schema, Type, parse_header};
+use rows::{
+    Checker, Chunk, Column, Cutter, Format, Input, LOCAL_CHUNK_BYTES, Plan, Schema, Type, parse_header,
+};
 use rustix::time::{ClockId, clock_gettime};
-
-/// Bytes of a chunk, as `batch validate` has them: they stay in the processor's cache.
-const CHUNK: usize = 1 << 20;
-/// What comes from the network or the file at once.
-const PIECE: usize = 256 << 10;
 
 type Columns = &'static [(&'static str, &'static str)];
 
@@ -108,21 +105,20 @@ fn cpu() -> f64 {
 
 impl Load {
     fn run(&self, file: &str) -> String {
-        let every = Cutter::on_every_level(&self.input, CHUNK);
+        let every = Cutter::on_every_level(&self.input, LOCAL_CHUNK_BYTES);
         let mut cutter = self.level(every);
         let mut checker = None;
         let mut packed = Vec::new();
         let mut sums = Sums::default();
         let mut file = File::open(file).unwrap();
-        let mut piece = vec![0; PIECE];
         let mut chunks = Vec::new();
         let mut more = true;
         while more {
             let start = cpu();
-            let n = file.read(&mut piece).unwrap();
+            let n = file.read(cutter.room()).unwrap();
             more = n > 0;
             let read = cpu();
-            cutter.push(&piece[..n]).unwrap();
+            cutter.filled(n).unwrap();
             chunks.extend(std::iter::from_fn(|| cutter.next_chunk()));
             if !more {
                 chunks.extend(cutter.finish().unwrap());

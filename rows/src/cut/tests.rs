@@ -6,6 +6,7 @@ mod dialects;
 use super::*;
 use crate::{Checker, Column, Input, Plan, Schema, Type};
 use proptest::prelude::*;
+use std::io::Read;
 use std::sync::Arc;
 
 /// Pushes the bytes in pieces of these sizes, over and over.
@@ -29,6 +30,33 @@ fn cut(
     }
     chunks.extend(cutter.finish()?);
     assert_eq!(cutter.position().next_chunk as usize, chunks.len());
+    Ok((cutter.header().map(<[u8]>::to_vec), chunks))
+}
+
+/// Reads the bytes into the cutter's room in steps of these sizes at most, over and over; gives chunks' memory back.
+fn read(
+    input: &Input,
+    chunk_bytes: usize,
+    mut bytes: &[u8],
+    sizes: &[usize],
+) -> Result<(Option<Vec<u8>>, Vec<Chunk>), CutError> {
+    let mut cutter = Cutter::new(input, chunk_bytes);
+    let mut chunks = Vec::new();
+    for size in sizes.iter().cycle() {
+        let room = cutter.room();
+        let most = room.len().min(*size);
+        let len = bytes.read(&mut room[..most]).unwrap();
+        if len == 0 {
+            break;
+        }
+        cutter.filled(len)?;
+        while let Some(mut chunk) = cutter.next_chunk() {
+            chunks.push(chunk.clone());
+            chunk.bytes.fill(b'"');
+            cutter.recycle(chunk.bytes);
+        }
+    }
+    chunks.extend(cutter.finish()?);
     Ok((cutter.header().map(<[u8]>::to_vec), chunks))
 }
 
@@ -71,10 +99,11 @@ fn taken_up_again(
 
 proptest! {
     #[test]
-    fn chunks_do_not_depend_on_how_bytes_are_pushed(bytes in soup(), chunk_bytes in 1usize..200, sizes in prop::collection::vec(1usize..90, 1..6)) {
+    fn chunks_do_not_depend_on_how_bytes_come(bytes in soup(), chunk_bytes in 1usize..200, sizes in prop::collection::vec(1usize..90, 1..6)) {
         let whole = cut(&headerless(), chunk_bytes, &bytes, &[usize::MAX]);
-        let pieces = cut(&headerless(), chunk_bytes, &bytes, &sizes);
-        prop_assert_eq!(whole, pieces);
+        prop_assert_eq!(&cut(&headerless(), chunk_bytes, &bytes, &sizes), &whole);
+        prop_assert_eq!(&read(&headerless(), chunk_bytes, &bytes, &sizes), &whole);
+        prop_assert_eq!(&read(&headerless(), chunk_bytes, &bytes, &[usize::MAX]), &whole);
     }
 
     #[test]
@@ -116,6 +145,55 @@ fn the_edges_of_a_file_are_the_same_at_every_cut() {
         assert_eq!(cut(&Input::default(), 8, file, &[at, usize::MAX]).unwrap(), expected, "cut at {at}");
     }
     assert_eq!(cut(&Input::default(), 8, file, &[1]).unwrap(), expected);
+}
+
+#[test]
+fn chunks_of_any_size_hold_the_file_however_it_comes() {
+    let record = |i: usize| format!("{i},\"{}\"\r\n", "x,\"\"\n".repeat(i * 7 % 40));
+    let records: String = (0..10_000).map(record).collect();
+    let file = format!("\u{feff}a,b\n{records}");
+    for chunk_bytes in [1, 5000, READ - 50, READ + SLACK, 300_000, 1 << 30] {
+        let whole = cut(&Input::default(), chunk_bytes, file.as_bytes(), &[usize::MAX]).unwrap();
+        let joined: Vec<&[u8]> = whole.1.iter().map(|c| c.bytes.as_slice()).collect();
+        assert!(joined.concat() == records.as_bytes(), "{chunk_bytes}");
+        assert!(whole.1.iter().rev().skip(1).all(|c| c.bytes.len() >= chunk_bytes));
+        for sizes in [&[usize::MAX][..], &[1000, 70_000, 1], &[READ], &[99]] {
+            let pushed = cut(&Input::default(), chunk_bytes, file.as_bytes(), sizes).unwrap();
+            assert!(pushed == whole, "{chunk_bytes} {sizes:?}");
+            let read = read(&Input::default(), chunk_bytes, file.as_bytes(), sizes).unwrap();
+            assert!(read == whole, "{chunk_bytes} {sizes:?}");
+        }
+    }
+}
+
+#[test]
+fn the_room_of_a_cutter_is_never_empty_and_bounded() {
+    for chunk_bytes in [1, SLACK, READ, 3 * READ + 1, 1 << 30] {
+        let mut cutter = Cutter::new(&headerless(), chunk_bytes);
+        for _ in 0..10 {
+            let room = cutter.room();
+            let len = room.len();
+            assert!((1..=ROOM).contains(&len), "{chunk_bytes}: {len}");
+            room.fill(b'x');
+            cutter.filled(len - 1).unwrap();
+        }
+    }
+}
+
+#[test]
+fn memory_that_is_given_back_is_used_again() {
+    let large = vec![b'"'; 20 * READ];
+    let capacity = large.capacity();
+    let mut cutter = Cutter::new(&headerless(), 10);
+    cutter.recycle(large);
+    let used = (0..9).filter(|_| {
+        cutter.push(b"a,b\nc,d\n1,2\n").unwrap();
+        let chunk = cutter.next_chunk().unwrap();
+        let large = chunk.bytes.capacity() == capacity;
+        cutter.recycle(chunk.bytes);
+        large
+    });
+    assert_eq!(used.count(), 4);
 }
 
 #[test]
@@ -173,9 +251,11 @@ fn a_record_may_be_as_long_as_the_limit_and_no_longer() {
         let fits = [b"a\n".to_vec(), vec![b'x'; MAX_RECORD_BYTES - 1], b"\nb\n".to_vec()].concat();
         let chunks = cut(&headerless(), 100, &fits, sizes).unwrap().1;
         assert_eq!(chunks.iter().map(|c| c.rows).sum::<u32>(), 3);
+        assert!(read(&headerless(), 100, &fits, sizes).unwrap().1 == chunks);
         let over = [b"a\n".to_vec(), vec![b'x'; MAX_RECORD_BYTES], b"\nb\n".to_vec()].concat();
         let error = Some(CutError::RecordTooLong { row: 2, limit: MAX_RECORD_BYTES });
         assert_eq!(cut(&headerless(), 100, &over, sizes).err(), error);
+        assert_eq!(read(&headerless(), 100, &over, sizes).err(), error);
     }
 }
 
