@@ -2,6 +2,7 @@
 
 mod build;
 pub(crate) mod message;
+mod text;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -77,6 +78,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in their order.
+    #[cfg(test)]
     pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::MissingColumn,
         Self::MissingValue,

@@ -139,6 +139,13 @@ impl<T: Ticks> Read for DateTime<T> {
     fn explain(&self, text: &[u8]) -> Why {
         self.other(Text::whole(text)).err().unwrap_or(Why::NotDateTime)
     }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        let first = *text.first()?;
+        // nine digits are seconds
+        (self.format == Format::Iso && (text.len() < 9 || !first.is_ascii_digit()))
+            .then_some(Why::NotDateTime)
+    }
 }
 
 /// Seconds since 1970 of the `YYYY-MM-DD HH:MM:SS` in the first 19 bytes, read as UTC.

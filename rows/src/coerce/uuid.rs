@@ -49,6 +49,10 @@ impl Read for Uuid {
     fn explain(&self, text: &[u8]) -> Why {
         if text.is_empty() { Why::MissingValue } else { Why::NotUuid }
     }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        (!text.is_empty() && text.len() != 36).then_some(Why::NotUuid)
+    }
 }
 
 const HIGH: u64 = 0x8080_8080_8080_8080;

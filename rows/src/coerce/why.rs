@@ -105,6 +105,43 @@ impl Why {
     }
 }
 
+/// [`not_a_number`] of a text that is none by its bytes, as most bad cells are; `None` also for what needs a closer look.
+pub(crate) fn no_number(text: &[u8]) -> Option<Why> {
+    /// The number's bytes, and for the others whether more than this look is needed.
+    const KIND: [u8; 256] = {
+        let mut kind = [OTHER; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let b = byte as u8;
+            if b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'e' | b'E') {
+                kind[byte] = 0;
+            } else if !b.is_ascii() || b.is_ascii_whitespace() || b == b'+' {
+                kind[byte] = OTHER | HARD;
+            }
+            byte += 1;
+        }
+        kind
+    };
+    const OTHER: u8 = 1;
+    const HARD: u8 = 2;
+    // a longer text is worth the long way
+    if text.len() > 32 || text.iter().fold(0, |kinds, b| kinds | KIND[usize::from(*b)]) != OTHER {
+        return None;
+    }
+    if is_float_word(text) { None } else { Some(Why::NotNumber) }
+}
+
+/// Whether the text is a word for what a float can be besides a number.
+#[inline]
+fn is_float_word(text: &[u8]) -> bool {
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    match unsigned.len() {
+        3 => unsigned.eq_ignore_ascii_case(b"nan") || unsigned.eq_ignore_ascii_case(b"inf"),
+        8 => unsigned.eq_ignore_ascii_case(b"infinity"),
+        _ => false,
+    }
+}
+
 /// Why a text is no number in JSON's grammar, `exponent` being allowed or not. Only for texts that are none.
 pub(crate) fn not_a_number(text: &[u8]) -> Why {
     if text.is_empty() {
@@ -121,7 +158,7 @@ pub(crate) fn not_a_number(text: &[u8]) -> Why {
         return if rest.first().is_some_and(u8::is_ascii_digit) { Why::PlusSign } else { Why::NotNumber };
     }
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
-    if [&b"nan"[..], b"inf", b"infinity"].iter().any(|word| unsigned.eq_ignore_ascii_case(word)) {
+    if is_float_word(text) {
         return Why::NotFinite;
     }
     let number_like = unsigned.iter().all(|b| b.is_ascii_digit() || *b == b'.');
