@@ -2,6 +2,7 @@
 
 mod build;
 pub(crate) mod message;
+mod summary;
 mod text;
 
 use std::borrow::Cow;
@@ -9,8 +10,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use build::{Rejects, summary};
+pub(crate) use build::Rejects;
 pub(crate) use message::Messages;
+pub(crate) use summary::summary;
 
 /// One bad cell, or one bad record.
 #[derive(Clone, Debug, PartialEq, Eq)]

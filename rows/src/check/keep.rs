@@ -79,15 +79,14 @@ impl Keep {
     }
 
     /// The numbers of the good records, of which the tile's first one would have `first`.
-    pub(super) fn number(&self, first: u64, slots: &mut [[u8; 8]]) {
+    pub(super) fn number(&self, first: u64, mut slots: &mut [[u8; 8]]) {
         if self.each.is_empty() {
-            let mut slots = slots.iter_mut();
             for (start, end) in &self.runs {
-                let numbers = first + u64::from(*start)..first + u64::from(*end);
-                // the numbers first: a slot that is taken must be filled
-                for (number, slot) in numbers.zip(&mut slots) {
+                let (run, behind) = slots.split_at_mut((end - start) as usize);
+                for (slot, number) in run.iter_mut().zip(first + u64::from(*start)..) {
                     *slot = number.to_le_bytes();
                 }
+                slots = behind;
             }
             return;
         }

@@ -10,6 +10,7 @@ mod native;
 mod policies;
 mod properties;
 mod rules;
+mod told;
 mod types;
 
 use std::fmt::Write as _;

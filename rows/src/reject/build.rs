@@ -5,11 +5,10 @@
 use std::borrow::Cow;
 
 use super::text::{Run, clip};
-use super::{Code, Reject, Summary, message};
+use super::{Reject, message};
 use crate::check::tally::{BadRow, Fault, Tally, WHOLE};
 use crate::coerce::Why;
 use crate::column::{Compiled, Reader};
-use crate::mask::mask;
 use crate::nested::{self, Node};
 use crate::plan::Plan;
 use crate::schema::Column;
@@ -55,13 +54,17 @@ impl Resplit {
 
 /// What the texts of a chunk's cells are.
 #[derive(Clone, Copy)]
-struct Texts<'a> {
+pub(super) struct Texts<'a> {
     plan: &'a Plan,
     bytes: &'a [u8],
     run: Run<'a>,
 }
 
 impl<'a> Texts<'a> {
+    pub(super) fn new(plan: &'a Plan, bytes: &'a [u8]) -> Self {
+        Self { plan, bytes, run: Run::NONE }
+    }
+
     /// The message for a bad cell with inner structure: what is wrong at which place of it.
     #[cold]
     fn nested_message(&self, why: Why, cell: Cell, column: &Column, node: &Node) -> Cow<'static, str> {
@@ -90,7 +93,7 @@ impl<'a> Texts<'a> {
         }
     }
 
-    fn text(&self, cell: Cell, column: usize) -> Cow<'a, str> {
+    pub(super) fn text(&self, cell: Cell, column: usize) -> Cow<'a, str> {
         match self.plain(cell) {
             Some(text) => Cow::Borrowed(text),
             None => self.odd(cell, column),
@@ -122,10 +125,9 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// The text of the bad record with this number.
-    fn whole(&self, tally: &Tally, record: u32) -> Cow<'a, str> {
-        let row = tally.bad_rows.binary_search_by_key(&record, |row| row.record);
-        row.map_or(Cow::Borrowed(""), |at| self.record(tally.bad_rows[at], OBSERVED))
+    /// What is shown of a whole record.
+    pub(super) fn observed(&self, row: BadRow) -> Cow<'a, str> {
+        self.record(row, OBSERVED)
     }
 
     /// At most `max` bytes of a record.
@@ -166,7 +168,7 @@ struct Quick<'a> {
 impl<'a> Rejects<'a> {
     pub(crate) fn new(plan: &'a Plan, bytes: &'a [u8], tally: &'a Tally, first_row: u64) -> Self {
         Self {
-            texts: Texts { plan, bytes, run: Run::NONE },
+            texts: Texts::new(plan, bytes),
             split: Resplit::new(plan),
             tally,
             first_row,
@@ -258,7 +260,7 @@ impl<'a> Rejects<'a> {
             };
             (column.name.as_str(), compiled.ty.as_str(), texts.text(cell, at), message)
         } else {
-            let observed = texts.record(self.row, OBSERVED);
+            let observed = texts.observed(self.row);
             ("", "", observed, Cow::Owned(self.record_message(fault.why)))
         };
         Reject {
@@ -306,61 +308,4 @@ impl<'a> Iterator for Rejects<'a> {
             });
         }
     }
-}
-
-/// Bad cells of one column with one code.
-#[derive(Clone, Copy)]
-struct Group {
-    column: u16,
-    code: Code,
-    count: u64,
-    /// The first record with one, and its cell.
-    record: u32,
-    cell: Cell,
-}
-
-/// The bad cells of a chunk by column and code, the most frequent first.
-pub(crate) fn summary(plan: &Plan, bytes: &[u8], tally: &Tally, first_row: u64) -> Vec<Summary> {
-    let columns = plan.schema.columns().len();
-    let lacks = |column: usize, count: u64, record: u32| Group {
-        column: column as u16,
-        code: Code::MissingColumn,
-        count,
-        record,
-        cell: Cell::MISSING,
-    };
-    // a place for each column, one for whole records, and each code
-    let mut table = vec![lacks(0, 0, 0); (columns + 1) * Code::COUNT];
-    let mut at = 0;
-    for row in &tally.bad_rows {
-        for fault in &tally.faults()[at..row.faults as usize] {
-            let place = usize::from(fault.column).min(columns);
-            let group = &mut table[place * Code::COUNT + fault.why.code() as usize];
-            if group.count == 0 {
-                let (column, code) = (fault.column, fault.why.code());
-                *group = Group { column, code, count: 0, record: row.record, cell: fault.cell() };
-            }
-            group.count += 1;
-        }
-        at = row.faults as usize;
-    }
-    let mut groups: Vec<Group> = table;
-    let lacking = tally.missing.columns.iter().enumerate();
-    groups.extend(lacking.map(|(at, (count, first))| lacks(at, *count, *first)));
-    if let Some(first) = tally.first_whole {
-        let count = u64::from(tally.rows - tally.malformed);
-        groups.extend(plan.missing.iter().map(|at| lacks(*at, count, first)));
-    }
-    groups.retain(|group| group.count > 0);
-    groups.sort_unstable_by_key(|group| (std::cmp::Reverse(group.count), group.column, group.code));
-    let texts = Texts { plan, bytes, run: Run::NONE };
-    let entry = |Group { column, code, count, record, cell }| {
-        let at = usize::from(column);
-        let (column, sample) = match plan.schema.columns().get(at) {
-            Some(column) => (column.name.clone(), mask(&texts.text(cell, at))),
-            None => (String::new(), mask(&texts.whole(tally, record))),
-        };
-        Summary { column, error: code, count, first_row: first_row + u64::from(record), sample }
-    };
-    groups.into_iter().map(entry).collect()
 }
