@@ -1,8 +1,9 @@
 //! Checking a chunk: bytes to a block of good rows and a list of what is bad.
 //!
 //! The chunk is taken in tiles that stay in the processor's cache: split, read column by column (fixed-width types
-//! first), bad records taken out, texts last. A bad cell leaves eight bytes; its message is made when somebody reads it.
+//! first), bad records taken out, texts last. A bad cell leaves twelve bytes; its message is made when somebody reads it.
 
+mod keep;
 mod splitter;
 pub(crate) mod tally;
 pub(crate) mod tile;
@@ -182,8 +183,8 @@ impl Run<'_> {
                 texts => texts::check(tile, column, at, field, &mut verdict)
             );
         }
-        let good = self.tally.end(|record| tile.source.record(record));
-        let Tally { bad, scratch, .. } = self.tally;
+        let good = self.tally.end(tile);
+        let Tally { bad, keep, scratch, .. } = self.tally;
         for (at, (column, field)) in tile.plan.columns() {
             let out = &mut self.outputs[at];
             if column.reader.is_text() {
@@ -197,24 +198,15 @@ impl Run<'_> {
                 out.nested(node).compact(node, bad);
             } else {
                 let width = column.reader.width().unwrap_or(0);
-                fixed::compact(&mut out.data, width, bad);
+                keep.compact(&mut out.data, width);
                 if column.nullable {
-                    fixed::compact(&mut out.nulls, 1, bad);
+                    keep.compact(&mut out.nulls, 1);
                 }
             }
         }
         let first = self.first_row + u64::from(base);
         let (slots, _) = self.numbers.grow(8 * good).as_chunks_mut::<8>();
-        if good == records {
-            for (slot, number) in slots.iter_mut().zip(first..) {
-                *slot = number.to_le_bytes();
-            }
-        } else {
-            let numbers = (first..).zip(bad.iter()).filter(|(_, bad)| **bad == 0);
-            for (slot, (number, _)) in slots.iter_mut().zip(numbers) {
-                *slot = number.to_le_bytes();
-            }
-        }
+        keep.number(first, slots);
     }
 }
 

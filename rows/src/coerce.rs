@@ -54,6 +54,12 @@ pub(crate) trait Read {
     /// Why [`Read::read`] gave none.
     fn explain(&self, text: &[u8]) -> Why;
 
+    /// What [`Read::lenient`] says of a text that cannot be a value, whatever the policies: a quick look that the usual
+    /// bad cell does not pass. `None` says nothing.
+    fn refuse(&self, _text: &[u8]) -> Option<Why> {
+        None
+    }
+
     /// The value as a number, for `min` and `max`; NaN where the type has none.
     fn magnitude(&self, _value: Self::Value) -> f64 {
         f64::NAN

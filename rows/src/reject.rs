@@ -2,14 +2,17 @@
 
 mod build;
 pub(crate) mod message;
+mod summary;
+mod text;
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use build::{Rejects, summary};
+pub(crate) use build::Rejects;
 pub(crate) use message::Messages;
+pub(crate) use summary::summary;
 
 /// One bad cell, or one bad record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +80,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in their order.
+    #[cfg(test)]
     pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::MissingColumn,
         Self::MissingValue,

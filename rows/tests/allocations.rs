@@ -115,3 +115,23 @@ fn bad_cells_cost_none_either_until_somebody_reads_them() {
         assert_eq!(allocations_of_a_second_chunk(&input, true), 0, "{input:?}");
     }
 }
+
+#[test]
+fn telling_of_cells_that_stand_in_the_file_as_they_are_costs_none_a_cell() {
+    let columns = [("k", "String"), ("i", "Int32"), ("d", "Date")];
+    let columns = columns.map(|(name, ty)| Column::new(name, Type::parse(ty).unwrap())).to_vec();
+    let input = Input { header: false, ..Input::default() };
+    let plan = Arc::new(Plan::bind(Schema::new(columns, None).unwrap(), input, None).unwrap());
+    let told = |rows: usize| {
+        let file = "key,n/a,\"no day\"\n".repeat(rows);
+        let mut checker = Checker::new(Arc::clone(&plan));
+        let outcome = checker.check(file.as_bytes(), 1, "job");
+        // the messages are made once
+        assert!(outcome.rejects().next().is_some_and(|r| !r.message.is_empty()));
+        outcome.rejects().count();
+        let before = ALLOCATIONS.with(Cell::get);
+        assert_eq!(outcome.rejects().count(), 2 * rows);
+        ALLOCATIONS.with(Cell::get) - before
+    };
+    assert_eq!(told(10), told(10_000));
+}

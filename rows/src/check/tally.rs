@@ -1,11 +1,13 @@
 //! Counts, and the small records that rejects are made from.
 //!
-//! Memory is bounded by the chunk: eight bytes a bad cell, and nothing for cells that a record lacks, of which a short
-//! JSON line can have a thousand: those are counted, and found again when somebody asks.
+//! Memory is bounded by the chunk: twelve bytes a bad cell, 32 a bad record, and nothing for cells that a
+//! record lacks, of which a short JSON line can have a thousand: those are counted, and found again when somebody asks.
 
-use super::tile::Verdict;
+use super::keep::Keep;
+use super::tile::{Tile, Verdict};
 use crate::coerce::Why;
 use crate::plan::Plan;
+use crate::split::cells::{Cell, Kind, Source};
 
 /// The column of a fault of the whole record.
 pub(crate) const WHOLE: u16 = u16::MAX;
@@ -14,13 +16,35 @@ pub(crate) const BAD: u8 = 1;
 /// A record lacks cells.
 pub(crate) const LACKS: u8 = 2;
 
-/// One bad cell.
+/// A bad cell of a tile, as the loops over columns leave it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Fault {
-    /// From the start of the tile; from the start of the chunk once the tile is done.
+pub(crate) struct Found {
+    /// From the start of the tile.
     pub record: u32,
     pub column: u16,
     pub why: Why,
+}
+
+/// One bad cell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    /// The cell as it was judged: start, length and kind; of a fault of the whole record nothing.
+    start: u32,
+    len: u32,
+    pub column: u16,
+    pub why: Why,
+    kind: Kind,
+}
+
+impl Fault {
+    pub(crate) fn new(cell: Cell, column: u16, why: Why) -> Self {
+        Self { start: cell.start, len: cell.len, column, why, kind: cell.kind }
+    }
+
+    #[inline(always)]
+    pub(crate) fn cell(self) -> Cell {
+        Cell { start: self.start, len: self.len, kind: self.kind }
+    }
 }
 
 /// One bad record.
@@ -30,6 +54,10 @@ pub(crate) struct BadRow {
     /// Its bytes in the chunk, without the line end.
     pub start: u32,
     pub end: u32,
+    /// Its faults end here; they begin where those of the bad record before it end.
+    pub faults: u32,
+    /// The row key's cell.
+    pub key: Cell,
     /// Whether it lacks cells.
     pub lacks: bool,
 }
@@ -61,22 +89,26 @@ pub(crate) struct Tally {
     /// Records that are none, and the first record that is one.
     pub malformed: u32,
     pub first_whole: Option<u32>,
-    /// Sorted by record and column.
-    pub faults: Vec<Fault>,
+    /// Sorted by record and column. Only the first `count` count; the rest is room.
+    faults: Vec<Fault>,
+    count: usize,
     pub bad_rows: Vec<BadRow>,
     pub missing: Missing,
     /// For each record of the tile.
     pub bad: Vec<u8>,
     pub scratch: Vec<u8>,
-    /// Faults before the tile.
-    mark: usize,
-    order: Order,
+    /// Of the tile, which records stay.
+    pub keep: Keep,
+    /// Of the tile, column by column.
+    found: Vec<Found>,
+    /// For each bad record of the tile its place in `bad_rows`; of other records it means nothing.
+    place_of: Vec<u32>,
 }
 
 impl Tally {
     pub(crate) fn clear(&mut self, columns: usize) {
-        (self.rows, self.ok, self.malformed, self.first_whole, self.mark) = (0, 0, 0, None, 0);
-        self.faults.clear();
+        (self.rows, self.ok, self.malformed, self.first_whole) = (0, 0, 0, None);
+        self.count = 0;
         self.bad_rows.clear();
         self.missing.columns.clear();
         self.missing.columns.resize(columns, (0, 0));
@@ -85,7 +117,7 @@ impl Tally {
 
     /// Begins a tile; `all_bad`: the file lacks a column that every record needs.
     pub(crate) fn begin(&mut self, records: usize, malformed: &[(u32, Why)], all_bad: bool) -> Verdict<'_> {
-        self.mark = self.faults.len();
+        self.found.clear();
         self.bad.clear();
         self.bad.resize(records, if all_bad { BAD } else { 0 });
         self.malformed += malformed.len() as u32;
@@ -96,70 +128,84 @@ impl Tally {
         }
         for (record, why) in malformed {
             self.bad[*record as usize] = BAD;
-            self.faults.push(Fault { record: *record, column: WHOLE, why: *why });
+            self.found.push(Found { record: *record, column: WHOLE, why: *why });
         }
-        let Self { rows, faults, missing, bad, scratch, .. } = self;
-        Verdict { bad, faults, missing, scratch, base: *rows }
+        let Self { rows, found, missing, bad, scratch, .. } = self;
+        Verdict { bad, faults: found, missing, scratch, base: *rows }
     }
 
-    /// Ends a tile; gives the number of good records. `span` gives a record's bytes.
-    pub(crate) fn end(&mut self, span: impl Fn(usize) -> (u32, u32)) -> usize {
-        let base = self.rows;
-        if self.bad.iter().fold(0, |any, bad| any | bad) == 0 {
-            let good = self.bad.len();
-            self.rows += good as u32;
-            self.ok += good as u32;
-            return good;
-        }
-        self.order.by_record(&mut self.faults[self.mark..], self.bad.len(), base);
-        let mut good = 0;
-        for (record, bad) in self.bad.iter().enumerate() {
-            if *bad == 0 {
-                good += 1;
-                continue;
-            }
-            let (start, end) = span(record);
-            let lacks = bad & LACKS != 0;
-            self.bad_rows.push(BadRow { record: base + record as u32, start, end, lacks });
-        }
-        self.rows += self.bad.len() as u32;
+    /// Ends a tile; gives the number of good records.
+    pub(crate) fn end<S: Source>(&mut self, tile: &Tile<'_, S>) -> usize {
+        let (records, first) = (self.bad.len(), self.bad_rows.len());
+        self.note_bad_rows(tile);
+        let bad = &mut self.bad_rows[first..];
+        let good = records - bad.len();
+        self.keep.set(records, bad.iter().map(|row| row.record - self.rows));
+        self.rows += records as u32;
         self.ok += good as u32;
+        // faults come column by column and stay in that order, record by record: counted, then put where they belong
+        let mut total = self.count as u32;
+        for found in &self.found {
+            bad[self.place_of[found.record as usize] as usize].faults += 1;
+        }
+        for row in &mut *bad {
+            (row.faults, total) = (total, total + row.faults);
+        }
+        self.count = total as usize;
+        if self.faults.len() < self.count {
+            let room = self.count.max(2 * self.faults.len());
+            self.faults.resize(room, Fault::new(Cell::MISSING, 0, Why::MissingColumn));
+        }
+        for same in self.found.chunk_by(|a, b| a.column == b.column) {
+            let place = tile.place(usize::from(same[0].column));
+            for found in same {
+                let row = &mut bad[self.place_of[found.record as usize] as usize];
+                let cell = place.map_or(Cell::MISSING, |at| tile.source.cell(found.record as usize, at));
+                self.faults[row.faults as usize] = Fault::new(cell, found.column, found.why);
+                row.faults += 1;
+            }
+        }
         good
+    }
+
+    fn note_bad_rows<S: Source>(&mut self, tile: &Tile<'_, S>) {
+        let key = tile.place(tile.plan.schema.row_key());
+        let first = self.bad_rows.len();
+        let records = self.bad.len();
+        self.place_of.resize(self.place_of.len().max(records), 0);
+        let note = |record: usize, bad: u8| {
+            self.place_of[record] = (self.bad_rows.len() - first) as u32;
+            let (start, end) = tile.source.record(record);
+            let key = key.map_or(Cell::MISSING, |at| tile.source.cell(record, at));
+            let (record, lacks) = (self.rows + record as u32, bad & LACKS != 0);
+            self.bad_rows.push(BadRow { record, start, end, faults: 0, key, lacks });
+        };
+        each_bad(&self.bad, note);
+    }
+
+    pub(crate) fn faults(&self) -> &[Fault] {
+        &self.faults[..self.count]
     }
 
     pub(crate) fn bad_cells(&self, plan: &Plan) -> u64 {
         let whole = u64::from(self.rows - self.malformed);
-        self.faults.len() as u64 + self.missing.total + whole * plan.missing.len() as u64
+        self.count as u64 + self.missing.total + whole * plan.missing.len() as u64
     }
 }
 
-/// Memory to bring the faults of a tile into the order of its records.
-#[derive(Debug, Default)]
-struct Order {
-    /// For each record where its next fault goes.
-    next: Vec<u32>,
-    faults: Vec<Fault>,
-}
-
-impl Order {
-    /// Faults come column by column; of a record they stay in that order. `base` is added to their records.
-    fn by_record(&mut self, faults: &mut [Fault], records: usize, base: u32) {
-        self.next.clear();
-        self.next.resize(records + 1, 0);
-        for fault in &*faults {
-            self.next[fault.record as usize + 1] += 1;
+/// Calls `note` with the place and value of each byte that is not 0.
+#[inline(always)]
+fn each_bad(bad: &[u8], mut note: impl FnMut(usize, u8)) {
+    const STEP: usize = 16;
+    for (chunk, at) in bad.chunks(STEP).zip((0..).step_by(STEP)) {
+        // most are good
+        if chunk.iter().fold(0, |any, bad| any | bad) == 0 {
+            continue;
         }
-        let mut total = 0;
-        for next in &mut self.next {
-            total += *next;
-            *next = total;
-        }
-        self.faults.clear();
-        self.faults.extend_from_slice(faults);
-        for fault in &self.faults {
-            let next = &mut self.next[fault.record as usize];
-            faults[*next as usize] = Fault { record: fault.record + base, ..*fault };
-            *next += 1;
+        for (bad, at) in chunk.iter().zip(at..) {
+            if *bad != 0 {
+                note(at, *bad);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod native;
 mod policies;
 mod properties;
 mod rules;
+mod told;
 mod types;
 
 use std::fmt::Write as _;

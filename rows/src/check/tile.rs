@@ -1,6 +1,6 @@
 //! What the loops over columns know of the tile they work on, and where they put what is bad.
 
-use super::tally::{Fault, Missing};
+use super::tally::{Found, Missing};
 use crate::coerce::Why;
 use crate::plan::Plan;
 use crate::simd::Level;
@@ -29,6 +29,12 @@ impl<'a, S: Source> Tile<'a, S> {
         Self { plan, bytes, source, valid_utf8, level, careful: &plan.careful }
     }
 
+    /// Where the source keeps a column of the schema; `None`: the file has no such column.
+    pub(crate) fn place(&self, column: usize) -> Option<usize> {
+        let field = (*self.plan.field_of.get(column)?)?;
+        Some(self.source.column(column, field))
+    }
+
     /// Whether the text of a cell means NULL: an empty one without quotes, or one of the input's null values.
     #[inline(always)]
     pub(crate) fn is_null_text(&self, cell: Cell) -> bool {
@@ -54,7 +60,7 @@ impl<'a, S: Source> Tile<'a, S> {
 pub(crate) struct Verdict<'a> {
     /// For each record whether it is bad.
     pub bad: &'a mut [u8],
-    pub faults: &'a mut Vec<Fault>,
+    pub faults: &'a mut Vec<Found>,
     pub missing: &'a mut Missing,
     pub scratch: &'a mut Vec<u8>,
     /// Records of the chunk before this tile.
@@ -70,7 +76,7 @@ impl Verdict<'_> {
             self.missing.note(column, self.base + record as u32);
         } else {
             self.bad[record] |= super::tally::BAD;
-            self.faults.push(Fault { record: record as u32, column: column as u16, why });
+            self.faults.push(Found { record: record as u32, column: column as u16, why });
         }
     }
 }

@@ -81,6 +81,10 @@ impl Read for Bool {
     fn explain(&self, text: &[u8]) -> Why {
         if text.is_empty() { Why::MissingValue } else { Why::NotBool }
     }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        (!matches!(text.first()?, b't' | b'f' | b'T' | b'F' | b'0' | b'1')).then_some(Why::NotBool)
+    }
 }
 
 #[cfg(test)]

@@ -153,6 +153,11 @@ impl<T: Days> Read for Date<T> {
             Why::NotDate
         })
     }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        let first = *text.first()?;
+        (self.format == Format::Iso && (text.len() < 10 || !first.is_ascii_digit())).then_some(Why::NotDate)
+    }
 }
 
 /// What is wrong with the first ten bytes as a date of the years 1900 to 2299; `None`: nothing.

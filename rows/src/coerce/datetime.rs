@@ -162,6 +162,13 @@ impl<T: Ticks> Read for DateTime<T> {
     fn explain(&self, text: &[u8]) -> Why {
         self.other(Text::whole(text)).err().unwrap_or(Why::NotDateTime)
     }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        let first = *text.first()?;
+        // nine digits are seconds
+        (self.format == Format::Iso && (text.len() < 9 || !first.is_ascii_digit()))
+            .then_some(Why::NotDateTime)
+    }
 }
 
 /// The day of a `YYYY-MM-DD HH:MM:SS`, whether or not there is such a day, and the seconds of the day.

@@ -4,7 +4,7 @@
 
 use super::int::Signed256;
 use super::text::{Text, is_json_number, number};
-use super::why::{Why, not_a_number};
+use super::why::{Why, no_number, not_a_number};
 use super::wide::I256;
 use super::{Native, Read};
 use crate::policy::{OnOverflow, OnPrecisionLoss, Policies};
@@ -170,6 +170,10 @@ impl<T: Unscaled> Read for Decimal<T> {
 
     fn explain(&self, text: &[u8]) -> Why {
         self.long(text, OnPrecisionLoss::Reject).err().unwrap_or(Why::OutOfRange)
+    }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        no_number(text)
     }
 
     fn magnitude(&self, value: T) -> f64 {

@@ -3,7 +3,7 @@
 //! Fast path (Clinger): digits and power of ten are both exact floats, so their quotient is rounded once and right.
 
 use super::text::{Text, is_json_number, number};
-use super::why::{Why, not_a_number};
+use super::why::{Why, no_number, not_a_number};
 use super::{Native, Read};
 use crate::policy::{NonFinite, Policies};
 use crate::simd::Lanes;
@@ -55,6 +55,10 @@ impl Read for Float64 {
         explain::<f64>(text)
     }
 
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        no_number(text)
+    }
+
     fn lenient(&self, text: &[u8], policies: Policies) -> Result<f64, Why> {
         lenient(text, policies, f64::NAN, f64::INFINITY)
     }
@@ -102,6 +106,10 @@ impl Read for Float32 {
         explain::<f32>(text)
     }
 
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        no_number(text)
+    }
+
     fn lenient(&self, text: &[u8], policies: Policies) -> Result<f32, Why> {
         lenient(text, policies, f32::NAN, f32::INFINITY)
     }
@@ -142,6 +150,10 @@ impl Read for BFloat16 {
 
     fn explain(&self, text: &[u8]) -> Why {
         explain::<f32>(text)
+    }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        no_number(text)
     }
 
     fn magnitude(&self, value: Half) -> f64 {

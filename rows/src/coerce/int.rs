@@ -1,7 +1,7 @@
 //! Integers: JSON's integer grammar, exactly in range.
 
 use super::text::{Text, digits, is_json_number};
-use super::why::{Why, not_a_number};
+use super::why::{Why, no_number, not_a_number};
 use super::wide::I256;
 use super::{Native, Read, integral};
 use crate::policy::{IntegralFloats, OnOverflow, Policies};
@@ -92,6 +92,10 @@ impl<T: Small> Read for Int<T> {
 
     fn explain(&self, text: &[u8]) -> Why {
         explain(text, T::SIGNED)
+    }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        no_number(text)
     }
 
     fn magnitude(&self, value: T) -> f64 {
@@ -268,6 +272,10 @@ impl<T: Large> Read for BigInt<T> {
 
     fn explain(&self, text: &[u8]) -> Why {
         explain(text, T::SIGNED)
+    }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        no_number(text)
     }
 
     fn magnitude(&self, value: T) -> f64 {

@@ -23,6 +23,10 @@ impl Read for Ipv4 {
     fn explain(&self, text: &[u8]) -> Why {
         if text.is_empty() { Why::MissingValue } else { Why::NotIpv4 }
     }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        (!text.first()?.is_ascii_digit()).then_some(Why::NotIpv4)
+    }
 }
 
 /// The IPv4 address in the first `len` bytes, the first number highest; without a branch that depends on where the dots
@@ -107,6 +111,10 @@ impl Read for Ipv6 {
 
     fn explain(&self, text: &[u8]) -> Why {
         if text.is_empty() { Why::MissingValue } else { Why::NotIpv6 }
+    }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        (!matches!(text.first()?, b':' | b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F')).then_some(Why::NotIpv6)
     }
 }
 

@@ -86,4 +86,8 @@ impl<T: Span> Read for Time<T> {
     fn explain(&self, text: &[u8]) -> Why {
         if text.is_empty() { Why::MissingValue } else { self.parse(text).err().unwrap_or(Why::NotTime) }
     }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        (!matches!(text.first()?, b'-' | b'0'..=b'9')).then_some(Why::NotTime)
+    }
 }

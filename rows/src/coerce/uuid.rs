@@ -40,6 +40,10 @@ impl Read for Uuid {
     fn explain(&self, text: &[u8]) -> Why {
         if text.is_empty() { Why::MissingValue } else { Why::NotUuid }
     }
+
+    fn refuse(&self, text: &[u8]) -> Option<Why> {
+        (!text.is_empty() && text.len() != 36).then_some(Why::NotUuid)
+    }
 }
 
 /// The two halves of the UUID in 36 bytes, each with its first digit highest.

@@ -105,6 +105,43 @@ impl Why {
     }
 }
 
+/// [`not_a_number`] of a text that is none by its bytes, as most bad cells are; `None` also for what needs a closer look.
+pub(crate) fn no_number(text: &[u8]) -> Option<Why> {
+    /// The number's bytes, and for the others whether more than this look is needed.
+    const KIND: [u8; 256] = {
+        let mut kind = [OTHER; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let b = byte as u8;
+            if b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'e' | b'E') {
+                kind[byte] = 0;
+            } else if !b.is_ascii() || b.is_ascii_whitespace() || b == b'+' {
+                kind[byte] = OTHER | HARD;
+            }
+            byte += 1;
+        }
+        kind
+    };
+    const OTHER: u8 = 1;
+    const HARD: u8 = 2;
+    // a longer text is worth the long way
+    if text.len() > 32 || text.iter().fold(0, |kinds, b| kinds | KIND[usize::from(*b)]) != OTHER {
+        return None;
+    }
+    if is_float_word(text) { None } else { Some(Why::NotNumber) }
+}
+
+/// Whether the text is a word for what a float can be besides a number.
+#[inline]
+fn is_float_word(text: &[u8]) -> bool {
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    match unsigned.len() {
+        3 => unsigned.eq_ignore_ascii_case(b"nan") || unsigned.eq_ignore_ascii_case(b"inf"),
+        8 => unsigned.eq_ignore_ascii_case(b"infinity"),
+        _ => false,
+    }
+}
+
 /// Why a text is no number in JSON's grammar, `exponent` being allowed or not. Only for texts that are none.
 pub(crate) fn not_a_number(text: &[u8]) -> Why {
     if text.is_empty() {
@@ -121,7 +158,7 @@ pub(crate) fn not_a_number(text: &[u8]) -> Why {
         return if rest.first().is_some_and(u8::is_ascii_digit) { Why::PlusSign } else { Why::NotNumber };
     }
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
-    if [&b"nan"[..], b"inf", b"infinity"].iter().any(|word| unsigned.eq_ignore_ascii_case(word)) {
+    if is_float_word(text) {
         return Why::NotFinite;
     }
     let number_like = unsigned.iter().all(|b| b.is_ascii_digit() || *b == b'.');
@@ -134,4 +171,87 @@ pub(crate) fn not_a_number(text: &[u8]) -> Why {
         }
     }
     Why::NotNumber
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::coerce::Read;
+    use crate::coerce::Text;
+    use crate::column::{Reader, with_reader};
+    use crate::policy::{IntegralFloats, NonFinite, OnOverflow, OnPrecisionLoss, Policies};
+    use crate::simd::Portable;
+    use crate::{Column, Type};
+    use proptest::prelude::*;
+
+    const TYPES: &[&str] = &[
+        "Bool",
+        "Int8",
+        "UInt64",
+        "Int128",
+        "UInt256",
+        "Float32",
+        "Float64",
+        "BFloat16",
+        "Decimal(9, 2)",
+        "Decimal(76, 5)",
+        "Date",
+        "Date32",
+        "DateTime",
+        "DateTime64(3)",
+        "Time",
+        "Time64(3)",
+        "UUID",
+        "IPv4",
+        "IPv6",
+        "Enum8('n/a' = 1)",
+    ];
+
+    /// A text that is refused at a glance is no value, and nothing else is said of it on the long way.
+    fn hold(ty: &str, format: Option<&str>, policies: Policies, text: &[u8]) -> bool {
+        let mut column = Column { policies, ..Column::new("c", Type::parse(ty).unwrap()) };
+        column.format = format.map(str::to_owned);
+        let reader = Reader::new(&column).unwrap();
+        with_reader!(&reader, reader => {
+            let Some(why) = reader.refuse(text) else { return false };
+            assert!(reader.read(Portable, Text::whole(text)).is_none(), "{ty} {text:?}");
+            assert_eq!(reader.lenient(text, policies).err(), Some(why), "{ty} {text:?}");
+            true
+        }, texts => false)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_refused_at_a_glance_is_refused_for_the_same_reason(
+            text in "[-+.0-9eEnaifty/: \t]{0,12}|[-]?([nN][aA][nN]|[iI][nN][fF](inity)?)|[0-9]{9,10}|\\PC{0,40}|[0-9]{4}-[0-9]{2}-[0-9]{2}[ T0-9:.]{0,12}|[-0-9a-f:.]{0,40}",
+            broken: bool,
+            lenient: bool,
+        ) {
+            let mut bytes = text.into_bytes();
+            if broken {
+                bytes.push(0xff);
+            }
+            let policies = if lenient {
+                Policies {
+                    non_finite: NonFinite::Accept,
+                    integral_floats: IntegralFloats::Accept,
+                    on_overflow: OnOverflow::Clamp,
+                    on_precision_loss: OnPrecisionLoss::Round,
+                    ..Policies::default()
+                }
+            } else {
+                Policies::default()
+            };
+            for ty in TYPES {
+                hold(ty, None, policies, &bytes);
+            }
+            hold("Date", Some("%d.%m.%Y"), policies, &bytes);
+            hold("DateTime", Some("%d.%m.%Y %H:%M"), policies, &bytes);
+        }
+    }
+
+    #[test]
+    fn the_usual_bad_text_is_refused_at_a_glance() {
+        let glance = |ty: &&&str| hold(ty, None, Policies::default(), b"n/a");
+        assert_eq!(TYPES.iter().filter(glance).count(), TYPES.len() - 1, "all but the enum");
+    }
 }

@@ -203,6 +203,9 @@ fn other<S: Source, R: Read>(
         return Err(Why::MissingValue);
     }
     let text = tile.decode(cell, scratch)?;
+    if let Some(why) = reader.refuse(text) {
+        return Err(why);
+    }
     if let Some(value) = reader.read(Portable, Text::whole(text)) {
         value.put(slot);
         return Ok(Slot::Value);

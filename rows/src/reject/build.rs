@@ -1,13 +1,14 @@
 //! From the small records of a chunk to what a person reads. Runs only when somebody asks.
+//!
+//! The cells are told as they were judged. Only a record that lacks cells, or is none, is split once more.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
-use super::{Code, Reject, Summary, message};
+use super::text::{Run, clip};
+use super::{Reject, message};
 use crate::check::tally::{BadRow, Fault, Tally, WHOLE};
 use crate::coerce::Why;
-use crate::column::Reader;
-use crate::mask::mask;
+use crate::column::{Compiled, Reader};
 use crate::nested::{self, Node};
 use crate::plan::Plan;
 use crate::schema::Column;
@@ -20,43 +21,56 @@ use crate::split::json::Keys;
 const OBSERVED: usize = 256;
 const RECORD: usize = 1024;
 
-/// Splits bad records again, one by one.
-struct Resplit<'a> {
-    plan: &'a Plan,
-    bytes: &'a [u8],
+/// Splits a bad record again.
+struct Resplit {
     keys: Keys,
     cells: Vec<Cell>,
     fields: Vec<csv::Field>,
 }
 
-impl<'a> Resplit<'a> {
-    fn new(plan: &'a Plan, bytes: &'a [u8]) -> Self {
-        Self { plan, bytes, keys: plan.keys(), cells: Vec::new(), fields: Vec::new() }
+impl Resplit {
+    fn new(plan: &Plan) -> Self {
+        Self { keys: plan.keys(), cells: Vec::new(), fields: Vec::new() }
     }
 
     /// Fills `cells`, by columns, as far as the record can be read.
-    fn split(&mut self, row: BadRow) {
+    fn split(&mut self, plan: &Plan, bytes: &[u8], row: BadRow) {
         let (start, end) = (row.start as usize, row.end as usize);
         self.cells.clear();
-        self.cells.resize(self.plan.schema.columns().len(), Cell::MISSING);
+        self.cells.resize(plan.schema.columns().len(), Cell::MISSING);
         self.fields.clear();
         // what is wrong is known already
-        if self.plan.is_json() {
-            if self.keys.again(Portable, self.bytes, start, &mut self.cells) != Some(end) {
+        if plan.is_json() {
+            if self.keys.again(Portable, bytes, start, &mut self.cells) != Some(end) {
                 self.cells.fill(Cell::MISSING);
-                let _ = self.keys.line(self.bytes, start, end, &mut self.cells);
+                let _ = self.keys.line(bytes, start, end, &mut self.cells);
             }
         } else {
-            csv::record(&self.bytes[..end], start, self.plan.dialect, |field| self.fields.push(field));
-            let _ = self.plan.place(self.bytes, &self.fields, None, &mut self.cells);
+            csv::record(&bytes[..end], start, plan.dialect, |field| self.fields.push(field));
+            let _ = plan.place(bytes, &self.fields, None, &mut self.cells);
         }
+    }
+}
+
+/// What the texts of a chunk's cells are.
+#[derive(Clone, Copy)]
+pub(super) struct Texts<'a> {
+    plan: &'a Plan,
+    bytes: &'a [u8],
+    run: Run<'a>,
+}
+
+impl<'a> Texts<'a> {
+    pub(super) fn new(plan: &'a Plan, bytes: &'a [u8]) -> Self {
+        Self { plan, bytes, run: Run::NONE }
     }
 
     /// The message for a bad cell with inner structure: what is wrong at which place of it.
-    fn nested_message(&self, why: Why, at: usize, column: &Column, node: &Node) -> Cow<'static, str> {
+    #[cold]
+    fn nested_message(&self, why: Why, cell: Cell, column: &Column, node: &Node) -> Cow<'static, str> {
         let mut scratch = Vec::new();
         let (json, dialect) = (self.plan.is_json(), self.plan.dialect);
-        let text = decode_nested(self.bytes, self.cells[at], json, dialect, &mut scratch);
+        let text = decode_nested(self.bytes, cell, json, dialect, &mut scratch);
         match text.ok().and_then(|text| nested::explain(node, &column.ty, text)) {
             Some((place, ty, inner)) if inner == why => {
                 let part = Column {
@@ -72,22 +86,37 @@ impl<'a> Resplit<'a> {
     }
 
     /// What the row key's cell holds.
-    fn event_id(&self) -> Cow<'a, str> {
-        let key = self.plan.schema.row_key();
-        match self.cells[key].kind {
+    fn event_id(&self, key: Cell) -> Cow<'a, str> {
+        match key.kind {
             Kind::Null => Cow::Borrowed(""),
-            _ => self.text(key),
+            _ => self.text(key, self.plan.schema.row_key()),
         }
     }
 
-    fn text(&self, column: usize) -> Cow<'a, str> {
-        let cell = self.cells[column];
-        let mut scratch = Vec::new();
+    pub(super) fn text(&self, cell: Cell, column: usize) -> Cow<'a, str> {
+        match self.plain(cell) {
+            Some(text) => Cow::Borrowed(text),
+            None => self.odd(cell, column),
+        }
+    }
+
+    /// The text of a cell that stands in the file as it is, in text that is known to be UTF-8.
+    #[inline(always)]
+    fn plain(&self, cell: Cell) -> Option<&'a str> {
+        match cell.kind {
+            Kind::Null | Kind::Escaped => None,
+            _ => self.run.clip(cell.start, cell.len, OBSERVED),
+        }
+    }
+
+    /// The text of any cell.
+    fn odd(&self, cell: Cell, column: usize) -> Cow<'a, str> {
         match cell.kind {
             Kind::Null => Cow::Borrowed(if self.plan.is_json() { "null" } else { "\\N" }),
             Kind::Escaped => {
                 let nested = matches!(self.plan.schema.compiled()[column].reader, Reader::Nested(_));
                 let decode = if nested { decode_nested } else { decode };
+                let mut scratch = Vec::new();
                 let text = decode(self.bytes, cell, self.plan.is_json(), self.plan.dialect, &mut scratch);
                 let text = text.unwrap_or_else(|_| cell.text(self.bytes));
                 Cow::Owned(clip(text, OBSERVED).into_owned())
@@ -95,116 +124,162 @@ impl<'a> Resplit<'a> {
             _ => clip(cell.text(self.bytes), OBSERVED),
         }
     }
-}
 
-/// At most `max` bytes as text, cut on a character edge.
-fn clip(bytes: &[u8], max: usize) -> Cow<'_, str> {
-    let mut end = bytes.len().min(max);
-    if end < bytes.len() {
-        // not in the middle of a character: step back over continuation bytes
-        let back = bytes[..=end].iter().rev().take(4).take_while(|b| **b & 0xc0 == 0x80).count();
-        if back < 4 {
-            end -= back;
-        }
+    /// What is shown of a whole record.
+    pub(super) fn observed(&self, row: BadRow) -> Cow<'a, str> {
+        self.record(row, OBSERVED)
     }
-    if let Ok(text) = std::str::from_utf8(&bytes[..end]) {
-        return Cow::Borrowed(text);
-    }
-    match String::from_utf8_lossy(&bytes[..end]) {
-        // replacement characters are longer than what they replace
-        Cow::Owned(mut text) if text.len() > max => {
-            let mut end = max;
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            text.truncate(end);
-            Cow::Owned(text)
+
+    /// At most `max` bytes of a record.
+    fn record(&self, row: BadRow, max: usize) -> Cow<'a, str> {
+        match self.run.clip(row.start, row.end - row.start, max) {
+            Some(text) => Cow::Borrowed(text),
+            None => clip(&self.bytes[row.start as usize..row.end as usize], max),
         }
-        text => text,
     }
 }
 
 /// The rejects of a chunk.
 pub(crate) struct Rejects<'a> {
-    split: Resplit<'a>,
+    texts: Texts<'a>,
+    split: Resplit,
     tally: &'a Tally,
     first_row: u64,
-    /// The next bad record, and the next fault in `tally`.
-    row: usize,
-    fault: usize,
-    /// The faults of the record that is being told, last first.
-    pending: Vec<Fault>,
-    /// Of that record.
-    event_id: Cow<'a, str>,
-    record: Cow<'a, str>,
+    /// Bad records that are still to be told, and where the faults of the first of them begin.
+    rows: &'a [BadRow],
+    next_fault: usize,
+    /// The record that is being told, and what is still to be told of it: faults, and columns that it lacks.
+    row: BadRow,
+    faults: std::slice::Iter<'a, Fault>,
+    lacking: std::vec::IntoIter<u16>,
+    /// Row key and text of that record, if both stand in the file as they are to be told.
+    plain: Option<(&'a str, &'a str)>,
+}
+
+/// What is told of a bad cell, as it stands in the file and the plan.
+struct Quick<'a> {
+    event_id: &'a str,
+    column: &'a Column,
+    compiled: &'a Compiled,
+    observed: &'a str,
+    record: &'a str,
 }
 
 impl<'a> Rejects<'a> {
     pub(crate) fn new(plan: &'a Plan, bytes: &'a [u8], tally: &'a Tally, first_row: u64) -> Self {
-        let (event_id, record) = (Cow::Borrowed(""), Cow::Borrowed(""));
-        let split = Resplit::new(plan, bytes);
-        Self { split, tally, first_row, row: 0, fault: 0, pending: Vec::new(), event_id, record }
+        Self {
+            texts: Texts::new(plan, bytes),
+            split: Resplit::new(plan),
+            tally,
+            first_row,
+            rows: &tally.bad_rows,
+            next_fault: 0,
+            row: BadRow { record: 0, start: 0, end: 0, faults: 0, key: Cell::MISSING, lacks: false },
+            faults: [].iter(),
+            lacking: Vec::new().into_iter(),
+            plain: None,
+        }
     }
 
     /// Takes up the next bad record; `None`: there is none.
-    fn take_up(&mut self) -> Option<BadRow> {
-        let row = *self.tally.bad_rows.get(self.row)?;
-        self.row += 1;
-        self.split.split(row);
-        let known = &self.tally.faults[self.fault..];
-        let known = &known[..known.iter().take_while(|f| f.record == row.record).count()];
-        self.fault += known.len();
-        self.pending.extend_from_slice(known);
-        let plan = self.split.plan;
-        let lacks = row.lacks || !plan.missing.is_empty();
-        if lacks && known.first().is_none_or(|f| f.column != WHOLE) {
-            let lacking = plan.schema.compiled().iter().enumerate().filter(|(at, column)| {
-                row.lacks && self.split.cells[*at].kind == Kind::Missing && !column.may_be_absent()
-            });
-            let missing = plan
-                .missing
-                .iter()
-                .copied()
-                .chain(lacking.map(|(at, _)| at).filter(|at| plan.field_of[*at].is_some()));
-            let fault =
-                |column: usize| Fault { record: row.record, column: column as u16, why: Why::MissingColumn };
-            self.pending.extend(missing.map(fault));
+    #[inline(always)]
+    fn take_up(&mut self) -> Option<()> {
+        let (row, rest) = self.rows.split_first()?;
+        let row = *row;
+        if !self.texts.run.reaches(row) {
+            self.texts.run = Run::of(self.texts.bytes, self.rows);
         }
-        if lacks {
-            self.pending.sort_unstable_by_key(|f| f.column);
+        let faults = self.tally.faults().get(self.next_fault..row.faults as usize).unwrap_or_default();
+        (self.rows, self.next_fault, self.row, self.faults) = (rest, row.faults as usize, row, faults.iter());
+        let malformed = faults.first().is_some_and(|fault| fault.column == WHOLE);
+        if malformed || row.lacks || !self.texts.plan.missing.is_empty() {
+            self.look_again(malformed);
         }
-        // they are taken from the end
-        self.pending.reverse();
-        self.event_id = self.split.event_id();
-        self.record = clip(&self.split.bytes[row.start as usize..row.end as usize], RECORD);
-        Some(row)
+        let record = self.texts.run.clip(row.start, row.end - row.start, RECORD);
+        self.plain = self.texts.plain(self.row.key).zip(record);
+        Some(())
     }
 
-    fn build(&self, fault: Fault, row: BadRow) -> Reject<'a> {
-        let Resplit { plan, bytes, .. } = self.split;
-        let record = &bytes[row.start as usize..row.end as usize];
-        let (column, ty, observed, message) = if fault.column == WHOLE {
-            let message = message::of_record(fault.why, plan, record, self.split.fields.len());
-            ("", "", clip(record, OBSERVED), Cow::Owned(message))
-        } else {
-            let at = usize::from(fault.column);
-            let (column, compiled) = (&plan.schema.columns()[at], &plan.schema.compiled()[at]);
+    /// Finds what the record lacks, and the row key of one that is none, as far as it can be read.
+    #[cold]
+    fn look_again(&mut self, malformed: bool) {
+        let (plan, split, row) = (self.texts.plan, &mut self.split, self.row);
+        if malformed || row.lacks {
+            split.split(plan, self.texts.bytes, row);
+        }
+        if !malformed {
+            let lacking = plan.schema.compiled().iter().enumerate().filter(|(at, column)| {
+                row.lacks && split.cells[*at].kind == Kind::Missing && !column.may_be_absent()
+            });
+            let lacking = lacking.map(|(at, _)| at).filter(|at| plan.field_of[*at].is_some());
+            let mut lacking: Vec<u16> =
+                plan.missing.iter().copied().chain(lacking).map(|at| at as u16).collect();
+            lacking.sort_unstable();
+            self.lacking = lacking.into_iter();
+        }
+        if malformed {
+            self.row.key = split.cells[plan.schema.row_key()];
+        }
+    }
+
+    /// What is next in the order of columns.
+    #[inline(always)]
+    fn next_fault(&mut self) -> Option<Fault> {
+        let (known, lacking) = (self.faults.as_slice().first(), self.lacking.as_slice().first());
+        match (known, lacking) {
+            (_, Some(column)) if known.is_none_or(|known| column < &known.column) => {
+                let column = self.lacking.next()?;
+                Some(Fault::new(Cell::MISSING, column, Why::MissingColumn))
+            }
+            _ => self.faults.next().copied(),
+        }
+    }
+
+    /// What is told of most bad cells; `None`: something of it must be made first.
+    #[inline(always)]
+    fn quick(&self, fault: Fault) -> Option<Quick<'a>> {
+        let (event_id, record) = self.plain?;
+        let observed = self.texts.plain(fault.cell())?;
+        let at = usize::from(fault.column);
+        let schema = &self.texts.plan.schema;
+        let (column, compiled) = (schema.columns().get(at)?, schema.compiled().get(at)?);
+        let simple = !matches!(compiled.reader, Reader::Nested(_));
+        simple.then_some(Quick { event_id, column, compiled, observed, record })
+    }
+
+    #[cold]
+    fn build(&self, fault: Fault) -> Reject<'a> {
+        let texts = &self.texts;
+        let (at, cell) = (usize::from(fault.column), fault.cell());
+        let schema = &texts.plan.schema;
+        let known = schema.columns().get(at).zip(schema.compiled().get(at));
+        let (column, ty, observed, message) = if let Some((column, compiled)) = known {
             let message = match &compiled.reader {
-                Reader::Nested(node) => self.split.nested_message(fault.why, at, column, node),
+                Reader::Nested(node) => texts.nested_message(fault.why, cell, column, node),
                 _ => Cow::Borrowed(compiled.messages.of_cell(fault.why, column, &compiled.ty)),
             };
-            (column.name.as_str(), compiled.ty.as_str(), self.split.text(at), message)
+            (column.name.as_str(), compiled.ty.as_str(), texts.text(cell, at), message)
+        } else {
+            let observed = texts.observed(self.row);
+            ("", "", observed, Cow::Owned(self.record_message(fault.why)))
         };
         Reject {
-            row: self.first_row + u64::from(row.record),
-            event_id: self.event_id.clone(),
+            row: self.first_row + u64::from(self.row.record),
+            event_id: texts.event_id(self.row.key),
             column,
             ty,
             code: fault.why.code(),
             observed,
             message,
-            record: self.record.clone(),
+            record: texts.record(self.row, RECORD),
         }
+    }
+
+    #[cold]
+    fn record_message(&self, why: Why) -> String {
+        let Texts { plan, bytes, .. } = self.texts;
+        let record = &bytes[self.row.start as usize..self.row.end as usize];
+        message::of_record(why, plan, record, self.split.fields.len())
     }
 }
 
@@ -212,54 +287,25 @@ impl<'a> Iterator for Rejects<'a> {
     type Item = Reject<'a>;
 
     fn next(&mut self) -> Option<Reject<'a>> {
-        while self.pending.is_empty() {
-            self.take_up()?;
+        loop {
+            let Some(fault) = self.next_fault() else {
+                self.take_up()?;
+                continue;
+            };
+            let Some(Quick { event_id, column, compiled, observed, record }) = self.quick(fault) else {
+                return Some(self.build(fault));
+            };
+            // in its place at once: a reject is large, and this is done a million times a second
+            return Some(Reject {
+                row: self.first_row + u64::from(self.row.record),
+                event_id: Cow::Borrowed(event_id),
+                column: &column.name,
+                ty: &compiled.ty,
+                code: fault.why.code(),
+                observed: Cow::Borrowed(observed),
+                message: Cow::Borrowed(compiled.messages.of_cell(fault.why, column, &compiled.ty)),
+                record: Cow::Borrowed(record),
+            });
         }
-        let fault = self.pending.pop()?;
-        let row = self.tally.bad_rows[self.row - 1];
-        Some(self.build(fault, row))
     }
-}
-
-/// The bad cells of a chunk by column and code, the most frequent first.
-pub(crate) fn summary(plan: &Plan, bytes: &[u8], tally: &Tally, first_row: u64) -> Vec<Summary> {
-    // a place for each column, one for whole records, and each code
-    let mut table = vec![(0, 0); (plan.schema.columns().len() + 1) * Code::COUNT];
-    for fault in &tally.faults {
-        let column = usize::from(fault.column).min(plan.schema.columns().len());
-        let (count, first): &mut (u64, u32) = &mut table[column * Code::COUNT + fault.why.code() as usize];
-        *first = if *count == 0 { fault.record } else { *first };
-        *count += 1;
-    }
-    let mut groups: HashMap<(u16, Code), (u64, u32)> = HashMap::new();
-    for (at, codes) in table.chunks_exact(Code::COUNT).enumerate() {
-        let column = if at == plan.schema.columns().len() { WHOLE } else { at as u16 };
-        let seen = Code::ALL.into_iter().zip(codes).filter(|(_, (count, _))| *count > 0);
-        groups.extend(seen.map(|(code, entry)| ((column, code), *entry)));
-    }
-    let lacking = tally.missing.columns.iter().enumerate().filter(|(_, (count, _))| *count > 0);
-    groups.extend(lacking.map(|(at, entry)| ((at as u16, Code::MissingColumn), *entry)));
-    if let Some(first) = tally.first_whole {
-        let count = u64::from(tally.rows - tally.malformed);
-        groups.extend(plan.missing.iter().map(|at| ((*at as u16, Code::MissingColumn), (count, first))));
-    }
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_unstable_by_key(|((column, code), (count, _))| (std::cmp::Reverse(*count), *column, *code));
-    let mut split = Resplit::new(plan, bytes);
-    let entry = |((at, error), (count, record)): ((u16, Code), (u64, u32))| {
-        let known = tally.bad_rows.binary_search_by_key(&record, |r| r.record);
-        let row = known.ok().map(|i| tally.bad_rows[i]);
-        if let Some(row) = row {
-            split.split(row);
-        }
-        let (column, sample) = match (plan.schema.columns().get(usize::from(at)), row) {
-            (Some(column), Some(_)) => (column.name.clone(), mask(&split.text(usize::from(at)))),
-            (_, Some(row)) => {
-                (String::new(), mask(&clip(&bytes[row.start as usize..row.end as usize], OBSERVED)))
-            }
-            (column, None) => (column.map_or(String::new(), |c| c.name.clone()), String::new()),
-        };
-        Summary { column, error, count, first_row: first_row + u64::from(record), sample }
-    };
-    groups.into_iter().map(entry).collect()
 }

@@ -1,0 +1,67 @@
+//! The rejects of a chunk, counted.
+
+use super::build::Texts;
+use super::{Code, Summary};
+use crate::check::tally::Tally;
+use crate::mask::mask;
+use crate::plan::Plan;
+use crate::split::cells::Cell;
+
+/// Bad cells of one column with one code.
+#[derive(Clone, Copy)]
+struct Group {
+    column: u16,
+    code: Code,
+    count: u64,
+    /// The first record with one, and its cell.
+    record: u32,
+    cell: Cell,
+}
+
+/// The bad cells of a chunk by column and code, the most frequent first.
+pub(crate) fn summary(plan: &Plan, bytes: &[u8], tally: &Tally, first_row: u64) -> Vec<Summary> {
+    let columns = plan.schema.columns().len();
+    let lacks = |column: usize, count: u64, record: u32| Group {
+        column: column as u16,
+        code: Code::MissingColumn,
+        count,
+        record,
+        cell: Cell::MISSING,
+    };
+    // a place for each column, one for whole records, and each code
+    let mut table = vec![lacks(0, 0, 0); (columns + 1) * Code::COUNT];
+    let mut at = 0;
+    for row in &tally.bad_rows {
+        for fault in &tally.faults()[at..row.faults as usize] {
+            let place = usize::from(fault.column).min(columns);
+            let group = &mut table[place * Code::COUNT + fault.why.code() as usize];
+            if group.count == 0 {
+                let (column, code) = (fault.column, fault.why.code());
+                *group = Group { column, code, count: 0, record: row.record, cell: fault.cell() };
+            }
+            group.count += 1;
+        }
+        at = row.faults as usize;
+    }
+    let mut groups: Vec<Group> = table;
+    let lacking = tally.missing.columns.iter().enumerate();
+    groups.extend(lacking.map(|(at, (count, first))| lacks(at, *count, *first)));
+    if let Some(first) = tally.first_whole {
+        let count = u64::from(tally.rows - tally.malformed);
+        groups.extend(plan.missing.iter().map(|at| lacks(*at, count, first)));
+    }
+    groups.retain(|group| group.count > 0);
+    groups.sort_unstable_by_key(|group| (std::cmp::Reverse(group.count), group.column, group.code));
+    let texts = Texts::new(plan, bytes);
+    let entry = |Group { column, code, count, record, cell }| {
+        let at = usize::from(column);
+        let (column, sample) = if let Some(column) = plan.schema.columns().get(at) {
+            (column.name.clone(), mask(&texts.text(cell, at)))
+        } else {
+            let row = tally.bad_rows.binary_search_by_key(&record, |row| row.record);
+            (String::new(), row.map_or(String::new(), |at| mask(&texts.observed(tally.bad_rows[at]))))
+        };
+        Summary { column, error: code, count, first_row: first_row + u64::from(record), sample }
+    };
+    groups.into_iter().map(entry).collect()
+}
