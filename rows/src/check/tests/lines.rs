@@ -182,6 +182,17 @@ fn lines_end_as_they_like() {
 }
 
 #[test]
+fn a_line_ends_behind_a_backslash_in_a_string_too() {
+    // as if the line feed were escaped, the next line would go on in the string
+    let some = "{\"k\":\"a\",\"i\":1}\n".repeat(5);
+    for broken in
+        ["{\"k\":\"a\\\nb\",\"i\":1}\n", "{\"k\":\"a\\\\\nb\",\"i\":1}\n", "{\"k\":\"a\\\r\nb\",\"i\":1}\n"]
+    {
+        hold(&json_lines(), format!("{some}{broken}{some}").as_bytes());
+    }
+}
+
+#[test]
 fn lines_longer_than_what_is_indexed_at_once_are_read() {
     let long = "x,y\\n".repeat(20_000);
     let line = |text: &str| format!("{{\"k\":\"{text}\",\"i\":1}}\n");

@@ -174,7 +174,11 @@ fn value<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(Cell, usize)> {
                 end += WIDE;
             }
             let mut line = Line { bytes, at: start };
-            let (cell, _) = line.string().ok()?;
+            let (cell, escaped) = line.string().ok()?;
+            // a backslash may stand before the end of the line
+            if escaped && memchr::memchr(b'\n', cell.text(bytes)).is_some() {
+                return None;
+            }
             Some((cell, line.at))
         }
         b'-' | b'0'..=b'9' => {
