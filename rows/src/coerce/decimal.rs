@@ -162,7 +162,8 @@ impl<T: Unscaled> Read for Decimal<T> {
             let ten = TENS.get(places).copied().unwrap_or(u64::MAX);
             let (scaled, over) = numbers.digits[at].overflowing_mul(ten);
             values[at] = T::from_u64(numbers.sign[at] != 0, scaled);
-            wrong[at] = u64::from(over | (scaled >= self.limit) | (places >= TENS.len()));
+            let none = [over, scaled >= self.limit, places >= TENS.len()];
+            wrong[at] = none.into_iter().fold(0, |any, none| any | u64::from(none));
         }
         T::put_eight(&values, slots);
         Numbers::wrong(&wrong)

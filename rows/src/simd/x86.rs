@@ -21,6 +21,7 @@ mod moment;
 mod uuid;
 
 mod numbers;
+mod numbers_in_pairs;
 
 /// Proof that this CPU has AVX2, PCLMULQDQ, BMI1, BMI2, POPCNT and LZCNT: made by [`Avx2::detect`] alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,7 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn numbers(self, texts: Texts<'_>, at: usize) -> Numbers {
         // SAFETY: `self` proves AVX2 and POPCNT.
-        unsafe { numbers::numbers_256(texts, at) }
+        unsafe { numbers_in_pairs::numbers(texts, at) }
     }
 
     #[inline(always)]
@@ -234,7 +235,7 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn numbers(self, texts: Texts<'_>, at: usize) -> Numbers {
         // SAFETY: `self` proves AVX-512 F, BW, DQ, VL, VBMI and BITALG.
-        unsafe { numbers::numbers_512(texts, at) }
+        unsafe { numbers::numbers(texts, at) }
     }
 
     #[inline(always)]
