@@ -101,6 +101,9 @@ pub(crate) trait Source {
     /// What [`Source::span`] gives for the records from `record` on; for a few of them maybe as they are written, with their
     /// quotes.
     fn spans(&self, record: usize, column: usize, spans: &mut Spans);
+    /// Finds the texts of the records from `record` on, if each is what is written, without quotes and escapes to see to;
+    /// an empty one is nothing, or an empty text.
+    fn bare(&self, record: usize, column: usize, spans: &mut Spans) -> bool;
     /// The cell with its kind.
     fn cell(&self, record: usize, column: usize) -> Cell;
     /// The kinds that cells of the column may have; `column` is what [`Source::column`] gave.
@@ -138,6 +141,23 @@ impl<const QUOTES: bool> Regular<'_, QUOTES> {
         }
         (start, len)
     }
+
+    /// The fields of the records from `record` on, as they are written.
+    fn raws(&self, record: usize, field: usize, spans: &mut Spans) {
+        let last = self.records().min(record + SPANS);
+        if self.returns && field + 1 == self.fields {
+            return spans.fill((record..last).map(|record| self.raw(record, field)));
+        }
+        let positions = self.positions.get(record * self.fields + field..).unwrap_or_default();
+        let starts = positions.iter().step_by(self.fields);
+        let ends = positions.get(1..).unwrap_or_default().iter().step_by(self.fields);
+        spans.len = last.saturating_sub(record);
+        let slots = spans.starts.iter_mut().zip(&mut spans.lens).take(spans.len);
+        for ((start, len), (before, end)) in slots.zip(starts.zip(ends)) {
+            *start = before.wrapping_add(1);
+            *len = end.wrapping_sub(*start);
+        }
+    }
 }
 
 impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
@@ -154,27 +174,21 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
         (start, len)
     }
 
+    fn bare(&self, record: usize, column: usize, spans: &mut Spans) -> bool {
+        self.raws(record, column, spans);
+        let starts = spans.starts.iter().take(spans.len);
+        let is_quote = |start: &u32| self.bytes.get(*start as usize) == Some(&self.quote);
+        !QUOTES || !starts.fold(false, |any, start| any | is_quote(start))
+    }
+
     fn spans(&self, record: usize, column: usize, spans: &mut Spans) {
         let last = self.records().min(record + SPANS);
         // the cells of a column are all in quotes or none is, mostly
         let quoted = QUOTES && record < last && self.span(record, column) != self.raw(record, column);
-        if quoted || (self.returns && column + 1 == self.fields) {
-            return spans.fill(
-                (record..last).map(
-                    |record| {
-                        if quoted { self.span(record, column) } else { self.raw(record, column) }
-                    },
-                ),
-            );
-        }
-        let positions = self.positions.get(record * self.fields + column..).unwrap_or_default();
-        let starts = positions.iter().step_by(self.fields);
-        let ends = positions.get(1..).unwrap_or_default().iter().step_by(self.fields);
-        spans.len = last.saturating_sub(record);
-        let slots = spans.starts.iter_mut().zip(&mut spans.lens).take(spans.len);
-        for ((start, len), (before, end)) in slots.zip(starts.zip(ends)) {
-            *start = before.wrapping_add(1);
-            *len = end.wrapping_sub(*start);
+        if quoted {
+            spans.fill((record..last).map(|record| self.span(record, column)));
+        } else {
+            self.raws(record, column, spans);
         }
     }
 
@@ -321,6 +335,11 @@ impl Source for Table {
     fn span(&self, record: usize, column: usize) -> (usize, usize) {
         let (start, len) = self.spans[column * self.room + record];
         (start as usize, len as usize)
+    }
+
+    fn bare(&self, record: usize, column: usize, spans: &mut Spans) -> bool {
+        self.spans(record, column, spans);
+        self.seen[column].only(const { Kinds::of(&[Kind::Plain, Kind::Quoted]) })
     }
 
     fn spans(&self, record: usize, column: usize, spans: &mut Spans) {

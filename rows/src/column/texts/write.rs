@@ -6,7 +6,7 @@ use crate::column::Compiled;
 use crate::native::{Dictionary, Output, Room, Rows, SHORT};
 use crate::policy::OnInvalidUtf8;
 use crate::simd::{Kernel, Lanes};
-use crate::split::cells::{Kind, Source};
+use crate::split::cells::{Kind, Source, Spans};
 
 /// Writes the column's texts of the good records.
 pub(crate) fn write<S: Source>(
@@ -56,6 +56,9 @@ trait Fast {
     fn written(&self) -> usize;
 }
 
+/// Texts from here on have a length of two bytes.
+const LONG: usize = 0x80;
+
 /// Texts, each after its length.
 struct Measured<'a> {
     room: &'a mut Room,
@@ -96,18 +99,22 @@ impl Fast for FastMeasured<'_> {
             return false;
         };
         let written = if let Some(quote) = doubled {
-            // longer ones have a length of two bytes
-            if len >= 0x80 {
+            if len >= LONG {
                 return false;
             }
             let Some(written) = lanes.undouble(tail, len, quote, to) else { return false };
             written
         } else {
-            let (Some(from), Some(to), ..=SHORT) = (tail.first_chunk::<SHORT>(), to.first_chunk_mut(), len)
-            else {
+            if let (Some(from), Some(to), ..=SHORT) = (tail.first_chunk::<SHORT>(), to.first_chunk_mut(), len)
+            {
+                *to = *from;
+            } else if let (Some(from), Some(to), ..LONG) =
+                (tail.first_chunk::<LONG>(), to.first_chunk_mut(), len)
+            {
+                *to = *from;
+            } else {
                 return false;
-            };
-            *to = *from;
+            }
             len
         };
         *length = written as u8;
@@ -248,7 +255,7 @@ impl<S: Source> Cells<'_, S> {
         // text that is not UTF-8 would be bad if it were not to be replaced
         let replace = !tile.valid_utf8 && column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace;
         let usual = !replace && !tile.has_null_texts();
-        let mut done = Done { records: 0, rows: 0, written: 0 };
+        let mut done = Done { records: 0, rows: 0, written: 0, bare: true };
         loop {
             if usual {
                 done = if column.nullable {
@@ -298,6 +305,8 @@ struct Done {
     rows: usize,
     /// What [`Fast`] wrote last.
     written: usize,
+    /// Whether texts may be found many at a time: not again where one of them wanted a closer look.
+    bare: bool,
 }
 
 /// The loop over usual cells; ends before the first that needs a closer look.
@@ -319,6 +328,23 @@ impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLAB
         let Self { tile, place, bad, nulls, defaults, mut fast, mut done } = self;
         let doubled = (S::GLANCES && F::UNDOUBLES).then_some(tile.plan.dialect.quote);
         let bytes = tile.bytes;
+        if done.bare && !NULLABLE && !defaults {
+            let mut spans = Spans::new();
+            while done.bare && done.records < bad.len() && tile.source.bare(done.records, place, &mut spans) {
+                let texts = spans.starts.iter().zip(&spans.lens).take(spans.len);
+                for ((start, len), bad) in texts.zip(&bad[done.records..]) {
+                    if *bad == 0 {
+                        let tail = bytes.get(*start as usize..).unwrap_or_default();
+                        if !fast.put(lanes, done.rows, tail, *len as usize, None) {
+                            done.bare = false;
+                            break;
+                        }
+                        done.rows += 1;
+                    }
+                    done.records += 1;
+                }
+            }
+        }
         let glance = tile.source.glances(place);
         while done.records < bad.len() {
             if bad[done.records] != 0 {
