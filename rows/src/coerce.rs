@@ -43,6 +43,9 @@ pub(crate) trait Read {
 
     /// Whether [`Read::numbers`] makes values of this type.
     const NUMBERS: bool = false;
+    /// Whether such a number may have a point, and a minus.
+    const POINT: bool = true;
+    const MINUS: bool = true;
 
     /// Writes the values of eight texts that were read as plain numbers into eight slots; gives a bit for each that is no
     /// value, or is one only by a slower way: [`Read::read`] has to see to those.

@@ -35,9 +35,10 @@ pub(crate) trait Lanes: Copy {
     fn decimal(self, bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)>;
     /// Whether [`Lanes::numbers`] is worth it.
     const NUMBERS: bool = false;
-    /// The texts of the eight at `at` as [`Numbers`].
+    /// The texts of the eight at `at` as [`Numbers`]. Those with a point or a minus may be refused where the caller does
+    /// without: where `POINT` or `MINUS` is false.
     #[inline(always)]
-    fn numbers(self, texts: Texts<'_>, at: usize) -> Numbers {
+    fn numbers<const POINT: bool, const MINUS: bool>(self, texts: Texts<'_>, at: usize) -> Numbers {
         let mut all = Numbers { refused: 0, ..Numbers::NONE };
         let (bytes, starts, lens) = texts.eight(at);
         for (at, (start, len)) in starts.iter().zip(lens).enumerate() {

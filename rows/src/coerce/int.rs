@@ -73,6 +73,8 @@ impl<T: Small> Read for Int<T> {
     }
 
     const NUMBERS: bool = true;
+    const POINT: bool = false;
+    const MINUS: bool = T::SIGNED;
 
     #[inline(always)]
     fn numbers(&self, numbers: &Numbers, slots: &mut [u8]) -> u32 {
@@ -84,6 +86,7 @@ impl<T: Small> Read for Int<T> {
             let (value, same) = T::wrap(number);
             let negative = if T::SIGNED { 0 } else { numbers.sign[at] };
             values[at] = value;
+            // points and minuses may be refused already, but need not be
             wrong[at] = (same ^ number).cast_unsigned() | u64::from(numbers.fraction[at]) | negative;
         }
         T::put_eight(&values, slots);

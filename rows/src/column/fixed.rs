@@ -115,7 +115,11 @@ impl<R: Read> Cells<'_, R> {
         let texts = Texts::new(self.bytes, &starts[..*len], &lens[..*len]);
         let mut cell = 0;
         for (eight, slots) in self.slots.chunks_exact_mut(EIGHT * width).take(texts.len()).enumerate() {
-            let numbers = lanes.numbers(texts, eight);
+            let numbers = match (R::POINT, R::MINUS) {
+                (true, _) => lanes.numbers::<true, true>(texts, eight),
+                (false, true) => lanes.numbers::<false, true>(texts, eight),
+                (false, false) => lanes.numbers::<false, false>(texts, eight),
+            };
             let mut refused = numbers.refused | self.reader.numbers(&numbers, slots);
             // an empty text was read as 0
             if numbers.empty != 0 && self.empty_is_null {

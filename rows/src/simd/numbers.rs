@@ -133,12 +133,16 @@ mod tests {
     use crate::simd::{DIGITS, Kernel, Lanes, Level};
     use proptest::prelude::*;
 
-    struct Read<'a>(Texts<'a>);
+    struct Read<'a>(Texts<'a>, bool, bool);
     impl Kernel for Read<'_> {
         type Output = Option<Numbers>;
         #[inline(always)]
         fn run<L: Lanes>(self, lanes: L) -> Option<Numbers> {
-            (self.0.len() > 0).then(|| lanes.numbers(self.0, 0))
+            (self.0.len() > 0).then(|| match (self.1, self.2) {
+                (true, _) => lanes.numbers::<true, true>(self.0, 0),
+                (false, true) => lanes.numbers::<false, true>(self.0, 0),
+                (false, false) => lanes.numbers::<false, false>(self.0, 0),
+            })
         }
     }
 
@@ -158,14 +162,20 @@ mod tests {
         }
         bytes.extend_from_slice(after.as_bytes());
         let room = starts.iter().all(|start| *start as usize + DIGITS <= bytes.len());
-        for level in Level::all() {
-            let read = level.run(Read(Texts::new(&bytes, &starts, &lens)));
+        let kinds = [(true, true), (false, true), (false, false)];
+        for (level, (point, minus)) in
+            Level::all().into_iter().flat_map(|level| kinds.map(|kind| (level, kind)))
+        {
+            let read = level.run(Read(Texts::new(&bytes, &starts, &lens), point, minus));
             assert_eq!(read.is_some(), room);
             let Some(read) = read else { continue };
             for (at, text) in texts.iter().enumerate() {
                 let refused = read.refused >> at & 1 == 1;
                 let number = (read.digits[at], usize::from(read.fraction[at]), read.sign[at] >> 63 == 1);
                 match plainly(text) {
+                    // those may be refused
+                    Some((_, 1.., _)) if !point && refused => {}
+                    Some((_, _, true)) if !minus && refused => {}
                     Some(expected) => {
                         assert!(!refused, "{level:?} refused {text:?} of {texts:?}");
                         assert_eq!(number, expected, "{level:?} {text:?} of {texts:?}");

@@ -105,9 +105,9 @@ impl Lanes for Avx2 {
     const NUMBERS: bool = true;
 
     #[inline(always)]
-    fn numbers(self, texts: Texts<'_>, at: usize) -> Numbers {
+    fn numbers<const POINT: bool, const MINUS: bool>(self, texts: Texts<'_>, at: usize) -> Numbers {
         // SAFETY: `self` proves AVX2 and POPCNT.
-        unsafe { numbers_in_pairs::numbers(texts, at) }
+        unsafe { numbers_in_pairs::numbers::<POINT, MINUS>(texts, at) }
     }
 
     #[inline(always)]
@@ -233,9 +233,9 @@ impl Lanes for Avx512 {
     const NUMBERS: bool = true;
 
     #[inline(always)]
-    fn numbers(self, texts: Texts<'_>, at: usize) -> Numbers {
+    fn numbers<const POINT: bool, const MINUS: bool>(self, texts: Texts<'_>, at: usize) -> Numbers {
         // SAFETY: `self` proves AVX-512 F, BW, DQ, VL, VBMI and BITALG.
-        unsafe { numbers::numbers(texts, at) }
+        unsafe { numbers::numbers::<POINT, MINUS>(texts, at) }
     }
 
     #[inline(always)]

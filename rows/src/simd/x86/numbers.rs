@@ -4,14 +4,14 @@
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_add_epi16, _mm_and_si128, _mm_andnot_si128, _mm_cvtsi128_si64, _mm_extract_epi64,
     _mm_loadu_si128, _mm_maskz_mov_epi16, _mm_or_si128, _mm_popcnt_epi16, _mm_set_epi64x, _mm_set1_epi16,
-    _mm_srlv_epi16, _mm_storeu_si128, _mm_sub_epi16, _mm_test_epi16_mask, _mm_testn_epi16_mask,
-    _mm_xor_si128, _mm256_cvtusepi32_epi16, _mm256_loadu_si256, _mm256_testn_epi32_mask, _mm512_add_epi8,
-    _mm512_add_epi64, _mm512_bslli_epi128, _mm512_castsi128_si512, _mm512_cmpeq_epi8_mask,
-    _mm512_cmple_epu8_mask, _mm512_inserti32x4, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_maddubs_epi16,
-    _mm512_mask_mov_epi8, _mm512_maskz_mov_epi8, _mm512_maskz_set1_epi64, _mm512_mul_epu32,
-    _mm512_packus_epi32, _mm512_permutex2var_epi64, _mm512_permutexvar_epi8, _mm512_set1_epi8,
-    _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setr_epi64, _mm512_shuffle_epi8,
-    _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi8,
+    _mm_setzero_si128, _mm_srlv_epi16, _mm_storeu_si128, _mm_sub_epi16, _mm_test_epi16_mask,
+    _mm_testn_epi16_mask, _mm_xor_si128, _mm256_cvtusepi32_epi16, _mm256_loadu_si256,
+    _mm256_testn_epi32_mask, _mm512_add_epi8, _mm512_add_epi64, _mm512_bslli_epi128, _mm512_castsi128_si512,
+    _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_inserti32x4, _mm512_loadu_si512,
+    _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_mask_mov_epi8, _mm512_maskz_mov_epi8,
+    _mm512_maskz_set1_epi64, _mm512_mul_epu32, _mm512_packus_epi32, _mm512_permutex2var_epi64,
+    _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64,
+    _mm512_setr_epi64, _mm512_shuffle_epi8, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi8,
 };
 
 use crate::simd::numbers::{Numbers, Texts};
@@ -44,7 +44,7 @@ static BEFORE_END: [i8; BLOCK] = {
 /// # Safety
 /// The CPU has AVX-512 F, BW, DQ, VL, VBMI and BITALG.
 #[inline(always)]
-pub(super) unsafe fn numbers(texts: Texts<'_>, at: usize) -> Numbers {
+pub(super) unsafe fn numbers<const POINT: bool, const MINUS: bool>(texts: Texts<'_>, at: usize) -> Numbers {
     let (bytes, starts, lens) = texts.eight(at);
     let mut numbers = Numbers::NONE;
     // SAFETY: the caller promises the instructions. Loads and stores are of whole arrays and tables, but for `text`, which
@@ -70,8 +70,9 @@ pub(super) unsafe fn numbers(texts: Texts<'_>, at: usize) -> Numbers {
         let both = |low: u64, high: u64| _mm_set_epi64x(high.cast_signed(), low.cast_signed());
 
         // 16 bits a lane: see `Masks::judge`
-        let point = both(low.equal(b'.'), high.equal(b'.'));
-        let minus = both(low.equal(b'-'), high.equal(b'-'));
+        let none = _mm_setzero_si128();
+        let point = if POINT { both(low.equal(b'.'), high.equal(b'.')) } else { none };
+        let minus = if MINUS { both(low.equal(b'-'), high.equal(b'-')) } else { none };
         let zero = both(low.equal(b'0'), high.equal(b'0'));
         let digit = both(low.digit, high.digit);
         let next = |mask: __m128i| _mm_add_epi16(mask, mask);

@@ -48,7 +48,7 @@ static OVER: [[i8; DIGITS]; DIGITS + 1] = {
 /// # Safety
 /// The CPU has AVX2 and POPCNT.
 #[inline(always)]
-pub(super) unsafe fn numbers(texts: Texts<'_>, at: usize) -> Numbers {
+pub(super) unsafe fn numbers<const POINT: bool, const MINUS: bool>(texts: Texts<'_>, at: usize) -> Numbers {
     let mut numbers = Numbers::NONE;
     let (bytes, starts, lens) = texts.eight(at);
     let (all_starts, _) = starts.as_chunks::<4>();
@@ -65,8 +65,8 @@ pub(super) unsafe fn numbers(texts: Texts<'_>, at: usize) -> Numbers {
         let both = |front: u32, back: u32| u64::from(front) | (u64::from(back) << 32);
         let judged = Masks {
             first: first(0) | first(1) | first(2) | first(3),
-            minus: both(front.minus, back.minus),
-            point: both(front.point, back.point),
+            minus: if MINUS { both(front.minus, back.minus) } else { 0 },
+            point: if POINT { both(front.point, back.point) } else { 0 },
             digit: both(front.digit, back.digit),
             zero: both(front.zero, back.zero),
         }
