@@ -148,14 +148,23 @@ impl<const QUOTES: bool> Regular<'_, QUOTES> {
         if self.returns && field + 1 == self.fields {
             return spans.fill((record..last).map(|record| self.raw(record, field)));
         }
-        let positions = self.positions.get(record * self.fields + field..).unwrap_or_default();
-        let starts = positions.iter().step_by(self.fields);
-        let ends = positions.get(1..).unwrap_or_default().iter().step_by(self.fields);
         spans.len = last.saturating_sub(record);
         let slots = spans.starts.iter_mut().zip(&mut spans.lens).take(spans.len);
-        for ((start, len), (before, end)) in slots.zip(starts.zip(ends)) {
-            *start = before.wrapping_add(1);
-            *len = end.wrapping_sub(*start);
+        // a field's two positions stand in one run of as many as there are fields: in a record's, or in the one behind
+        // its first position
+        let back = usize::from(field > 0);
+        let positions = self.positions.get(record * self.fields + back..).unwrap_or_default();
+        if self.fields == 1 {
+            for ((start, len), pair) in slots.zip(positions.windows(2)) {
+                *start = pair[0].wrapping_add(1);
+                *len = pair[1].wrapping_sub(*start);
+            }
+            return;
+        }
+        let (before, end) = (field - back, field - back + 1);
+        for ((start, len), run) in slots.zip(positions.chunks_exact(self.fields)) {
+            *start = run[before].wrapping_add(1);
+            *len = run[end].wrapping_sub(*start);
         }
     }
 }

@@ -66,9 +66,9 @@ impl Index {
             return None;
         }
         // as many line ends as records, and one at the end of each record: so none anywhere else
-        let record_ends = self.positions[..self.len].iter().skip(fields).step_by(fields);
-        let regular =
-            record_ends.fold(true, |ok, at| ok & bytes.get(*at as usize).is_none_or(|b| *b == b'\n'));
+        let is_end = |at: u32| bytes.get(at as usize).is_none_or(|b| *b == b'\n');
+        let runs = self.positions[1..self.len].chunks_exact(fields);
+        let regular = runs.fold(true, |ok, run| ok & is_end(run[fields - 1]));
         if !regular || (fields == 1 && self.has_blank_line(bytes)) {
             return None;
         }
