@@ -137,7 +137,7 @@ impl Cutter {
     pub fn on_every_level(input: &Input, chunk_bytes: usize) -> Vec<Self> {
         let at_level = |level| {
             let mut cutter = Self::new(input, chunk_bytes);
-            cutter.scanner = Scanner::at_level(cutter.scanner.dialect, level);
+            cutter.scanner = cutter.scanner.on(level);
             cutter
         };
         Level::all().into_iter().map(at_level).collect()

@@ -84,6 +84,11 @@ impl Scanner {
         Self { array, ..Self::at_level(record_dialect(input), Level::detect()) }
     }
 
+    /// The same with the instructions of this level.
+    pub(crate) fn on(self, level: Level) -> Self {
+        Self { level, ..self }
+    }
+
     pub(crate) fn at_level(dialect: Dialect, level: Level) -> Self {
         Self { dialect, state: State::START, array: None, level }
     }

@@ -22,6 +22,18 @@ fn a_chunk_ends_after_a_record_and_the_comma_begins_the_next() {
 }
 
 #[test]
+fn every_instruction_set_cuts_an_array_into_the_same_chunks() {
+    let file = format!("[{}]", vec!["{\"a\":\"b,]\"}"; 100].join(",\n"));
+    let expected = cut(&json(), 50, file.as_bytes(), &[usize::MAX]).unwrap().1;
+    for mut cutter in Cutter::on_every_level(&json(), 50) {
+        cutter.push(file.as_bytes()).unwrap();
+        let mut chunks: Vec<Chunk> = std::iter::from_fn(|| cutter.next_chunk()).collect();
+        chunks.extend(cutter.finish().unwrap());
+        assert_eq!(texts(&chunks), texts(&expected));
+    }
+}
+
+#[test]
 fn a_chunk_of_an_array_has_at_most_a_million_records() {
     let file = format!("[1{}]", ",1".repeat(1_000_000));
     let chunks = cut(&json(), 1 << 30, file.as_bytes(), &[1 << 20]).unwrap().1;
