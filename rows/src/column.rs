@@ -207,6 +207,18 @@ impl Reader {
         }
     }
 
+    /// Whether a text with this byte in it may be a value of the fixed-width type; `format` is the column's.
+    pub(crate) fn may_hold(&self, byte: u8, format: Option<&str>) -> bool {
+        match self {
+            Self::Enum8(names) => names.holds(byte),
+            Self::Enum16(names) => names.holds(byte),
+            _ => {
+                let format = format.is_some_and(|format| format.as_bytes().contains(&byte));
+                format || byte.is_ascii_alphanumeric() || b"+-.: ".contains(&byte)
+            }
+        }
+    }
+
     /// Whether the text is a value of the type; of texts only of those that stand for NULL somewhere.
     pub(crate) fn takes(&self, text: &[u8]) -> bool {
         with_reader!(self, r => r.read(Portable, Text::whole(text)).is_some(), texts => true)

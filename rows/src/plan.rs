@@ -142,14 +142,23 @@ impl Plan {
             !column.reader.is_text()
                 && (column.reader.takes(b"") || null_texts.iter().any(|text| column.reader.takes(text)))
         };
-        let careful = schema.compiled().iter().map(takes_null).collect();
+        let dialect = input.dialect();
+        // what makes a text stand for another one
+        let special = if input.format.is_json() { [b'\\', 0] } else { [dialect.quote, dialect.escape] };
+        let takes_special = |column: &Compiled, format: Option<&str>| {
+            !column.reader.is_text()
+                && special.iter().any(|byte| *byte != 0 && column.reader.may_hold(*byte, format))
+        };
+        let columns = schema.compiled().iter().zip(schema.columns());
+        let careful = columns
+            .map(|(column, spec)| takes_null(column) || takes_special(column, spec.format.as_deref()))
+            .collect();
         let mut column_of = vec![None; fields];
         for (column, field) in field_of.iter().enumerate() {
             if let Some(field) = field {
                 column_of[*field] = Some(column);
             }
         }
-        let dialect = input.dialect();
         Ok(Self { schema, input, field_of, fields, missing, dialect, null_texts, careful, column_of })
     }
 

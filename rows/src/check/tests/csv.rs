@@ -305,3 +305,30 @@ fn a_block_says_nothing_of_the_chunk_before_it() {
         assert_eq!(used.block(), fresh.block());
     }
 }
+
+#[test]
+fn a_text_is_read_as_what_it_stands_for_not_as_it_is_written() {
+    // an enum whose names have quotes, in cells with quotes and without, the first of them without and with
+    let spec = r#"k String, e Enum8('a' = 1, '"a"' = 2, 'b"c' = 3, 'b""c' = 4)"#;
+    let input = Input { header: false, ..Input::default() };
+    for first in ["a", "\"a\""] {
+        let file = format!("x,{first}\nx,\"a\"\nx,a\nx,\"\"\"a\"\"\"\nx,\"b\"\"c\"\nx,\"b\"\"\"\"c\"\n");
+        let expected = expect![[r#"
+            1: x | a
+            2: x | a
+            3: x | a
+            4: x | "a"
+            5: x | b"c
+            6: x | b""c
+        "#]];
+        check(spec, &input, &file, &expected);
+    }
+    // a quote that is a digit
+    let input = Input { quote: '1', ..input };
+    let expected = expect![[r#"
+        1: x | 22
+        2: x | 22
+        3: x | 212
+    "#]];
+    check("k String, n UInt32", &input, "x,22\nx,1221\nx,121121\n", &expected);
+}

@@ -228,3 +228,22 @@ fn lines_of_other_shapes_between_are_read_all_the_same() {
         "#]],
     );
 }
+
+#[test]
+fn an_enum_is_read_as_what_its_string_stands_for() {
+    let spec = r#"e Enum8('a' = 1, '\\u0061' = 2, 'b"' = 3, 'b\\"' = 4)"#;
+    let lines =
+        [r#"{"e":"a"}"#, r#"{"e":"\u0061"}"#, r#"{"e":"\\u0061"}"#, r#"{"e":"b\""}"#, r#"{"e":"b\\\""}"#];
+    check(
+        spec,
+        &json_lines(),
+        &lines.map(|line| format!("{line}\n")).concat(),
+        &expect![[r#"
+        1: a
+        2: a
+        3: \u0061
+        4: b"
+        5: b\"
+    "#]],
+    );
+}
