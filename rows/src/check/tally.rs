@@ -21,8 +21,7 @@ pub(crate) const LACKS: u8 = 2;
 pub(crate) struct Found {
     /// From the start of the tile.
     pub record: u32,
-    pub column: u16,
-    pub why: Why,
+    pub fault: Fault,
 }
 
 /// One bad cell.
@@ -99,10 +98,10 @@ pub(crate) struct Tally {
     pub scratch: Vec<u8>,
     /// Of the tile, which records stay.
     pub keep: Keep,
-    /// Of the tile, column by column.
+    /// Of the tile, column by column, though not in the order of columns.
     found: Vec<Found>,
-    /// For each bad record of the tile its place in `bad_rows`; of other records it means nothing.
-    place_of: Vec<u32>,
+    /// While a tile ends: for each of its records how many faults it has, then where the next one goes; else 0.
+    next_of: Vec<u32>,
 }
 
 impl Tally {
@@ -128,7 +127,7 @@ impl Tally {
         }
         for (record, why) in malformed {
             self.bad[*record as usize] = BAD;
-            self.found.push(Found { record: *record, column: WHOLE, why: *why });
+            self.found.push(Found { record: *record, fault: Fault::new(Cell::MISSING, WHOLE, *why) });
         }
         let Self { rows, found, missing, bad, scratch, .. } = self;
         Verdict { bad, faults: found, missing, scratch, base: *rows }
@@ -136,51 +135,49 @@ impl Tally {
 
     /// Ends a tile; gives the number of good records.
     pub(crate) fn end<S: Source>(&mut self, tile: &Tile<'_, S>) -> usize {
-        let (records, first) = (self.bad.len(), self.bad_rows.len());
-        self.note_bad_rows(tile);
-        let bad = &mut self.bad_rows[first..];
-        let good = records - bad.len();
-        self.keep.set(records, bad.iter().map(|row| row.record - self.rows));
-        self.rows += records as u32;
-        self.ok += good as u32;
-        // faults come column by column and stay in that order, record by record: counted, then put where they belong
+        let records = self.bad.len();
+        if self.next_of.len() < records {
+            self.next_of.resize(records, 0);
+        }
+        // faults come column by column: counted, then put where they belong, record by record
+        let mut columns = Vec::new();
+        for same in self.found.chunk_by(|a, b| a.fault.column == b.fault.column) {
+            columns.push(same);
+            for found in same {
+                self.next_of[found.record as usize] += 1;
+            }
+        }
+        columns.sort_by_key(|same| same[0].fault.column);
+        let first = self.bad_rows.len();
         let mut total = self.count as u32;
-        for found in &self.found {
-            bad[self.place_of[found.record as usize] as usize].faults += 1;
-        }
-        for row in &mut *bad {
-            (row.faults, total) = (total, total + row.faults);
-        }
+        let key = tile.place(tile.plan.schema.row_key());
+        each_bad(&self.bad, |at, bad| {
+            let next = &mut self.next_of[at];
+            (*next, total) = (total, total + *next);
+            let (start, end) = tile.source.record(at);
+            let key = key.map_or(Cell::MISSING, |place| tile.source.cell(at, place));
+            let (record, lacks) = (self.rows + at as u32, bad & LACKS != 0);
+            self.bad_rows.push(BadRow { record, start, end, faults: total, key, lacks });
+        });
         self.count = total as usize;
         if self.faults.len() < self.count {
             let room = self.count.max(2 * self.faults.len());
             self.faults.resize(room, Fault::new(Cell::MISSING, 0, Why::MissingColumn));
         }
-        for same in self.found.chunk_by(|a, b| a.column == b.column) {
-            let place = tile.place(usize::from(same[0].column));
-            for found in same {
-                let row = &mut bad[self.place_of[found.record as usize] as usize];
-                let cell = place.map_or(Cell::MISSING, |at| tile.source.cell(found.record as usize, at));
-                self.faults[row.faults as usize] = Fault::new(cell, found.column, found.why);
-                row.faults += 1;
-            }
+        for found in columns.into_iter().flatten() {
+            let next = &mut self.next_of[found.record as usize];
+            self.faults[*next as usize] = found.fault;
+            *next += 1;
         }
+        let bad = &self.bad_rows[first..];
+        for row in bad {
+            self.next_of[(row.record - self.rows) as usize] = 0;
+        }
+        self.keep.set(&self.bad, bad.len());
+        let good = records - bad.len();
+        self.rows += records as u32;
+        self.ok += good as u32;
         good
-    }
-
-    fn note_bad_rows<S: Source>(&mut self, tile: &Tile<'_, S>) {
-        let key = tile.place(tile.plan.schema.row_key());
-        let first = self.bad_rows.len();
-        let records = self.bad.len();
-        self.place_of.resize(self.place_of.len().max(records), 0);
-        let note = |record: usize, bad: u8| {
-            self.place_of[record] = (self.bad_rows.len() - first) as u32;
-            let (start, end) = tile.source.record(record);
-            let key = key.map_or(Cell::MISSING, |at| tile.source.cell(record, at));
-            let (record, lacks) = (self.rows + record as u32, bad & LACKS != 0);
-            self.bad_rows.push(BadRow { record, start, end, faults: 0, key, lacks });
-        };
-        each_bad(&self.bad, note);
     }
 
     pub(crate) fn faults(&self) -> &[Fault] {
