@@ -69,8 +69,15 @@ pub(crate) struct Verdict<'a> {
 
 impl Verdict<'_> {
     /// Notes a bad cell of the tile's record.
-    #[inline]
+    #[cold]
     pub(crate) fn fault(&mut self, record: usize, column: usize, cell: Cell, why: Why) {
+        self.fault_here(record, column, cell, why);
+    }
+
+    /// Does what [`Verdict::fault`] does. Without the call, which would pass the cell by way of memory: written in halves
+    /// and read at once, which is as slow as all of the rest.
+    #[inline(always)]
+    pub(crate) fn fault_here(&mut self, record: usize, column: usize, cell: Cell, why: Why) {
         if why == Why::MissingColumn {
             self.bad[record] |= LACKS;
             self.missing.note(column, self.base + record as u32);

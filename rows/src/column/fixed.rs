@@ -176,7 +176,10 @@ impl<R: Read> Odd<'_, '_, R> {
         if plain && len > 0 {
             match self.judge(text, read) {
                 Ok(value) => value.put(slot),
-                Err(why) => self.verdict.fault(record, self.at, Cell { start, len, kind: Kind::Plain }, why),
+                Err(why) => {
+                    let cell = Cell { start, len, kind: Kind::Plain };
+                    self.verdict.fault_here(record, self.at, cell, why);
+                }
             }
             return false;
         }
