@@ -100,6 +100,8 @@ pub(crate) struct Tally {
     pub keep: Keep,
     /// Of the tile, column by column, though not in the order of columns.
     found: Vec<Found>,
+    /// Each column that has some of them, and where those begin and end.
+    found_in: Vec<(u16, u32, u32)>,
     /// While a tile ends: for each of its records how many faults it has, then where the next one goes; else 0.
     next_of: Vec<u32>,
 }
@@ -135,40 +137,11 @@ impl Tally {
 
     /// Ends a tile; gives the number of good records.
     pub(crate) fn end<S: Source>(&mut self, tile: &Tile<'_, S>) -> usize {
-        let records = self.bad.len();
-        if self.next_of.len() < records {
-            self.next_of.resize(records, 0);
-        }
+        let (records, first) = (self.bad.len(), self.bad_rows.len());
         // faults come column by column: counted, then put where they belong, record by record
-        let mut columns = Vec::new();
-        for same in self.found.chunk_by(|a, b| a.fault.column == b.fault.column) {
-            columns.push(same);
-            for found in same {
-                self.next_of[found.record as usize] += 1;
-            }
-        }
-        columns.sort_by_key(|same| same[0].fault.column);
-        let first = self.bad_rows.len();
-        let mut total = self.count as u32;
-        let key = tile.place(tile.plan.schema.row_key());
-        each_bad(&self.bad, |at, bad| {
-            let next = &mut self.next_of[at];
-            (*next, total) = (total, total + *next);
-            let (start, end) = tile.source.record(at);
-            let key = key.map_or(Cell::MISSING, |place| tile.source.cell(at, place));
-            let (record, lacks) = (self.rows + at as u32, bad & LACKS != 0);
-            self.bad_rows.push(BadRow { record, start, end, faults: total, key, lacks });
-        });
-        self.count = total as usize;
-        if self.faults.len() < self.count {
-            let room = self.count.max(2 * self.faults.len());
-            self.faults.resize(room, Fault::new(Cell::MISSING, 0, Why::MissingColumn));
-        }
-        for found in columns.into_iter().flatten() {
-            let next = &mut self.next_of[found.record as usize];
-            self.faults[*next as usize] = found.fault;
-            *next += 1;
-        }
+        self.count_found();
+        self.note_bad_rows(tile);
+        self.put_found();
         let bad = &self.bad_rows[first..];
         for row in bad {
             self.next_of[(row.record - self.rows) as usize] = 0;
@@ -178,6 +151,49 @@ impl Tally {
         self.rows += records as u32;
         self.ok += good as u32;
         good
+    }
+
+    fn count_found(&mut self) {
+        self.next_of.resize(self.next_of.len().max(self.bad.len()), 0);
+        self.found_in.clear();
+        let mut start = 0;
+        for same in self.found.chunk_by(|a, b| a.fault.column == b.fault.column) {
+            let end = start + same.len() as u32;
+            self.found_in.push((same[0].fault.column, start, end));
+            start = end;
+            for found in same {
+                self.next_of[found.record as usize] += 1;
+            }
+        }
+        self.found_in.sort_unstable();
+    }
+
+    fn note_bad_rows<S: Source>(&mut self, tile: &Tile<'_, S>) {
+        let key = tile.place(tile.plan.schema.row_key());
+        let mut total = self.count as u32;
+        each_bad(&self.bad, |at, bad| {
+            let next = &mut self.next_of[at];
+            (*next, total) = (total, total + *next);
+            let (start, end) = tile.source.record(at);
+            let key = key.map_or(Cell::MISSING, |place| tile.source.cell(at, place));
+            let (record, lacks) = (self.rows + at as u32, bad & LACKS != 0);
+            self.bad_rows.push(BadRow { record, start, end, faults: total, key, lacks });
+        });
+        self.count = total as usize;
+    }
+
+    fn put_found(&mut self) {
+        if self.faults.len() < self.count {
+            let room = self.count.max(2 * self.faults.len());
+            self.faults.resize(room, Fault::new(Cell::MISSING, 0, Why::MissingColumn));
+        }
+        for (_, start, end) in &self.found_in {
+            for found in &self.found[*start as usize..*end as usize] {
+                let next = &mut self.next_of[found.record as usize];
+                self.faults[*next as usize] = found.fault;
+                *next += 1;
+            }
+        }
     }
 
     pub(crate) fn faults(&self) -> &[Fault] {
