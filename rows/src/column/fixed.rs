@@ -45,7 +45,7 @@ pub(crate) fn read<S: Source, R: Read>(
             bytes: tile.bytes,
             reader,
             policies: column.policies,
-            plain: (S::PLAIN && !tile.has_null_texts()).then_some(tile.plan.dialect.quote),
+            plain: (S::PLAIN && !careful && !tile.has_null_texts()).then_some(tile.plan.dialect.quote),
             at,
             first,
             verdict,

@@ -5,13 +5,14 @@ use crate::simd::Level;
 use crate::{Checker, Input, Outcome};
 use proptest::prelude::*;
 
-/// Columns of every kind of loop, those with inner structure between others.
+/// Columns of every kind of loop, those with inner structure between others. Of one enum nothing is a name.
 const SPEC: &str = "a Array(String), i Int32, m Map(String, UInt8), f Nullable(Float64), s Nullable(String), \
                     d Decimal(18, 4), n Array(Nullable(Int16)), t DateTime, u UUID, e Enum8('in' = 1, 'b' = 2), \
+                    v Enum8('' = -1, 'red' = 1), \
                     x FixedString(3), p Tuple(Int8, String), ip IPv4, w Float32, l LowCardinality(String), b Bool";
 
 /// A good cell of each column, and cells that are bad in some.
-const GOOD: [&str; 16] = [
+const GOOD: [&str; 17] = [
     r#""['a','b']""#,
     "-7",
     r#""{'k':1,'l':2}""#,
@@ -22,6 +23,7 @@ const GOOD: [&str; 16] = [
     "2026-01-01 00:00:00",
     "00112233-4455-6677-8899-aabbccddeeff",
     "in",
+    "red",
     "xyz",
     r#""(1,'p')""#,
     "192.0.2.1",
@@ -66,6 +68,8 @@ fn told(outcome: &Outcome<'_>) -> (Vec<(u64, Vec<String>)>, Vec<String>) {
 }
 
 proptest! {
+    // each reads many chunks
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn a_record_is_judged_alike_alone_and_among_others(
         // for each record, for each column: which odd cell, if it is one
