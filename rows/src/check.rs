@@ -1,7 +1,8 @@
 //! Checking a chunk: bytes to a block of good rows and a list of what is bad.
 //!
 //! The chunk is taken in tiles that stay in the processor's cache: split, read column by column (fixed-width types
-//! first), bad records taken out, texts last. A bad cell leaves twelve bytes; its message is made when somebody reads it.
+//! first, those with inner structure last), bad records taken out, texts written. A bad cell leaves twelve bytes; its
+//! message is made when somebody reads it.
 
 mod keep;
 mod splitter;
@@ -173,29 +174,30 @@ impl Run<'_> {
         let base = self.tally.rows;
         let mut verdict = self.tally.begin(records, malformed, !tile.plan.missing.is_empty());
         for (at, (column, field)) in tile.plan.columns() {
-            let out = &mut self.outputs[at];
-            if let Reader::Nested(node) = &column.reader {
-                nested::read(tile, column, node, at, field, out, &mut verdict);
-                continue;
-            }
             with_reader!(&column.reader,
-                reader => fixed::read(tile, column, reader, at, field, out, &mut verdict),
+                reader => fixed::read(tile, column, reader, at, field, &mut self.outputs[at], &mut verdict),
                 texts => texts::check(tile, column, at, field, &mut verdict)
             );
+        }
+        // of records that are known to be bad they keep nothing
+        for (at, (column, field)) in tile.plan.columns() {
+            if let Reader::Nested(node) = &column.reader {
+                nested::read(tile, column, node, at, field, &mut self.outputs[at], &mut verdict);
+            }
         }
         let good = self.tally.end(tile);
         let Tally { bad, keep, scratch, .. } = self.tally;
         for (at, (column, field)) in tile.plan.columns() {
             let out = &mut self.outputs[at];
             if column.reader.is_text() {
-                texts::write(tile, column, at, field, out, bad, scratch);
+                texts::write(tile, column, at, field, out, keep.each(), scratch);
                 continue;
             }
             if good == records {
                 continue;
             }
             if let Reader::Nested(node) = &column.reader {
-                out.nested(node).compact(node, bad);
+                out.nested(node).end_tile(node, bad);
             } else {
                 let width = column.reader.width().unwrap_or(0);
                 keep.compact(&mut out.data, width);

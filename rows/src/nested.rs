@@ -12,7 +12,8 @@
 //!   that stands twice (`"a.b"` is the same path as `"a": {"b"…`), a whole number beyond 64 bits (in an array with fractions:
 //!   beyond 53), nesting beyond 100.
 //!
-//! Cells are read once, straight into column bytes ([`Tree`]); those of bad records are taken out again.
+//! Cells are read once, straight into column bytes ([`Tree`]); those of bad records are dropped again at once, or taken out
+//! where another column with inner structure made them bad.
 
 mod cursor;
 mod json;
@@ -96,6 +97,22 @@ impl Node {
         })
     }
 
+    /// What is wrong with a text that does not even begin like a value, as most bad ones do not; `None` also for what needs
+    /// a closer look.
+    pub(crate) fn refuse(&self, text: &[u8]) -> Option<Why> {
+        let mut cursor = Cursor::new(text);
+        cursor.blanks();
+        let first = cursor.peek()?;
+        match self {
+            Self::Array(_) => (first != b'[').then_some(Why::NotArray),
+            Self::Map(..) => (first != b'{').then_some(Why::NotMap),
+            Self::Tuple(tuple) => {
+                (!tuple.nullable && !matches!(first, b'(' | b'[' | b'{')).then_some(Why::NotTuple)
+            }
+            Self::Leaf(_) => None,
+        }
+    }
+
     fn can_be_null(&self) -> bool {
         match self {
             Self::Leaf(leaf) => leaf.ty.nullable,
@@ -110,24 +127,42 @@ impl Node {
 pub(crate) struct Nested {
     tree: Tree,
     scratch: Scratch,
+    /// For each record of the tile 0 if it has a row here.
+    dropped: Vec<u8>,
 }
 
 impl Nested {
     pub(crate) fn new(node: &Node) -> Self {
-        Self { tree: Tree::new(node), scratch: Scratch::default() }
+        Self { tree: Tree::new(node), scratch: Scratch::default(), dropped: Vec::new() }
     }
 
     pub(crate) fn clear(&mut self) {
         self.tree.clear();
     }
 
-    /// Begins a tile: [`Nested::compact`] takes rows out of those that follow.
+    /// Begins a tile, of whose rows [`Nested::end_tile`] takes some out.
     pub(crate) fn begin_tile(&mut self) {
         self.tree.begin_tile();
     }
 
-    /// Adds an array of `node`'s [`Node::elements`] that is the first `len` bytes of `tail`, which is UTF-8; adds nothing
+    /// Ends the reading of a tile: those of its records have a row that are not bad now.
+    pub(crate) fn is_read(&mut self, bad: &[u8]) {
+        self.dropped.clear();
+        self.dropped.extend_from_slice(bad);
+    }
+
+    /// Begins the row of a record, which [`Nested::drop_row`] takes back.
+    pub(crate) fn begin_row(&mut self) {
+        self.tree.begin_row();
+    }
+
+    pub(crate) fn drop_row(&mut self) {
+        self.tree.undo_row();
+    }
+
+    /// Reads an array of `node`'s [`Node::elements`] that is the first `len` bytes of `tail`, which is UTF-8; adds nothing
     /// and says no if it takes more than a look. `glanced`: each `"` in it may be one of two that stand for one.
+    /// `keep`: it is added.
     #[inline(always)]
     pub(crate) fn push_list<L: Lanes>(
         &mut self,
@@ -136,14 +171,15 @@ impl Nested {
         tail: &[u8],
         len: usize,
         glanced: bool,
+        keep: bool,
     ) -> bool {
-        list::push(lanes, elements, tail, len, glanced, &mut self.tree)
+        list::push(lanes, elements, tail, len, glanced, keep, &mut self.tree)
     }
 
     /// Adds the value of a text; of a bad one, a row that means nothing.
     pub(crate) fn push(&mut self, node: &Node, text: &[u8]) -> Result<(), Why> {
         if let Some(elements) = node.elements()
-            && self.push_list(Portable, elements, text, text.len(), false)
+            && self.push_list(Portable, elements, text, text.len(), false, true)
         {
             return Ok(());
         }
@@ -161,9 +197,14 @@ impl Nested {
         self.tree.push_nothing(node);
     }
 
-    /// Takes the bad rows out of the tile.
-    pub(crate) fn compact(&mut self, node: &Node, bad: &[u8]) {
-        self.tree.compact(node, bad);
+    /// Takes out the rows of records that another column made bad since they were read.
+    pub(crate) fn end_tile(&mut self, node: &Node, bad: &[u8]) {
+        if self.dropped == bad {
+            return;
+        }
+        let rows = self.dropped.iter().zip(bad).filter(|(dropped, _)| **dropped == 0);
+        let bad: Vec<u8> = rows.map(|(_, bad)| *bad).collect();
+        self.tree.compact(node, &bad);
     }
 
     /// Writes the column's data.

@@ -6,39 +6,70 @@ use crate::native::Room;
 #[derive(Debug, Default)]
 pub(crate) struct Keep {
     records: usize,
-    /// Runs of good records, first and behind the last.
-    runs: Vec<(u32, u32)>,
     kept: usize,
-    /// Each good record behind the first bad one, where runs are too short to be moved one by one.
+    /// The good records, as far as `kept`.
     each: Vec<u32>,
+    /// All of `each` is at its own number.
+    every: bool,
+    /// Good records before the first bad one.
+    unmoved: usize,
+    /// Runs of good records, first and behind the last, if they are long enough to be moved one by one.
+    runs: Vec<(u32, u32)>,
 }
 
 /// Good records of a run on average for which it is moved as one.
 const LONG: usize = 24;
 
 impl Keep {
-    /// Of so many records all but the bad ones, which are in order.
-    pub(super) fn set(&mut self, records: usize, bad: impl ExactSizeIterator<Item = u32>) {
+    /// Of a tile's records all but the bad ones, of which there are `count`.
+    pub(super) fn set(&mut self, bad: &[u8], count: usize) {
         self.runs.clear();
-        self.each.clear();
-        self.records = records;
-        self.kept = records - bad.len();
-        let mut start = 0;
-        for at in bad.chain(std::iter::once(records as u32)) {
-            if at > start {
-                self.runs.push((start, at));
+        self.records = bad.len();
+        self.kept = self.records - count;
+        if count == 0 {
+            if !self.every || self.each.len() < self.kept {
+                self.each.clear();
+                self.each.extend(0..self.kept as u32);
             }
-            start = at + 1;
+            (self.every, self.unmoved) = (true, self.kept);
+            return;
         }
-        if self.kept < LONG * self.runs.len() {
-            let behind = self.runs.iter().filter(|(start, _)| *start > 0);
-            self.each.extend(behind.flat_map(|(start, end)| *start..*end));
+        self.every = false;
+        self.unmoved = memchr::memchr3(1, 2, 3, bad).unwrap_or(self.records);
+        if self.kept < LONG * count {
+            self.list(bad);
+        } else {
+            self.run(bad);
         }
     }
 
-    /// How many stay in front of the first bad one.
-    fn unmoved(&self) -> usize {
-        self.runs.first().filter(|(start, _)| *start == 0).map_or(0, |(_, end)| *end as usize)
+    /// Lists the good records without a branch on which those are.
+    fn list(&mut self, bad: &[u8]) {
+        // where a bad one would be the last, it is written behind the good ones
+        self.each.resize(self.each.len().max(self.records), 0);
+        let mut kept = 0;
+        for (record, bad) in (0..).zip(bad) {
+            self.each[kept] = record;
+            kept += usize::from(*bad == 0);
+        }
+    }
+
+    fn run(&mut self, bad: &[u8]) {
+        self.each.clear();
+        let bad = memchr::memchr3_iter(1, 2, 3, bad).map(|at| at as u32);
+        let mut start = 0;
+        for at in bad.chain(std::iter::once(self.records as u32)) {
+            if at > start {
+                self.runs.push((start, at));
+                self.each.extend(start..at);
+            }
+            start = at + 1;
+        }
+    }
+
+    /// The good records.
+    pub(super) fn each(&self) -> &[u32] {
+        &self.each[..self.kept]
     }
 
     /// Removes the values of bad records; those of the tile are the last ones of `data`.
@@ -52,18 +83,25 @@ impl Keep {
             8 => self.gather::<8>(values),
             16 => self.gather::<16>(values),
             32 => self.gather::<32>(values),
-            _ => self.move_runs(values, width),
+            _ => self.move_each(values, width),
         }
         data.truncate(start + self.kept * width);
     }
 
     fn gather<const W: usize>(&self, values: &mut [u8]) {
-        if self.each.is_empty() {
+        if !self.runs.is_empty() {
             return self.move_runs(values, W);
         }
         let (values, _) = values.as_chunks_mut::<W>();
-        for (to, from) in (self.unmoved()..).zip(&self.each) {
+        for (to, from) in self.each().iter().enumerate().skip(self.unmoved) {
             values[to] = values[*from as usize];
+        }
+    }
+
+    fn move_each(&self, values: &mut [u8], width: usize) {
+        for (to, from) in self.each().iter().enumerate().skip(self.unmoved) {
+            let from = *from as usize * width;
+            values.copy_within(from..from + width, to * width);
         }
     }
 
@@ -79,22 +117,8 @@ impl Keep {
     }
 
     /// The numbers of the good records, of which the tile's first one would have `first`.
-    pub(super) fn number(&self, first: u64, mut slots: &mut [[u8; 8]]) {
-        if self.each.is_empty() {
-            for (start, end) in &self.runs {
-                let (run, behind) = slots.split_at_mut((end - start) as usize);
-                for (slot, number) in run.iter_mut().zip(first + u64::from(*start)..) {
-                    *slot = number.to_le_bytes();
-                }
-                slots = behind;
-            }
-            return;
-        }
-        let (unmoved, behind) = slots.split_at_mut(self.unmoved());
-        for (slot, number) in unmoved.iter_mut().zip(first..) {
-            *slot = number.to_le_bytes();
-        }
-        for (slot, record) in behind.iter_mut().zip(&self.each) {
+    pub(super) fn number(&self, first: u64, slots: &mut [[u8; 8]]) {
+        for (slot, record) in slots.iter_mut().zip(self.each()) {
             *slot = (first + u64::from(*record)).to_le_bytes();
         }
     }
@@ -112,14 +136,24 @@ mod tests {
             .prop_flat_map(|share| prop::collection::vec((0u8..100).prop_map(move |n| n < share), 0..300))
     }
 
+    fn set(keep: &mut Keep, bad: &[bool]) {
+        // whatever the reason
+        let byte = |(at, bad): (usize, &bool)| if *bad { 1 + (at % 3) as u8 } else { 0 };
+        let bytes: Vec<u8> = bad.iter().enumerate().map(byte).collect();
+        keep.set(&bytes, bad.iter().filter(|bad| **bad).count());
+    }
+
     proptest! {
         #[test]
-        fn what_stays_is_every_good_record_in_its_order(bad in records(), width in 1usize..40, first: u32) {
+        fn what_stays_is_every_good_record_in_its_order(
+            earlier in prop::collection::vec(records(), 0..3), bad in records(), width in 1usize..40, first: u32,
+        ) {
             let mut keep = Keep::default();
             // what an earlier tile left does not count
-            keep.set(50, [1, 3].into_iter());
-            let places: Vec<u32> = (0..).zip(&bad).filter(|(_, bad)| **bad).map(|(at, _)| at).collect();
-            keep.set(bad.len(), places.into_iter());
+            for earlier in earlier {
+                set(&mut keep, &earlier);
+            }
+            set(&mut keep, &bad);
 
             let mut data = Room::default();
             data.extend_from_slice(b"before");
@@ -131,6 +165,7 @@ mod tests {
             let good = (0..bad.len()).filter(|at| !bad[*at]);
             let expected: Vec<u8> = b"before".iter().copied().chain(good.clone().flat_map(value)).collect();
             prop_assert_eq!(data.as_slice(), &expected[..]);
+            prop_assert!(keep.each().iter().map(|at| *at as usize).eq(good.clone()));
 
             let mut slots = vec![[0; 8]; good.clone().count()];
             keep.number(u64::from(first), &mut slots);

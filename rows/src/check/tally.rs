@@ -21,8 +21,7 @@ pub(crate) const LACKS: u8 = 2;
 pub(crate) struct Found {
     /// From the start of the tile.
     pub record: u32,
-    pub column: u16,
-    pub why: Why,
+    pub fault: Fault,
 }
 
 /// One bad cell.
@@ -99,10 +98,12 @@ pub(crate) struct Tally {
     pub scratch: Vec<u8>,
     /// Of the tile, which records stay.
     pub keep: Keep,
-    /// Of the tile, column by column.
+    /// Of the tile, column by column, though not in the order of columns.
     found: Vec<Found>,
-    /// For each bad record of the tile its place in `bad_rows`; of other records it means nothing.
-    place_of: Vec<u32>,
+    /// Each column that has some of them, and where those begin and end.
+    found_in: Vec<(u16, u32, u32)>,
+    /// While a tile ends: for each of its records how many faults it has, then where the next one goes; else 0.
+    next_of: Vec<u32>,
 }
 
 impl Tally {
@@ -128,7 +129,7 @@ impl Tally {
         }
         for (record, why) in malformed {
             self.bad[*record as usize] = BAD;
-            self.found.push(Found { record: *record, column: WHOLE, why: *why });
+            self.found.push(Found { record: *record, fault: Fault::new(Cell::MISSING, WHOLE, *why) });
         }
         let Self { rows, found, missing, bad, scratch, .. } = self;
         Verdict { bad, faults: found, missing, scratch, base: *rows }
@@ -137,50 +138,62 @@ impl Tally {
     /// Ends a tile; gives the number of good records.
     pub(crate) fn end<S: Source>(&mut self, tile: &Tile<'_, S>) -> usize {
         let (records, first) = (self.bad.len(), self.bad_rows.len());
+        // faults come column by column: counted, then put where they belong, record by record
+        self.count_found();
         self.note_bad_rows(tile);
-        let bad = &mut self.bad_rows[first..];
+        self.put_found();
+        let bad = &self.bad_rows[first..];
+        for row in bad {
+            self.next_of[(row.record - self.rows) as usize] = 0;
+        }
+        self.keep.set(&self.bad, bad.len());
         let good = records - bad.len();
-        self.keep.set(records, bad.iter().map(|row| row.record - self.rows));
         self.rows += records as u32;
         self.ok += good as u32;
-        // faults come column by column and stay in that order, record by record: counted, then put where they belong
-        let mut total = self.count as u32;
-        for found in &self.found {
-            bad[self.place_of[found.record as usize] as usize].faults += 1;
-        }
-        for row in &mut *bad {
-            (row.faults, total) = (total, total + row.faults);
-        }
-        self.count = total as usize;
-        if self.faults.len() < self.count {
-            let room = self.count.max(2 * self.faults.len());
-            self.faults.resize(room, Fault::new(Cell::MISSING, 0, Why::MissingColumn));
-        }
-        for same in self.found.chunk_by(|a, b| a.column == b.column) {
-            let place = tile.place(usize::from(same[0].column));
+        good
+    }
+
+    fn count_found(&mut self) {
+        self.next_of.resize(self.next_of.len().max(self.bad.len()), 0);
+        self.found_in.clear();
+        let mut start = 0;
+        for same in self.found.chunk_by(|a, b| a.fault.column == b.fault.column) {
+            let end = start + same.len() as u32;
+            self.found_in.push((same[0].fault.column, start, end));
+            start = end;
             for found in same {
-                let row = &mut bad[self.place_of[found.record as usize] as usize];
-                let cell = place.map_or(Cell::MISSING, |at| tile.source.cell(found.record as usize, at));
-                self.faults[row.faults as usize] = Fault::new(cell, found.column, found.why);
-                row.faults += 1;
+                self.next_of[found.record as usize] += 1;
             }
         }
-        good
+        self.found_in.sort_unstable();
     }
 
     fn note_bad_rows<S: Source>(&mut self, tile: &Tile<'_, S>) {
         let key = tile.place(tile.plan.schema.row_key());
-        let first = self.bad_rows.len();
-        let records = self.bad.len();
-        self.place_of.resize(self.place_of.len().max(records), 0);
-        let note = |record: usize, bad: u8| {
-            self.place_of[record] = (self.bad_rows.len() - first) as u32;
-            let (start, end) = tile.source.record(record);
-            let key = key.map_or(Cell::MISSING, |at| tile.source.cell(record, at));
-            let (record, lacks) = (self.rows + record as u32, bad & LACKS != 0);
-            self.bad_rows.push(BadRow { record, start, end, faults: 0, key, lacks });
-        };
-        each_bad(&self.bad, note);
+        let mut total = self.count as u32;
+        each_bad(&self.bad, |at, bad| {
+            let next = &mut self.next_of[at];
+            (*next, total) = (total, total + *next);
+            let (start, end) = tile.source.record(at);
+            let key = key.map_or(Cell::MISSING, |place| tile.source.cell(at, place));
+            let (record, lacks) = (self.rows + at as u32, bad & LACKS != 0);
+            self.bad_rows.push(BadRow { record, start, end, faults: total, key, lacks });
+        });
+        self.count = total as usize;
+    }
+
+    fn put_found(&mut self) {
+        if self.faults.len() < self.count {
+            let room = self.count.max(2 * self.faults.len());
+            self.faults.resize(room, Fault::new(Cell::MISSING, 0, Why::MissingColumn));
+        }
+        for (_, start, end) in &self.found_in {
+            for found in &self.found[*start as usize..*end as usize] {
+                let next = &mut self.next_of[found.record as usize];
+                self.faults[*next as usize] = found.fault;
+                *next += 1;
+            }
+        }
     }
 
     pub(crate) fn faults(&self) -> &[Fault] {
@@ -193,19 +206,45 @@ impl Tally {
     }
 }
 
-/// Calls `note` with the place and value of each byte that is not 0.
+/// Calls `note` with the place and value of each byte that is not 0, of bytes that have none but the two lowest bits.
 #[inline(always)]
 fn each_bad(bad: &[u8], mut note: impl FnMut(usize, u8)) {
-    const STEP: usize = 16;
-    for (chunk, at) in bad.chunks(STEP).zip((0..).step_by(STEP)) {
-        // most are good
-        if chunk.iter().fold(0, |any, bad| any | bad) == 0 {
-            continue;
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    // moves the lowest bits of eight bytes into the highest byte, each to its own place
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    for (chunk, first) in bad.chunks(64).zip((0..).step_by(64)) {
+        let mut words = [0; 8];
+        for (word, bytes) in words.iter_mut().zip(chunk.chunks(8)) {
+            *word = match bytes.first_chunk() {
+                Some(bytes) => u64::from_le_bytes(*bytes),
+                None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+            };
         }
-        for (bad, at) in chunk.iter().zip(at..) {
-            if *bad != 0 {
-                note(at, *bad);
-            }
+        // no branch on which of 64 are bad: between a few and most of them it would be a guess
+        let bits = |word: u64| ((word | word >> 1) & LOW).wrapping_mul(GATHER) >> 56;
+        let mut some = words.iter().rev().fold(0, |some, word| some << 8 | bits(*word));
+        while some != 0 {
+            let at = some.trailing_zeros() as usize;
+            some &= some - 1;
+            note(first + at, chunk[at]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::each_bad;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn each_bad_record_is_noted_once_in_order(
+            bad in prop::collection::vec(prop_oneof![Just(0u8), Just(0), 0u8..4], 0..300),
+        ) {
+            let mut noted = Vec::new();
+            each_bad(&bad, |at, bad| noted.push((at, bad)));
+            let expected: Vec<_> = bad.iter().copied().enumerate().filter(|(_, bad)| *bad != 0).collect();
+            prop_assert_eq!(noted, expected);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Chunks in, rows and rejects out, as one text.
 
 mod absent;
+mod alone;
 mod array;
 mod csv;
 mod dialects;

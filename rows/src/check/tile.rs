@@ -1,6 +1,6 @@
 //! What the loops over columns know of the tile they work on, and where they put what is bad.
 
-use super::tally::{Found, Missing};
+use super::tally::{BAD, Fault, Found, LACKS, Missing};
 use crate::coerce::Why;
 use crate::plan::Plan;
 use crate::simd::Level;
@@ -70,13 +70,20 @@ pub(crate) struct Verdict<'a> {
 impl Verdict<'_> {
     /// Notes a bad cell of the tile's record.
     #[cold]
-    pub(crate) fn fault(&mut self, record: usize, column: usize, why: Why) {
+    pub(crate) fn fault(&mut self, record: usize, column: usize, cell: Cell, why: Why) {
+        self.fault_here(record, column, cell, why);
+    }
+
+    /// Does what [`Verdict::fault`] does. Without the call, which would pass the cell by way of memory: written in halves
+    /// and read at once, which is as slow as all of the rest.
+    #[inline(always)]
+    pub(crate) fn fault_here(&mut self, record: usize, column: usize, cell: Cell, why: Why) {
         if why == Why::MissingColumn {
-            self.bad[record] |= super::tally::LACKS;
+            self.bad[record] |= LACKS;
             self.missing.note(column, self.base + record as u32);
         } else {
-            self.bad[record] |= super::tally::BAD;
-            self.faults.push(Found { record: record as u32, column: column as u16, why });
+            self.bad[record] |= BAD;
+            self.faults.push(Found { record: record as u32, fault: Fault::new(cell, column as u16, why) });
         }
     }
 }

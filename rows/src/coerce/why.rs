@@ -77,6 +77,7 @@ impl Why {
     /// How many there are: [`Why::InvalidUtf8`] is the last.
     pub(crate) const COUNT: usize = Self::InvalidUtf8 as usize + 1;
 
+    #[inline]
     pub(crate) fn code(self) -> Code {
         match self {
             Self::MissingColumn => Code::MissingColumn,

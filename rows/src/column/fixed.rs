@@ -4,9 +4,10 @@ use super::{Compiled, Rules};
 use crate::check::tile::{Tile, Verdict};
 use crate::coerce::{Native, Read, Text, Why};
 use crate::native::{Output, Room};
+use crate::policy::Policies;
 use crate::simd::numbers::{EIGHT, Texts};
 use crate::simd::{Kernel, Lanes, Portable};
-use crate::split::cells::{Kind, SPANS, Source, Spans};
+use crate::split::cells::{Cell, Kind, SPANS, Source, Spans};
 
 /// Reads the column's cells of a tile to the end of `out`, bad ones too: their bytes mean nothing and are taken out
 /// later.
@@ -34,22 +35,24 @@ pub(crate) fn read<S: Source, R: Read>(
         let first = block * SPANS;
         tile.source.spans(first, place, &mut spans);
         let nulls = nulls.get_mut(first..).unwrap_or_default();
-        let mut otherwise = |cell: usize, slot: &mut [u8]| {
-            let read = other(tile, column, reader, first + cell, place, slot, verdict.scratch);
+        let otherwise = |record: usize, slot: &mut [u8], verdict: &mut Verdict<'_>| {
+            let read = other(tile, column, reader, record, place, slot, verdict.scratch);
             let Err(why) = read else { return matches!(read, Ok(Slot::Null)) };
-            verdict.fault(first + cell, at, why);
+            verdict.fault(record, at, tile.source.cell(record, place), why);
             false
         };
-        let cells = Cells {
+        let odd = Odd {
             bytes: tile.bytes,
-            spans: &spans,
             reader,
-            careful,
-            empty_is_null,
-            slots,
-            nulls,
-            otherwise: &mut otherwise,
+            policies: column.policies,
+            plain: (S::PLAIN && !careful && !tile.has_null_texts()).then_some(tile.plan.dialect.quote),
+            at,
+            first,
+            verdict,
+            otherwise: &otherwise,
         };
+        let cells =
+            Cells { bytes: tile.bytes, spans: &spans, reader, careful, empty_is_null, slots, nulls, odd };
         if R::NUMBERS {
             tile.level.run(cells);
         } else {
@@ -63,7 +66,7 @@ pub(crate) fn read<S: Source, R: Read>(
 }
 
 /// Cells of a block of records, with what is the same for all of them.
-struct Cells<'a, R> {
+struct Cells<'a, 'v, R> {
     bytes: &'a [u8],
     spans: &'a Spans,
     reader: &'a R,
@@ -73,11 +76,10 @@ struct Cells<'a, R> {
     slots: &'a mut [u8],
     /// For each record, all 0; empty where nothing can be NULL.
     nulls: &'a mut [u8],
-    /// Sees to a cell that is no plain value; tells if it is NULL.
-    otherwise: &'a mut dyn FnMut(usize, &mut [u8]) -> bool,
+    odd: Odd<'a, 'v, R>,
 }
 
-impl<R: Read> Kernel for Cells<'_, R> {
+impl<R: Read> Kernel for Cells<'_, '_, R> {
     type Output = ();
 
     #[inline(always)]
@@ -95,7 +97,7 @@ impl<R: Read> Kernel for Cells<'_, R> {
                         value.put(slot);
                         continue;
                     }
-                    None => (self.otherwise)(cell, slot),
+                    None => self.odd.see_to(cell, *start, *len, slot, true),
                 }
             };
             if null {
@@ -106,7 +108,7 @@ impl<R: Read> Kernel for Cells<'_, R> {
     }
 }
 
-impl<R: Read> Cells<'_, R> {
+impl<R: Read> Cells<'_, '_, R> {
     /// Reads eight cells at a time; gives how many were read.
     #[inline(always)]
     fn eights<L: Lanes>(&mut self, lanes: L) -> usize {
@@ -132,14 +134,9 @@ impl<R: Read> Cells<'_, R> {
                 let at = refused.trailing_zeros() as usize;
                 refused &= refused - 1;
                 let slot = &mut slots[at * width..(at + 1) * width];
-                let text = Text::new(&self.bytes[starts[cell + at] as usize..], lens[cell + at] as usize);
-                match longer(self.reader, text) {
-                    Some(value) => value.put(slot),
-                    None if (self.otherwise)(cell + at, slot) => {
-                        slot.fill(0);
-                        self.nulls[cell + at] = 1;
-                    }
-                    None => {}
+                if self.odd.see_to(cell + at, starts[cell + at], lens[cell + at], slot, false) {
+                    slot.fill(0);
+                    self.nulls[cell + at] = 1;
                 }
             }
             cell += EIGHT;
@@ -155,10 +152,64 @@ fn bytes_of(bits: u32) -> [u8; EIGHT] {
     (((own + 0x7f7f_7f7f_7f7f_7f7f) >> 7) & 0x0101_0101_0101_0101).to_le_bytes()
 }
 
-/// A cell that is no plain number of 16 bytes.
-#[inline(never)]
-fn longer<R: Read>(reader: &R, text: Text<'_>) -> Option<R::Value> {
-    reader.read(Portable, text)
+/// What sees to cells that are no plain values.
+struct Odd<'a, 'v, R> {
+    bytes: &'a [u8],
+    reader: &'a R,
+    policies: Policies,
+    /// The quote, if any text without it is a cell of [`Kind::Plain`] that is not NULL.
+    plain: Option<u8>,
+    /// The column.
+    at: usize,
+    /// The record of the first cell.
+    first: usize,
+    verdict: &'a mut Verdict<'v>,
+    /// Sees to any cell of a record; tells if it is NULL.
+    otherwise: &'a dyn Fn(usize, &mut [u8], &mut Verdict<'v>) -> bool,
+}
+
+impl<R: Read> Odd<'_, '_, R> {
+    /// Sees to a cell; tells if it is NULL. `read`: [`Read::read`] gave no value, or must not be asked.
+    #[inline(never)]
+    fn see_to(&mut self, cell: usize, start: u32, len: u32, slot: &mut [u8], read: bool) -> bool {
+        let from = start as usize;
+        let text = Text::new(&self.bytes[from..], len as usize);
+        let record = self.first + cell;
+        let before = from.checked_sub(1).and_then(|before| self.bytes.get(before));
+        let plain = self.plain.is_some_and(|quote| text.byte(0) != quote && before != Some(&quote));
+        if plain && len > 0 {
+            match self.judge(text, read) {
+                Ok(value) => value.put(slot),
+                Err(why) => {
+                    let cell = Cell { start, len, kind: Kind::Plain };
+                    self.verdict.fault_here(record, self.at, cell, why);
+                }
+            }
+            return false;
+        }
+        if !read && let Some(value) = self.reader.read(Portable, text) {
+            value.put(slot);
+            return false;
+        }
+        (self.otherwise)(record, slot, self.verdict)
+    }
+
+    /// What [`other`] makes of a plain text. What looks like a number most likely is one, only longer.
+    #[inline(always)]
+    fn judge(&self, text: Text<'_>, read: bool) -> Result<R::Value, Why> {
+        let numeric = matches!(text.byte(0), b'-' | b'0'..=b'9');
+        let value = |now: bool| if read || !now { None } else { self.reader.read(Portable, text) };
+        if let Some(value) = value(numeric) {
+            return Ok(value);
+        }
+        if let Some(why) = self.reader.refuse(text.bytes()) {
+            return Err(why);
+        }
+        match value(!numeric) {
+            Some(value) => Ok(value),
+            None => self.reader.lenient(text.bytes(), self.policies),
+        }
+    }
 }
 
 /// What a cell comes to that is no plain value.
@@ -241,7 +292,7 @@ fn hold<S: Source>(
     faults: usize,
     verdict: &mut Verdict<'_>,
 ) {
-    let known: Vec<usize> = verdict.faults[faults..].iter().map(|f| f.record as usize).collect();
+    let known: Vec<usize> = verdict.faults[faults..].iter().map(|found| found.record as usize).collect();
     let mut known = known.into_iter().peekable();
     for (record, number) in values.enumerate() {
         let cell = tile.source.cell(record, place);
@@ -258,7 +309,7 @@ fn hold<S: Source>(
             held = std::str::from_utf8(text).map_err(|_| Why::InvalidUtf8).and_then(|text| rules.text(text));
         }
         if let Err(why) = held {
-            verdict.fault(record, at, why);
+            verdict.fault(record, at, cell, why);
         }
     }
 }

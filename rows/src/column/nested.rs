@@ -9,7 +9,7 @@ use crate::policy::OnInvalidUtf8;
 use crate::simd::{Kernel, Lanes};
 use crate::split::cells::{Cell, Kind, Source, decode_nested};
 
-/// Reads the column's cells of a tile to the end of `out`; bad ones leave a row that is taken out later.
+/// Reads the column's cells of a tile to the end of `out`, and keeps those of records that are not bad by then.
 pub(crate) fn read<S: Source>(
     tile: &Tile<'_, S>,
     column: &Compiled,
@@ -25,11 +25,13 @@ pub(crate) fn read<S: Source>(
     // nothing but the array itself decides what its cell comes to
     let simple = tile.valid_utf8 && !tile.has_null_texts();
     if let Some(elements) = node.elements().filter(|_| simple) {
-        return tile.level.run(Lists { tile, column, node, elements, at, place, nested, verdict });
+        tile.level.run(Lists { tile, column, node, elements, at, place, nested, verdict });
+    } else {
+        for record in 0..tile.source.records() {
+            any(tile, column, node, at, record, place, nested, verdict);
+        }
     }
-    for record in 0..tile.source.records() {
-        any(tile, column, node, at, record, place, nested, verdict);
-    }
+    nested.is_read(verdict.bad);
 }
 
 /// The loop over arrays of simple elements.
@@ -58,14 +60,15 @@ impl<S: Source> Kernel for Lists<'_, '_, S> {
             let glanced = known && cell.kind == Kind::Quoted;
             let readable = matches!(cell.kind, Kind::Plain | Kind::Quoted | Kind::Nested);
             let tail = tile.bytes.get(cell.start as usize..).unwrap_or_default();
-            if !(readable && nested.push_list(lanes, elements, tail, cell.len as usize, glanced)) {
+            let keep = verdict.bad[record] == 0;
+            if !(readable && nested.push_list(lanes, elements, tail, cell.len as usize, glanced, keep)) {
                 any(tile, column, node, at, record, place, nested, verdict);
             }
         }
     }
 }
 
-/// Adds one row, whatever the cell is.
+/// Adds one row, whatever the cell is, if its record is not bad.
 #[allow(clippy::too_many_arguments, reason = "the loops' variables")]
 fn any<S: Source>(
     tile: &Tile<'_, S>,
@@ -79,9 +82,22 @@ fn any<S: Source>(
 ) {
     let cell = tile.source.cell(record, place);
     if cell.kind == Kind::Skipped {
-        nested.push_nothing(node);
-    } else if let Err(why) = one(tile, column, node, cell, nested, verdict.scratch) {
-        verdict.fault(record, at, why);
+        return;
+    }
+    if cell.kind == Kind::Plain
+        && cell.len > 0
+        && tile.valid_utf8
+        && !tile.has_null_texts()
+        && let Some(why) = node.refuse(cell.text(tile.bytes))
+    {
+        return verdict.fault(record, at, cell, why);
+    }
+    nested.begin_row();
+    if let Err(why) = one(tile, column, node, cell, nested, verdict.scratch) {
+        verdict.fault(record, at, cell, why);
+    }
+    if verdict.bad[record] != 0 {
+        nested.drop_row();
     }
 }
 

@@ -62,6 +62,9 @@ pub(crate) fn check<S: Source>(
     field: usize,
     verdict: &mut Verdict<'_>,
 ) {
+    if !column.reader.is_text() {
+        return;
+    }
     let place = tile.source.column(at, field);
     let suspect = Suspect::of(tile, column, place);
     if suspect == Suspect::Nothing {
@@ -112,7 +115,7 @@ fn one<S: Source>(
         })
     };
     if let Err(why) = held {
-        verdict.fault(record, at, why);
+        verdict.fault(record, at, cell, why);
     }
 }
 

@@ -24,9 +24,9 @@ impl Node {
     }
 }
 
-/// Adds the array that is the first `len` bytes of `tail`; adds nothing and says no if it is not written simply.
+/// Reads the array that is the first `len` bytes of `tail`; adds nothing and says no if it is not written simply.
 ///
-/// `glanced`: each `"` in it may be one of two that stand for one.
+/// `glanced`: each `"` in it may be one of two that stand for one. `keep`: the array is added, without a branch on that.
 #[inline(always)]
 pub(super) fn push<L: Lanes>(
     lanes: L,
@@ -34,6 +34,7 @@ pub(super) fn push<L: Lanes>(
     tail: &[u8],
     len: usize,
     glanced: bool,
+    keep: bool,
     out: &mut Tree,
 ) -> bool {
     let Some(elements) = out.children.first_mut() else { return false };
@@ -48,9 +49,12 @@ pub(super) fn push<L: Lanes>(
         return false;
     };
     if leaf.ty.nullable {
-        elements.nulls.grow(count).fill(0);
+        elements.nulls.grow(if keep { count } else { 0 }).fill(0);
     }
+    elements.data.truncate(if keep { usize::MAX } else { before });
+    let before = out.data.len();
     out.push_count(count);
+    out.data.truncate(if keep { usize::MAX } else { before });
     true
 }
 

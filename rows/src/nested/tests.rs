@@ -1,5 +1,6 @@
 //! Cells with inner structure: what is read as what, what is rejected with which words, and what is left of a tile.
 
+use super::{Node, explain};
 use crate::check::tests::{check, json_lines, native, plan, run, schema};
 use crate::simd::Level;
 use crate::{Checker, Column, Input, Schema, Type};
@@ -233,6 +234,24 @@ proptest! {
     }
 
     /// A blank before it makes an array one that takes a walk.
+    #[test]
+    fn a_text_that_is_refused_at_once_is_no_value_for_that_reason(
+        text in "[ \t\r\n]{0,2}[\\[\\](){}'\"anul1x]{0,3}|\\PC{0,5}|n/a",
+        ty in prop::sample::select(vec![
+            "Array(String)", "Map(String, Int8)", "Tuple(Int8, String)", "Tuple(a Int8)", "Nullable(Tuple(a Int8))", "JSON",
+        ]),
+    ) {
+        let column = Column::new("v", Type::parse(ty).unwrap());
+        let node = Node::new(&column, &column.ty).unwrap();
+        let begins = text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with(['[', '(', '{']);
+        if let Some(why) = node.refuse(text.as_bytes()) {
+            let (place, ty, known) = explain(&node, &column.ty, text.as_bytes()).unwrap();
+            prop_assert_eq!((place.as_str(), ty, known), ("", &column.ty, why));
+        } else {
+            prop_assert!(begins || text.trim_ascii().is_empty() || ty.starts_with("Nullable") || ty == "JSON");
+        }
+    }
+
     #[test]
     fn an_array_is_the_same_however_it_is_read(
         lists in prop::collection::vec(list(), 1..20), quoted: bool, behind in "[a-z'\",\\[\\]]{0,80}",

@@ -243,7 +243,11 @@ impl<'a> Rejects<'a> {
         let at = usize::from(fault.column);
         let schema = &self.texts.plan.schema;
         let (column, compiled) = (schema.columns().get(at)?, schema.compiled().get(at)?);
-        let simple = !matches!(compiled.reader, Reader::Nested(_));
+        // where inside a value something is wrong must be found first
+        let simple = match &compiled.reader {
+            Reader::Nested(node) => node.refuse(observed.as_bytes()) == Some(fault.why),
+            _ => true,
+        };
         simple.then_some(Quick { event_id, column, compiled, observed, record })
     }
 

@@ -108,6 +108,8 @@ pub(crate) trait Source {
     fn cell(&self, record: usize, column: usize) -> Cell;
     /// The kinds that cells of the column may have; `column` is what [`Source::column`] gave.
     fn kinds(&self, column: usize) -> Kinds;
+    /// Whether a text without quotes around it is a cell of [`Kind::Plain`], whatever it is.
+    const PLAIN: bool = false;
     /// Whether [`Source::glance`] may take doubled quotes for a text as it is.
     const GLANCES: bool = false;
     /// Gives the cells of a column, but of [`Kind::Quoted`] even if quotes in it are doubled: they are found while it is
@@ -217,6 +219,7 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
         const { Kinds::of(&[Kind::Plain, Kind::Quoted, Kind::Escaped]) }
     }
 
+    const PLAIN: bool = true;
     const GLANCES: bool = QUOTES;
 
     #[inline(always)]

@@ -8,22 +8,22 @@ use crate::policy::OnInvalidUtf8;
 use crate::simd::{Kernel, Lanes};
 use crate::split::cells::{Kind, Source, Spans};
 
-/// Writes the column's texts of the good records.
+/// Writes the column's texts of the good records, which are `records`.
 pub(crate) fn write<S: Source>(
     tile: &Tile<'_, S>,
     column: &Compiled,
     at: usize,
     field: usize,
     out: &mut Output,
-    bad: &[u8],
+    records: &[u32],
     scratch: &mut Vec<u8>,
 ) {
     let place = tile.source.column(at, field);
-    let rows = bad.iter().map(|bad| usize::from(*bad == 0)).sum();
+    let rows = records.len();
     let Output { data, nulls, dictionary, .. } = out;
     let nulls = nulls.grow(if column.nullable { rows } else { 0 });
     nulls.fill(0);
-    let cells = Cells { tile, column, place, bad, scratch, nulls };
+    let cells = Cells { tile, column, place, records, scratch, nulls };
     if column.low_cardinality {
         dictionary.grow(rows);
         cells.write(Numbered { dictionary, rows });
@@ -243,7 +243,7 @@ struct Cells<'a, S> {
     tile: &'a Tile<'a, S>,
     column: &'a Compiled,
     place: usize,
-    bad: &'a [u8],
+    records: &'a [u32],
     scratch: &'a mut Vec<u8>,
     /// For each good record, all 0; empty where nothing can be NULL.
     nulls: &'a mut [u8],
@@ -255,7 +255,8 @@ impl<S: Source> Cells<'_, S> {
         // text that is not UTF-8 would be bad if it were not to be replaced
         let replace = !tile.valid_utf8 && column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace;
         let usual = !replace && !tile.has_null_texts();
-        let mut done = Done { records: 0, rows: 0, written: 0, bare: true };
+        let bare = self.records.len() == tile.source.records();
+        let mut done = Done { rows: 0, written: 0, bare };
         loop {
             if usual {
                 done = if column.nullable {
@@ -265,31 +266,28 @@ impl<S: Source> Cells<'_, S> {
                 };
                 sink.close(done.written);
             }
-            let Some(bad) = self.bad.get(done.records) else { return };
-            if *bad == 0 {
-                self.other(&mut sink, done, replace);
-                done.rows += 1;
-            }
-            done.records += 1;
+            let Some(record) = self.records.get(done.rows) else { return };
+            self.other(&mut sink, *record as usize, done.rows, replace);
+            done.rows += 1;
         }
     }
 
     fn usual<F: Fast, const NULLABLE: bool>(&mut self, fast: F, done: Done) -> Usual<'_, S, F, NULLABLE> {
-        let Self { tile, column, place, bad, nulls, .. } = self;
-        Usual { tile, place: *place, bad, nulls, defaults: column.default.is_some(), fast, done }
+        let Self { tile, column, place, records, nulls, .. } = self;
+        Usual { tile, place: *place, records, nulls, defaults: column.default.is_some(), fast, done }
     }
 
     /// Writes the text of any record.
     #[inline(never)]
-    fn other<K: Sink>(&mut self, sink: &mut K, done: Done, replace: bool) {
-        let cell = self.tile.source.cell(done.records, self.place);
+    fn other<K: Sink>(&mut self, sink: &mut K, record: usize, row: usize, replace: bool) {
+        let cell = self.tile.source.cell(record, self.place);
         // a bad cell would have made the record bad
         match get(self.tile, self.column, cell, self.scratch).unwrap_or(Got::Null) {
-            Got::Text(text) if replace => sink.put(done.rows, String::from_utf8_lossy(text).as_bytes()),
-            Got::Text(text) => sink.put(done.rows, text),
+            Got::Text(text) if replace => sink.put(row, String::from_utf8_lossy(text).as_bytes()),
+            Got::Text(text) => sink.put(row, text),
             Got::Null => {
-                sink.put(done.rows, b"");
-                if let Some(null) = self.nulls.get_mut(done.rows) {
+                sink.put(row, b"");
+                if let Some(null) = self.nulls.get_mut(row) {
                     *null = 1;
                 }
             }
@@ -300,12 +298,12 @@ impl<S: Source> Cells<'_, S> {
 /// How far a tile is written.
 #[derive(Clone, Copy)]
 struct Done {
-    records: usize,
-    /// The good ones of them.
+    /// Good records.
     rows: usize,
     /// What [`Fast`] wrote last.
     written: usize,
-    /// Whether texts may be found many at a time: not again where one of them wanted a closer look.
+    /// Whether texts may be found many at a time: not where a record is bad, and not again where a text wanted a closer
+    /// look.
     bare: bool,
 }
 
@@ -313,7 +311,7 @@ struct Done {
 struct Usual<'a, S, F, const NULLABLE: bool> {
     tile: &'a Tile<'a, S>,
     place: usize,
-    bad: &'a [u8],
+    records: &'a [u32],
     nulls: &'a mut [u8],
     defaults: bool,
     fast: F,
@@ -325,35 +323,28 @@ impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLAB
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Done {
-        let Self { tile, place, bad, nulls, defaults, mut fast, mut done } = self;
+        let Self { tile, place, records, nulls, defaults, mut fast, mut done } = self;
         let doubled = (S::GLANCES && F::UNDOUBLES).then_some(tile.plan.dialect.quote);
         let bytes = tile.bytes;
-        if done.bare && !NULLABLE && !defaults {
+        if !NULLABLE && !defaults {
             let mut spans = Spans::new();
-            while done.bare && done.records < bad.len() && tile.source.bare(done.records, place, &mut spans) {
-                let texts = spans.starts.iter().zip(&spans.lens).take(spans.len);
-                for ((start, len), bad) in texts.zip(&bad[done.records..]) {
-                    if *bad == 0 {
-                        let tail = bytes.get(*start as usize..).unwrap_or_default();
-                        if !fast.put(lanes, done.rows, tail, *len as usize, None) {
-                            done.bare = false;
-                            break;
-                        }
-                        done.rows += 1;
+            while done.bare && done.rows < records.len() && tile.source.bare(done.rows, place, &mut spans) {
+                for (start, len) in spans.starts.iter().zip(&spans.lens).take(spans.len) {
+                    let tail = bytes.get(*start as usize..).unwrap_or_default();
+                    done.bare = fast.put(lanes, done.rows, tail, *len as usize, None);
+                    if !done.bare {
+                        break;
                     }
-                    done.records += 1;
+                    done.rows += 1;
                 }
             }
         }
         let glance = tile.source.glances(place);
-        while done.records < bad.len() {
-            if bad[done.records] != 0 {
-                done.records += 1;
-                continue;
-            }
-            let mut cell = glance(done.records);
+        while let Some(record) = records.get(done.rows) {
+            let record = *record as usize;
+            let mut cell = glance(record);
             if S::GLANCES && !F::UNDOUBLES && cell.kind == Kind::Quoted {
-                cell = tile.source.cell(done.records, place);
+                cell = tile.source.cell(record, place);
             }
             // nothing without quotes is NULL, a default or an empty text
             let nothing = match cell.kind {
@@ -375,7 +366,6 @@ impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLAB
                 *null = u8::from(nothing);
             }
             done.rows += 1;
-            done.records += 1;
         }
         done.written = fast.written();
         done
