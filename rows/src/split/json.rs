@@ -28,6 +28,8 @@ pub(crate) struct Keys {
     refuse_unknown: bool,
     scratch: Vec<u8>,
     template: Template,
+    /// Whether arrays are expected: a column takes them.
+    lists: bool,
 }
 
 impl Keys {
@@ -39,7 +41,8 @@ impl Keys {
             }
         }
         let by_name = names.iter().enumerate().map(|(i, (name, _))| (name.clone(), i)).collect();
-        Self { names, by_name, refuse_unknown, ..Self::default() }
+        let lists = columns.iter().any(|column| column.ty.is_nested());
+        Self { names, by_name, refuse_unknown, lists, ..Self::default() }
     }
 
     /// The column of the key that stood at this place of the line before, if it stands there again.
@@ -90,6 +93,11 @@ impl Keys {
         self.template.is_flat()
     }
 
+    /// Whether arrays are expected in the next lines.
+    pub(crate) fn expect_lists(&self) -> bool {
+        self.lists || self.template.has_lists()
+    }
+
     /// Adds lines of the shape of the object before to the table, from the index's next one on, at most `most`.
     pub(crate) fn lines(
         &self,
@@ -131,7 +139,7 @@ impl Keys {
                 line.blanks();
                 let before = behind..line.at;
                 let cell = line.value()?;
-                self.template.add(&bytes[before], column, cell.kind);
+                self.template.add(&bytes[before], column, cell, bytes);
                 behind = line.at;
                 match column {
                     Some(column) if cells[column].kind == Kind::Missing => {

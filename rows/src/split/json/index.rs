@@ -1,9 +1,11 @@
-//! The structural index of JSON lines: the commas and line feeds outside strings, 64 bytes at a time.
+//! The structural index of JSON lines: the commas and line feeds outside strings, 64 bytes at a time; where arrays are
+//! expected, also outside of those.
 //!
 //! It takes every line for flat JSON and proves nothing of it: [`super::rows`] holds the lines to the shape of the one
 //! before. But what it says of strings is right for every line that it covers, whatever else is wrong with the line: it
 //! ends before the first line with a backslash outside strings or a control character in one, which may be the line feed
-//! that a string without an end runs into. Such a line is no JSON, and the parser's to refuse.
+//! that a string without an end runs into. Such a line is no JSON, and the parser's to refuse. Arrays are told in the same
+//! way: it ends before a line with an array in an array, or one that does not end on its line.
 //! Method: Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (2019), sections 3.1.1 and 3.2.
 
 use crate::simd::{BLOCK, Kernel, Lanes, Level};
@@ -44,7 +46,9 @@ impl Index {
 
     /// Indexes the lines from `at`, where one begins, at most about `most` bytes of them. None is found when the first
     /// one is longer, is the last one without a line feed, or cannot be indexed.
-    pub(crate) fn build(&mut self, bytes: &[u8], at: usize, most: usize, level: Level) {
+    ///
+    /// `lists`: whether there may be arrays with commas.
+    pub(crate) fn build(&mut self, bytes: &[u8], at: usize, most: usize, lists: bool, level: Level) {
         let run = &bytes[at..];
         let run = &run[..run.len().min(WINDOW.min(most.next_multiple_of(BLOCK)))];
         self.separators.resize(WINDOW + 2 * BLOCK, 0);
@@ -53,8 +57,11 @@ impl Index {
         self.separators[0] = (at as u32).wrapping_sub(1);
         self.base = at;
         let Self { separators, quotes, backslashes, .. } = self;
-        self.len =
-            1 + level.run(Structure { run, base: at as u32, out: &mut separators[1..], quotes, backslashes });
+        let (base, out) = (at as u32, &mut separators[1..]);
+        self.len = 1 + match lists {
+            false => level.run(Structure::<false> { run, base, out, quotes, backslashes }),
+            true => level.run(Structure::<true> { run, base, out, quotes, backslashes }),
+        };
         while self.len > 1 && bytes.get(self.separators[self.len - 1] as usize) != Some(&b'\n') {
             self.len -= 1;
         }
@@ -95,7 +102,7 @@ impl Index {
     }
 }
 
-struct Structure<'a> {
+struct Structure<'a, const LISTS: bool> {
     run: &'a [u8],
     base: u32,
     /// Room for one position a byte and a block more.
@@ -104,7 +111,7 @@ struct Structure<'a> {
     backslashes: &'a mut Vec<u32>,
 }
 
-impl Kernel for Structure<'_> {
+impl<const LISTS: bool> Kernel for Structure<'_, LISTS> {
     /// How many separators there are before what cannot be indexed.
     type Output = usize;
 
@@ -116,7 +123,7 @@ impl Kernel for Structure<'_> {
         let (mut written, mut quotes) = (0, quotes.iter_mut());
         for (block, quotes) in blocks.iter().zip(quotes.by_ref()) {
             let Some(room) = out.get_mut(written..).and_then(|o| o.first_chunk_mut()) else { return written };
-            let (count, more) = state.block(lanes, block, !0, room, quotes, backslashes);
+            let (count, more) = state.block::<L, LISTS>(lanes, block, !0, room, quotes, backslashes);
             written += count;
             if !more {
                 return written;
@@ -127,7 +134,8 @@ impl Kernel for Structure<'_> {
         {
             let mut block = [0; BLOCK];
             block[..tail.len()].copy_from_slice(tail);
-            written += state.block(lanes, &block, (1 << tail.len()) - 1, room, quotes, backslashes).0;
+            written +=
+                state.block::<L, LISTS>(lanes, &block, (1 << tail.len()) - 1, room, quotes, backslashes).0;
         }
         written
     }
@@ -141,6 +149,8 @@ struct State {
     quotes: u32,
     /// All ones in a string.
     inside: u64,
+    /// All ones in an array.
+    list: u64,
     /// 1 after a backslash that escapes.
     escaped: u64,
 }
@@ -149,7 +159,7 @@ impl State {
     /// Takes the next block, of which the bytes in `valid` count; how many separators it has, and whether the next one
     /// can be indexed.
     #[inline(always)]
-    fn block<L: Lanes>(
+    fn block<L: Lanes, const LISTS: bool>(
         &mut self,
         lanes: L,
         block: &[u8; BLOCK],
@@ -164,9 +174,19 @@ impl State {
         self.quotes += quote.count_ones();
         let inside = lanes.parity(quote) ^ self.inside;
         self.inside = (inside.cast_signed() >> 63).cast_unsigned();
-        let bad = ((backslash & !inside) | (lanes.controls(block) & inside)) & valid;
+        let mut bad = ((backslash & !inside) | (lanes.controls(block) & inside)) & valid;
+        let mut separators = (comma | newline) & !inside;
+        if LISTS {
+            // of arrays without inner ones every other bracket opens one
+            let [open, close] = lanes.equal(block, [b'[', b']']);
+            let (open, close) = (open & !inside, close & !inside);
+            let list = lanes.parity(open | close) ^ self.list;
+            self.list = (list.cast_signed() >> 63).cast_unsigned();
+            bad |= ((open & !list) | (close & list) | (newline & list & !inside)) & valid;
+            separators &= !list;
+        }
         // those before the first bad byte
-        let separators = (comma | newline) & !inside & ((bad & bad.wrapping_neg()).wrapping_sub(1));
+        separators &= (bad & bad.wrapping_neg()).wrapping_sub(1);
         lanes.positions(separators, self.base, out);
         if backslash != 0 {
             note(backslash, self.base, backslashes);
@@ -206,12 +226,17 @@ mod tests {
     use proptest::prelude::*;
 
     /// Separators of whole lines, quotes that are not escaped, and backslashes; by the definition.
-    fn by_definition(bytes: &[u8]) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
+    fn by_definition(bytes: &[u8], lists: bool) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
         let (mut separators, mut quotes, mut backslashes) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut inside, mut escaped) = (false, false);
+        let (mut inside, mut escaped, mut list) = (false, false, false);
         let mut lines = 0;
         for (at, byte) in bytes.iter().enumerate() {
-            let bad = if inside { *byte < 0x20 } else { *byte == b'\\' };
+            let bad = if inside {
+                *byte < 0x20
+            } else {
+                let wrong = if list { b"[\n" } else { b"]]" };
+                *byte == b'\\' || (lists && wrong.contains(byte))
+            };
             if bad {
                 break;
             }
@@ -221,7 +246,8 @@ mod tests {
                     quotes.push(at as u32);
                     inside = !inside;
                 }
-                b',' | b'\n' if !inside => {
+                b'[' | b']' if !inside => list = lists && *byte == b'[',
+                b',' | b'\n' if !inside && !list => {
                     separators.push(at as u32);
                     if *byte == b'\n' {
                         lines = separators.len();
@@ -241,14 +267,15 @@ mod tests {
     proptest! {
         #[test]
         fn the_index_finds_what_the_definition_says(
-            pieces in prop::collection::vec(prop::sample::select(vec!["\"", "\"", "\\\"", "\\\\", "\\", ",", "\n", "a", " ", ":", "\t", "é", "\"ab,c\"", "{\"k\":1,", "a long text without anything in it", "}\n"]), 0..120),
+            pieces in prop::collection::vec(prop::sample::select(vec!["\"", "\"", "\\\"", "\\\\", "\\", ",", "\n", "[", "]", "[1,\"]\"]", "a", " ", ":", "\t", "é", "\"ab,c\"", "{\"k\":1,", "a long text without anything in it", "}\n"]), 0..120),
+            lists: bool,
         ) {
             let bytes = pieces.concat().into_bytes();
-            let (separators, quotes, backslashes) = by_definition(&bytes);
+            let (separators, quotes, backslashes) = by_definition(&bytes, lists);
             let end = separators.last().map_or(0, |last| *last as usize + 1);
             for level in Level::all() {
                 let mut index = Index::default();
-                index.build(&bytes, 0, bytes.len(), level);
+                index.build(&bytes, 0, bytes.len(), lists, level);
                 prop_assert_eq!(&index.separators()[1..], &separators);
                 prop_assert_eq!(index.separators()[0], u32::MAX);
                 let found: Vec<u32> = index.backslashes().iter().copied().filter(|at| (*at as usize) < end).collect();
