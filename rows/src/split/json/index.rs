@@ -26,8 +26,10 @@ pub(crate) struct Index {
     base: usize,
     /// For each block its quotes that are not escaped, and how many stand before it.
     quotes: Vec<(u64, u32)>,
-    /// Where backslashes stand, all of them in strings.
+    /// Where backslashes stand, all of them in strings; room behind them.
     backslashes: Vec<u32>,
+    /// How many of those there are.
+    escapes: usize,
     /// The first backslash at or after the next line.
     next_backslash: usize,
 }
@@ -53,15 +55,16 @@ impl Index {
         let run = &run[..run.len().min(WINDOW.min(most.next_multiple_of(BLOCK)))];
         self.separators.resize(WINDOW + 2 * BLOCK, 0);
         self.quotes.resize(WINDOW / BLOCK + 1, (0, 0));
-        self.backslashes.clear();
+        self.backslashes.resize(WINDOW + 2 * BLOCK, 0);
         self.separators[0] = (at as u32).wrapping_sub(1);
         self.base = at;
         let Self { separators, quotes, backslashes, .. } = self;
         let (base, out) = (at as u32, &mut separators[1..]);
-        self.len = 1 + match lists {
+        let (separators, escapes) = match lists {
             false => level.run(Structure::<false> { run, base, out, quotes, backslashes }),
             true => level.run(Structure::<true> { run, base, out, quotes, backslashes }),
         };
+        (self.len, self.escapes) = (1 + separators, escapes);
         while self.len > 1 && bytes.get(self.separators[self.len - 1] as usize) != Some(&b'\n') {
             self.len -= 1;
         }
@@ -74,8 +77,7 @@ impl Index {
         while self.next + 1 < self.len && (self.separators[self.next + 1] as usize) < at {
             self.next += 1;
         }
-        let backslashes = &self.backslashes[self.next_backslash..];
-        self.next_backslash += backslashes.iter().take_while(|b| (**b as usize) < at).count();
+        self.next_backslash += self.backslashes().iter().take_while(|b| (**b as usize) < at).count();
     }
 
     /// Goes on behind so many separators and backslashes, to where a line begins.
@@ -91,7 +93,7 @@ impl Index {
 
     /// The backslashes from the next line on.
     pub(crate) fn backslashes(&self) -> &[u32] {
-        &self.backslashes[self.next_backslash..]
+        &self.backslashes[self.next_backslash..self.escapes]
     }
 
     /// How many quotes that are not escaped stand before `at`, of the bytes that are indexed.
@@ -108,37 +110,59 @@ struct Structure<'a, const LISTS: bool> {
     /// Room for one position a byte and a block more.
     out: &'a mut [u32],
     quotes: &'a mut [(u64, u32)],
-    backslashes: &'a mut Vec<u32>,
+    /// As much room.
+    backslashes: &'a mut [u32],
 }
 
 impl<const LISTS: bool> Kernel for Structure<'_, LISTS> {
-    /// How many separators there are before what cannot be indexed.
-    type Output = usize;
+    /// How many separators and backslashes there are before what cannot be indexed; of backslashes maybe a few more.
+    type Output = (usize, usize);
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> usize {
+    fn run<L: Lanes>(self, lanes: L) -> (usize, usize) {
         let Self { run, base, out, quotes, backslashes } = self;
         let mut state = State { base, ..State::default() };
         let (blocks, tail) = run.as_chunks::<BLOCK>();
         let (mut written, mut quotes) = (0, quotes.iter_mut());
+        // where there are some, whether the next block has any would be a hard branch
+        let (mut escapes, mut any) = (0, 0);
         for (block, quotes) in blocks.iter().zip(quotes.by_ref()) {
-            let Some(room) = out.get_mut(written..).and_then(|o| o.first_chunk_mut()) else { return written };
-            let (count, more) = state.block::<L, LISTS>(lanes, block, !0, room, quotes, backslashes);
-            written += count;
-            if !more {
-                return written;
+            let Some(room) = out.get_mut(written..).and_then(|o| o.first_chunk_mut()) else { break };
+            let found = state.block::<L, LISTS>(lanes, block, !0, room, quotes);
+            written += found.separators;
+            any |= found.backslash;
+            if any != 0 {
+                let Some(room) = backslashes.get_mut(escapes..).and_then(|o| o.first_chunk_mut()) else {
+                    break;
+                };
+                lanes.positions(found.backslash, state.base - BLOCK as u32, room);
+                escapes += found.backslash.count_ones() as usize;
+            }
+            if !found.more {
+                return (written, escapes);
             }
         }
         if let Some(quotes) = quotes.next()
             && let Some(room) = out.get_mut(written..).and_then(|o| o.first_chunk_mut())
+            && let Some(escaped) = backslashes.get_mut(escapes..).and_then(|o| o.first_chunk_mut())
         {
             let mut block = [0; BLOCK];
             block[..tail.len()].copy_from_slice(tail);
-            written +=
-                state.block::<L, LISTS>(lanes, &block, (1 << tail.len()) - 1, room, quotes, backslashes).0;
+            let found = state.block::<L, LISTS>(lanes, &block, (1 << tail.len()) - 1, room, quotes);
+            lanes.positions(found.backslash, state.base - BLOCK as u32, escaped);
+            written += found.separators;
+            escapes += found.backslash.count_ones() as usize;
         }
-        written
+        (written, escapes)
     }
+}
+
+/// What a block has.
+struct Found {
+    separators: usize,
+    backslash: u64,
+    /// Whether the next one can be indexed.
+    more: bool,
 }
 
 /// What is known of the bytes before a block.
@@ -156,8 +180,7 @@ struct State {
 }
 
 impl State {
-    /// Takes the next block, of which the bytes in `valid` count; how many separators it has, and whether the next one
-    /// can be indexed.
+    /// Takes the next block, of which the bytes in `valid` count.
     #[inline(always)]
     fn block<L: Lanes, const LISTS: bool>(
         &mut self,
@@ -166,8 +189,7 @@ impl State {
         valid: u64,
         out: &mut [u32; BLOCK],
         quotes: &mut (u64, u32),
-        backslashes: &mut Vec<u32>,
-    ) -> (usize, bool) {
+    ) -> Found {
         let [quote, backslash, comma, newline] = lanes.equal(block, [b'"', b'\\', b',', b'\n']);
         let quote = quote & !escaped(backslash, &mut self.escaped);
         *quotes = (quote, self.quotes);
@@ -188,20 +210,8 @@ impl State {
         // those before the first bad byte
         separators &= (bad & bad.wrapping_neg()).wrapping_sub(1);
         lanes.positions(separators, self.base, out);
-        if backslash != 0 {
-            note(backslash, self.base, backslashes);
-        }
         self.base += BLOCK as u32;
-        (separators.count_ones() as usize, bad == 0)
-    }
-}
-
-/// Adds the positions of the mask's bits.
-#[inline(never)]
-fn note(mut mask: u64, base: u32, positions: &mut Vec<u32>) {
-    while mask != 0 {
-        positions.push(base + mask.trailing_zeros());
-        mask &= mask - 1;
+        Found { separators: separators.count_ones() as usize, backslash, more: bad == 0 }
     }
 }
 

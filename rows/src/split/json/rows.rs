@@ -87,8 +87,8 @@ impl Template {
         }
         let returns = bytes.get((separators[values] as usize).wrapping_sub(1)) == Some(&b'\r');
         let tail = self.ends[usize::from(returns)];
-        let ends = separators[values..].iter().step_by(values).take(count);
-        let same = ends.take_while(|end| tail.is_before(bytes, **end as usize + 1)).count();
+        let is_same = |line: &usize| tail.is_before(bytes, separators[line * values] as usize + 1);
+        let same = (1..=count).take_while(is_same).count();
         let line_end = usize::from(returns);
         let lines = Lines {
             bytes,
@@ -141,7 +141,7 @@ impl Template {
             seen.add(Kind::Missing);
         }
         let backslashes = index.backslashes();
-        let (mut line, mut passed) = (0, 0);
+        let (mut line, mut passed, mut value) = (0, 0, 0_usize);
         while let Some(at) = backslashes.get(passed).map(|at| *at as usize) {
             while line < lines.count && lines.span(line, line, values).1 < at {
                 line += 1;
@@ -150,8 +150,12 @@ impl Template {
                 break;
             }
             let separators = &lines.separators[line * values + 1..][..values];
-            // all are compared, for that takes no branch
-            let value = separators.iter().filter(|end| (**end as usize) < at).count();
+            // mostly those of one column have escapes
+            let before = value.checked_sub(1).is_none_or(|before| (separators[before] as usize) < at);
+            if !before || at > separators[value] as usize {
+                // all are compared, for that takes no branch
+                value = separators.iter().filter(|end| (**end as usize) < at).count();
+            }
             let end = separators[value];
             passed += backslashes[passed..].iter().take_while(|at| **at < end).count();
             if let Some(column) = self.places[value].column {
@@ -162,10 +166,10 @@ impl Template {
                 }
             }
         }
-        for line in 0..lines.count {
+        table.extend((0..lines.count).map(|line| {
             let (start, end) = lines.span(line, line, values);
-            table.push(start as u32, (end - lines.line_end) as u32);
-        }
+            (start as u32, (end - lines.line_end) as u32)
+        }));
         passed
     }
 }

@@ -55,48 +55,55 @@ impl Values<'_> {
     /// Where the text before a line's value begins, and where the value ends.
     #[inline(always)]
     fn span(&self, line: usize) -> Option<(usize, usize)> {
-        let [before, after] = self.separators.get(line * self.step..)?.first_chunk()?;
-        Some((before.wrapping_add(self.skip) as usize, (*after as usize).wrapping_sub(self.behind)))
+        span_at(self.separators, line * self.step, self.skip, self.behind)
     }
+}
 
-    /// A line's value that is a word, if it is.
-    #[inline(always)]
-    #[allow(clippy::needless_bitwise_bool, reason = "a value of another length takes no other branch")]
-    fn word(&self, start: usize, end: usize) -> Option<Read> {
-        const NULL: u64 = u32::from_le_bytes(*b"null") as u64;
-        const TRUE: u64 = u32::from_le_bytes(*b"true") as u64;
-        const FALSE: u64 = u64::from_le_bytes(*b"false\0\0\0");
-        let word = u64::from_le_bytes(*self.bytes.get(start..)?.first_chunk()?);
-        let len = end.wrapping_sub(start);
-        let (four, five) = (word & 0xffff_ffff, word & 0xff_ffff_ffff);
-        let null = (len == 4) & (four == NULL);
-        let truth = ((len == 4) & (four == TRUE)) | ((len == 5) & (five == FALSE));
-        let kind = if null { Kind::Null } else { Kind::Plain };
-        let span = (start as u32, if null { 0 } else { len as u32 });
-        (null | truth).then_some(Read { span, kind, quotes: 0 })
+/// A line's value, whatever it is; `None`: it is none, or not here. By value, so that loops keep theirs in registers.
+#[inline(never)]
+#[allow(clippy::large_types_passed_by_value, reason = "see above")]
+fn other(values: Values<'_>, line: usize) -> Option<Read> {
+    let (from, end) = values.span(line)?;
+    let before = values.text.get(values.place.start..values.place.start + values.place.len)?;
+    let start = from + before.len();
+    if values.bytes.get(from..start)? != before {
+        return None;
     }
+    let text = values.bytes.get(start..end)?;
+    let (start, len) = (start as u32, text.len() as u32);
+    let read = |span, kind, quotes| Some(Read { span, kind, quotes });
+    match text {
+        [b'"', .., b'"'] => read((start + 1, len - 2), Kind::Quoted, 2),
+        b"true" | b"false" => read((start, len), Kind::Plain, 0),
+        b"null" => read((start, 0), Kind::Null, 0),
+        [b'[' | b'{', ..] => read((start, len), Kind::Nested, nested(text)?),
+        number if is_json_number(number) => read((start, len), Kind::Plain, 0),
+        _ => None,
+    }
+}
 
-    /// A line's value, whatever it is; `None`: it is none, or not here.
-    #[inline(never)]
-    fn other(&self, line: usize) -> Option<Read> {
-        let (from, end) = self.span(line)?;
-        let before = self.text.get(self.place.start..self.place.start + self.place.len)?;
-        let start = from + before.len();
-        if self.bytes.get(from..start)? != before {
-            return None;
-        }
-        let text = self.bytes.get(start..end)?;
-        let (start, len) = (start as u32, text.len() as u32);
-        let read = |span, kind, quotes| Some(Read { span, kind, quotes });
-        match text {
-            [b'"', .., b'"'] => read((start + 1, len - 2), Kind::Quoted, 2),
-            b"true" | b"false" => read((start, len), Kind::Plain, 0),
-            b"null" => read((start, 0), Kind::Null, 0),
-            [b'[' | b'{', ..] => read((start, len), Kind::Nested, nested(text)?),
-            number if is_json_number(number) => read((start, len), Kind::Plain, 0),
-            _ => None,
-        }
-    }
+/// [`Values::span`] of the line whose value has the separator at `at` before it.
+#[inline(always)]
+fn span_at(separators: &[u32], at: usize, skip: u32, behind: usize) -> Option<(usize, usize)> {
+    let [before, after] = separators.get(at..)?.first_chunk()?;
+    Some((before.wrapping_add(skip) as usize, (*after as usize).wrapping_sub(behind)))
+}
+
+/// A line's value between these offsets that is a word, if it is.
+#[inline(always)]
+#[allow(clippy::needless_bitwise_bool, reason = "a value of another length takes no other branch")]
+fn word(bytes: &[u8], start: usize, end: usize) -> Option<Read> {
+    const NULL: u64 = u32::from_le_bytes(*b"null") as u64;
+    const TRUE: u64 = u32::from_le_bytes(*b"true") as u64;
+    const FALSE: u64 = u64::from_le_bytes(*b"false\0\0\0");
+    let word = u64::from_le_bytes(*bytes.get(start..)?.first_chunk()?);
+    let len = end.wrapping_sub(start);
+    let (four, five) = (word & 0xffff_ffff, word & 0xff_ffff_ffff);
+    let null = (len == 4) & (four == NULL);
+    let truth = ((len == 4) & (four == TRUE)) | ((len == 5) & (five == FALSE));
+    let kind = if null { Kind::Null } else { Kind::Plain };
+    let span = (start as u32, if null { 0 } else { len as u32 });
+    (null | truth).then_some(Read { span, kind, quotes: 0 })
 }
 
 /// How many quotes that are not escaped an array or object has, if the text is one and no more.
@@ -123,7 +130,7 @@ impl Kernel for Strings<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> (usize, u32) {
         let Self(values, Column { spans, kinds, seen }) = self;
-        let Values { bytes, place, .. } = values;
+        let Values { bytes, place, separators, step, skip, behind, .. } = values;
         let len = place.len;
         let mut front = place.front;
         front[len] = b'"';
@@ -132,7 +139,7 @@ impl Kernel for Strings<'_> {
         seen.add(Kind::Quoted);
         let mut quotes = 2 * spans.len() as u32;
         for (line, span) in spans.iter_mut().enumerate() {
-            let Some((from, end)) = values.span(line) else { return (line, 0) };
+            let Some((from, end)) = span_at(separators, line * step, skip, behind) else { return (line, 0) };
             let Some(head) = bytes.get(from..).and_then(|b| b.first_chunk::<WIDE>()) else {
                 return (line, 0);
             };
@@ -142,8 +149,8 @@ impl Kernel for Strings<'_> {
                 *span = (start as u32, (close - start) as u32);
                 continue;
             }
-            let word = if same | others == !0 { values.word(start - 1, end) } else { None };
-            let Some(found) = word.or_else(|| values.other(line)) else { return (line, 0) };
+            let found = if same | others == !0 { word(bytes, start - 1, end) } else { None };
+            let Some(found) = found.or_else(|| other(values, line)) else { return (line, 0) };
             (*span, kinds[line]) = (found.span, found.kind);
             seen.add(found.kind);
             quotes = quotes + found.quotes - 2;
@@ -161,27 +168,29 @@ impl Kernel for Numbers<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> (usize, u32) {
         let Self(values, Column { spans, kinds, seen }) = self;
-        let Values { bytes, place, .. } = values;
+        let Values { bytes, place, separators, step, skip, behind, .. } = values;
         let far = place.len > WIDE;
         let (front, others) = (place.front, !place.mask);
         kinds.fill(Kind::Plain);
         seen.add(Kind::Plain);
         let mut quotes = 0;
         for (line, span) in spans.iter_mut().enumerate() {
-            let Some((from, end)) = values.span(line) else { return (line, 0) };
+            let Some((from, end)) = span_at(separators, line * step, skip, behind) else { return (line, 0) };
             let Some(head) = bytes.get(from..).and_then(|b| b.first_chunk::<WIDE>()) else {
                 return (line, 0);
             };
             let start = from + place.len;
-            let Some(digits) = bytes.get(start..).and_then(|b| b.first_chunk::<DIGITS>()) else {
+            let Some(digits) = bytes.get(start..).and_then(|b| b.first_chunk::<WIDE>()) else {
                 return (line, 0);
             };
             let len = end.wrapping_sub(start);
-            if lanes.same(head, &front) | others == !0 && is_plain_number(lanes, digits, len) && !far {
+            let same = lanes.same(head, &front) | others == !0 && !far;
+            if same && is_plain_number(lanes, digits, len) {
                 *span = (start as u32, len as u32);
                 continue;
             }
-            let Some(found) = values.other(line) else { return (line, 0) };
+            let found = if same { word(bytes, start, end) } else { None };
+            let Some(found) = found.or_else(|| other(values, line)) else { return (line, 0) };
             (*span, kinds[line]) = (found.span, found.kind);
             seen.add(found.kind);
             quotes += found.quotes;
@@ -199,13 +208,13 @@ impl Kernel for Lists<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> (usize, u32) {
         let Self(values, Column { spans, kinds, seen }) = self;
-        let Values { bytes, place, .. } = values;
+        let Values { bytes, place, separators, step, skip, behind, .. } = values;
         let (front, others) = (place.front, !place.mask);
         kinds.fill(Kind::Nested);
         seen.add(Kind::Nested);
         let mut quotes = 0;
         for (line, span) in spans.iter_mut().enumerate() {
-            let Some((from, end)) = values.span(line) else { return (line, 0) };
+            let Some((from, end)) = span_at(separators, line * step, skip, behind) else { return (line, 0) };
             let Some(head) = bytes.get(from..).and_then(|b| b.first_chunk::<WIDE>()) else {
                 return (line, 0);
             };
@@ -224,7 +233,7 @@ impl Kernel for Lists<'_> {
                 quotes += 2 * strings;
                 continue;
             }
-            let Some(found) = values.other(line) else { return (line, 0) };
+            let Some(found) = other(values, line) else { return (line, 0) };
             (*span, kinds[line]) = (found.span, found.kind);
             seen.add(found.kind);
             quotes += found.quotes;
@@ -242,17 +251,17 @@ impl Kernel for Words<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> (usize, u32) {
         let Self(values, Column { spans, kinds, seen }) = self;
-        let Values { bytes, place, .. } = values;
+        let Values { bytes, place, separators, step, skip, behind, .. } = values;
         let far = place.len > WIDE;
         let mut quotes = 0;
         for (line, (span, kind)) in spans.iter_mut().zip(kinds.iter_mut()).enumerate() {
-            let Some((from, end)) = values.span(line) else { return (line, 0) };
+            let Some((from, end)) = span_at(separators, line * step, skip, behind) else { return (line, 0) };
             let Some(head) = bytes.get(from..).and_then(|b| b.first_chunk::<WIDE>()) else {
                 return (line, 0);
             };
             let same = lanes.same(head, &place.front) | !place.mask == !0 && !far;
-            let word = if same { values.word(from + place.len, end) } else { None };
-            let Some(found) = word.or_else(|| values.other(line)) else { return (line, 0) };
+            let found = if same { word(bytes, from + place.len, end) } else { None };
+            let Some(found) = found.or_else(|| other(values, line)) else { return (line, 0) };
             (*span, *kind) = (found.span, found.kind);
             seen.add(found.kind);
             quotes += found.quotes;
@@ -262,23 +271,20 @@ impl Kernel for Words<'_> {
 }
 
 /// Whether the first `len` of these bytes are a number in JSON's grammar; no also for one with an exponent, or of more
-/// bytes than these.
+/// than 16 bytes.
 #[inline(always)]
-#[allow(clippy::needless_bitwise_bool, reason = "a value of another length takes no other branch")]
-fn is_plain_number<L: Lanes>(lanes: L, bytes: &[u8; DIGITS], len: usize) -> bool {
-    if len.wrapping_sub(1) >= DIGITS {
+fn is_plain_number<L: Lanes>(lanes: L, bytes: &[u8; WIDE], len: usize) -> bool {
+    let Some(near) = bytes.first_chunk::<DIGITS>() else { return false };
+    let start = usize::from(bytes[0] == b'-');
+    if len.wrapping_sub(1 + start) >= DIGITS {
         return false;
     }
-    let others = !lanes.digits(bytes) & ((1 << len) - 1);
-    if others == 0 {
-        return bytes[0] != b'0' || len == 1;
-    }
-    // nothing but digits and one point, with digits on both sides, and a zero first only before the point
-    let start = usize::from(bytes[0] == b'-');
-    let others = others & !(start as u32);
-    let point = (others | (1 << len)).trailing_zeros() as usize;
-    let one = others & others.wrapping_sub(1) == 0;
-    let is_point = (point == len) | (bytes[point % DIGITS] == b'.');
-    let zero = (bytes[start] == b'0') & (point > start + 1);
-    one & is_point & (point > start) & (point + 1 != len) & !zero
+    // behind the 16 bytes none is a digit
+    let others = !(lanes.digits(near) | start as u32) & ((1 << len) - 1);
+    // at most one, a point, and digits on both sides of it
+    let ends = (1 << start) | (1 << (len - 1));
+    let wrong = others & (others.wrapping_sub(1) | !lanes.any_of(bytes, [b'.']) | ends);
+    // a zero first only alone or before the point
+    let zero = bytes[start] == b'0' && len > start + 1 && bytes[start + 1] != b'.';
+    wrong == 0 && !zero
 }
