@@ -112,8 +112,10 @@ impl<S: Source> Kernel for Escapes<'_, '_, S> {
 
 /// Whether a cell of this column is bad only if its text is longer than this.
 fn longest<S: Source>(tile: &Tile<'_, S>, column: &Compiled, place: usize) -> Option<usize> {
-    let written = const { Kinds::of(&[Kind::Plain, Kind::Quoted, Kind::Escaped]) };
-    let written = !tile.plan.is_json() && tile.source.kinds(place).only(written);
+    let plain = const { Kinds::of(&[Kind::Plain, Kind::Quoted]) };
+    // in JSON an escape may be none
+    let escaped = if tile.plan.is_json() { plain } else { plain.and(const { Kinds::of(&[Kind::Escaped]) }) };
+    let written = tile.source.kinds(place).only(escaped);
     let known = written && tile.valid_utf8 && !tile.has_null_texts();
     column.reader.width().filter(|_| known && column.rules.is_none())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 const SPEC: &str = "k String, i Int64, f Nullable(Float64), b Bool, s LowCardinality(Nullable(String)), \
                     a_column_with_a_long_name_for_a_key Nullable(String), x Nullable(String), t Array(String), \
-                    n Array(Nullable(Int64))";
+                    n Array(Nullable(Int64)), w FixedString(4)";
 
 /// Rows and rejects, in no order.
 fn sorted(shown: &str) -> Vec<String> {
@@ -151,7 +151,7 @@ fn list(element: impl Strategy<Value = String>, blank: &'static str) -> impl Str
 }
 
 /// A line of one shape: its values, and the blanks between them.
-fn line() -> impl Strategy<Value = [String; 9]> {
+fn line() -> impl Strategy<Value = [String; 10]> {
     let nothing = || Just("null".to_owned());
     let whole = "-?(0|[1-9][0-9]{0,8})";
     let word = prop::sample::select(vec!["true", "false"]).prop_map(str::to_owned);
@@ -166,12 +166,13 @@ fn line() -> impl Strategy<Value = [String; 9]> {
         prop_oneof![6 => nothing(), 1 => string(), 1 => number(), 1 => Just("[1,2]".to_owned())],
         prop_oneof![4 => list(string(), ""), 1 => list(string(), " "), 1 => list(number(), "")],
         prop_oneof![4 => list("-?(0|[1-9][0-9]{0,8})", ""), 1 => list(prop_oneof![number(), nothing()], " "), 1 => nothing()],
+        prop_oneof![30 => "\"[a-zü]{0,3}\"", 1 => "\"[a-zü]{2,5}\"", 1 => "\"([a-z]|\\\\[nu]){1,3}\""],
     )
-        .prop_map(|(k, i, f, b, s, a, x, t, n)| [k, i, f, b, s, a, x, t, n])
+        .prop_map(|(k, i, f, b, s, a, x, t, n, w)| [k, i, f, b, s, a, x, t, n, w])
 }
 
-fn write(values: &[String; 9], blank: &str, end: &str) -> String {
-    let keys = ["k", "i", "f", "b", "s", "a_column_with_a_long_name_for_a_key", "x", "t", "n"];
+fn write(values: &[String; 10], blank: &str, end: &str) -> String {
+    let keys = ["k", "i", "f", "b", "s", "a_column_with_a_long_name_for_a_key", "x", "t", "n", "w"];
     let members: Vec<String> =
         keys.iter().zip(values).map(|(key, value)| format!("\"{key}\":{blank}{value}")).collect();
     format!("{{{}}}{end}", members.join(&format!(",{blank}")))
@@ -186,7 +187,7 @@ proptest! {
         blank in prop::sample::select(vec!["", "", " "]),
         end in prop::sample::select(vec!["\n", "\n", "\r\n"]),
         changes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"\"\"\\,:{}[][]\n\r\t 0-.e1nx\xff\0".to_vec()), 0u8..3), 0..6),
-        odd in prop::collection::vec((any::<prop::sample::Index>(), 0usize..9, prop::sample::select(ODD)), 0..4),
+        odd in prop::collection::vec((any::<prop::sample::Index>(), 0usize..10, prop::sample::select(ODD)), 0..4),
         refuse: bool,
     ) {
         let mut lines = lines;
