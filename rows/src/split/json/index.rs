@@ -277,7 +277,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_index_finds_what_the_definition_says(
-            pieces in prop::collection::vec(prop::sample::select(vec!["\"", "\"", "\\\"", "\\\\", "\\", ",", "\n", "[", "]", "[1,\"]\"]", "a", " ", ":", "\t", "é", "\"ab,c\"", "{\"k\":1,", "a long text without anything in it", "}\n"]), 0..120),
+            pieces in prop::collection::vec(prop::sample::select(vec!["\"", "\"", "\\\"", "\\\\", "\\", ",", "\n", "[", "]", "[1,\"]\"]", "[1\n,2]\n", "a", " ", ":", "\t", "é", "\"ab,c\"", "{\"k\":1,", "a long text without anything in it", "}\n"]), 0..120),
             lists: bool,
         ) {
             let bytes = pieces.concat().into_bytes();
