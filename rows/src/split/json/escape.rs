@@ -174,4 +174,20 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn escapes_are_judged_wherever_a_block_ends() {
+        for (escape, simple) in
+            [("\\n", true), ("\\\\\\n", true), ("\\x", false), ("\\u00e4", false), ("\\", false)]
+        {
+            for before in 0..2 * BLOCK + 2 {
+                let text = "a".repeat(before) + escape;
+                let tail = [text.as_bytes(), &[b'"'; BLOCK]].concat();
+                for level in Level::all() {
+                    let (checked, written) = level.run(Both(&tail, text.len()));
+                    assert_eq!((checked, written.is_some()), (simple, simple), "{level:?} {text}");
+                }
+            }
+        }
+    }
 }

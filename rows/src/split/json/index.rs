@@ -60,9 +60,10 @@ impl Index {
         self.base = at;
         let Self { separators, quotes, backslashes, .. } = self;
         let (base, out) = (at as u32, &mut separators[1..]);
-        let (separators, escapes) = match lists {
-            false => level.run(Structure::<false> { run, base, out, quotes, backslashes }),
-            true => level.run(Structure::<true> { run, base, out, quotes, backslashes }),
+        let (separators, escapes) = if lists {
+            level.run(Structure::<true> { run, base, out, quotes, backslashes })
+        } else {
+            level.run(Structure::<false> { run, base, out, quotes, backslashes })
         };
         (self.len, self.escapes) = (1 + separators, escapes);
         while self.len > 1 && bytes.get(self.separators[self.len - 1] as usize) != Some(&b'\n') {

@@ -134,7 +134,7 @@ impl Kernel for Strings<'_> {
         let len = place.len;
         let mut front = place.front;
         front[len] = b'"';
-        let (others, quoted) = (!place.mask, !(place.mask << 1 | 1));
+        let (others, with_quote) = (!place.mask, !(place.mask << 1 | 1));
         kinds.fill(Kind::Quoted);
         seen.add(Kind::Quoted);
         let mut quotes = 2 * spans.len() as u32;
@@ -145,7 +145,7 @@ impl Kernel for Strings<'_> {
             };
             let (start, close) = (from + len + 1, end.wrapping_sub(1));
             let same = lanes.same(head, &front);
-            if same | quoted == !0 && start <= close && bytes.get(close) == Some(&b'"') {
+            if same | with_quote == !0 && start <= close && bytes.get(close) == Some(&b'"') {
                 *span = (start as u32, (close - start) as u32);
                 continue;
             }
