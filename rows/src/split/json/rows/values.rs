@@ -46,7 +46,7 @@ impl Values<'_> {
         let first = self.span(0).and_then(|(from, _)| self.bytes.get(from + self.place.len));
         match first {
             Some(b'"') if self.place.len < WIDE => level.run_scalar(Strings(self, column)),
-            Some(b'-' | b'0'..=b'9') => level.run_scalar(Numbers(self, column)),
+            Some(b'-' | b'0'..=b'9') if self.place.len <= WIDE => level.run_scalar(Numbers(self, column)),
             Some(b'[') if self.place.len <= WIDE => level.run(Lists(self, column)),
             _ => level.run_scalar(Words(self, column)),
         }
@@ -159,7 +159,7 @@ impl Kernel for Strings<'_> {
     }
 }
 
-/// Most values are numbers.
+/// Most values are numbers, and the text before them is a short one.
 struct Numbers<'a>(Values<'a>, Column<'a>);
 
 impl Kernel for Numbers<'_> {
@@ -169,22 +169,21 @@ impl Kernel for Numbers<'_> {
     fn run<L: Lanes>(self, lanes: L) -> (usize, u32) {
         let Self(values, Column { spans, kinds, seen }) = self;
         let Values { bytes, place, separators, step, skip, behind, .. } = values;
-        let far = place.len > WIDE;
         let (front, others) = (place.front, !place.mask);
         kinds.fill(Kind::Plain);
         seen.add(Kind::Plain);
         let mut quotes = 0;
         for (line, span) in spans.iter_mut().enumerate() {
             let Some((from, end)) = span_at(separators, line * step, skip, behind) else { return (line, 0) };
-            let Some(head) = bytes.get(from..).and_then(|b| b.first_chunk::<WIDE>()) else {
+            // both at once, for one comparison
+            let Some(near) = bytes.get(from..).and_then(|b| b.first_chunk::<BLOCK>()) else {
                 return (line, 0);
             };
+            let digits = near.get(place.len..).and_then(|b| b.first_chunk::<WIDE>());
+            let (Some(head), Some(digits)) = (near.first_chunk::<WIDE>(), digits) else { return (line, 0) };
             let start = from + place.len;
-            let Some(digits) = bytes.get(start..).and_then(|b| b.first_chunk::<WIDE>()) else {
-                return (line, 0);
-            };
             let len = end.wrapping_sub(start);
-            let same = lanes.same(head, &front) | others == !0 && !far;
+            let same = lanes.same(head, &front) | others == !0;
             if same && is_plain_number(lanes, digits, len) {
                 *span = (start as u32, len as u32);
                 continue;
@@ -281,10 +280,13 @@ fn is_plain_number<L: Lanes>(lanes: L, bytes: &[u8; WIDE], len: usize) -> bool {
     }
     // behind the 16 bytes none is a digit
     let others = !(lanes.digits(near) | start as u32) & ((1 << len) - 1);
+    if others == 0 {
+        return bytes[start] != b'0' || len == start + 1;
+    }
     // at most one, a point, and digits on both sides of it
     let ends = (1 << start) | (1 << (len - 1));
     let wrong = others & (others.wrapping_sub(1) | !lanes.any_of(bytes, [b'.']) | ends);
     // a zero first only alone or before the point
-    let zero = bytes[start] == b'0' && len > start + 1 && bytes[start + 1] != b'.';
+    let zero = bytes[start] == b'0' && bytes[start + 1] != b'.';
     wrong == 0 && !zero
 }
