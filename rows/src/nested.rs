@@ -30,6 +30,7 @@ use crate::simd::{Lanes, Portable};
 use crate::types::{Base, Type};
 
 use cursor::Cursor;
+pub(crate) use list::json_texts;
 use read::Scratch;
 pub(crate) use tree::Tree;
 

@@ -89,7 +89,7 @@ impl Kernel for Lines<'_> {
             // without wide instructions the index costs more than it saves
             if keys.expect_lines() && level != Level::Portable {
                 if lined.is_spent() {
-                    lined.build(chunk, at, TILE - (at - start), level);
+                    lined.build(chunk, at, TILE - (at - start), keys.expect_lists(), level);
                 }
                 let taken = keys.lines(level, chunk, lined, batch, table);
                 if taken.lines > 0 {

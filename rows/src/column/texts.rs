@@ -8,8 +8,9 @@ use super::{Compiled, Reader};
 use crate::check::tile::{Tile, Verdict};
 use crate::coerce::Why;
 use crate::policy::OnInvalidUtf8;
+use crate::simd::{Kernel, Lanes};
 use crate::split::cells::{Cell, Kind, Kinds, Source};
-use crate::split::json::check_escapes;
+use crate::split::json::{check_escapes, escapes_are_simple};
 
 pub(crate) use write::write;
 
@@ -79,15 +80,45 @@ pub(crate) fn check<S: Source>(
         }
         return;
     }
+    if suspect == Suspect::Escaped {
+        return tile.level.run(Escapes { tile, column, at, place, verdict });
+    }
     for record in 0..tile.source.records() {
         one(tile, column, suspect, at, record, place, verdict);
     }
 }
 
+/// The loop over JSON texts that are bad only if an escape is.
+struct Escapes<'a, 'v, S> {
+    tile: &'a Tile<'a, S>,
+    column: &'a Compiled,
+    at: usize,
+    place: usize,
+    verdict: &'a mut Verdict<'v>,
+}
+
+impl<S: Source> Kernel for Escapes<'_, '_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { tile, column, at, place, verdict } = self;
+        for record in 0..tile.source.records() {
+            let cell = tile.source.cell(record, place);
+            let tail = tile.bytes.get(cell.start as usize..).unwrap_or_default();
+            if cell.kind == Kind::Escaped && !escapes_are_simple(lanes, tail, cell.len as usize) {
+                one(tile, column, Suspect::Escaped, at, record, place, verdict);
+            }
+        }
+    }
+}
+
 /// Whether a cell of this column is bad only if its text is longer than this.
 fn longest<S: Source>(tile: &Tile<'_, S>, column: &Compiled, place: usize) -> Option<usize> {
-    let written = const { Kinds::of(&[Kind::Plain, Kind::Quoted, Kind::Escaped]) };
-    let written = !tile.plan.is_json() && tile.source.kinds(place).only(written);
+    let plain = const { Kinds::of(&[Kind::Plain, Kind::Quoted]) };
+    // in JSON an escape may be none
+    let escaped = if tile.plan.is_json() { plain } else { plain.and(const { Kinds::of(&[Kind::Escaped]) }) };
+    let written = tile.source.kinds(place).only(escaped);
     let known = written && tile.valid_utf8 && !tile.has_null_texts();
     column.reader.width().filter(|_| known && column.rules.is_none())
 }

@@ -318,7 +318,7 @@ impl Table {
     }
 
     /// The cells of a column (`None`: of no column) of records that are not there yet, and the kinds in the column:
-    /// for filling the table column by column, before [`Table::push`].
+    /// for filling the table column by column, before [`Table::extend`].
     #[inline(always)]
     pub(crate) fn ahead(
         &mut self,
@@ -331,10 +331,10 @@ impl Table {
         (&mut self.spans[cells.clone()], &mut self.kinds[cells], &mut self.seen[column])
     }
 
-    /// Adds a record whose cells [`Table::ahead`] has filled.
+    /// Adds records, each from its start to its end, whose cells [`Table::ahead`] has filled.
     #[inline(always)]
-    pub(crate) fn push(&mut self, start: u32, end: u32) {
-        self.records.push((start, end));
+    pub(crate) fn extend(&mut self, records: impl Iterator<Item = (u32, u32)>) {
+        self.records.extend(records);
     }
 }
 

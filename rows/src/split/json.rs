@@ -3,6 +3,7 @@
 //! Keys come in any order; the order of the line before is tried first. A key that stands twice makes the line
 //! malformed, and so does anything that is not JSON, also in values that no column takes.
 
+mod escape;
 pub(crate) mod index;
 pub(crate) mod rows;
 mod template;
@@ -13,6 +14,7 @@ use super::cells::{Cell, Kind, Table};
 use crate::coerce::text::{json_number, plain_json};
 use crate::coerce::why::Why;
 use crate::simd::{Lanes, Level};
+pub(crate) use escape::{check_escapes, escapes_are_simple, unescape, unescape_simple};
 use index::Index;
 use rows::Taken;
 use template::Template;
@@ -28,6 +30,8 @@ pub(crate) struct Keys {
     refuse_unknown: bool,
     scratch: Vec<u8>,
     template: Template,
+    /// Whether arrays are expected: a column takes them.
+    lists: bool,
 }
 
 impl Keys {
@@ -39,7 +43,8 @@ impl Keys {
             }
         }
         let by_name = names.iter().enumerate().map(|(i, (name, _))| (name.clone(), i)).collect();
-        Self { names, by_name, refuse_unknown, ..Self::default() }
+        let lists = columns.iter().any(|column| column.ty.is_nested());
+        Self { names, by_name, refuse_unknown, lists, ..Self::default() }
     }
 
     /// The column of the key that stood at this place of the line before, if it stands there again.
@@ -90,6 +95,11 @@ impl Keys {
         self.template.is_flat()
     }
 
+    /// Whether arrays are expected in the next lines.
+    pub(crate) fn expect_lists(&self) -> bool {
+        self.lists || self.template.has_lists()
+    }
+
     /// Adds lines of the shape of the object before to the table, from the index's next one on, at most `most`.
     pub(crate) fn lines(
         &self,
@@ -131,7 +141,7 @@ impl Keys {
                 line.blanks();
                 let before = behind..line.at;
                 let cell = line.value()?;
-                self.template.add(&bytes[before], column, cell.kind);
+                self.template.add(&bytes[before], column, cell, bytes);
                 behind = line.at;
                 match column {
                     Some(column) if cells[column].kind == Kind::Missing => {
@@ -282,77 +292,4 @@ impl Line<'_> {
             _ => Err(Why::NotJson),
         }
     }
-}
-
-/// Decodes the escapes of a JSON string.
-pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) -> Result<(), Why> {
-    let mut rest = text;
-    while let Some(n) = memchr::memchr(b'\\', rest) {
-        out.extend_from_slice(&rest[..n]);
-        rest = &rest[n + 1..];
-        match escape(&mut rest)? {
-            Escape::Byte(byte) => out.push(byte),
-            Escape::Char(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-    }
-    out.extend_from_slice(rest);
-    Ok(())
-}
-
-/// Whether [`unescape`] would succeed.
-pub(crate) fn check_escapes(text: &[u8]) -> Result<(), Why> {
-    let mut rest = text;
-    while let Some(n) = memchr::memchr(b'\\', rest) {
-        rest = &rest[n + 1..];
-        escape(&mut rest)?;
-    }
-    Ok(())
-}
-
-/// What an escape stands for.
-enum Escape {
-    /// An ASCII character.
-    Byte(u8),
-    Char(char),
-}
-
-/// Takes an escape, behind its backslash.
-#[inline(always)]
-fn escape(rest: &mut &[u8]) -> Result<Escape, Why> {
-    let (byte, after) = rest.split_first().ok_or(Why::BadEscape)?;
-    *rest = after;
-    Ok(Escape::Byte(match byte {
-        b'"' | b'\\' | b'/' => *byte,
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'u' => return unicode(rest).map(Escape::Char),
-        _ => return Err(Why::BadEscape),
-    }))
-}
-
-/// The character of a `\u` escape, or of two that are a surrogate pair.
-fn unicode(rest: &mut &[u8]) -> Result<char, Why> {
-    let first = hex4(rest)?;
-    if !(0xd800..0xe000).contains(&first) {
-        return char::from_u32(first).ok_or(Why::HalfCharacter);
-    }
-    *rest = rest.strip_prefix(b"\\u").ok_or(Why::HalfCharacter)?;
-    let second = hex4(rest)?;
-    if !(0xd800..0xdc00).contains(&first) || !(0xdc00..0xe000).contains(&second) {
-        return Err(Why::HalfCharacter);
-    }
-    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or(Why::HalfCharacter)
-}
-
-fn hex4(rest: &mut &[u8]) -> Result<u32, Why> {
-    let (digits, after) = rest.split_at_checked(4).ok_or(Why::BadEscape)?;
-    if !digits.iter().all(u8::is_ascii_hexdigit) {
-        return Err(Why::BadEscape);
-    }
-    *rest = after;
-    let text = std::str::from_utf8(digits).map_err(|_| Why::BadEscape)?;
-    u32::from_str_radix(text, 16).map_err(|_| Why::BadEscape)
 }

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 const SPEC: &str = "k String, i Int64, f Nullable(Float64), b Bool, s LowCardinality(Nullable(String)), \
-                    a_column_with_a_long_name_for_a_key Nullable(String), x Nullable(String)";
+                    a_column_with_a_long_name_for_a_key Nullable(String), x Nullable(String), t Array(String), \
+                    n Array(Nullable(Int64)), w FixedString(4)";
 
 /// Rows and rejects, in no order.
 fn sorted(shown: &str) -> Vec<String> {
@@ -92,13 +93,65 @@ const ODD: &[&str] = &[
     "-0",
     "[1]",
     "{}",
+    "[]",
+    "[ ]",
+    "[,]",
+    "[1,]",
+    "[1 ,2]",
+    "[1,\t2]",
+    "[1,  2]",
+    "[01]",
+    "[1",
+    "1]",
+    "[",
+    "]",
+    "][",
+    "[]]",
+    "[[]]",
+    "[[1],[2,3]]",
+    "[] []",
+    "[]1",
+    "['a','b']",
+    "['']",
+    "[nul]",
+    "[null, true,false]",
+    "[{},{\"a\":1,\"b\":[2]}]",
+    "[{\"a\":1,\"b\":2}, {\"a]\":1}]",
+    "[{\"a\":1,}]",
+    "[1}",
+    "{\"a\":1}",
+    "{\"a\":[1,2],\"b\":2}",
+    "{\"a\"}",
+    "{1}",
+    "[1\n,2]",
+    "[1,\n2]",
+    r#"["a","b]","[c"]"#,
+    r#"["a"b"]"#,
+    r#"["a":"b"]"#,
+    r#"["a""b"]"#,
+    r#"["a\"b","\\"]"#,
+    r#"["a\"]"#,
+    r#"["\x"]"#,
+    r#"["\ud800"]"#,
+    r#"["]"#,
+    r#"["a]"#,
+    r#"[a"]"#,
+    "[\"a\tb\"]",
+    "[\"a\nb\"]",
+    "[\"a\u{1f}\",\"b\"]",
+    "[\"a long text in an array, of more bytes than are looked at at once, it ends here\", \"b\"]",
+    "[\"a long text in an array, of more bytes than are looked at at once, it ends here\", \"b\" ]",
     "\"\\x\"",
     "\"\\u12\"",
     "",
 ];
 
+fn list(element: impl Strategy<Value = String>, blank: &'static str) -> impl Strategy<Value = String> {
+    prop::collection::vec(element, 0..6).prop_map(move |all| format!("[{}]", all.join(&format!(",{blank}"))))
+}
+
 /// A line of one shape: its values, and the blanks between them.
-fn line() -> impl Strategy<Value = [String; 7]> {
+fn line() -> impl Strategy<Value = [String; 10]> {
     let nothing = || Just("null".to_owned());
     let whole = "-?(0|[1-9][0-9]{0,8})";
     let word = prop::sample::select(vec!["true", "false"]).prop_map(str::to_owned);
@@ -111,12 +164,15 @@ fn line() -> impl Strategy<Value = [String; 7]> {
         maybe,
         string(),
         prop_oneof![6 => nothing(), 1 => string(), 1 => number(), 1 => Just("[1,2]".to_owned())],
+        prop_oneof![4 => list(string(), ""), 1 => list(string(), " "), 1 => list(number(), "")],
+        prop_oneof![4 => list("-?(0|[1-9][0-9]{0,8})", ""), 1 => list(prop_oneof![number(), nothing()], " "), 1 => nothing()],
+        prop_oneof![30 => "\"[a-zü]{0,3}\"", 1 => "\"[a-zü]{2,5}\"", 1 => "\"([a-z]|\\\\[nu]){1,3}\""],
     )
-        .prop_map(|(k, i, f, b, s, a, x)| [k, i, f, b, s, a, x])
+        .prop_map(|(k, i, f, b, s, a, x, t, n, w)| [k, i, f, b, s, a, x, t, n, w])
 }
 
-fn write(values: &[String; 7], blank: &str, end: &str) -> String {
-    let keys = ["k", "i", "f", "b", "s", "a_column_with_a_long_name_for_a_key", "x"];
+fn write(values: &[String; 10], blank: &str, end: &str) -> String {
+    let keys = ["k", "i", "f", "b", "s", "a_column_with_a_long_name_for_a_key", "x", "t", "n", "w"];
     let members: Vec<String> =
         keys.iter().zip(values).map(|(key, value)| format!("\"{key}\":{blank}{value}")).collect();
     format!("{{{}}}{end}", members.join(&format!(",{blank}")))
@@ -130,8 +186,8 @@ proptest! {
         lines in prop::collection::vec(line(), 1..150),
         blank in prop::sample::select(vec!["", "", " "]),
         end in prop::sample::select(vec!["\n", "\n", "\r\n"]),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"\"\"\\,:{}[]\n\r\t 0-.e1nx\xff\0".to_vec()), 0u8..3), 0..6),
-        odd in prop::collection::vec((any::<prop::sample::Index>(), 0usize..7, prop::sample::select(ODD)), 0..4),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"\"\"\\,:{}[][]\n\r\t 0-.e1nx\xff\0".to_vec()), 0u8..3), 0..6),
+        odd in prop::collection::vec((any::<prop::sample::Index>(), 0usize..10, prop::sample::select(ODD)), 0..4),
         refuse: bool,
     ) {
         let mut lines = lines;
@@ -160,9 +216,16 @@ proptest! {
 fn what_could_be_taken_for_one_string_is_not() {
     let good = "{\"k\":\"a\",\"i\":1}\n".repeat(9);
     for value in ODD {
+        let spec = Input { unknown_columns: UnknownColumns::Reject, ..json_lines() };
         for line in [format!("{{\"k\":{value},\"i\":1}}\n"), format!("{{\"k\":\"a\",\"i\":{value}}}\n")] {
-            let spec = Input { unknown_columns: UnknownColumns::Reject, ..json_lines() };
             hold(&spec, format!("{good}{line}{good}").as_bytes());
+        }
+        for list in [r#"["a","b"]"#, "[1, 2]", "[]"] {
+            let line = |k: &str, t: &str| format!("{{\"k\":{k},\"t\":{t},\"i\":1}}\n");
+            let good = line("\"a\"", list).repeat(9);
+            for odd in [line(value, list), line("\"a\"", value)] {
+                hold(&spec, format!("{good}{odd}{good}{odd}").as_bytes());
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::native::{Dictionary, Output, Room, Rows, SHORT};
 use crate::policy::OnInvalidUtf8;
 use crate::simd::{Kernel, Lanes};
 use crate::split::cells::{Kind, Source, Spans};
+use crate::split::json::unescape_simple;
 
 /// Writes the column's texts of the good records, which are `records`.
 pub(crate) fn write<S: Source>(
@@ -53,6 +54,11 @@ trait Fast {
     /// Writes the text `tail[..len]`, in which `doubled` quotes are to be made one; says no if that takes more than a
     /// few instructions.
     fn put<L: Lanes>(&mut self, lanes: L, row: usize, tail: &[u8], len: usize, doubled: Option<u8>) -> bool;
+    /// Writes the JSON text `tail[..len]` with its escapes decoded; says no if that takes more than a few instructions.
+    #[inline(always)]
+    fn unescape<L: Lanes>(&mut self, _lanes: L, _tail: &[u8], _len: usize) -> bool {
+        false
+    }
     fn written(&self) -> usize;
 }
 
@@ -116,6 +122,20 @@ impl Fast for FastMeasured<'_> {
                 return false;
             }
             len
+        };
+        *length = written as u8;
+        self.at += 1 + written;
+        true
+    }
+
+    #[inline(always)]
+    fn unescape<L: Lanes>(&mut self, lanes: L, tail: &[u8], len: usize) -> bool {
+        let Some((length, to)) = self.to.get_mut(self.at..).and_then(|to| to.split_first_mut()) else {
+            return false;
+        };
+        // longer ones may have a length of two bytes
+        let Some(written) = (len < 0x80).then(|| unescape_simple(lanes, tail, len, to)).flatten() else {
+            return false;
         };
         *length = written as u8;
         self.at += 1 + written;
@@ -325,7 +345,7 @@ impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLAB
     fn run<L: Lanes>(self, lanes: L) -> Done {
         let Self { tile, place, records, nulls, defaults, mut fast, mut done } = self;
         let doubled = (S::GLANCES && F::UNDOUBLES).then_some(tile.plan.dialect.quote);
-        let bytes = tile.bytes;
+        let (bytes, json) = (tile.bytes, tile.plan.is_json());
         if !NULLABLE && !defaults {
             let mut spans = Spans::new();
             while done.bare && done.rows < records.len() && tile.source.bare(done.rows, place, &mut spans) {
@@ -348,6 +368,14 @@ impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLAB
             }
             // nothing without quotes is NULL, a default or an empty text
             let nothing = match cell.kind {
+                Kind::Escaped if json => {
+                    let tail = bytes.get(cell.start as usize..).unwrap_or_default();
+                    if !fast.unescape(lanes, tail, cell.len as usize) {
+                        break;
+                    }
+                    done.rows += 1;
+                    continue;
+                }
                 Kind::Plain => cell.len == 0,
                 Kind::Quoted => false,
                 Kind::Null if NULLABLE => true,

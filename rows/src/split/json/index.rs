@@ -1,9 +1,11 @@
-//! The structural index of JSON lines: the commas and line feeds outside strings, 64 bytes at a time.
+//! The structural index of JSON lines: the commas and line feeds outside strings, 64 bytes at a time; where arrays are
+//! expected, also outside of those.
 //!
 //! It takes every line for flat JSON and proves nothing of it: [`super::rows`] holds the lines to the shape of the one
 //! before. But what it says of strings is right for every line that it covers, whatever else is wrong with the line: it
 //! ends before the first line with a backslash outside strings or a control character in one, which may be the line feed
-//! that a string without an end runs into. Such a line is no JSON, and the parser's to refuse.
+//! that a string without an end runs into. Such a line is no JSON, and the parser's to refuse. Arrays are told in the same
+//! way: it ends before a line with an array in an array, or one that does not end on its line.
 //! Method: Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (2019), sections 3.1.1 and 3.2.
 
 use crate::simd::{BLOCK, Kernel, Lanes, Level};
@@ -24,8 +26,10 @@ pub(crate) struct Index {
     base: usize,
     /// For each block its quotes that are not escaped, and how many stand before it.
     quotes: Vec<(u64, u32)>,
-    /// Where backslashes stand, all of them in strings.
+    /// Where backslashes stand, all of them in strings; room behind them.
     backslashes: Vec<u32>,
+    /// How many of those there are.
+    escapes: usize,
     /// The first backslash at or after the next line.
     next_backslash: usize,
 }
@@ -44,17 +48,24 @@ impl Index {
 
     /// Indexes the lines from `at`, where one begins, at most about `most` bytes of them. None is found when the first
     /// one is longer, is the last one without a line feed, or cannot be indexed.
-    pub(crate) fn build(&mut self, bytes: &[u8], at: usize, most: usize, level: Level) {
+    ///
+    /// `lists`: whether there may be arrays with commas.
+    pub(crate) fn build(&mut self, bytes: &[u8], at: usize, most: usize, lists: bool, level: Level) {
         let run = &bytes[at..];
         let run = &run[..run.len().min(WINDOW.min(most.next_multiple_of(BLOCK)))];
         self.separators.resize(WINDOW + 2 * BLOCK, 0);
         self.quotes.resize(WINDOW / BLOCK + 1, (0, 0));
-        self.backslashes.clear();
+        self.backslashes.resize(WINDOW + 2 * BLOCK, 0);
         self.separators[0] = (at as u32).wrapping_sub(1);
         self.base = at;
         let Self { separators, quotes, backslashes, .. } = self;
-        self.len =
-            1 + level.run(Structure { run, base: at as u32, out: &mut separators[1..], quotes, backslashes });
+        let (base, out) = (at as u32, &mut separators[1..]);
+        let (separators, escapes) = if lists {
+            level.run(Structure::<true> { run, base, out, quotes, backslashes })
+        } else {
+            level.run(Structure::<false> { run, base, out, quotes, backslashes })
+        };
+        (self.len, self.escapes) = (1 + separators, escapes);
         while self.len > 1 && bytes.get(self.separators[self.len - 1] as usize) != Some(&b'\n') {
             self.len -= 1;
         }
@@ -67,8 +78,7 @@ impl Index {
         while self.next + 1 < self.len && (self.separators[self.next + 1] as usize) < at {
             self.next += 1;
         }
-        let backslashes = &self.backslashes[self.next_backslash..];
-        self.next_backslash += backslashes.iter().take_while(|b| (**b as usize) < at).count();
+        self.next_backslash += self.backslashes().iter().take_while(|b| (**b as usize) < at).count();
     }
 
     /// Goes on behind so many separators and backslashes, to where a line begins.
@@ -84,7 +94,7 @@ impl Index {
 
     /// The backslashes from the next line on.
     pub(crate) fn backslashes(&self) -> &[u32] {
-        &self.backslashes[self.next_backslash..]
+        &self.backslashes[self.next_backslash..self.escapes]
     }
 
     /// How many quotes that are not escaped stand before `at`, of the bytes that are indexed.
@@ -95,42 +105,65 @@ impl Index {
     }
 }
 
-struct Structure<'a> {
+struct Structure<'a, const LISTS: bool> {
     run: &'a [u8],
     base: u32,
     /// Room for one position a byte and a block more.
     out: &'a mut [u32],
     quotes: &'a mut [(u64, u32)],
-    backslashes: &'a mut Vec<u32>,
+    /// As much room.
+    backslashes: &'a mut [u32],
 }
 
-impl Kernel for Structure<'_> {
-    /// How many separators there are before what cannot be indexed.
-    type Output = usize;
+impl<const LISTS: bool> Kernel for Structure<'_, LISTS> {
+    /// How many separators and backslashes there are before what cannot be indexed; of backslashes maybe a few more.
+    type Output = (usize, usize);
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> usize {
+    fn run<L: Lanes>(self, lanes: L) -> (usize, usize) {
         let Self { run, base, out, quotes, backslashes } = self;
         let mut state = State { base, ..State::default() };
         let (blocks, tail) = run.as_chunks::<BLOCK>();
         let (mut written, mut quotes) = (0, quotes.iter_mut());
+        // where there are some, whether the next block has any would be a hard branch
+        let (mut escapes, mut any) = (0, 0);
         for (block, quotes) in blocks.iter().zip(quotes.by_ref()) {
-            let Some(room) = out.get_mut(written..).and_then(|o| o.first_chunk_mut()) else { return written };
-            let (count, more) = state.block(lanes, block, !0, room, quotes, backslashes);
-            written += count;
-            if !more {
-                return written;
+            let Some(room) = out.get_mut(written..).and_then(|o| o.first_chunk_mut()) else { break };
+            let found = state.block::<L, LISTS>(lanes, block, !0, room, quotes);
+            written += found.separators;
+            any |= found.backslash;
+            if any != 0 {
+                let Some(room) = backslashes.get_mut(escapes..).and_then(|o| o.first_chunk_mut()) else {
+                    break;
+                };
+                lanes.positions(found.backslash, state.base - BLOCK as u32, room);
+                escapes += found.backslash.count_ones() as usize;
+            }
+            if !found.more {
+                return (written, escapes);
             }
         }
         if let Some(quotes) = quotes.next()
             && let Some(room) = out.get_mut(written..).and_then(|o| o.first_chunk_mut())
+            && let Some(escaped) = backslashes.get_mut(escapes..).and_then(|o| o.first_chunk_mut())
         {
             let mut block = [0; BLOCK];
             block[..tail.len()].copy_from_slice(tail);
-            written += state.block(lanes, &block, (1 << tail.len()) - 1, room, quotes, backslashes).0;
+            let found = state.block::<L, LISTS>(lanes, &block, (1 << tail.len()) - 1, room, quotes);
+            lanes.positions(found.backslash, state.base - BLOCK as u32, escaped);
+            written += found.separators;
+            escapes += found.backslash.count_ones() as usize;
         }
-        written
+        (written, escapes)
     }
+}
+
+/// What a block has.
+struct Found {
+    separators: usize,
+    backslash: u64,
+    /// Whether the next one can be indexed.
+    more: bool,
 }
 
 /// What is known of the bytes before a block.
@@ -141,47 +174,45 @@ struct State {
     quotes: u32,
     /// All ones in a string.
     inside: u64,
+    /// All ones in an array.
+    list: u64,
     /// 1 after a backslash that escapes.
     escaped: u64,
 }
 
 impl State {
-    /// Takes the next block, of which the bytes in `valid` count; how many separators it has, and whether the next one
-    /// can be indexed.
+    /// Takes the next block, of which the bytes in `valid` count.
     #[inline(always)]
-    fn block<L: Lanes>(
+    fn block<L: Lanes, const LISTS: bool>(
         &mut self,
         lanes: L,
         block: &[u8; BLOCK],
         valid: u64,
         out: &mut [u32; BLOCK],
         quotes: &mut (u64, u32),
-        backslashes: &mut Vec<u32>,
-    ) -> (usize, bool) {
+    ) -> Found {
         let [quote, backslash, comma, newline] = lanes.equal(block, [b'"', b'\\', b',', b'\n']);
         let quote = quote & !escaped(backslash, &mut self.escaped);
         *quotes = (quote, self.quotes);
         self.quotes += quote.count_ones();
         let inside = lanes.parity(quote) ^ self.inside;
         self.inside = (inside.cast_signed() >> 63).cast_unsigned();
-        let bad = ((backslash & !inside) | (lanes.controls(block) & inside)) & valid;
-        // those before the first bad byte
-        let separators = (comma | newline) & !inside & ((bad & bad.wrapping_neg()).wrapping_sub(1));
-        lanes.positions(separators, self.base, out);
-        if backslash != 0 {
-            note(backslash, self.base, backslashes);
+        let mut bad = ((backslash & !inside) | (lanes.controls(block) & inside)) & valid;
+        let mut separators = (comma | newline) & !inside;
+        if LISTS {
+            // of arrays without inner ones every other bracket opens one
+            let [open, close] = lanes.equal(block, [b'[', b']']);
+            let (open, close) = (open & !inside, close & !inside);
+            let list = lanes.parity(open | close) ^ self.list;
+            self.list = (list.cast_signed() >> 63).cast_unsigned();
+            bad |= ((open & !list) | (close & list) | (newline & list & !inside)) & valid;
+            separators &= !list;
         }
+        // those before the first bad byte
+        separators &= (bad & bad.wrapping_neg()).wrapping_sub(1);
+        lanes.positions(separators, self.base, out);
         self.base += BLOCK as u32;
-        (separators.count_ones() as usize, bad == 0)
-    }
-}
-
-/// Adds the positions of the mask's bits.
-#[inline(never)]
-fn note(mut mask: u64, base: u32, positions: &mut Vec<u32>) {
-    while mask != 0 {
-        positions.push(base + mask.trailing_zeros());
-        mask &= mask - 1;
+        Found { separators: separators.count_ones() as usize, backslash, more: bad == 0 }
     }
 }
 
@@ -206,12 +237,17 @@ mod tests {
     use proptest::prelude::*;
 
     /// Separators of whole lines, quotes that are not escaped, and backslashes; by the definition.
-    fn by_definition(bytes: &[u8]) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
+    fn by_definition(bytes: &[u8], lists: bool) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
         let (mut separators, mut quotes, mut backslashes) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut inside, mut escaped) = (false, false);
+        let (mut inside, mut escaped, mut list) = (false, false, false);
         let mut lines = 0;
         for (at, byte) in bytes.iter().enumerate() {
-            let bad = if inside { *byte < 0x20 } else { *byte == b'\\' };
+            let bad = if inside {
+                *byte < 0x20
+            } else {
+                let wrong = if list { b"[\n" } else { b"]]" };
+                *byte == b'\\' || (lists && wrong.contains(byte))
+            };
             if bad {
                 break;
             }
@@ -221,7 +257,8 @@ mod tests {
                     quotes.push(at as u32);
                     inside = !inside;
                 }
-                b',' | b'\n' if !inside => {
+                b'[' | b']' if !inside => list = lists && *byte == b'[',
+                b',' | b'\n' if !inside && !list => {
                     separators.push(at as u32);
                     if *byte == b'\n' {
                         lines = separators.len();
@@ -241,14 +278,15 @@ mod tests {
     proptest! {
         #[test]
         fn the_index_finds_what_the_definition_says(
-            pieces in prop::collection::vec(prop::sample::select(vec!["\"", "\"", "\\\"", "\\\\", "\\", ",", "\n", "a", " ", ":", "\t", "é", "\"ab,c\"", "{\"k\":1,", "a long text without anything in it", "}\n"]), 0..120),
+            pieces in prop::collection::vec(prop::sample::select(vec!["\"", "\"", "\\\"", "\\\\", "\\", ",", "\n", "[", "]", "[1,\"]\"]", "[1\n,2]\n", "a", " ", ":", "\t", "é", "\"ab,c\"", "{\"k\":1,", "a long text without anything in it", "}\n"]), 0..120),
+            lists: bool,
         ) {
             let bytes = pieces.concat().into_bytes();
-            let (separators, quotes, backslashes) = by_definition(&bytes);
+            let (separators, quotes, backslashes) = by_definition(&bytes, lists);
             let end = separators.last().map_or(0, |last| *last as usize + 1);
             for level in Level::all() {
                 let mut index = Index::default();
-                index.build(&bytes, 0, bytes.len(), level);
+                index.build(&bytes, 0, bytes.len(), lists, level);
                 prop_assert_eq!(&index.separators()[1..], &separators);
                 prop_assert_eq!(index.separators()[0], u32::MAX);
                 let found: Vec<u32> = index.backslashes().iter().copied().filter(|at| (*at as usize) < end).collect();

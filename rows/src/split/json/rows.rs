@@ -3,15 +3,17 @@
 //!
 //! A line is taken only if the parser would read the same cells from it:
 //! * what stands before each value, and behind the last one, is what stood there in a line that was parsed;
-//! * between that and the separator is one number, word or string. A string begins and ends with a quote, and as many
-//!   quotes that are not escaped stand in the lines as their keys and strings need: so there are none inside a string.
+//! * between that and the separator is one number, word, string or array. A string begins and ends with a quote, and as many
+//!   quotes that are not escaped stand in the lines as their keys, strings and arrays need: so there are none inside a string.
 //!   No control character is in one, nor a backslash outside of them: [`Index`] ends before such a line.
 
+mod values;
+
 use super::index::Index;
-use super::template::{Place, Template};
-use crate::coerce::text::is_json_number;
-use crate::simd::{DIGITS, Kernel, Lanes, Level, WIDE};
-use crate::split::cells::{Kind, Kinds, Table};
+use super::template::Template;
+use crate::simd::Level;
+use crate::split::cells::{Kind, Table};
+use values::{Column, Values};
 
 /// Most lines that are taken at once.
 pub(crate) const BATCH: usize = 128;
@@ -36,13 +38,6 @@ pub(crate) struct Taken {
     pub end: usize,
     /// Whether those were all that were looked at.
     pub all: bool,
-}
-
-/// Where a column of the lines goes.
-struct Column<'a> {
-    spans: &'a mut [(u32, u32)],
-    kinds: &'a mut [Kind],
-    seen: &'a mut Kinds,
 }
 
 impl Template {
@@ -92,8 +87,8 @@ impl Template {
         }
         let returns = bytes.get((separators[values] as usize).wrapping_sub(1)) == Some(&b'\r');
         let tail = self.ends[usize::from(returns)];
-        let ends = separators[values..].iter().step_by(values).take(count);
-        let same = ends.take_while(|end| tail.is_before(bytes, **end as usize + 1)).count();
+        let is_same = |line: &usize| tail.is_before(bytes, separators[line * values] as usize + 1);
+        let same = (1..=count).take_while(is_same).count();
         let line_end = usize::from(returns);
         let lines = Lines {
             bytes,
@@ -109,7 +104,7 @@ impl Template {
     /// perhaps fewer than could be.
     fn hold(&self, level: Level, lines: &Lines<'_>, index: &Index, table: &mut Table) -> usize {
         let values = self.places.len();
-        let mut strings = 0;
+        let mut quotes = self.quotes as u32 * lines.count as u32;
         for (at, place) in self.places.iter().enumerate() {
             let (spans, kinds, seen) = table.ahead(place.column, lines.count);
             let column = Column { spans, kinds, seen };
@@ -122,15 +117,14 @@ impl Template {
                 skip: u32::from(at == 0),
                 behind: if at + 1 == values { lines.tail } else { 0 },
             };
-            let (held, quoted) = values.read(level, column);
+            let (held, theirs) = values.read(level, column);
             if held < lines.count {
                 return held;
             }
-            strings += quoted;
+            quotes += theirs;
         }
         let (start, end) = lines.span(0, lines.count - 1, values);
-        let quotes = index.quotes_before(end) - index.quotes_before(start);
-        if quotes as usize == lines.count * self.quotes + 2 * strings {
+        if index.quotes_before(end) - index.quotes_before(start) == quotes {
             lines.count
         } else {
             usize::from(lines.count > 1)
@@ -147,7 +141,7 @@ impl Template {
             seen.add(Kind::Missing);
         }
         let backslashes = index.backslashes();
-        let (mut line, mut passed) = (0, 0);
+        let (mut line, mut passed, mut value) = (0, 0, 0_usize);
         while let Some(at) = backslashes.get(passed).map(|at| *at as usize) {
             while line < lines.count && lines.span(line, line, values).1 < at {
                 line += 1;
@@ -156,20 +150,26 @@ impl Template {
                 break;
             }
             let separators = &lines.separators[line * values + 1..][..values];
-            // all are compared, for that takes no branch
-            let value = separators.iter().filter(|end| (**end as usize) < at).count();
+            // mostly those of one column have escapes
+            let before = value.checked_sub(1).is_none_or(|before| (separators[before] as usize) < at);
+            if !before || at > separators[value] as usize {
+                // all are compared, for that takes no branch
+                value = separators.iter().filter(|end| (**end as usize) < at).count();
+            }
             let end = separators[value];
             passed += backslashes[passed..].iter().take_while(|at| **at < end).count();
             if let Some(column) = self.places[value].column {
                 let (_, kinds, seen) = table.ahead(Some(column), lines.count);
-                kinds[line] = Kind::Escaped;
-                seen.add(Kind::Escaped);
+                if kinds[line] != Kind::Nested {
+                    kinds[line] = Kind::Escaped;
+                    seen.add(Kind::Escaped);
+                }
             }
         }
-        for line in 0..lines.count {
+        table.extend((0..lines.count).map(|line| {
             let (start, end) = lines.span(line, line, values);
-            table.push(start as u32, (end - lines.line_end) as u32);
-        }
+            (start as u32, (end - lines.line_end) as u32)
+        }));
         passed
     }
 }
@@ -181,217 +181,4 @@ impl Lines<'_> {
         let start = self.separators[first * values].wrapping_add(1) as usize;
         (start, self.separators[(last + 1) * values] as usize)
     }
-}
-
-/// One value of each of the lines.
-#[derive(Clone, Copy)]
-struct Values<'a> {
-    /// The template's.
-    text: &'a [u8],
-    place: &'a Place,
-    bytes: &'a [u8],
-    /// From the one before the first value on.
-    separators: &'a [u32],
-    /// Values of a line.
-    step: usize,
-    /// 1 where the separator before the value is not the line's own, but ends the line before.
-    skip: u32,
-    /// Bytes between the value and the separator behind it.
-    behind: usize,
-}
-
-/// A value that a column has read.
-type Read = ((u32, u32), Kind);
-
-impl Values<'_> {
-    /// Reads the values: how many lines have one, before the first that has not, and how many are strings. What most
-    /// of them are is told by the first one: only the speed depends on it.
-    fn read(self, level: Level, column: Column<'_>) -> (usize, usize) {
-        let first = self
-            .pairs()
-            .next()
-            .and_then(|pair| self.between(pair))
-            .and_then(|(from, _)| self.bytes.get(from + self.place.len));
-        match first {
-            Some(b'"') if self.place.len < WIDE => level.run_scalar(Strings(self, column)),
-            Some(b'-' | b'0'..=b'9') => level.run_scalar(Numbers(self, column)),
-            _ => level.run_scalar(Words(self, column)),
-        }
-    }
-
-    /// The separators around each line's value.
-    #[inline(always)]
-    fn pairs(&self) -> impl Iterator<Item = &[u32]> {
-        self.separators.windows(2).step_by(self.step)
-    }
-
-    /// Where the text before the value between these separators begins, and where the value ends.
-    #[inline(always)]
-    fn between(&self, pair: &[u32]) -> Option<(usize, usize)> {
-        let [before, after] = pair else { return None };
-        Some((before.wrapping_add(self.skip) as usize, (*after as usize).wrapping_sub(self.behind)))
-    }
-
-    /// A line's value that is a word, if it is.
-    #[inline(always)]
-    #[allow(clippy::needless_bitwise_bool, reason = "a value of another length takes no other branch")]
-    fn word(&self, start: usize, end: usize) -> Option<Read> {
-        const NULL: u64 = u32::from_le_bytes(*b"null") as u64;
-        const TRUE: u64 = u32::from_le_bytes(*b"true") as u64;
-        const FALSE: u64 = u64::from_le_bytes(*b"false\0\0\0");
-        let word = u64::from_le_bytes(*self.bytes.get(start..)?.first_chunk()?);
-        let len = end.wrapping_sub(start);
-        let (four, five) = (word & 0xffff_ffff, word & 0xff_ffff_ffff);
-        let null = (len == 4) & (four == NULL);
-        let truth = ((len == 4) & (four == TRUE)) | ((len == 5) & (five == FALSE));
-        let kind = if null { Kind::Null } else { Kind::Plain };
-        (null | truth).then_some(((start as u32, if null { 0 } else { len as u32 }), kind))
-    }
-
-    /// A line's value, whatever it is; `None`: it is none, or not here.
-    #[inline(never)]
-    fn other(&self, line: usize) -> Option<Read> {
-        let (from, end) = self.between(self.separators.get(line * self.step..)?.first_chunk::<2>()?)?;
-        let before = self.text.get(self.place.start..self.place.start + self.place.len)?;
-        let start = from + before.len();
-        if self.bytes.get(from..start)? != before {
-            return None;
-        }
-        let text = self.bytes.get(start..end)?;
-        let (start, len) = (start as u32, text.len() as u32);
-        match text {
-            [b'"', .., b'"'] => Some(((start + 1, len - 2), Kind::Quoted)),
-            b"true" | b"false" => Some(((start, len), Kind::Plain)),
-            b"null" => Some(((start, 0), Kind::Null)),
-            number if is_json_number(number) => Some(((start, len), Kind::Plain)),
-            _ => None,
-        }
-    }
-}
-
-/// Most values are strings, and the text before them leaves room for their first quote.
-struct Strings<'a>(Values<'a>, Column<'a>);
-
-impl Kernel for Strings<'_> {
-    type Output = (usize, usize);
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> (usize, usize) {
-        let Self(values, Column { spans, kinds, seen }) = self;
-        let Values { bytes, place, .. } = values;
-        let (count, len) = (spans.len(), place.len);
-        let mut front = place.front;
-        front[len] = b'"';
-        let (others, quoted) = (!place.mask, !(place.mask << 1 | 1));
-        kinds.fill(Kind::Quoted);
-        seen.add(Kind::Quoted);
-        let mut different = 0;
-        for ((line, span), pair) in spans.iter_mut().enumerate().zip(values.pairs()) {
-            let Some((from, end)) = values.between(pair) else { return (line, 0) };
-            let Some(head) = bytes.get(from..).and_then(|b| b.first_chunk::<WIDE>()) else {
-                return (line, 0);
-            };
-            let (start, close) = (from + len + 1, end.wrapping_sub(1));
-            let same = lanes.same(head, &front);
-            if same | quoted == !0 && start <= close && bytes.get(close) == Some(&b'"') {
-                *span = (start as u32, (close - start) as u32);
-                continue;
-            }
-            let word = if same | others == !0 { values.word(start - 1, end) } else { None };
-            let Some(found) = word.or_else(|| values.other(line)) else { return (line, 0) };
-            (*span, kinds[line]) = found;
-            seen.add(found.1);
-            different += 1;
-        }
-        (count, count - different)
-    }
-}
-
-/// Most values are numbers.
-struct Numbers<'a>(Values<'a>, Column<'a>);
-
-impl Kernel for Numbers<'_> {
-    type Output = (usize, usize);
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> (usize, usize) {
-        let Self(values, Column { spans, kinds, seen }) = self;
-        let Values { bytes, place, .. } = values;
-        let (count, far) = (spans.len(), place.len > WIDE);
-        let (front, others) = (place.front, !place.mask);
-        kinds.fill(Kind::Plain);
-        seen.add(Kind::Plain);
-        let mut strings = 0;
-        for ((line, span), pair) in spans.iter_mut().enumerate().zip(values.pairs()) {
-            let Some((from, end)) = values.between(pair) else { return (line, 0) };
-            let Some(head) = bytes.get(from..).and_then(|b| b.first_chunk::<WIDE>()) else {
-                return (line, 0);
-            };
-            let start = from + place.len;
-            let Some(digits) = bytes.get(start..).and_then(|b| b.first_chunk::<DIGITS>()) else {
-                return (line, 0);
-            };
-            let len = end.wrapping_sub(start);
-            if lanes.same(head, &front) | others == !0 && is_plain_number(lanes, digits, len) && !far {
-                *span = (start as u32, len as u32);
-                continue;
-            }
-            let Some(found) = values.other(line) else { return (line, 0) };
-            (*span, kinds[line]) = found;
-            seen.add(found.1);
-            strings += usize::from(found.1 == Kind::Quoted);
-        }
-        (count, strings)
-    }
-}
-
-/// Most values are words, or the text before them is a long one.
-struct Words<'a>(Values<'a>, Column<'a>);
-
-impl Kernel for Words<'_> {
-    type Output = (usize, usize);
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> (usize, usize) {
-        let Self(values, Column { spans, kinds, seen }) = self;
-        let Values { bytes, place, .. } = values;
-        let far = place.len > WIDE;
-        let mut strings = 0;
-        let cells = spans.iter_mut().zip(kinds.iter_mut()).enumerate();
-        for ((line, (span, kind)), pair) in cells.zip(values.pairs()) {
-            let Some((from, end)) = values.between(pair) else { return (line, 0) };
-            let Some(head) = bytes.get(from..).and_then(|b| b.first_chunk::<WIDE>()) else {
-                return (line, 0);
-            };
-            let same = lanes.same(head, &place.front) | !place.mask == !0 && !far;
-            let word = if same { values.word(from + place.len, end) } else { None };
-            let Some(found) = word.or_else(|| values.other(line)) else { return (line, 0) };
-            (*span, *kind) = found;
-            seen.add(found.1);
-            strings += usize::from(found.1 == Kind::Quoted);
-        }
-        (spans.len(), strings)
-    }
-}
-
-/// Whether the first `len` of these bytes are a number in JSON's grammar; no also for one with an exponent, or of more
-/// bytes than these.
-#[inline(always)]
-#[allow(clippy::needless_bitwise_bool, reason = "a value of another length takes no other branch")]
-fn is_plain_number<L: Lanes>(lanes: L, bytes: &[u8; DIGITS], len: usize) -> bool {
-    if len.wrapping_sub(1) >= DIGITS {
-        return false;
-    }
-    let others = !lanes.digits(bytes) & ((1 << len) - 1);
-    if others == 0 {
-        return bytes[0] != b'0' || len == 1;
-    }
-    // nothing but digits and one point, with digits on both sides, and a zero first only before the point
-    let start = usize::from(bytes[0] == b'-');
-    let others = others & !(start as u32);
-    let point = (others | (1 << len)).trailing_zeros() as usize;
-    let one = others & others.wrapping_sub(1) == 0;
-    let is_point = (point == len) | (bytes[point % DIGITS] == b'.');
-    let zero = (bytes[start] == b'0') & (point > start + 1);
-    one & is_point & (point > start) & (point + 1 != len) & !zero
 }

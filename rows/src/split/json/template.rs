@@ -51,7 +51,10 @@ pub(crate) struct Template {
     pub(super) places: Vec<Place>,
     /// Behind the last value; `None`: there is no template.
     tail: Option<Place>,
-    nested: bool,
+    /// Whether a value is an object, or an array of arrays.
+    deep: bool,
+    /// Whether a value is an array.
+    lists: bool,
     /// Whether lines of this shape can be taken many at a time; then what follows is known.
     pub(super) flat: bool,
     /// The tail with a line feed, and with a carriage return before it.
@@ -71,15 +74,26 @@ impl Template {
         self.text.clear();
         self.places.clear();
         self.tail = None;
-        self.nested = false;
+        self.deep = false;
+        self.lists = false;
         self.flat = false;
     }
 
-    /// Adds a value of an object that is parsed: what stands before it, its column, and what it is.
-    pub(super) fn add(&mut self, before: &[u8], column: Option<usize>, kind: Kind) {
+    /// Adds a value of an object that is parsed: what stands before it, its column, and itself.
+    pub(super) fn add(&mut self, before: &[u8], column: Option<usize>, cell: Cell, bytes: &[u8]) {
         let place = self.place(before, column);
         self.places.push(place);
-        self.nested |= kind == Kind::Nested;
+        if cell.kind == Kind::Nested {
+            let flat =
+                matches!(cell.text(bytes), [b'[', inner @ ..] if memchr::memchr(b'[', inner).is_none());
+            self.deep |= !flat;
+            self.lists |= flat;
+        }
+    }
+
+    /// Whether a value was an array.
+    pub(super) fn has_lists(&self) -> bool {
+        self.lists
     }
 
     /// The object was parsed, without a flaw; `tail` stands behind its last value, and there are so many columns.
@@ -91,7 +105,7 @@ impl Template {
         let ends = [&b"\n"[..], b"\r\n"].map(|end| End::new(&[tail, end].concat()));
         if let [Some(feed), Some(both)] = ends {
             self.ends = [feed, both];
-            self.flat = separated && plain && !self.nested && !self.places.is_empty();
+            self.flat = separated && plain && !self.deep && !self.places.is_empty();
         }
         self.tail_len = tail.len();
         self.absent.clear();
@@ -157,6 +171,43 @@ impl Template {
 /// The value at `at`, and the offset behind it. What is not plain is left to the parser.
 #[inline(always)]
 fn value<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(Cell, usize)> {
+    let (b'{' | b'[') = *bytes.get(at)? else { return scalar(lanes, bytes, at) };
+    if let Some((end, _)) = list(lanes, bytes, at) {
+        let (start, len) = (at as u32, (end - at) as u32);
+        return Some((Cell { start, len, kind: Kind::Nested }, end));
+    }
+    let mut line = Line { bytes, at };
+    let cell = line.nested().ok()?;
+    // the line may end inside it
+    memchr::memchr(b'\n', &bytes[at..line.at]).is_none().then_some((cell, line.at))
+}
+
+/// The offset behind the array at `at`, and how many strings are in it. What has an escape, an inner array or object, or
+/// other blanks than one behind a comma is left to the parser.
+#[inline(always)]
+pub(super) fn list<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(usize, u32)> {
+    let (b'[', mut next) = (*bytes.get(at)?, at + 1) else { return None };
+    if bytes.get(next) == Some(&b']') {
+        return Some((next + 1, 0));
+    }
+    let mut strings = 0;
+    loop {
+        let (cell, end) = scalar(lanes, bytes, next)?;
+        if cell.kind == Kind::Escaped {
+            return None;
+        }
+        strings += u32::from(cell.kind == Kind::Quoted);
+        match bytes.get(end)? {
+            b']' => return Some((end + 1, strings)),
+            b',' => next = end + 1 + usize::from(bytes.get(end + 1) == Some(&b' ')),
+            _ => return None,
+        }
+    }
+}
+
+/// [`value`] without inner values.
+#[inline(always)]
+fn scalar<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(Cell, usize)> {
     let cell = |start: usize, len: usize, kind| Cell { start: start as u32, len: len as u32, kind };
     match *bytes.get(at)? {
         b'"' => {
@@ -192,12 +243,6 @@ fn value<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(Cell, usize)> {
         b't' if bytes[at..].starts_with(b"true") => Some((cell(at, 4, Kind::Plain), at + 4)),
         b'f' if bytes[at..].starts_with(b"false") => Some((cell(at, 5, Kind::Plain), at + 5)),
         b'n' if bytes[at..].starts_with(b"null") => Some((cell(at, 0, Kind::Null), at + 4)),
-        b'{' | b'[' => {
-            let mut line = Line { bytes, at };
-            let cell = line.nested().ok()?;
-            // the line may end inside it
-            memchr::memchr(b'\n', &bytes[at..line.at]).is_none().then_some((cell, line.at))
-        }
         _ => None,
     }
 }
