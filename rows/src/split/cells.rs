@@ -350,14 +350,23 @@ impl Source for Table {
     }
 
     fn bare(&self, record: usize, column: usize, spans: &mut Spans) -> bool {
-        self.spans(record, column, spans);
-        self.seen[column].only(const { Kinds::of(&[Kind::Plain, Kind::Quoted]) })
+        let bare = self.seen[column].only(const { Kinds::of(&[Kind::Plain, Kind::Quoted]) });
+        if bare {
+            self.spans(record, column, spans);
+        }
+        bare
     }
 
     fn spans(&self, record: usize, column: usize, spans: &mut Spans) {
         let all = &self.spans[column * self.room..][..self.records()];
         let found = all.get(record..).unwrap_or_default();
-        spans.fill(found.iter().map(|(start, len)| (*start as usize, *len as usize)));
+        let found = &found[..found.len().min(SPANS)];
+        spans.len = found.len();
+        // two slices of one length, so that many are taken apart at once
+        let slots = spans.starts[..found.len()].iter_mut().zip(&mut spans.lens[..found.len()]);
+        for ((start, len), span) in slots.zip(found) {
+            (*start, *len) = *span;
+        }
     }
 
     #[inline(always)]
