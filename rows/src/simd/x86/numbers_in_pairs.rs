@@ -8,19 +8,9 @@ use std::arch::x86_64::{
     _mm256_set1_epi64x, _mm256_shuffle_epi8, _mm256_srli_epi64, _mm256_storeu_si256, _mm256_sub_epi8,
 };
 
+use super::TO_END;
 use crate::simd::DIGITS;
 use crate::simd::numbers::{Masks, Numbers, Texts};
-
-/// From 16 - n on: a shuffle that moves the first n bytes to the end, zeros before them.
-static TO_END: [i8; 2 * DIGITS] = {
-    let mut table = [-128; 2 * DIGITS];
-    let mut i = 0;
-    while i < DIGITS {
-        table[DIGITS + i] = i as i8;
-        i += 1;
-    }
-    table
-};
 
 /// For n of 0 to 16: a shuffle that moves the first n - 1 bytes on by one, over byte n - 1, a zero before them.
 static OVER: [[i8; DIGITS]; DIGITS + 1] = {
