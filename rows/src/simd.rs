@@ -1,4 +1,5 @@
-//! 64 bytes at a time: which of them equal a byte, and the running parity of a mask.
+//! What a CPU does with many bytes at once: which of 64 equal a byte, the running parity of a mask, eight numbers, and the
+//! texts of types that have one shape.
 //!
 //! The only module of this crate with `unsafe`. The algorithms that use it are generic over [`Lanes`], are safe code,
 //! and give the same answer on every level; [`Level::detect`] picks the best one that this CPU has.
