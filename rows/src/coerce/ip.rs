@@ -52,7 +52,7 @@ pub(crate) fn octets(bytes: &[u8; 16], len: usize) -> Option<u32> {
         let shift = 32 - 8 * digits.clamp(1, 3);
         let word = (text << shift) | (0x3030_3030 & ((1 << shift) - 1));
         let plain = word ^ 0x3030_3030;
-        let carried = (plain + 0x0606_0606) | plain;
+        let carried = plain.wrapping_add(0x0606_0606) | plain;
         let octet = ((plain >> 8) & 0xff) * 100 + ((plain >> 16) & 0xff) * 10 + (plain >> 24);
         let least = [0, 0, 10, 100][digits as usize & 3];
         valid &= digits.wrapping_sub(1) < 3 && carried & 0xf0f0_f0f0 == 0 && octet < 256 && octet >= least;
@@ -265,6 +265,15 @@ mod tests {
             let [a, b, c, d] = [0, 1, 2, 3].map(|i| octets[n / octets.len().pow(i) % octets.len()]);
             let text = format!("{a}.{b}.{c}.{d}");
             assert_eq!(read(&Ipv4, text.as_bytes()), v4(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_byte_but_a_digit_stands_for_one() {
+        for (at, byte) in [0, 1, 2, 10].into_iter().flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
+            let mut text = *b"192.0.2.111";
+            text[at] = byte;
+            assert_eq!(read(&Ipv4, &text), v4(&text), "{text:?}");
         }
     }
 
