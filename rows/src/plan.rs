@@ -24,7 +24,8 @@ pub struct Plan {
     pub(crate) dialect: Dialect,
     /// Texts that mean NULL, but for the empty one.
     pub(crate) null_texts: Vec<Box<[u8]>>,
-    /// For each column: whether a text that means NULL could be read as a value, so that it must be looked at first.
+    /// For each column: whether a text that means NULL, or the spelling of a quoted or escaped one, could be read as a
+    /// value, so that it must be looked at first.
     pub(crate) careful: Vec<bool>,
     /// For each field of the file its column.
     column_of: Vec<Option<usize>>,

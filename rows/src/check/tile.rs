@@ -14,7 +14,7 @@ pub(crate) struct Tile<'a, S> {
     pub source: &'a S,
     pub valid_utf8: bool,
     pub level: Level,
-    /// For each column: whether a text that means NULL could be read as a value.
+    /// For each column: whether a text as it is written could be read as a value that it does not stand for.
     pub careful: &'a [bool],
 }
 

@@ -1,4 +1,5 @@
-//! The loop over a column of a fixed-width type: text to `Native` bytes, one loop compiled for each type and source.
+//! The loop over a column of a fixed-width type: text to `Native` bytes, one loop compiled for each type, whatever the
+//! source of its texts.
 
 use super::{Compiled, Rules};
 use crate::check::tile::{Tile, Verdict};
@@ -70,7 +71,7 @@ struct Cells<'a, 'v, R> {
     bytes: &'a [u8],
     spans: &'a Spans,
     reader: &'a R,
-    /// A text that means NULL could be read as a value.
+    /// [`Tile::careful`]: the reader must not be asked about a text as it is written.
     careful: bool,
     empty_is_null: bool,
     slots: &'a mut [u8],

@@ -105,7 +105,7 @@ pub(crate) trait Source {
     /// Start and length of a cell's text, where an absent cell has none; `column` is what [`Source::column`] gave.
     fn span(&self, record: usize, column: usize) -> (usize, usize);
     /// What [`Source::span`] gives for the records from `record` on; for a few of them maybe as they are written, with their
-    /// quotes.
+    /// quotes, which no reader takes that is asked about them (`Plan::careful`).
     fn spans(&self, record: usize, column: usize, spans: &mut Spans);
     /// Finds the texts of the records from `record` on, if each is what is written, without quotes and escapes to see to;
     /// an empty one is nothing, or an empty text.
@@ -116,7 +116,7 @@ pub(crate) trait Source {
     fn kinds(&self, column: usize) -> Kinds;
     /// Whether a text without quotes around it is a cell of [`Kind::Plain`], whatever it is.
     const PLAIN: bool = false;
-    /// Whether [`Source::glance`] may take doubled quotes for a text as it is.
+    /// Whether [`Source::glances`] may take doubled quotes for a text as it is.
     const GLANCES: bool = false;
     /// Gives the cells of a column, but of [`Kind::Quoted`] even if quotes in it are doubled: they are found while it is
     /// read.
