@@ -9,7 +9,7 @@ PEERS := $(CACHE)/peers
 CHART := charts/batch-on-kafka
 export PATH := $(PATH):$(CACHE)/bin:$(dir $(CARGO_DENY))
 
-.PHONY: help demo test verify fuzz memcheck bench bench-rows generate stack-up stack-down stack-status images install
+.PHONY: help demo test verify fuzz faults memcheck bench bench-rows generate stack-up stack-down stack-status images install
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -25,6 +25,11 @@ verify: system-packages $(CARGO_DENY) ## Format, lints, licences, unit tests, ge
 
 fuzz: system-packages ## Fuzz the row engine, SECONDS=600 for each target; ASAN=1: with the address sanitizer (nightly)
 	.ci/fuzz $(or $(SECONDS),600) $(TARGETS)
+
+faults: system-packages ## Loads of known content while parts are killed, stopped, cut off and filled up; SEED=1 MINUTES=10, ARGS=--help
+	cargo build --quiet --release --package e2e --bin faults
+	@trap '' INT; (trap - INT; exec target/release/faults $(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),10) --disk $(ARGS)); \
+		code=$$?; target/release/faults --undo; exit $$code
 
 memcheck: system-packages ## The row engine's unit tests under valgrind
 	.ci/memcheck $(TESTS)

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use crds::model::{ColumnsBy, Format, HeaderCase, InputSpec, LineEnd, UnknownColumns};
+
+mod input;
+
+pub use input::InputArgs;
 
 /// Load files into ClickHouse through Kafka: typed, validated, exactly once, every bad cell explained.
 #[derive(Debug, Parser)]
@@ -86,6 +89,11 @@ pub enum Command {
         #[command(subcommand)]
         command: JobCommand,
     },
+    /// List the batches that ClickHouse refused, and send them again or give them up
+    Dlq {
+        #[command(subcommand)]
+        command: DlqCommand,
+    },
     /// Check a file without loading it
     Validate(ValidateArgs),
     /// Print a completion script for a shell
@@ -159,7 +167,7 @@ pub struct InferArgs {
 pub enum JobCommand {
     /// Load files: one job a file
     #[command(after_help = "\
-A broken connection is taken up where it broke. Names that end in .gz, .zst, .bz2 or .xz are sent packed; .tsv, .jsonl and .json name their format. `-` reads standard input, once.
+A broken upload goes on where it broke, and waits while the server takes no more uploads. Names that end in .gz, .zst, .bz2 or .xz are sent packed; .tsv, .jsonl and .json name their format. `-` reads standard input, once.
 
 Examples:
   batch job create purchases data.csv --wait
@@ -180,9 +188,21 @@ Examples:
     Status {
         /// The job
         job: String,
-        /// Follow it to its end; exit code 1 unless that is SUCCESS
+        /// Follow it until it ends or is BLOCKED; exit code 1 unless that is SUCCESS
         #[arg(short, long)]
         watch: bool,
+    },
+    /// Compare a job that has ended with what ClickHouse holds of it now
+    #[command(after_help = "\
+The receipt is what was read, loaded and rejected when the job ended. Beside it stands what the ledger and the table say now. A table with a TTL, or with an engine that replaces rows, may hold fewer rows later.
+Exit codes: 0 both are equal, 1 they differ, each difference on its own line.
+
+Examples:
+  batch job verify 1f2e3d4c
+  batch job verify 1f2e3d4c -o json")]
+    Verify {
+        /// The job
+        job: String,
     },
     /// Print every bad cell of a job as CSV, or with `-o json` one JSON object a line
     Rejected {
@@ -196,6 +216,66 @@ Examples:
     },
 }
 
+/// The dead letters of a model: batches of chunks that ClickHouse refused, each with the reason.
+#[derive(Debug, Subcommand)]
+pub enum DlqCommand {
+    /// List the batches that ClickHouse refused, and why
+    List {
+        /// Name or id of the model
+        model: String,
+    },
+    /// Show one batch of the list
+    Show {
+        /// Name or id of the model
+        model: String,
+        /// The job
+        job: String,
+        /// Number of the batch's first chunk, or of another of its chunks
+        chunk: u32,
+    },
+    /// Send batches again, after the cause is removed
+    #[command(after_help = "\
+Without --job, all batches in the list are sent again. The rows are loaded once, also if this is done twice.
+
+Examples:
+  batch dlq requeue purchases
+  batch dlq requeue purchases --job 1f2e3d4c --chunk 12")]
+    Requeue {
+        #[command(flatten)]
+        choice: DlqChoice,
+        /// Taken for the sake of scripts: this command does not ask
+        #[arg(short, long, hide = true)]
+        yes: bool,
+    },
+    /// Give batches up: their rows are never loaded, and their jobs end FAILED
+    #[command(after_help = "\
+Without --job, all batches in the list are given up. This asks first; where it cannot ask, it needs --yes.
+
+Examples:
+  batch dlq drop purchases --job 1f2e3d4c --chunk 12
+  batch dlq drop purchases --yes")]
+    Drop {
+        #[command(flatten)]
+        choice: DlqChoice,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// Which dead letters.
+#[derive(Debug, Args)]
+pub struct DlqChoice {
+    /// Name or id of the model
+    pub model: String,
+    /// Only batches of this job: its name or uid
+    #[arg(long)]
+    pub job: Option<String>,
+    /// Only the batch that begins with this chunk
+    #[arg(long, value_name = "NUMBER", requires = "job")]
+    pub chunk: Option<u32>,
+}
+
 #[derive(Debug, Args)]
 pub struct CreateArgs {
     /// Name or id of the model
@@ -203,7 +283,7 @@ pub struct CreateArgs {
     /// The files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Follow each job to its end; exit code 1 unless that is SUCCESS
+    /// Follow each job until it ends or is BLOCKED; exit code 1 unless that is SUCCESS
     #[arg(short, long)]
     pub wait: bool,
     /// Idempotency key: a second job with it is refused
@@ -237,119 +317,6 @@ pub struct ValidateArgs {
     pub input: InputArgs,
 }
 
-/// How a file is read, where it differs from what the model says.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "File format (over what the model says)")]
-pub struct InputArgs {
-    /// Format of the file
-    #[arg(long, value_enum)]
-    pub format: Option<FormatArg>,
-    /// Character between two cells
-    #[arg(long, value_name = "CHAR")]
-    pub delimiter: Option<String>,
-    /// Character around a cell; '' is none
-    #[arg(long, value_name = "CHAR")]
-    pub quote: Option<String>,
-    /// Character that makes the next one data
-    #[arg(long, value_name = "CHAR")]
-    pub escape: Option<String>,
-    /// Character that begins a line to be skipped
-    #[arg(long, value_name = "CHAR")]
-    pub comment: Option<String>,
-    /// What ends a line
-    #[arg(long, value_enum)]
-    pub line_end: Option<LineEndArg>,
-    /// Whether letter case matters in the names of the header
-    #[arg(long, value_enum)]
-    pub header_case: Option<HeaderCaseArg>,
-    /// What says which cell is which column's, where there is a header
-    #[arg(long, value_enum)]
-    pub columns_by: Option<ColumnsByArg>,
-    /// The first record names the columns
-    #[arg(long, conflicts_with = "no_header")]
-    pub header: bool,
-    /// The first record is data; the cells are the model's columns in order
-    #[arg(long)]
-    pub no_header: bool,
-    /// Unquoted text that means NULL; can be repeated
-    #[arg(long = "null-value", value_name = "TEXT")]
-    pub null_values: Vec<String>,
-    /// Pass over columns that the model has not
-    #[arg(long)]
-    pub ignore_unknown_columns: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FormatArg {
-    /// RFC 4180
-    Csv,
-    /// The same with tabs
-    Tsv,
-    /// One JSON object a line
-    Jsonl,
-    /// One JSON array of objects
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LineEndArg {
-    /// LF or CRLF
-    Lf,
-    /// LF, CRLF or CR
-    Any,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum HeaderCaseArg {
-    /// It matters
-    Exact,
-    /// It does not
-    Ignore,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ColumnsByArg {
-    /// The name in the header
-    Name,
-    /// Its place; the header is skipped
-    Position,
-}
-
-impl InputArgs {
-    /// What the flags say, and else the file's name; `None` where neither says anything.
-    pub fn to_spec(&self, guessed: Option<Format>) -> Option<InputSpec> {
-        let format = self.format.map(|f| match f {
-            FormatArg::Csv => Format::Csv,
-            FormatArg::Tsv => Format::Tsv,
-            FormatArg::Jsonl => Format::JsonLines,
-            FormatArg::Json => Format::Json,
-        });
-        let spec = InputSpec {
-            format: format.or(guessed),
-            header: if self.header || self.no_header { Some(self.header) } else { None },
-            delimiter: self.delimiter.clone().map(|d| if d == "\\t" { "\t".to_owned() } else { d }),
-            quote: self.quote.clone(),
-            escape: self.escape.clone(),
-            comment: self.comment.clone(),
-            line_end: self.line_end.map(|l| match l {
-                LineEndArg::Lf => LineEnd::Lf,
-                LineEndArg::Any => LineEnd::Any,
-            }),
-            header_case: self.header_case.map(|c| match c {
-                HeaderCaseArg::Exact => HeaderCase::Exact,
-                HeaderCaseArg::Ignore => HeaderCase::Ignore,
-            }),
-            columns_by: self.columns_by.map(|c| match c {
-                ColumnsByArg::Name => ColumnsBy::Name,
-                ColumnsByArg::Position => ColumnsBy::Position,
-            }),
-            null_values: if self.null_values.is_empty() { None } else { Some(self.null_values.clone()) },
-            unknown_columns: self.ignore_unknown_columns.then_some(UnknownColumns::Ignore),
-        };
-        (spec != InputSpec::default()).then_some(spec)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,19 +325,5 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn flags_go_over_what_the_file_name_says() {
-        let flags = InputArgs { format: Some(FormatArg::Csv), no_header: true, ..InputArgs::default() };
-        let spec = flags.to_spec(Some(Format::Tsv)).unwrap();
-        assert_eq!((spec.format, spec.header), (Some(Format::Csv), Some(false)));
-        assert_eq!(InputArgs::default().to_spec(None), None);
-    }
-
-    #[test]
-    fn a_typed_backslash_t_is_a_tab() {
-        let flags = InputArgs { delimiter: Some("\\t".into()), ..InputArgs::default() };
-        assert_eq!(flags.to_spec(None).unwrap().delimiter.unwrap(), "\t");
     }
 }

@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{LOCATION, RETRY_AFTER};
 use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Url};
+use rows::Digest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// How long an answer to a small request may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// The header that says, in bytes of the unpacked file, where an upload goes on.
 const UPLOAD_OFFSET: &str = "upload-offset";
+/// The header with the digest of the bytes before that.
+const UPLOAD_DIGEST: &str = "upload-digest";
 
 /// The API, and the namespace that every request is about.
 #[derive(Clone, Debug)]
@@ -32,8 +35,8 @@ pub enum Failure {
     #[error("the connection to the upload API broke: {why}")]
     Broken { why: String },
     /// The API said no.
-    #[error("{reason}: {message}")]
-    Refused { status: StatusCode, reason: String, message: String, retry_after: Option<Duration> },
+    #[error("{}: {}", .0.reason, .0.message)]
+    Refused(Refusal),
     /// What came back is not what this version understands.
     #[error(
         "failed to read the answer of {url} ({why}); is it the address of the upload API, of this version?"
@@ -41,24 +44,48 @@ pub enum Failure {
     Unreadable { url: Url, why: String },
 }
 
+/// What the API answers where it says no.
+#[derive(Debug)]
+pub struct Refusal {
+    pub status: StatusCode,
+    /// CamelCase, for machines.
+    pub reason: String,
+    /// For people, and what to do.
+    pub message: String,
+    /// How long the API asked to be left alone.
+    pub retry_after: Option<Duration>,
+    /// Whether a job may have been made before the request was refused.
+    pub made: bool,
+}
+
 impl Failure {
     /// Whether the same request may succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Broken { .. } => true,
-            Self::Refused { status, .. } => matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504),
+            Self::Refused(refusal) => matches!(refusal.status.as_u16(), 408 | 429 | 502 | 503 | 504),
             Self::Unreadable { .. } => false,
         }
     }
 
+    /// What the API answered, where it said no.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        if let Self::Refused(refusal) = self { Some(refusal) } else { None }
+    }
+
     /// The status of a refusal.
     pub fn status(&self) -> Option<StatusCode> {
-        if let Self::Refused { status, .. } = self { Some(*status) } else { None }
+        self.refusal().map(|refusal| refusal.status)
+    }
+
+    /// The reason of a refusal; else empty.
+    pub fn reason(&self) -> &str {
+        self.refusal().map_or("", |refusal| &refusal.reason)
     }
 
     /// How long the API asked to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
-        if let Self::Refused { retry_after, .. } = self { *retry_after } else { None }
+        self.refusal()?.retry_after
     }
 }
 
@@ -95,12 +122,19 @@ impl Client {
     }
 
     pub async fn get<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, Failure> {
-        let request = self.http.get(self.url(segments)).timeout(PATIENCE);
-        self.json(request).await
+        self.get_from(self.url(segments)).await
+    }
+
+    pub async fn get_from<T: DeserializeOwned>(&self, url: Url) -> Result<T, Failure> {
+        self.json(self.http.get(url).timeout(ANSWER_WITHIN)).await
     }
 
     pub async fn post<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, Failure> {
-        self.json(self.http.post(self.url(segments)).timeout(PATIENCE)).await
+        self.post_to(self.url(segments)).await
+    }
+
+    pub async fn post_to<T: DeserializeOwned>(&self, url: Url) -> Result<T, Failure> {
+        self.json(self.http.post(url).timeout(ANSWER_WITHIN)).await
     }
 
     pub async fn post_json<T: DeserializeOwned>(
@@ -108,11 +142,11 @@ impl Client {
         segments: &[&str],
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        self.json(self.http.post(self.url(segments)).timeout(PATIENCE).json(body)).await
+        self.json(self.http.post(self.url(segments)).timeout(ANSWER_WITHIN).json(body)).await
     }
 
     pub async fn delete(&self, segments: &[&str]) -> Result<(), Failure> {
-        self.answer(self.http.delete(self.url(segments)).timeout(PATIENCE)).await.map(drop)
+        self.answer(self.http.delete(self.url(segments)).timeout(ANSWER_WITHIN)).await.map(drop)
     }
 
     /// A body of text of any length, to be read as it comes.
@@ -133,20 +167,22 @@ impl Client {
     /// Where the upload of a job goes on.
     pub async fn offset(&self, job: &str) -> Result<u64, Failure> {
         let url = self.url(&["jobs", job, "data"]);
-        let answer = self.answer(self.http.request(Method::HEAD, url.clone()).timeout(PATIENCE)).await?;
+        let answer = self.answer(self.http.request(Method::HEAD, url.clone()).timeout(ANSWER_WITHIN)).await?;
         let offset = answer.headers().get(UPLOAD_OFFSET).and_then(|v| v.to_str().ok()?.parse().ok());
         offset.ok_or_else(|| Failure::Unreadable { url, why: "no Upload-Offset".to_owned() })
     }
 
-    /// Sends the rest of a job's file.
+    /// Sends the rest of a job's file, of which the first `offset` bytes have this digest.
     pub async fn resume(
         &self,
         job: &str,
         offset: u64,
+        digest: Digest,
         headers: &[(&str, String)],
         body: Body,
     ) -> Result<Value, Failure> {
-        let request = self.http.put(self.url(&["jobs", job, "data"])).header(UPLOAD_OFFSET, offset);
+        let request = self.http.put(self.url(&["jobs", job, "data"]));
+        let request = request.header(UPLOAD_OFFSET, offset).header(UPLOAD_DIGEST, digest.to_string());
         self.json(with_headers(request, headers).body(body)).await
     }
 
@@ -189,14 +225,17 @@ fn with_headers(request: RequestBuilder, headers: &[(&str, String)]) -> RequestB
 async fn refusal(answer: Response) -> Failure {
     let status = answer.status();
     let url = answer.url().clone();
+    let made = answer.headers().contains_key(LOCATION);
     let seconds = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
     let body = answer.bytes().await.unwrap_or_default();
     let error = serde_json::from_slice::<Value>(&body).unwrap_or_default();
     let text = |key: &str| error["error"][key].as_str().map(str::to_owned);
+    // What is between us and the API does not know how far the request came.
+    let made = made || text("reason").is_none();
     let reason = text("reason").unwrap_or_else(|| format!("HTTP {status}"));
     let message = text("message")
         .unwrap_or_else(|| format!("{url} answered without saying why; is it the upload API?"));
-    Failure::Refused { status, reason, message, retry_after: seconds.map(Duration::from_secs) }
+    Failure::Refused(Refusal { status, reason, message, retry_after: seconds.map(Duration::from_secs), made })
 }
 
 /// reqwest says "error sending request" and hides why in its sources.

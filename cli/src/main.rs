@@ -7,6 +7,7 @@ mod client;
 mod commands;
 mod model_file;
 mod output;
+mod pieces;
 mod rows_file;
 mod source;
 mod upload;
@@ -47,6 +48,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         match cli.command {
             Command::Model { command } => commands::model::run(command, &cli.global, out).await,
             Command::Job { command } => commands::job::run(command, &cli.global, out).await,
+            Command::Dlq { command } => commands::dlq::run(command, &cli.global, out).await,
             Command::Validate(args) => commands::validate::run(&args, &cli.global, out).await,
             Command::Completions { shell } => commands::completions::completions(shell, out),
             Command::Reference => commands::completions::reference(out),

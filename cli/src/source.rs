@@ -1,21 +1,20 @@
 //! The file that is loaded or checked: plain or packed, UTF-8 or UTF-16, from the disk or from standard input.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use crds::model::Format;
-use futures::stream::{self, Stream, StreamExt};
-use tokio::io::AsyncReadExt;
-use tokio::sync::mpsc;
-use tokio_util::io::ReaderStream;
+use futures::stream::{Stream, StreamExt};
+use rows::Digest;
 
+use crate::pieces;
 use crate::utf8::Utf8;
 
-/// Bytes read at once. With the few that are under way this bounds the memory of an upload of any size.
-const BUFFER: usize = 256 * 1024;
+/// Bytes that are read at once where a part of the file is left out.
+const STEP: usize = 256 * 1024;
 /// The most memory of an xz decoder, as of the upload API: a dictionary of 64 MiB, and what else it needs.
 const XZ_MEMORY: u64 = 66 << 20;
 
@@ -104,62 +103,48 @@ impl Source {
     }
 
     /// Its bytes as they are on the disk, at most as many as there were when it was found.
-    pub async fn packed(&self) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>> {
-        let Some(path) = &self.path else { return Ok(self.unpacked_stream(0)?.boxed()) };
-        let file =
-            tokio::fs::File::open(path).await.with_context(|| format!("failed to read {}", self.name()))?;
-        let length = self.length.unwrap_or(u64::MAX);
-        Ok(ReaderStream::with_capacity(file.take(length), BUFFER).boxed())
+    pub fn packed(&self) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>> {
+        let Some(path) = &self.path else { return Ok(pieces::from_thread(self.unpacked()?).boxed()) };
+        let file = File::open(path).with_context(|| self.failed())?;
+        Ok(match self.length {
+            Some(length) => pieces::in_place(file.take(length)).boxed(),
+            // A pipe: who reads it may wait for long.
+            None => pieces::from_thread(file).boxed(),
+        })
     }
 
-    /// Its text as UTF-8, without the first `skip` bytes, read in a thread of its own.
-    pub fn unpacked_stream(&self, skip: u64) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>> {
-        let mut reader = self.unpacked(skip)?;
-        let (sender, receiver) = mpsc::channel(4);
-        tokio::task::spawn_blocking(move || {
-            loop {
-                let mut buffer = vec![0; BUFFER];
-                let read = match reader.read(&mut buffer) {
-                    Ok(0) => return,
-                    Ok(n) => {
-                        buffer.truncate(n);
-                        Ok(Bytes::from(buffer))
-                    }
-                    Err(error) => Err(error),
-                };
-                // An error ends the stream; a receiver that is gone needs no more.
-                let failed = read.is_err();
-                if sender.blocking_send(read).is_err() || failed {
-                    return;
-                }
-            }
-        });
-        Ok(stream::unfold(receiver, |mut receiver| async {
-            receiver.recv().await.map(|item| (item, receiver))
-        }))
+    /// Its text as UTF-8, without the first `offset` bytes, and the digest of these. Reads them, so it may take long.
+    pub fn resumed(&self, offset: u64) -> Result<(Digest, Box<dyn Read + Send>)> {
+        let mut reader = self.unpacked()?;
+        let digest = pass(&mut reader, offset).with_context(|| self.failed())?;
+        // What was appended since the file was found is not of this upload.
+        let left = self.text_length.map_or(u64::MAX, |length| length.saturating_sub(offset));
+        Ok((digest, Box::new(reader.take(left))))
     }
 
-    /// Its text as UTF-8, without the first `skip` bytes.
-    pub fn unpacked(&self, skip: u64) -> Result<Box<dyn Read + Send>> {
-        let failed = || format!("failed to read {}", self.name());
-        let Some(path) = &self.path else { return skipped(io::stdin(), skip).with_context(failed) };
-        let mut file = File::open(path).with_context(failed)?;
-        if self.text_length.is_some() && skip > 0 {
-            file.seek(SeekFrom::Start(skip)).with_context(failed)?;
-            return Ok(Box::new(file));
-        }
-        let reader = match self.packing {
-            Packing::Plain => skipped(file, skip),
+    /// Its text as UTF-8.
+    pub fn unpacked(&self) -> Result<Box<dyn Read + Send>> {
+        let Some(path) = &self.path else { return Ok(Box::new(Utf8::new(io::stdin()))) };
+        let file = File::open(path).with_context(|| self.failed())?;
+        Ok(match self.packing {
+            // It is UTF-8 already, and is read without a further copy.
+            Packing::Plain if self.text_length.is_some() => Box::new(file),
+            Packing::Plain => Box::new(Utf8::new(file)),
             Packing::Gzip => {
-                skipped(Named("gzip", flate2::read::MultiGzDecoder::new(io::BufReader::new(file))), skip)
+                let decoder = flate2::read::MultiGzDecoder::new(io::BufReader::new(file));
+                Box::new(Utf8::new(Named("gzip", decoder)))
             }
             Packing::Zstd => {
-                zstd::stream::read::Decoder::new(file).and_then(|r| skipped(Named("zstd", r), skip))
+                let decoder = zstd::stream::read::Decoder::new(file).with_context(|| self.failed())?;
+                Box::new(Utf8::new(Named("zstd", decoder)))
             }
-            Packing::Bzip2 => skipped(Named("bzip2", bzip2::read::MultiBzDecoder::new(file)), skip),
-            Packing::Xz => xz(file).and_then(|r| skipped(r, skip)),
-        };
-        reader.with_context(failed)
+            Packing::Bzip2 => Box::new(Utf8::new(Named("bzip2", bzip2::read::MultiBzDecoder::new(file)))),
+            Packing::Xz => Box::new(Utf8::new(xz(file).with_context(|| self.failed())?)),
+        })
+    }
+
+    fn failed(&self) -> String {
+        format!("failed to read {}", self.name())
     }
 }
 
@@ -191,14 +176,28 @@ fn is_utf16(path: &Path) -> Result<bool> {
     Ok(rows::Transcoder::is_utf16(&start))
 }
 
-/// The text without its first `skip` bytes.
-fn skipped(reader: impl Read + Send + 'static, skip: u64) -> io::Result<Box<dyn Read + Send>> {
-    let mut reader = Utf8::new(reader);
-    let passed = io::copy(&mut (&mut reader).take(skip), &mut io::sink())?;
-    if passed < skip {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than what was sent of it"));
+/// Reads `length` bytes and gives their digest.
+fn pass(reader: &mut impl Read, length: u64) -> io::Result<Digest> {
+    let mut buffer = vec![0; STEP];
+    let (mut digest, mut filled, mut left) = (Digest::default(), 0, length);
+    while left > 0 {
+        let space = usize::try_from(left).map_or(STEP, |left| left.min(STEP));
+        while filled < space {
+            match reader.read(&mut buffer[filled..space]) {
+                Ok(0) => {
+                    let message = "it is shorter than what was sent of it";
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+                }
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let read = filled as u64;
+        digest = digest.then(Digest::of(&buffer[..filled]), read);
+        (filled, left) = (0, left - read);
     }
-    Ok(Box::new(reader))
+    Ok(digest)
 }
 
 fn extension(path: &Path) -> &str {
@@ -232,11 +231,29 @@ mod tests {
         }
     }
 
+    /// Gives a few bytes at most, as a slow pipe does.
+    struct Slow<'a>(&'a [u8]);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let n = into.len().min(100_003);
+            self.0.read(&mut into[..n])
+        }
+    }
+
     #[test]
-    fn skipping_beyond_the_end_is_an_error() {
-        let mut rest = String::new();
-        skipped(io::Cursor::new(b"abcdef"), 4).unwrap().read_to_string(&mut rest).unwrap();
-        assert_eq!(rest, "ef");
-        assert!(skipped(io::Cursor::new(b"abc"), 4).is_err());
+    fn what_is_left_out_is_digested_to_the_byte_however_it_is_read() {
+        let text: Vec<u8> = (0..700_000_u32).flat_map(u32::to_le_bytes).collect();
+        for length in [0, 1, STEP - 1, STEP, STEP + 1, 1_000_003, text.len()] {
+            let mut reader = Slow(&text);
+            assert_eq!(pass(&mut reader, length as u64).unwrap(), Digest::of(&text[..length]), "{length}");
+            assert!(reader.0 == &text[length..], "{length}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_shorter_than_what_was_sent_is_an_error() {
+        let error = pass(&mut Slow(b"abc"), 4).unwrap_err();
+        assert!(error.to_string().contains("shorter"), "{error}");
     }
 }

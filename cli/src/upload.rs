@@ -1,11 +1,11 @@
-//! Sending a file as a job: streamed in constant memory, and taken up again where a connection broke.
+//! Sending a file as a job: streamed in constant memory, and resumed where a connection broke.
 //!
 //! The job's name is chosen here, before the first byte leaves: an answer that never arrives would else take it along.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -16,13 +16,18 @@ use futures::stream::{Stream, StreamExt};
 use indicatif::ProgressBar;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, StatusCode};
+use rows::Digest;
 use serde_json::Value;
 
-use crate::client::{Client, Failure};
+use crate::client::{Client, Failure, Refusal};
+use crate::pieces;
 use crate::source::Source;
 
-/// Attempts without any progress until the upload is given up; with their pauses about 15 seconds.
-const ATTEMPTS: u32 = 6;
+mod retry;
+
+use retry::{ATTEMPTS, Decision, Retries};
+
+type Headers = Vec<(&'static str, String)>;
 
 /// One file on its way to be a job.
 pub struct Upload<'a> {
@@ -64,32 +69,23 @@ impl Upload<'_> {
     /// Sends the file and gives the job as the API answers it, once every byte is in Kafka.
     pub async fn send(&self) -> Result<Value> {
         let mut step = Step::Create;
-        let mut attempt = 0;
+        let mut retries = Retries::default();
         loop {
             let failure = match self.attempt(step).await? {
                 Ok(job) => return Ok(job),
                 Err(failure) => failure,
             };
-            // Somebody, or this very upload when its connection was already thought lost, moved the job on: ask again.
-            let conflict = failure.status() == Some(StatusCode::CONFLICT);
-            let moved = conflict && (step != Step::Create || attempt > 0);
-            if !failure.is_transient() && !moved {
-                return Err(failure.into());
-            }
-            if matches!((&failure, step), (Failure::Unreachable { .. }, Step::Create)) && attempt == 0 {
-                return Err(failure.into());
-            }
-            if !self.source.is_repeatable() {
+            let decision = retries.decide(&failure, step, Instant::now());
+            if matches!(decision, Decision::Retry { .. }) && !self.source.is_repeatable() {
                 let advice = "standard input cannot be read twice: put the bytes in a file and send that, as another job";
                 return Err(anyhow::Error::from(failure).context(advice));
             }
-            attempt += 1;
-            let next = match self.find_step(&failure, &mut attempt).await? {
+            let next = match self.next(failure, decision, &mut retries).await? {
                 Next::Done(job) => return Ok(job),
                 Next::Step(next) => next,
             };
             if next.offset() > step.offset() {
-                attempt = 0;
+                retries.progress();
             }
             step = next;
         }
@@ -107,18 +103,18 @@ impl Upload<'_> {
                 if let Some(input) = self.input {
                     url.query_pairs_mut().append_pair("input", &serde_json::to_string(input)?);
                 }
-                self.bar.set_position(0);
-                let mut headers = self.content_type();
-                if let Some(length) = self.source.length {
-                    headers.push((CONTENT_LENGTH.as_str(), length.to_string()));
-                }
-                if let Some(encoding) = self.source.packing.content_encoding() {
-                    headers.push((CONTENT_ENCODING.as_str(), encoding.to_owned()));
-                }
-                let body = counted(self.source.packed().await?, self.bar.clone());
+                let (headers, body) = self.whole()?;
                 Ok(self.client.create_job(url, &headers, body).await)
             }
+            // The whole file goes packed, as with a new job.
+            Step::Resume(0) => {
+                let (headers, body) = self.whole()?;
+                Ok(self.client.resume(self.name, 0, Digest::default(), &headers, body).await)
+            }
             Step::Resume(offset) => {
+                let source = self.source.clone();
+                let resumed = tokio::task::spawn_blocking(move || source.resumed(offset));
+                let (digest, rest) = resumed.await.context("failed to read the file")??;
                 let mut headers = self.content_type();
                 match self.source.text_length {
                     Some(length) => {
@@ -128,13 +124,26 @@ impl Upload<'_> {
                     // The length of what is unpacked is not known: the bar then only counts.
                     None => self.bar.unset_length(),
                 }
-                let body = counted(self.source.unpacked_stream(offset)?, self.bar.clone());
-                Ok(self.client.resume(self.name, offset, &headers, body).await)
+                let body = counted(pieces::from_thread(rest), self.bar.clone());
+                Ok(self.client.resume(self.name, offset, digest, &headers, body).await)
             }
         }
     }
 
-    fn content_type(&self) -> Vec<(&'static str, String)> {
+    /// The headers and the body of the whole file, as it is on the disk.
+    fn whole(&self) -> Result<(Headers, Body)> {
+        self.bar.set_position(0);
+        let mut headers = self.content_type();
+        if let Some(length) = self.source.length {
+            headers.push((CONTENT_LENGTH.as_str(), length.to_string()));
+        }
+        if let Some(encoding) = self.source.packing.content_encoding() {
+            headers.push((CONTENT_ENCODING.as_str(), encoding.to_owned()));
+        }
+        Ok((headers, counted(self.source.packed()?, self.bar.clone())))
+    }
+
+    fn content_type(&self) -> Headers {
         let value = match self.input.and_then(|i| i.format) {
             Some(Format::Csv) => "text/csv",
             Some(Format::JsonLines) => "application/x-ndjson",
@@ -144,30 +153,53 @@ impl Upload<'_> {
         vec![(CONTENT_TYPE.as_str(), value.to_owned())]
     }
 
-    /// Waits, then asks the API what became of the job. Counts each vain question as an attempt.
-    async fn find_step(&self, failure: &Failure, attempt: &mut u32) -> Result<Next> {
-        let mut pause = failure.retry_after();
-        let mut why = failure.to_string();
+    /// Does what was decided after a failure: ends with it, or pauses and finds out where to go on.
+    async fn next(&self, mut failure: Failure, decision: Decision, retries: &mut Retries) -> Result<Next> {
+        let mut decision = decision;
         loop {
-            if *attempt >= ATTEMPTS {
-                bail!(
-                    "{why}\ngave up after {ATTEMPTS} attempts; `batch job status {}` tells whether it was begun",
-                    self.name
-                );
-            }
-            let pause = pause.take().unwrap_or_else(|| Duration::from_millis(250 << *attempt));
-            // Not through the bar, which is silent where there is no terminal.
-            self.bar.suspend(|| eprintln!("{why}; trying again in {:.1} s", pause.as_secs_f64()));
-            tokio::time::sleep(pause).await;
-            match self.ask().await? {
-                Ok(next) => return Ok(next),
-                Err(failure) if failure.is_transient() => {
-                    *attempt += 1;
-                    why = failure.to_string();
+            let (pause, ask) = match decision {
+                Decision::GiveUp => return Err(self.with_advice(failure)),
+                Decision::GiveUpTrying => {
+                    bail!(
+                        "{failure}\ngave up after {ATTEMPTS} attempts; `batch job status {}` shows whether it was begun",
+                        self.name
+                    );
                 }
-                Err(failure) => return Err(failure.into()),
+                Decision::Retry { pause, ask, say } => {
+                    if let Some(say) = say {
+                        // Not through the bar, which is silent where there is no terminal.
+                        self.bar.suspend(|| eprintln!("{failure}; {say}"));
+                    }
+                    (pause, ask)
+                }
+            };
+            tokio::time::sleep(pause).await;
+            if !ask {
+                return Ok(Next::Step(Step::Create));
             }
+            failure = match self.ask().await? {
+                Ok(next) => return Ok(next),
+                Err(failure) => failure,
+            };
+            decision = retries.decide_unanswered(&failure);
         }
+    }
+
+    /// The failure with what to do about it, where the API cannot know.
+    fn with_advice(&self, failure: Failure) -> anyhow::Error {
+        let name = self.name;
+        let advice = match failure.reason() {
+            "DifferentFile" => format!(
+                "the file is not the one that the upload of job {name} began with: it changed meanwhile, or the job is \
+                 another client's; stop that job with `batch job cancel {name}`, and load the file as a new job, with \
+                 another name or label where it has one"
+            ),
+            "UploadSuperseded" => format!(
+                "another client has taken over the upload of job {name}; `batch job status {name} --watch` follows it"
+            ),
+            _ => return failure.into(),
+        };
+        anyhow::Error::from(failure).context(advice)
     }
 
     /// What became of the job.
@@ -185,7 +217,13 @@ impl Upload<'_> {
         let upload = status.upload.unwrap_or_default();
         if let Some(UploadError { reason, message }) = upload.error {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Ok(Err(Failure::Refused { status, reason, message, retry_after: None }));
+            return Ok(Err(Failure::Refused(Refusal {
+                status,
+                reason,
+                message,
+                retry_after: None,
+                made: true,
+            })));
         }
         if upload.complete {
             return Ok(Ok(Next::Done(value)));

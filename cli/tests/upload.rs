@@ -1,75 +1,22 @@
 //! `batch job create` against a peer that breaks connections on purpose: what arrives in the end must be the file.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod server;
+
+use std::io::{BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
 use std::thread;
+
+use server::{JOB, Request, answer, batch, body, error, file, lines, serve};
 
 /// Bytes read of the first request before its connection is cut.
 const CUT_AT: usize = 300_000;
 /// What the job says it has of them: whole chunks only.
 const ACKNOWLEDGED: usize = 250_000;
 
-struct Request {
-    line: String,
-    headers: Vec<(String, String)>,
-}
-
-impl Request {
-    fn read(from: &mut impl BufRead) -> Self {
-        let mut next = || {
-            let mut line = String::new();
-            from.read_line(&mut line).unwrap();
-            line.trim_end().to_owned()
-        };
-        let line = next();
-        let mut headers = Vec::new();
-        loop {
-            let header = next();
-            let Some((name, value)) = header.split_once(": ") else { break };
-            headers.push((name.to_lowercase(), value.to_owned()));
-        }
-        Self { line, headers }
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
-    }
-}
-
-fn answer(to: &mut TcpStream, status: &str, headers: &str, body: &str) {
-    let length = body.len();
-    write!(to, "HTTP/1.1 {status}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}")
-        .unwrap();
-}
-
-/// Reads a body, of known length or in HTTP chunks.
-fn body(request: &Request, from: &mut impl BufRead) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(length) = request.header("content-length") {
-        from.take(length.parse().unwrap()).read_to_end(&mut bytes).unwrap();
-        return bytes;
-    }
-    loop {
-        let mut size = String::new();
-        from.read_line(&mut size).unwrap();
-        let size = u64::from_str_radix(size.trim_end(), 16).unwrap();
-        from.take(size).read_to_end(&mut bytes).unwrap();
-        from.read_line(&mut String::new()).unwrap();
-        if size == 0 {
-            return bytes;
-        }
-    }
-}
-
-const JOB: &str = r#"{"metadata": {"name": "NAME"}, "spec": {"modelRef": {"name": "m"}, "source": {"upload": {}}},
-    "status": {"state": "UPLOADING", "upload": {"complete": false}}}"#;
-
-/// Serves one upload that breaks once; gives what was asked, in order, and the bytes of the second request.
-fn serve_a_broken_upload(listener: &TcpListener) -> (Vec<String>, Vec<u8>) {
+/// Serves one upload that breaks once; gives what was asked, in order, and the digest and bytes of the second request.
+fn serve_a_broken_upload(listener: &TcpListener) -> (Vec<String>, String, Vec<u8>) {
     let mut asked = Vec::new();
     loop {
         let (mut stream, _) = listener.accept().unwrap();
@@ -87,27 +34,13 @@ fn serve_a_broken_upload(listener: &TcpListener) -> (Vec<String>, Vec<u8>) {
             _ => {
                 assert_eq!(request.header("upload-offset"), Some(ACKNOWLEDGED.to_string().as_str()));
                 assert_eq!(request.header("content-encoding"), None);
+                let digest = request.header("upload-digest").unwrap().to_owned();
                 let rest = body(&request, &mut from);
                 answer(&mut stream, "200 OK", "", JOB);
-                return (asked, rest);
+                return (asked, digest, rest);
             }
         }
     }
-}
-
-fn batch(url: &str, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_batch"))
-        .args(["--api-url", url, "-n", "shop"])
-        .args(args)
-        .env("NO_PROXY", "127.0.0.1")
-        .output()
-        .unwrap()
-}
-
-fn file(name: &str, bytes: &[u8]) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::write(&path, bytes).unwrap();
-    path
 }
 
 /// 20 MB that no buffer between the two holds, each line different.
@@ -124,7 +57,8 @@ fn check_a_broken_upload(path: &Path, text: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "job e5f6a7b8 created.\n", "{said}");
     assert_eq!(output.status.code(), Some(0));
-    let (asked, rest) = server.join().unwrap();
+    let (asked, digest, rest) = server.join().unwrap();
+    assert_eq!(digest, rows::Digest::of(&text.as_bytes()[..ACKNOWLEDGED]).to_string());
     assert!(rest == text.as_bytes()[ACKNOWLEDGED..], "{} bytes arrived", rest.len());
     assert_eq!(
         asked,
@@ -231,4 +165,107 @@ fn https_is_spoken() {
     // 22 is the content type of a TLS handshake record (RFC 8446, 5.1).
     assert_eq!(server.join().unwrap(), 22);
     assert_eq!(output.status.code(), Some(2));
+}
+
+const CREATED: (&str, &str) = ("201 Created", "");
+const REFUSED: (&str, &str) = ("409 Conflict", "");
+const BUSY: (&str, &str) = ("429 Too Many Requests", "retry-after: 0\r\n");
+
+fn with((status, headers): (&'static str, &'static str), text: &str) -> server::Answer {
+    (status, headers, text.to_owned())
+}
+
+#[test]
+fn a_server_that_takes_no_more_uploads_is_waited_for() {
+    let busy = || with(BUSY, &error("TooManyUploads", "16 uploads are running"));
+    // More often than a server that is away is asked.
+    let mut answers: Vec<_> = (0..20).map(|_| busy()).collect();
+    answers.push(with(CREATED, JOB));
+    let (url, server) = serve(answers);
+    let path = file("busy.csv", b"a\n1\n");
+    let output = batch(&url, &["job", "create", "m", path.to_str().unwrap(), "--name", "aa"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "job aa created.\n", "{said}");
+    assert_eq!(said.matches("waiting for a free upload slot").count(), 1, "{said}");
+    let requests = server.join().unwrap();
+    assert!(lines(&requests).iter().all(|line| *line == "POST /v1/namespaces/shop/models/m/jobs?name=aa"));
+    assert!(requests.iter().all(|(_, sent)| sent == b"a\n1\n"));
+}
+
+#[test]
+fn an_upload_that_is_waited_for_after_its_job_was_made_goes_on_packed() {
+    let made = "retry-after: 0\r\nlocation: /v1/namespaces/shop/jobs/aa\r\n";
+    let (url, server) = serve(vec![
+        ("429 Too Many Requests", made, error("TooManyUploads", "no memory is free")),
+        ("200 OK", "", JOB.to_owned()),
+        ("204 No Content", "upload-offset: 0\r\n", String::new()),
+        ("200 OK", "", JOB.to_owned()),
+    ]);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(b"a\n1\n").unwrap();
+    let packed = packed.finish().unwrap();
+    let path = file("busy.csv.gz", &packed);
+    let output = batch(&url, &["job", "create", "m", path.to_str().unwrap(), "--name", "aa"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let requests = server.join().unwrap();
+    let (put, sent) = &requests[3];
+    assert_eq!(put.line, "PUT /v1/namespaces/shop/jobs/aa/data HTTP/1.1");
+    assert_eq!((put.header("upload-offset"), put.header("content-encoding")), (Some("0"), Some("gzip")));
+    assert_eq!(*sent, packed);
+}
+
+#[test]
+fn an_upload_that_another_client_has_or_began_with_another_file_is_left_alone() {
+    let cases =
+        [("DifferentFile", "`batch job cancel aa`"), ("UploadSuperseded", "`batch job status aa --watch`")];
+    for (reason, advice) in cases {
+        let (url, server) = serve(vec![
+            (
+                "503 Service Unavailable",
+                "retry-after: 0\r\nlocation: /aa\r\n",
+                error("KafkaUnavailable", "away"),
+            ),
+            ("200 OK", "", JOB.to_owned()),
+            ("204 No Content", "upload-offset: 2\r\n", String::new()),
+            with(REFUSED, &error(reason, "no")),
+        ]);
+        let path = file(&format!("{reason}.csv"), b"a\n1\n");
+        let output = batch(&url, &["job", "create", "m", path.to_str().unwrap(), "--name", "aa"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.ends_with(&format!("{reason}: no\n")) && said.contains(advice), "{said}");
+        assert_eq!(output.status.code(), Some(2));
+        let requests = server.join().unwrap();
+        assert_eq!(requests[3].1, b"1\n");
+        assert_eq!(requests[3].0.header("upload-digest"), Some(&*rows::Digest::of(b"a\n").to_string()));
+    }
+}
+
+#[test]
+fn a_job_of_another_client_is_not_gone_on_with() {
+    let (url, server) = serve(vec![
+        ("503 Service Unavailable", "retry-after: 0\r\n", error("LabelBusy", "try again")),
+        with(REFUSED, &error("JobExists", "there is a job aa")),
+    ]);
+    let path = file("theirs.csv", b"a\n1\n");
+    let output = batch(&url, &["job", "create", "m", path.to_str().unwrap(), "--name", "aa"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.ends_with("JobExists: there is a job aa\n"), "{said}");
+    assert_eq!(output.status.code(), Some(2));
+    let requests = server.join().unwrap();
+    assert!(lines(&requests).iter().all(|line| line.starts_with("POST ")), "{:?}", lines(&requests));
+}
+
+#[test]
+fn a_job_that_is_blocked_is_not_followed_any_further() {
+    let blocked =
+        JOB.replace("UPLOADING", r#"BLOCKED", "reason": "ChunksParked", "message": "see batch dlq list m"#);
+    let (url, server) =
+        serve(vec![with(CREATED, JOB), with(("200 OK", ""), JOB), with(("200 OK", ""), &blocked)]);
+    let path = file("blocked.csv", b"a\n1\n");
+    let output = batch(&url, &["job", "create", "m", path.to_str().unwrap(), "--name", "aa", "--wait"]);
+    let (printed, said) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(server.join().unwrap().len(), 3);
+    assert!(printed.contains("\nChunksParked: see batch dlq list m\n"), "{printed}{said}");
+    assert_eq!(output.status.code(), Some(1));
 }

@@ -14,7 +14,7 @@ pub struct ClickHouseArgs {
     /// The server's HTTP port
     #[arg(long, env = "CLICKHOUSE_PORT", default_value_t = 8123)]
     pub clickhouse_port: u16,
-    /// The installation's database: `rejected_rows`, `ingest_chunks`, and data tables that name no other
+    /// The installation's database: `rejected_rows`, `ingest_batches`, and data tables that name no other
     #[arg(long, env = "CLICKHOUSE_DATABASE", default_value = "default")]
     pub clickhouse_database: String,
     /// The user

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-/// The largest Kafka message a producer of ours sends: the largest chunk, the record it may end with, and the headers.
+/// The largest Kafka message a producer of ours sends: the largest chunk and its headers.
 pub const MAX_MESSAGE_BYTES: u32 = 24 * 1024 * 1024;
+/// What the headers of a chunk may take of a Kafka message beside its bytes. With the default `chunkBytes` a message
+/// stays below 1,048,588 bytes, the limit of a broker without configuration.
+pub const HEADER_BYTES: u32 = 64 * 1024;
 
 /// What a worker must know of a chunk besides its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,12 @@ pub struct ChunkHeader {
     pub first_row: u64,
     /// How many records it holds.
     pub rows: u32,
+    /// The batch it belongs to: consecutive chunks in one partition that one INSERT loads.
+    pub batch: rows::BatchStart,
+    /// Whether it is the last chunk of its batch.
+    pub ends_batch: bool,
+    /// The digest of its bytes: the same number with another digest is a chunk of another file.
+    pub digest: rows::Digest,
     /// The name of the ControllerRevision by which the job is judged.
     pub revision: String,
     /// How the bytes are to be read.
@@ -49,10 +58,10 @@ impl ChunkHeader {
         format!("{}/{}", self.job, self.chunk)
     }
 
-    /// The token under which ClickHouse takes the chunk's rows once.
+    /// The token under which ClickHouse takes the rows of the chunk's batch once.
     #[must_use]
-    pub fn token(&self) -> String {
-        self.key()
+    pub fn batch_token(&self) -> String {
+        format!("{}/{}", self.job, self.batch.first_chunk)
     }
 
     /// As pairs of name and value.
@@ -64,6 +73,11 @@ impl ChunkHeader {
             ("chunk", self.chunk.to_string()),
             ("first-row", self.first_row.to_string()),
             ("rows", self.rows.to_string()),
+            ("batch", self.batch.number.to_string()),
+            ("batch-chunk", self.batch.first_chunk.to_string()),
+            ("batch-row", self.batch.first_row.to_string()),
+            ("ends-batch", self.ends_batch.to_string()),
+            ("digest", self.digest.to_string()),
             ("revision", self.revision.clone()),
             ("input", serde_json::to_string(&self.input).unwrap_or_default()),
         ];
@@ -80,12 +94,21 @@ impl ChunkHeader {
             let bytes = pairs.get(name).ok_or(ChunkHeaderError::Missing(name))?;
             std::str::from_utf8(bytes).map_err(|e| malformed(name, &e))
         };
-        Ok(Self {
+        let number = |name| text(name)?.parse::<u32>().map_err(|e| malformed(name, &e));
+        let row = |name| text(name)?.parse::<u64>().map_err(|e| malformed(name, &e));
+        let header = Self {
             job: text("job")?.to_owned(),
             name: text("name")?.to_owned(),
-            chunk: text("chunk")?.parse().map_err(|e| malformed("chunk", &e))?,
-            first_row: text("first-row")?.parse().map_err(|e| malformed("first-row", &e))?,
-            rows: text("rows")?.parse().map_err(|e| malformed("rows", &e))?,
+            chunk: number("chunk")?,
+            first_row: row("first-row")?,
+            rows: number("rows")?,
+            batch: rows::BatchStart {
+                number: number("batch")?,
+                first_chunk: number("batch-chunk")?,
+                first_row: row("batch-row")?,
+            },
+            ends_batch: text("ends-batch")?.parse().map_err(|e| malformed("ends-batch", &e))?,
+            digest: text("digest")?.parse().map_err(|e| malformed("digest", &e))?,
             revision: text("revision")?.to_owned(),
             input: serde_json::from_str(text("input")?).map_err(|e| malformed("input", &e))?,
             columns: if pairs.contains_key("columns") {
@@ -93,8 +116,20 @@ impl ChunkHeader {
             } else {
                 None
             },
-        })
+        };
+        if header.batch.first_chunk > header.chunk || header.batch.first_row > header.first_row {
+            return Err(malformed("batch-chunk", &"the batch begins after the chunk"));
+        }
+        Ok(header)
     }
+}
+
+/// What a chunk adds to the checksum of its job: its digest, weighted by its number. The sum over all chunks, modulo 2^64,
+/// does not depend on their order, so the upload API and the ledger add it up on their own. Where both sums are equal, the
+/// chunks that were loaded are those of one file.
+#[must_use]
+pub fn checksum_part(digest: rows::Digest, chunk: u32) -> i64 {
+    digest.as_u64().wrapping_mul(2 * u64::from(chunk) + 1).cast_signed()
 }
 
 fn malformed(name: &'static str, why: &impl std::fmt::Display) -> ChunkHeaderError {
@@ -112,6 +147,9 @@ mod tests {
             chunk: 7,
             first_row: 123,
             rows: 2,
+            batch: rows::BatchStart { number: 1, first_chunk: 5, first_row: 100 },
+            ends_batch: true,
+            digest: rows::Digest::of(b"1,2"),
             revision: "purchases-0a1b2c3d".into(),
             input: rows::Input::default(),
             columns: Some(vec!["event_id".into(), "größe, \"x\"".into()]),
@@ -128,6 +166,16 @@ mod tests {
     }
 
     #[test]
+    fn the_checksum_of_a_job_tells_its_chunks_from_others_and_from_another_order() {
+        let [a, b, c] = [b"a", b"b", b"c"].map(|bytes| rows::Digest::of(bytes));
+        let sum = |chunks: [rows::Digest; 2]| {
+            chunks.into_iter().zip(0..).fold(0_i64, |sum, (d, n)| sum.wrapping_add(checksum_part(d, n)))
+        };
+        assert_ne!(sum([a, b]), sum([a, c]));
+        assert_ne!(sum([a, b]), sum([b, a]));
+    }
+
+    #[test]
     fn a_missing_or_broken_header_is_named() {
         let mut pairs = header().to_headers();
         pairs.retain(|(name, _)| *name != "first-row");
@@ -136,5 +184,14 @@ mod tests {
         pairs.push(("first-row", "-1".into()));
         let error = ChunkHeader::parse(pairs.iter().map(|(n, v)| (*n, v.as_bytes()))).unwrap_err();
         assert!(error.to_string().starts_with("the header 'first-row' cannot be read"), "{error}");
+    }
+
+    #[test]
+    fn a_batch_that_begins_after_its_chunk_is_refused() {
+        let mut header = header();
+        header.batch.first_chunk = 8;
+        let pairs = header.to_headers();
+        let error = ChunkHeader::parse(pairs.iter().map(|(n, v)| (*n, v.as_bytes()))).unwrap_err();
+        assert!(error.to_string().contains("the batch begins after the chunk"), "{error}");
     }
 }

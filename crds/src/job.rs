@@ -8,8 +8,10 @@ use crate::model::{ErrorPolicy, Format, InputSpec};
 use crate::state::JobState;
 use crate::status::Condition;
 
-/// The most bytes of `spec.source.inline`.
-pub const MAX_INLINE_BYTES: usize = 256 * 1024;
+/// The most characters of `spec.source.inline`: what the CRD counts.
+pub const MAX_INLINE_CHARACTERS: usize = 256 * 1024;
+/// The most bytes that so many characters are in UTF-8.
+pub const MAX_INLINE_BYTES: usize = 4 * MAX_INLINE_CHARACTERS;
 
 /// One load of one source into one model.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -104,7 +106,7 @@ pub struct JobSource {
     /// Through the upload API: `PUT /v1/namespaces/NAMESPACE/jobs/JOB/data`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<UploadSource>,
-    /// The file itself, at most 256 KiB.
+    /// The file itself, at most 262,144 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 262_144))]
     pub inline: Option<String>,
@@ -137,11 +139,11 @@ pub struct IngestJobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8))]
     pub progress: Option<String>,
-    /// By the operator: from creation to start, `MM:SS`.
+    /// By the operator, once the job has started: from creation to start, `MM:SS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub waiting: Option<String>,
-    /// By the operator: from start to end or now, `MM:SS`.
+    /// By the operator, once the job has ended: from start to end, `MM:SS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub processing: Option<String>,
@@ -153,7 +155,7 @@ pub struct IngestJobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub completion_time: Option<String>,
-    /// By the operator: `Complete` and `Failed`.
+    /// By the operator: `Complete` and `Failed` at the end, `Stalled` while chunks cannot be loaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -170,6 +172,55 @@ pub struct IngestJobStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub error_summary: Vec<ErrorSummary>,
+    /// By the workers: why chunks of the job cannot be loaded now, or at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_problem: Option<LoadProblem>,
+
+    /// By the operator, once the job has ended: what was read, loaded and rejected, and what the table holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+}
+
+/// Why chunks of a job cannot be loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LoadProblem {
+    /// CamelCase, for machines.
+    #[schemars(length(max = 1024))]
+    pub reason: String,
+    /// For people, and what to do.
+    #[schemars(length(max = 4096))]
+    pub message: String,
+    /// Whether it ends the job: no chunk of it will be loaded any more.
+    #[serde(default)]
+    pub fatal: bool,
+}
+
+/// What a job came to, checked against the table at its end. `rows = ok + rejected`, and `ok = tableRows`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// Rows read.
+    pub rows: i64,
+    /// Rows loaded, by the ledger.
+    pub ok: i64,
+    /// Rows rejected, by the ledger.
+    pub rejected: i64,
+    /// What `count()` says of the job's rows in the table. It falls behind `ok` later where a TTL or a replacing engine takes
+    /// rows away.
+    pub table_rows: i64,
+    /// Chunks that the ledger has.
+    pub chunks: i64,
+    /// The digest of the whole file, as it was after decompression; empty where the upload was not complete.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub digest: String,
+    /// When it was checked, RFC 3339.
+    #[schemars(length(max = 64))]
+    pub checked_time: String,
+    /// The version of the operator that checked it.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub version: String,
 }
 
 /// How far the upload is, and where a broken one goes on.
@@ -201,6 +252,31 @@ pub struct UploadStatus {
     /// The format that the upload's Content-Type told, fixed likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
+    /// Grows by one with each request that takes the upload up; a request with an older one can write nothing any more.
+    #[serde(default)]
+    pub epoch: i64,
+    /// The digest of the first `offset` bytes (after decompression): whoever goes on has to have the same. At the end that
+    /// of the whole file: `crc64nvme:` and 16 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub digest: Option<String>,
+    /// The digest of the first chunk and whether it is the only one, fixed before it is sent: another file is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub first_chunk: Option<String>,
+    /// The digests of the chunks acknowledged, added up; `counts.checksum` must come to the same.
+    #[serde(default)]
+    pub checksum: i64,
+    /// Over how many partitions the chunks are spread, fixed likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<i32>,
+    /// The batch of the next chunk, while the upload is not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchStatus>,
+    /// At the end: the last offset of the job in each partition, -1 where it has none there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub last_offsets: Vec<i64>,
     /// The file's header while the upload is not complete, so that it can go on; at most 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65_536))]
@@ -208,6 +284,20 @@ pub struct UploadStatus {
     /// What is wrong with the file, if it cannot be loaded at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<UploadError>,
+}
+
+/// Where the batch of the next chunk began, so that an upload that goes on makes the same batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchStatus {
+    /// Its number, from 0.
+    pub number: i64,
+    /// The number of its first chunk.
+    pub first_chunk: i64,
+    /// The number of its first record, from 1.
+    pub first_row: i64,
+    /// The weight of its chunks so far, in bytes of ClickHouse block.
+    pub weight: i64,
 }
 
 /// Why a file cannot be loaded at all.
@@ -233,6 +323,15 @@ pub struct Counts {
     pub errors: i64,
     /// Chunks done.
     pub chunks_done: i64,
+    /// The digests of the chunks done, added up as `upload.checksum`.
+    #[serde(default)]
+    pub checksum: i64,
+    /// Chunks that ClickHouse refuses, in the dead-letter topic.
+    #[serde(default)]
+    pub chunks_parked: i64,
+    /// Chunks of which a person gave up the dead letters.
+    #[serde(default)]
+    pub chunks_dropped: i64,
     /// Bad cells: at least one a rejected row.
     #[serde(default)]
     pub bad_cells: i64,

@@ -74,7 +74,7 @@ pub struct IngestModelSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_policy: Option<ErrorPolicy>,
 
-    /// Bytes after which a file is cut at the next record edge: one chunk is one Kafka record and one INSERT.
+    /// The most bytes of a chunk, unless one record alone is longer: one chunk is one Kafka record.
     #[serde(default = "default_chunk_bytes")]
     #[schemars(range(min = 1024, max = 16_777_216))]
     pub chunk_bytes: u32,
@@ -97,7 +97,7 @@ pub struct IngestModelSpec {
 }
 
 fn default_chunk_bytes() -> u32 {
-    8 * 1024 * 1024
+    960 * 1024
 }
 
 /// What happens to table and topic when a model is deleted.

@@ -66,12 +66,18 @@ pub fn revision(model: &str, data: &[u8]) -> String {
     format!("{model}-{}", hex8(data))
 }
 
-/// The partition a chunk goes to: the chunks of one job follow each other around all partitions, and a chunk that is
-/// sent again goes where it went before.
+/// The partition that the chunks of a batch go to. The batches of a job follow each other around the partitions, and a
+/// chunk that is sent again goes where it went before.
+///
+/// Partition 0 is kept for jobs of a single chunk (`single`), so that a small job does not queue behind a large one. A topic
+/// of one partition has no such lane.
 #[must_use]
-pub fn partition(job_uid: &str, chunk: u32, partitions: u32) -> i32 {
-    let partitions = u64::from(partitions.max(1));
-    let at = fnv1a64(job_uid.as_bytes()).wrapping_add(u64::from(chunk)) % partitions;
+pub fn partition(job_uid: &str, batch: u32, single: bool, partitions: u32) -> i32 {
+    if single || partitions <= 1 {
+        return 0;
+    }
+    let others = u64::from(partitions) - 1;
+    let at = 1 + fnv1a64(job_uid.as_bytes()).wrapping_add(u64::from(batch)) % others;
     i32::try_from(at).unwrap_or(0)
 }
 
@@ -98,11 +104,18 @@ mod tests {
     }
 
     #[test]
-    fn the_chunks_of_a_job_visit_every_partition_in_turn() {
-        let first = partition("u1", 0, 6);
-        let seen: Vec<i32> = (0..6).map(|chunk| (partition("u1", chunk, 6) - first).rem_euclid(6)).collect();
-        assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
-        assert_eq!(partition("u1", 7, 6), partition("u1", 1, 6));
+    fn the_batches_of_a_large_job_visit_every_partition_but_the_one_for_small_jobs() {
+        let seen: Vec<i32> = (0..5).map(|batch| partition("u1", batch, false, 6)).collect();
+        let mut sorted = seen.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, [1, 2, 3, 4, 5]);
+        assert_eq!(partition("u1", 5, false, 6), seen[0]);
+    }
+
+    #[test]
+    fn a_job_of_one_chunk_goes_to_the_partition_for_small_jobs() {
+        assert_eq!(partition("u1", 0, true, 6), 0);
+        assert_eq!([true, false].map(|single| partition("u1", 0, single, 1)), [0, 0]);
     }
 
     #[test]

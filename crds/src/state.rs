@@ -3,10 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Counts, UploadStatus};
+use crate::job::{Counts, LoadProblem, UploadStatus};
 use crate::model::{ErrorPolicy, OnExceeded};
 
 /// The states of a job. The last four are its ends.
+///
+/// `Blocked` is left when a person requeues or drops the dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum JobState {
@@ -16,6 +18,8 @@ pub enum JobState {
     Uploading,
     /// All bytes are in Kafka.
     Processing,
+    /// All chunks are done but those that ClickHouse refuses, which wait in the dead-letter topic.
+    Blocked,
     /// Every row was loaded.
     Success,
     /// Some rows were loaded, some rejected.
@@ -34,6 +38,7 @@ impl JobState {
             Self::Pending => "PENDING",
             Self::Uploading => "UPLOADING",
             Self::Processing => "PROCESSING",
+            Self::Blocked => "BLOCKED",
             Self::Success => "SUCCESS",
             Self::PartialSuccess => "PARTIAL_SUCCESS",
             Self::Failed => "FAILED",
@@ -76,32 +81,80 @@ pub mod reasons {
     pub const UPLOAD_EXPIRED: &str = "UploadExpired";
     /// Stopped by its owner.
     pub const CANCELLED: &str = "Cancelled";
+    /// ClickHouse refuses chunks; they wait in the dead-letter topic.
+    pub const CHUNKS_PARKED: &str = "ChunksParked";
+    /// A person gave up chunks that ClickHouse refused.
+    pub const CHUNKS_DROPPED: &str = "ChunksDropped";
+    /// Chunks of two files came under the same numbers.
+    pub const CHUNK_CONFLICT: &str = "ChunkConflict";
+    /// Chunks vanished from Kafka before they were loaded.
+    pub const CHUNKS_LOST: &str = "ChunksLost";
 }
 
 /// Rows that must be judged before a ratio says anything, unless the job has ended.
 const RATIO_NEEDS_ROWS: i64 = 1000;
 
-/// The state that upload and counts alone call for, once a job is pinned, with its reason.
+/// The state that upload, counts and the workers' problem alone call for, once a job is pinned, with its reason.
 ///
-/// Deadlines and cancellation are the caller's: they need a clock and the spec.
+/// A job is done when every chunk of a complete upload is in the ledger and rows and digests add up exactly; more of either,
+/// or another sum of digests, is a conflict. Deadlines, cancellation and lost chunks are the caller's: they need a clock, the spec and Kafka.
 #[must_use]
-pub fn of_progress(upload: &UploadStatus, counts: &Counts, policy: &ErrorPolicy) -> (JobState, String) {
-    let done = upload.complete && counts.total >= upload.rows;
+pub fn of_progress(
+    upload: &UploadStatus,
+    counts: &Counts,
+    problem: Option<&LoadProblem>,
+    policy: &ErrorPolicy,
+) -> (JobState, String) {
     if let Some(error) = &upload.error {
         return (JobState::Failed, error.reason.clone());
     }
+    if let Some(problem) = problem.filter(|problem| problem.fatal) {
+        return (JobState::Failed, problem.reason.clone());
+    }
+    if is_conflict(upload, counts) {
+        return (JobState::Failed, reasons::CHUNK_CONFLICT.into());
+    }
+    let done = is_done(upload, counts);
     if too_many_errors(counts, policy, done) {
         return (JobState::Failed, reasons::TOO_MANY_ERRORS.into());
     }
-    let (state, reason) = match (done, upload.complete) {
-        (false, false) if upload.bytes == 0 => (JobState::Uploading, reasons::WAITING_FOR_UPLOAD),
-        (false, false) => (JobState::Uploading, reasons::UPLOADING),
-        (false, true) => (JobState::Processing, reasons::PROCESSING),
-        (true, _) if counts.errors == 0 => (JobState::Success, reasons::ALL_ROWS_LOADED),
-        (true, _) if counts.ok == 0 => (JobState::Failed, reasons::ALL_ROWS_REJECTED),
-        (true, _) => (JobState::PartialSuccess, reasons::SOME_ROWS_REJECTED),
+    let settled = counts.chunks_done + counts.chunks_parked + counts.chunks_dropped;
+    let (state, reason) = if done {
+        match (counts.ok, counts.errors) {
+            (_, 0) => (JobState::Success, reasons::ALL_ROWS_LOADED),
+            (0, _) => (JobState::Failed, reasons::ALL_ROWS_REJECTED),
+            _ => (JobState::PartialSuccess, reasons::SOME_ROWS_REJECTED),
+        }
+    } else if upload.complete && settled == upload.chunks && counts.chunks_parked > 0 {
+        (JobState::Blocked, reasons::CHUNKS_PARKED)
+    } else if upload.complete && settled == upload.chunks && counts.chunks_dropped > 0 {
+        (JobState::Failed, reasons::CHUNKS_DROPPED)
+    } else if upload.complete {
+        (JobState::Processing, reasons::PROCESSING)
+    } else if upload.bytes == 0 {
+        (JobState::Uploading, reasons::WAITING_FOR_UPLOAD)
+    } else {
+        (JobState::Uploading, reasons::UPLOADING)
     };
     (state, reason.into())
+}
+
+/// Whether every chunk of a complete upload is in the ledger, and rows and digests add up exactly.
+#[must_use]
+pub fn is_done(upload: &UploadStatus, counts: &Counts) -> bool {
+    upload.complete
+        && counts.chunks_done == upload.chunks
+        && counts.total == upload.rows
+        && counts.checksum == upload.checksum
+}
+
+/// Whether the ledger holds chunks or rows that the upload did not send.
+fn is_conflict(upload: &UploadStatus, counts: &Counts) -> bool {
+    let all_chunks = counts.chunks_done >= upload.chunks;
+    upload.complete
+        && (counts.chunks_done > upload.chunks
+            || counts.total > upload.rows
+            || (all_chunks && (counts.total != upload.rows || counts.checksum != upload.checksum)))
 }
 
 fn too_many_errors(counts: &Counts, policy: &ErrorPolicy, done: bool) -> bool {
@@ -133,20 +186,21 @@ mod tests {
     use super::*;
     use crate::job::UploadError;
 
+    /// An upload of one row a chunk.
     fn upload(complete: bool, rows: i64) -> UploadStatus {
-        UploadStatus { complete, rows, bytes: rows * 10, ..UploadStatus::default() }
+        UploadStatus { complete, rows, chunks: rows, bytes: rows * 10, ..UploadStatus::default() }
     }
 
     fn counts(ok: i64, errors: i64) -> Counts {
-        Counts { total: ok + errors, ok, errors, ..Counts::default() }
+        Counts { total: ok + errors, ok, errors, chunks_done: ok + errors, ..Counts::default() }
     }
 
     fn state(upload: &UploadStatus, counts: &Counts, policy: &ErrorPolicy) -> (JobState, String) {
-        of_progress(upload, counts, policy)
+        of_progress(upload, counts, None, policy)
     }
 
     #[test]
-    fn a_job_ends_only_when_every_row_of_a_complete_upload_was_judged() {
+    fn a_job_ends_only_when_every_chunk_of_a_complete_upload_is_in_the_ledger() {
         let policy = ErrorPolicy::default();
         let cases = [
             (upload(false, 0), counts(0, 0), JobState::Uploading, "WaitingForUpload"),
@@ -160,6 +214,50 @@ mod tests {
         for (upload, counts, expected, reason) in cases {
             assert_eq!(state(&upload, &counts, &policy), (expected, reason.to_owned()));
         }
+    }
+
+    #[test]
+    fn rows_or_chunks_that_the_upload_did_not_send_are_a_conflict() {
+        let policy = ErrorPolicy::default();
+        let chunks = |chunks_done, total| Counts { chunks_done, total, ok: total, ..Counts::default() };
+        assert_eq!(state(&upload(true, 3), &chunks(3, 2), &policy).1, "ChunkConflict", "rows are missing");
+        assert_eq!(state(&upload(true, 3), &chunks(2, 4), &policy).1, "ChunkConflict", "more rows");
+        assert_eq!(state(&upload(true, 3), &chunks(4, 3), &policy).1, "ChunkConflict", "more chunks");
+        assert_eq!(state(&upload(true, 3), &chunks(2, 3), &policy).1, "Processing", "a chunk is missing");
+        assert_eq!(state(&upload(false, 3), &chunks(4, 4), &policy).1, "Uploading", "the upload goes on");
+        let other = Counts { checksum: 1, ..chunks(3, 3) };
+        assert_eq!(state(&upload(true, 3), &other, &policy).1, "ChunkConflict", "chunks of another file");
+    }
+
+    #[test]
+    fn parked_chunks_block_a_job_once_the_others_are_done_and_dropped_ones_end_it() {
+        let policy = ErrorPolicy::default();
+        let counts = |done, parked, dropped| Counts {
+            chunks_done: done,
+            total: done,
+            ok: done,
+            chunks_parked: parked,
+            chunks_dropped: dropped,
+            ..Counts::default()
+        };
+        assert_eq!(state(&upload(true, 3), &counts(1, 1, 0), &policy).1, "Processing");
+        assert_eq!(
+            state(&upload(true, 3), &counts(2, 1, 0), &policy),
+            (JobState::Blocked, "ChunksParked".to_owned())
+        );
+        assert_eq!(
+            state(&upload(true, 3), &counts(2, 0, 1), &policy),
+            (JobState::Failed, "ChunksDropped".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_fatal_problem_of_the_workers_ends_a_job_and_another_does_not() {
+        let problem = |fatal| LoadProblem { reason: "ChunkConflict".into(), message: "…".into(), fatal };
+        let of =
+            |problem| of_progress(&upload(true, 2), &counts(1, 0), Some(&problem), &ErrorPolicy::default());
+        assert_eq!(of(problem(true)), (JobState::Failed, "ChunkConflict".to_owned()));
+        assert_eq!(of(problem(false)), (JobState::Processing, "Processing".to_owned()));
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub mod conditions {
     pub const COMPLETE: &str = "Complete";
     /// Job: ended without.
     pub const FAILED: &str = "Failed";
+    /// Job: chunks of it cannot be loaded now. Present only while that is so.
+    pub const STALLED: &str = "Stalled";
 }
 
 /// Sets a condition in a list: the time moves only when the status does.

@@ -7,8 +7,11 @@ pub type ColumnDef = (&'static str, &'static str);
 /// Where every bad cell of every job goes.
 pub const REJECTED_ROWS: &str = "rejected_rows";
 
-/// What happened to each chunk: the truth about progress.
-pub const INGEST_CHUNKS: &str = "ingest_chunks";
+/// The ledger: what became of each batch of chunks. Counts and progress come from it alone.
+pub const INGEST_BATCHES: &str = "ingest_batches";
+
+/// The history: one row for each job that ended. It outlives the `IngestJob`.
+pub const INGEST_JOBS: &str = "ingest_jobs";
 
 /// Lineage on every data table, hidden from `SELECT *`: which job (uid) and which record of its file a row came from.
 ///
@@ -23,9 +26,12 @@ pub const LINEAGE: [ColumnDef; 4] = [
 /// The names a model's column may not have, because [`LINEAGE`] has them.
 pub const RESERVED_COLUMNS: [&str; 4] = ["_job", "_row", "job_in", "row_in"];
 
+/// A skip index on `_job`: finding the rows of one job must not read the whole table.
+pub const LINEAGE_INDEX: &str = "INDEX _job_index _job TYPE bloom_filter(0.01) GRANULARITY 8";
+
 /// Columns of [`REJECTED_ROWS`]. `job_id` is the job's name, what people type; `job_uid` tells two jobs of one name apart.
 /// `row` counts the data records of the file from 1; `record` is the raw record, cut.
-pub const REJECTED_ROWS_COLUMNS: [ColumnDef; 13] = [
+pub const REJECTED_ROWS_COLUMNS: [ColumnDef; 14] = [
     ("job_id", "String"),
     ("event_id", "String"),
     ("column", "LowCardinality(String)"),
@@ -38,16 +44,21 @@ pub const REJECTED_ROWS_COLUMNS: [ColumnDef; 13] = [
     ("chunk", "UInt32"),
     ("record", "String"),
     ("job_uid", "String"),
+    ("namespace", "LowCardinality(String)"),
     ("rejected_at", "DateTime64(3) DEFAULT now64(3)"),
 ];
 
-/// Columns of [`INGEST_CHUNKS`]. One row a chunk, by (`job_uid`, `chunk`); `errors` counts rows, `cells` bad cells,
-/// `stored` those of them that went to [`REJECTED_ROWS`]; `summary` says why, with masked samples only.
-pub const INGEST_CHUNKS_COLUMNS: [ColumnDef; 14] = [
+/// Columns of [`INGEST_BATCHES`]. The newest row of a (`job_uid`, `first_chunk`) counts. `errors` counts rows, `cells` bad
+/// cells, `stored` those of them that went to [`REJECTED_ROWS`]; `summary` says why, with masked samples only; `digests` has
+/// the digest of each chunk in order; `outcome` is one of [`outcomes`].
+pub const INGEST_BATCHES_COLUMNS: [ColumnDef; 22] = [
     ("job_uid", "String"),
     ("job_id", "String"),
+    ("namespace", "LowCardinality(String)"),
     ("model", "LowCardinality(String)"),
-    ("chunk", "UInt32"),
+    ("batch", "UInt32"),
+    ("first_chunk", "UInt32"),
+    ("chunks", "UInt32"),
     ("first_row", "UInt64"),
     ("rows", "UInt32"),
     ("ok", "UInt32"),
@@ -55,10 +66,54 @@ pub const INGEST_CHUNKS_COLUMNS: [ColumnDef; 14] = [
     ("cells", "UInt64"),
     ("stored", "UInt64"),
     ("summary", "Array(Tuple(column String, error String, count UInt64, first_row UInt64, sample String))"),
+    ("digests", "Array(UInt64)"),
+    ("outcome", "LowCardinality(String)"),
+    ("reason", "LowCardinality(String)"),
+    ("message", "String"),
+    ("partition", "UInt32"),
     ("revision", "LowCardinality(String)"),
     ("worker", "LowCardinality(String)"),
-    ("done_at", "DateTime64(3) DEFAULT now64(3)"),
+    ("done_at", "DateTime64(6) DEFAULT now64(6)"),
 ];
 
-/// How many recent insert tokens a table remembers. A replay later than that is caught by the ledger.
+/// SQL over the columns of [`INGEST_BATCHES`]: what the chunks of a line add to the checksum of their job, an `Int64` modulo
+/// 2^64, as `chunk::checksum_part` has it.
+pub const CHECKSUM_SQL: &str = "arraySum(arrayMap((d, n) -> d * (2 * (toUInt64(first_chunk) + n) - 1), digests, arrayEnumerate(digests)))";
+
+/// The values of `outcome` in [`INGEST_BATCHES`].
+pub mod outcomes {
+    /// Its good rows are in the table.
+    pub const LOADED: &str = "loaded";
+    /// ClickHouse refuses it; its chunks are in the dead-letter topic.
+    pub const PARKED: &str = "parked";
+    /// It was parked and a person gave it up.
+    pub const DROPPED: &str = "dropped";
+}
+
+/// Columns of [`INGEST_JOBS`]. `digest` is that of the whole file, `table_rows` what the table held of the job when it ended.
+pub const INGEST_JOBS_COLUMNS: [ColumnDef; 20] = [
+    ("uid", "String"),
+    ("name", "String"),
+    ("namespace", "LowCardinality(String)"),
+    ("model", "LowCardinality(String)"),
+    ("model_id", "LowCardinality(String)"),
+    ("label", "String"),
+    ("source", "LowCardinality(String)"),
+    ("state", "LowCardinality(String)"),
+    ("reason", "LowCardinality(String)"),
+    ("message", "String"),
+    ("total", "UInt64"),
+    ("ok", "UInt64"),
+    ("errors", "UInt64"),
+    ("table_rows", "UInt64"),
+    ("bytes", "UInt64"),
+    ("digest", "String"),
+    ("revision", "LowCardinality(String)"),
+    ("created_at", "DateTime64(3)"),
+    ("started_at", "DateTime64(3)"),
+    ("ended_at", "DateTime64(3)"),
+];
+
+/// How many recent insert tokens a table remembers. A batch that comes again later than that is looked up in the ledger
+/// and in the table itself.
 pub const DEDUPLICATION_WINDOW: u32 = 10_000;

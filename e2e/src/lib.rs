@@ -5,7 +5,9 @@
 
 pub mod cells;
 pub mod data;
+pub mod faults;
 pub mod install;
+pub mod kafka;
 pub mod kinds;
 pub mod processes;
 pub mod shell;

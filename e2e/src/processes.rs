@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 /// What a part used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +34,16 @@ pub fn forget_peaks() -> Result<()> {
     for (_, pid) in pids()? {
         let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
     }
+    Ok(())
+}
+
+/// Kills every process of a part (`ingest-api`, `worker`, `operator`) by SIGKILL; at least one must be there.
+pub fn kill(part: &str) -> Result<()> {
+    let pids: Vec<String> =
+        pids()?.into_iter().filter(|(name, _)| *name == part).map(|(_, pid)| pid.to_string()).collect();
+    ensure!(!pids.is_empty(), "no {part} runs on this machine");
+    let status = Command::new("kill").arg("-KILL").args(&pids).status()?;
+    ensure!(status.success(), "failed to kill {part}");
     Ok(())
 }
 

@@ -7,13 +7,13 @@ use anyhow::{Context, Result};
 use e2e::wait::until;
 use e2e::{Namespace, Target, data};
 
-const ROWS: u64 = 400_000;
+const ROWS: u64 = 3_000_000;
 
 #[test]
 fn a_worker_killed_in_the_middle_of_a_load_loses_and_doubles_nothing() -> Result<()> {
     let target = Target::load()?;
     let ns = Namespace::new(&target, "kill")?;
-    // Many small chunks, so that there is a middle.
+    // Small chunks, so that there are many batches and a middle.
     ns.apply(&format!(
         "apiVersion: ingest.batch-on-kafka.io/v1alpha1\nkind: IngestModel\nmetadata: {{name: m}}\n\
          spec:\n  chunkBytes: 32768\n  workers: {{max: 1}}\n  columns:{}\n",
@@ -27,7 +27,7 @@ fn a_worker_killed_in_the_middle_of_a_load_loses_and_doubles_nothing() -> Result
     let job = created.split_whitespace().nth(1).context("job … created.")?;
     until("the load to be under way", Duration::from_secs(60), || {
         let object = target.get(&["ij", "-n", &ns.name, job])?.context("the job")?;
-        Ok((object["status"]["counts"]["chunksDone"].as_u64() > Some(10)).then_some(()))
+        Ok((object["status"]["counts"]["chunksDone"].as_u64() > Some(0)).then_some(()))
     })?;
     let selector = "app.kubernetes.io/name=batch-worker";
     // No grace: the kubelet kills it with SIGKILL.

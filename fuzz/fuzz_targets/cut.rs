@@ -1,50 +1,82 @@
-//! Any bytes cut in any pieces, pushed or read into the cutter's own room, on every level of the CPU: the same chunks, and in them the records that the checker
-//! counts.
+//! Any bytes cut in any pieces, pushed or read into the cutter's own room, on every level of the CPU, and taken up again after
+//! any chunk: the same chunks, batches and digests, and in them the records that the checker counts.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rows::{Checker, Chunk, CutError, Cutter, Input};
+use rows::{BATCH_WEIGHT, Checker, Chunk, CutError, Cutter, Digest, Input, Limits, Position};
 
-fn cut(mut cutter: Cutter, bytes: &[u8], piece: usize) -> Result<Vec<Chunk>, CutError> {
-    let mut chunks = Vec::new();
-    for piece in bytes.chunks(piece) {
-        cutter.push(piece)?;
-        chunks.extend(std::iter::from_fn(|| cutter.next_chunk()));
+type Cut = Result<Vec<(Chunk, Position)>, CutError>;
+
+/// The chunks that are there, each with the position after it.
+fn drain(cutter: &mut Cutter, cut: &mut Vec<(Chunk, Position)>) {
+    while let Some(chunk) = cutter.next_chunk() {
+        cut.push((chunk.clone(), cutter.position()));
+        cutter.recycle(chunk.bytes);
     }
-    chunks.extend(cutter.finish()?);
+}
+
+fn finish(mut cutter: Cutter, whole: &[u8], mut chunks: Vec<(Chunk, Position)>) -> Cut {
+    cutter.finish()?;
+    drain(&mut cutter, &mut chunks);
+    assert_eq!(cutter.digest(), Digest::of(whole));
     Ok(chunks)
 }
 
-fn read(mut cutter: Cutter, mut bytes: &[u8], most: usize) -> Result<Vec<Chunk>, CutError> {
+fn cut(mut cutter: Cutter, whole: &[u8], bytes: &[u8], piece: usize) -> Cut {
     let mut chunks = Vec::new();
+    for piece in bytes.chunks(piece) {
+        cutter.push(piece)?;
+        drain(&mut cutter, &mut chunks);
+    }
+    finish(cutter, whole, chunks)
+}
+
+fn read(mut cutter: Cutter, whole: &[u8], most: usize) -> Cut {
+    let mut chunks = Vec::new();
+    let mut bytes = whole;
     while !bytes.is_empty() {
         let room = cutter.room();
         let (piece, rest) = bytes.split_at(bytes.len().min(room.len()).min(most));
         room[..piece.len()].copy_from_slice(piece);
         cutter.filled(piece.len())?;
-        while let Some(chunk) = cutter.next_chunk() {
-            chunks.push(chunk.clone());
-            cutter.recycle(chunk.bytes);
-        }
+        drain(&mut cutter, &mut chunks);
         bytes = rest;
     }
-    chunks.extend(cutter.finish()?);
-    Ok(chunks)
+    finish(cutter, whole, chunks)
 }
 
 fuzz_target!(|bytes: &[u8]| {
     let [size, piece, bytes @ ..] = bytes else { return };
     let (size, piece) = (usize::from(*size) + 1, usize::from(*piece) + 1);
     let input = Input { header: false, ..Input::default() };
-    let whole = cut(Cutter::new(&input, size), bytes, usize::MAX);
-    for cutter in Cutter::on_every_level(&input, size) {
-        assert_eq!(whole, cut(cutter, bytes, piece));
+    // so that all of them end a chunk or a batch
+    let limits = Limits {
+        chunk_bytes: size,
+        chunk_rows: if piece % 2 == 0 { 3 } else { u32::MAX },
+        row_weight: BATCH_WEIGHT / 16,
+        byte_weight: BATCH_WEIGHT / 1024,
+    };
+    let whole = cut(Cutter::new(&input, limits).with_digests(), bytes, bytes, usize::MAX);
+    for cutter in Cutter::on_every_level(&input, limits) {
+        assert_eq!(whole, cut(cutter.with_digests(), bytes, bytes, piece));
     }
-    for cutter in Cutter::on_every_level(&input, size) {
-        assert_eq!(whole, read(cutter, bytes, piece));
+    for cutter in Cutter::on_every_level(&input, limits) {
+        assert_eq!(whole, read(cutter.with_digests(), bytes, piece));
     }
+    let Ok(chunks) = whole else { return };
     let mut checker = Checker::new(rows_fuzz::plan(&input));
-    for chunk in whole.into_iter().flatten() {
+    for (chunk, _) in &chunks {
+        assert!(chunk.bytes.len() <= size || chunk.rows == 1);
+        assert_eq!(
+            (chunk.digest, chunk.last),
+            (Digest::of(&chunk.bytes), chunk.number as usize + 1 == chunks.len())
+        );
         assert_eq!(checker.check(&chunk.bytes, chunk.first_row, "job").rows(), chunk.rows);
     }
+    let after = piece % (chunks.len() + 1);
+    let at = after.checked_sub(1).map_or(Position::START, |last| chunks[last].1);
+    let resumed = Cutter::resume(&input, limits, at).with_digests();
+    let start = at.offset as usize;
+    assert_eq!(at.digest, Digest::of(&bytes[..start]));
+    assert_eq!(cut(resumed, bytes, &bytes[start..], piece).as_deref(), Ok(&chunks[after..]));
 });

@@ -4,7 +4,7 @@ mod model;
 
 use std::sync::Arc;
 
-use rows::{Checker, Code, Column, CutError, Cutter, Input, Outcome, Plan, Schema, Type};
+use rows::{Checker, Code, Column, CutError, Cutter, Input, Limits, Outcome, Plan, Schema, Type};
 
 pub use model::Model;
 
@@ -101,11 +101,10 @@ pub fn cut_and_check(
     chunk_bytes: usize,
     bytes: &[u8],
 ) -> Result<Option<(Arc<Plan>, Vec<u8>, Told)>, CutError> {
-    let mut chunks = Vec::new();
-    let mut cutter = Cutter::new(&model.input, chunk_bytes);
+    let mut cutter = Cutter::new(&model.input, Limits::plain(chunk_bytes));
     cutter.push(bytes)?;
-    chunks.extend(std::iter::from_fn(|| cutter.next_chunk()));
-    chunks.extend(cutter.finish()?);
+    cutter.finish()?;
+    let chunks: Vec<_> = std::iter::from_fn(|| cutter.next_chunk()).collect();
     let Some(plan) = model.plan(cutter.header()) else { return Ok(None) };
     let mut told = Told::default();
     let mut records = Vec::new();

@@ -7,11 +7,19 @@ use std::borrow::Cow;
 use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use crds::job::UploadError;
+use crds::state::reasons;
 use serde::Serialize;
+
+mod file;
+mod kubernetes;
+
+pub use self::file::FileProblem;
+pub use self::kubernetes::kubernetes_or;
 
 /// The header that says from which byte an upload goes on.
 pub const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+/// The header with the digest of the bytes before [`UPLOAD_OFFSET`].
+pub const UPLOAD_DIGEST: HeaderName = HeaderName::from_static("upload-digest");
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -54,16 +62,21 @@ pub enum ApiError {
     /// A job of this name is there.
     #[error("there is a job '{0}' already; leave the name out or choose another")]
     JobExists(String),
-    /// Another job of the model has the label.
+    /// Another job of the model has the label, or had it and is in the history.
     #[error(
-        "the label '{label}' belongs to job '{job}' of this model; look at that job, or use another label"
+        "the label '{label}' belongs to job '{job}' of this model ({state}); look at that job, or use another label"
     )]
     LabelTaken {
         /// The label.
         label: String,
         /// The job that has it.
         job: String,
+        /// What the job has come to.
+        state: String,
     },
+    /// Another request makes a job with the label, or takes one back.
+    #[error("another request is making a job with the label '{0}'; try again soon")]
+    LabelBusy(String),
     /// The job takes no bytes any more.
     #[error("job '{job}' has ended ({state}); make a new job")]
     JobEnded {
@@ -75,9 +88,26 @@ pub enum ApiError {
     /// The job has all its bytes.
     #[error("the upload of job '{0}' is complete; make a new job for another file")]
     UploadComplete(String),
-    /// Somebody else is feeding the job.
-    #[error("job '{0}' is being uploaded by another request; wait for it, or make a new job")]
-    UploadRunning(String),
+    /// A later request has taken the upload up.
+    #[error(
+        "another request has taken up the upload of job '{0}'; this one has ended. If it was yours, go on from the byte that HEAD shows"
+    )]
+    UploadSuperseded(String),
+    /// The upload began with another file.
+    #[error(
+        "the upload of job '{0}' began with another file; send the same file again, or make a new job for this one"
+    )]
+    DifferentFile(String),
+    /// The client sends too slowly.
+    #[error(
+        "the client sent less than {rate} bytes a second for {seconds} s; go on from the byte that HEAD shows, or make a new job"
+    )]
+    UploadTooSlow {
+        /// The least rate, in bytes a second.
+        rate: u64,
+        /// For how long it was measured.
+        seconds: u64,
+    },
     /// The upload does not go on from where it broke.
     #[error(
         "the upload goes on at byte {expected} of the file; send it from there, with the header Upload-Offset: {expected}"
@@ -107,9 +137,19 @@ pub enum ApiError {
         "the content encoding '{0}' is not read here; use gzip, zstd, bzip2, xz or none, and none where an upload goes on"
     )]
     UnsupportedEncoding(String),
-    /// As many uploads as the installation takes at once.
-    #[error("{0} uploads are running, the most this server takes at once; try again soon")]
-    TooManyUploads(usize),
+    /// As many uploads as the server takes at once, by number or by memory.
+    #[error("as many uploads are running as this server has {0} for; try again soon")]
+    TooManyUploads(&'static str),
+    /// The upload needs more memory than the server may use.
+    #[error(
+        "the upload needs {needs} MiB of memory and the server may use {budget} MiB (MEMORY_BUDGET_MIB); raise that, lower spec.chunkBytes of the model, or pack the file with a smaller dictionary"
+    )]
+    UploadNeedsMemory {
+        /// What the upload needs, in MiB.
+        needs: u64,
+        /// What all uploads may use, in MiB.
+        budget: u64,
+    },
     /// Kafka is away.
     #[error("kafka cannot be reached ({0}); nothing acknowledged is lost, try again soon")]
     KafkaUnavailable(String),
@@ -119,14 +159,31 @@ pub enum ApiError {
     /// ClickHouse is away.
     #[error("clickhouse cannot be reached ({0}); try again soon")]
     ClickHouseUnavailable(String),
-    /// The operator has not pinned the job.
+    /// The model cannot take jobs yet.
     #[error("{0}; try again soon")]
     ModelNotReady(String),
+    /// The model is paused: a new job of it does not start.
+    #[error("{0}; set spec.paused of the model to false first")]
+    ModelPaused(String),
+    /// The model cannot be served: a new job of it does not start.
+    #[error("{0}; correct the model first")]
+    ModelInvalid(String),
+    /// The dead-letter topic no longer has chunks that were parked.
+    #[error("{0}")]
+    DeadLettersGone(String),
+    /// The job has no such parked batch.
+    #[error("there is no parked batch that begins with chunk {first_chunk} of job uid '{uid}'")]
+    DeadLetterNotFound {
+        /// The job's uid.
+        uid: String,
+        /// The batch's first chunk.
+        first_chunk: u32,
+    },
     /// The server is stopping.
-    #[error("the server is stopping; try again soon, from the byte that HEAD tells")]
+    #[error("the server is stopping; try again soon, from the byte that HEAD shows")]
     Stopping,
     /// The body ended before its end.
-    #[error("the body broke off; send it again from the byte that HEAD tells")]
+    #[error("the body broke off; send it again from the byte that HEAD shows")]
     UploadInterrupted,
     /// The file itself cannot be loaded.
     #[error(transparent)]
@@ -140,30 +197,6 @@ pub enum ApiError {
     /// A mistake of ours.
     #[error("{0}")]
     Internal(String),
-}
-
-/// What is wrong with a file as a whole: it ends its job.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct FileProblem {
-    /// Stable, `CamelCase`, from a bounded set.
-    pub reason: &'static str,
-    /// For people, and what to do.
-    pub message: String,
-}
-
-impl FileProblem {
-    /// As the job's status tells it, within the bounds of its fields.
-    #[must_use]
-    pub fn as_status(&self) -> UploadError {
-        UploadError { reason: self.reason.to_owned(), message: self.message.chars().take(4096).collect() }
-    }
-}
-
-impl From<rows::HeaderError> for FileProblem {
-    fn from(error: rows::HeaderError) -> Self {
-        Self { reason: error.reason(), message: error.to_string() }
-    }
 }
 
 impl ApiError {
@@ -180,19 +213,27 @@ impl ApiError {
             Self::ModelExists(_) => "ModelExists",
             Self::JobExists(_) => "JobExists",
             Self::LabelTaken { .. } => "LabelTaken",
+            Self::LabelBusy(_) => "LabelBusy",
             Self::JobEnded { .. } => "JobEnded",
             Self::UploadComplete(_) => "UploadComplete",
-            Self::UploadRunning(_) => "UploadRunning",
+            Self::UploadSuperseded(_) => "UploadSuperseded",
+            Self::DifferentFile(_) => "DifferentFile",
+            Self::UploadTooSlow { .. } => "UploadTooSlow",
             Self::OffsetMismatch { .. } => "OffsetMismatch",
             Self::SourceMismatch(_) => "SourceMismatch",
             Self::UploadTooLarge { .. } => "UploadTooLarge",
             Self::UnsupportedType(_) => "UnsupportedMediaType",
             Self::UnsupportedEncoding(_) => "UnsupportedEncoding",
             Self::TooManyUploads(_) => "TooManyUploads",
+            Self::UploadNeedsMemory { .. } => "UploadNeedsMemory",
             Self::KafkaUnavailable(_) => "KafkaUnavailable",
             Self::KubernetesUnavailable(_) => "KubernetesUnavailable",
             Self::ClickHouseUnavailable(_) => "ClickHouseUnavailable",
-            Self::ModelNotReady(_) => "ModelNotReady",
+            Self::ModelNotReady(_) => reasons::MODEL_NOT_READY,
+            Self::ModelPaused(_) => reasons::MODEL_PAUSED,
+            Self::ModelInvalid(_) => reasons::MODEL_INVALID,
+            Self::DeadLettersGone(_) => "DeadLettersGone",
+            Self::DeadLetterNotFound { .. } => "DeadLetterNotFound",
             Self::Stopping => "Stopping",
             Self::UploadInterrupted => "UploadInterrupted",
             Self::File(problem) => problem.reason,
@@ -210,25 +251,31 @@ impl ApiError {
             Self::RouteNotFound
             | Self::NamespaceNotFound(_)
             | Self::ModelNotFound { .. }
-            | Self::JobNotFound { .. } => StatusCode::NOT_FOUND,
+            | Self::JobNotFound { .. }
+            | Self::DeadLetterNotFound { .. } => StatusCode::NOT_FOUND,
+            Self::UploadTooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::ModelExists(_)
             | Self::JobExists(_)
             | Self::LabelTaken { .. }
             | Self::JobEnded { .. }
             | Self::UploadComplete(_)
-            | Self::UploadRunning(_)
+            | Self::UploadSuperseded(_)
+            | Self::DifferentFile(_)
+            | Self::DeadLettersGone(_)
             | Self::OffsetMismatch { .. }
             | Self::SourceMismatch(_) => StatusCode::CONFLICT,
-            Self::UploadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UploadTooLarge { .. } | Self::UploadNeedsMemory { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedType(_) | Self::UnsupportedEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyUploads(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::KafkaUnavailable(_)
             | Self::KubernetesUnavailable(_)
             | Self::ClickHouseUnavailable(_)
             | Self::ModelNotReady(_)
+            | Self::ModelPaused(_)
+            | Self::LabelBusy(_)
             | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            Self::File(_) | Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::File(_) | Self::Invalid(_) | Self::ModelInvalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -237,45 +284,13 @@ impl ApiError {
     /// Seconds after which trying again makes sense.
     fn retry_after(&self) -> Option<HeaderValue> {
         let seconds = match self.status() {
+            _ if matches!(self, Self::LabelBusy(_)) => "1",
             StatusCode::TOO_MANY_REQUESTS => "2",
             StatusCode::SERVICE_UNAVAILABLE => "5",
             _ => return None,
         };
         Some(HeaderValue::from_static(seconds))
     }
-}
-
-/// What Kubernetes said, as ours. What is not found is for the caller to name, see [`kubernetes_or`].
-impl From<kube::Error> for ApiError {
-    fn from(error: kube::Error) -> Self {
-        let kube::Error::Api(status) = error else {
-            return Self::KubernetesUnavailable(error.to_string());
-        };
-        let namespace = is_namespace(&status);
-        let code = status.code;
-        let message = if status.message.is_empty() { status.reason } else { status.message };
-        match code {
-            404 if namespace => Self::NamespaceNotFound(message),
-            400 => Self::BadRequest(message),
-            401 | 403 => Self::Forbidden(message),
-            422 => Self::Invalid(message),
-            404 | 409 => Self::Internal(message),
-            _ => Self::KubernetesUnavailable(message),
-        }
-    }
-}
-
-/// What Kubernetes said, with a name for the status `code` (404 or 409).
-pub fn kubernetes_or(code: u16, named: impl FnOnce() -> ApiError) -> impl FnOnce(kube::Error) -> ApiError {
-    move |error| match &error {
-        kube::Error::Api(status) if status.code == code && !is_namespace(status) => named(),
-        _ => error.into(),
-    }
-}
-
-/// Whether it speaks of a namespace, rather than of what is in it.
-fn is_namespace(status: &kube::core::Status) -> bool {
-    status.details.as_ref().is_some_and(|details| details.kind == "namespaces")
 }
 
 /// The body of an error.
@@ -323,39 +338,12 @@ impl IntoResponse for ApiError {
 mod tests {
     use super::*;
 
-    fn kubernetes(code: u16, message: &str) -> kube::Error {
-        let status = kube::core::Status { code, message: message.into(), ..Default::default() };
-        kube::Error::Api(Box::new(status))
-    }
-
-    #[test]
-    fn what_kubernetes_finds_invalid_comes_back_with_its_own_words() {
-        let error = ApiError::from(kubernetes(422, "spec: rowKey must be the name of a column"));
-        assert_eq!((error.status().as_u16(), error.reason()), (422, "Invalid"));
-        assert_eq!(error.to_string(), "spec: rowKey must be the name of a column");
-    }
-
-    #[test]
-    fn what_kubernetes_does_not_find_is_named_by_the_caller_and_nothing_else_is() {
-        let named = || ApiError::JobNotFound { namespace: "shop".into(), job: "j".into() };
-        assert_eq!(kubernetes_or(404, named)(kubernetes(404, "x")).reason(), "JobNotFound");
-        assert_eq!(kubernetes_or(404, named)(kubernetes(403, "x")).reason(), "Forbidden");
-        assert_eq!(kubernetes_or(404, named)(kubernetes(500, "x")).reason(), "KubernetesUnavailable");
-    }
-
-    #[test]
-    fn a_namespace_that_is_not_there_is_not_taken_for_what_would_be_in_it() {
-        let status = serde_json::json!({"code": 404, "details": {"name": "shop", "kind": "namespaces"}});
-        let status: kube::core::Status = serde_json::from_value(status).unwrap();
-        let named = || ApiError::JobNotFound { namespace: "shop".into(), job: "j".into() };
-        let error = kubernetes_or(404, named)(kube::Error::Api(Box::new(status)));
-        assert_eq!((error.status().as_u16(), error.reason()), (404, "NamespaceNotFound"));
-    }
-
     #[test]
     fn who_should_come_back_is_told_when_and_from_where() {
-        let busy = ApiError::TooManyUploads(16).into_response();
+        let busy = ApiError::TooManyUploads("memory").into_response();
         assert_eq!((busy.status().as_u16(), &busy.headers()["retry-after"]), (429, &HeaderValue::from(2)));
+        let label = ApiError::LabelBusy("x".into()).into_response();
+        assert_eq!((label.status().as_u16(), &label.headers()["retry-after"]), (503, &HeaderValue::from(1)));
         let away = ApiError::KafkaUnavailable("x".into()).into_response();
         assert_eq!((away.status().as_u16(), &away.headers()["retry-after"]), (503, &HeaderValue::from(5)));
         let moved = ApiError::OffsetMismatch { expected: 4096 }.into_response();

@@ -4,10 +4,11 @@ use crds::job::{IngestJob, IngestJobSpec, JobSource, ModelRef, UploadSource};
 use crds::model::{Format, InputSpec};
 use crds::{IngestModel, ModelId};
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, PostParams, Preconditions};
 use serde::Deserialize;
 
 use crate::error::ApiError;
+use crate::label::Label;
 use crate::names::{Name, Namespace};
 use crate::state::App;
 
@@ -37,6 +38,12 @@ pub struct NewJob {
 }
 
 impl NewJob {
+    /// What is wrong with it by itself.
+    pub fn check(&self) -> Result<(), ApiError> {
+        self.input(None)?;
+        self.name.as_deref().map_or(Ok(()), |name| Name::parse(name).map(|_| ()))
+    }
+
     /// How the file is read: what the query says, over what the content type says; `None` where neither says a thing.
     fn input(&self, content_type: Option<Format>) -> Result<Option<InputSpec>, ApiError> {
         let input = self.input.as_deref().map(serde_json::from_str::<InputSpec>).transpose();
@@ -51,32 +58,38 @@ impl NewJob {
     }
 }
 
-/// Makes the job, unless Kafka is away, its name is taken or another job of the model has its label.
+/// Makes the job, unless the model is paused, Kafka is away, its name is taken or another job of the model has its label.
 pub async fn create(
     app: &App,
     namespace: &Namespace,
-    model: &Name,
+    model: &IngestModel,
     new: NewJob,
     content_type: Option<Format>,
 ) -> Result<IngestJob, ApiError> {
     let input = new.input(content_type)?;
     let name = new.name.as_deref().map(Name::parse).transpose()?;
-    let model = app.model(namespace, model).await?;
+    if model.spec.paused {
+        return Err(ApiError::ModelPaused(format!("model '{}' is paused", model.name_any())));
+    }
     // Whether Kafka answers; the topic itself may still be on its way.
     app.kafka.partitions(&ModelId::of(namespace.as_str(), &model.name_any()).topic()).await?;
-    let _looking = match &new.label {
-        Some(label) => Some(claim_label(app, namespace, &model, label).await?),
+    let label = new.label.as_deref().map(|label| Label { namespace, model, label });
+    let _looking = match &label {
+        Some(label) => Some(label.claim(app).await?),
         None => None,
     };
-    let spec = spec(&model, input, new.label.clone());
+    let spec = spec(model, input, new.label.clone());
     for attempt in 0..TRIES {
-        let named = name.as_ref().map(ToString::to_string);
-        let named = named.unwrap_or_else(|| generated(app, namespace, &model, new.label.as_deref(), attempt));
+        let named = match (&name, &label) {
+            (Some(name), _) => name.to_string(),
+            (None, Some(label)) if attempt == 0 => label.job_name(),
+            _ => format!("{:08x}", (app.new_id)()),
+        };
         match app.jobs(namespace).create(&PostParams::default(), &IngestJob::new(&named, spec.clone())).await
         {
-            Err(kube::Error::Api(status)) if status.code == 409 => match (&name, &new.label) {
+            Err(kube::Error::Api(status)) if status.code == 409 => match (&name, &label) {
                 (Some(name), _) => return Err(ApiError::JobExists(name.to_string())),
-                (None, Some(label)) if attempt == 0 => taken(app, namespace, &model, label).await?,
+                (None, Some(label)) if attempt == 0 => label.meets(app, &named).await?,
                 _ => {}
             },
             other => return Ok(other?),
@@ -91,48 +104,6 @@ pub async fn take_back(app: &App, namespace: &Namespace, job: &IngestJob) {
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
     if let Err(error) = app.jobs(namespace).delete(&job.name_any(), &params).await {
         tracing::warn!(%error, job = job.name_any(), "failed to take back a job whose upload did not begin");
-    }
-}
-
-/// Only one request at a time may look for a label here; two servers are told apart by [`generated`].
-async fn claim_label(
-    app: &App,
-    namespace: &Namespace,
-    model: &IngestModel,
-    label: &str,
-) -> Result<crate::state::Claim, ApiError> {
-    let key = format!("label {namespace}/{}/{label}", model.name_any());
-    let busy = || ApiError::LabelTaken { label: label.to_owned(), job: "(being made)".into() };
-    let claim = app.running.claim(&key).ok_or_else(busy)?;
-    taken(app, namespace, model, label).await?;
-    Ok(claim)
-}
-
-/// Fails with the job of the model that has the label, if one has.
-async fn taken(app: &App, namespace: &Namespace, model: &IngestModel, label: &str) -> Result<(), ApiError> {
-    let model = model.name_any();
-    let has = |job: &IngestJob| job.spec.label.as_deref() == Some(label) && job.spec.model_ref.name == model;
-    let jobs = app.jobs(namespace).list(&ListParams::default()).await?;
-    match jobs.items.iter().find(|job| has(job)) {
-        Some(job) => Err(ApiError::LabelTaken { label: label.to_owned(), job: job.name_any() }),
-        None => Ok(()),
-    }
-}
-
-/// 8 hex digits: of the label where there is one, so that two jobs with one label meet at one name wherever they are
-/// made; of a random number otherwise.
-fn generated(
-    app: &App,
-    namespace: &Namespace,
-    model: &IngestModel,
-    label: Option<&str>,
-    attempt: u32,
-) -> String {
-    match label {
-        Some(label) if attempt == 0 => {
-            ModelId::of(namespace.as_str(), &format!("{}/{label}", model.name_any())).to_string()
-        }
-        _ => format!("{:08x}", (app.new_id)()),
     }
 }
 

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::metrics::count;
-use crate::routes::{jobs, meta, models, rejected, uploads};
+use crate::routes::{dead_letters, jobs, meta, models, rejected, uploads, verify};
 use crate::state::Shared;
 
 #[derive(OpenApi)]
@@ -23,6 +23,7 @@ use crate::state::Shared;
     tags(
         (name = "uploads", description = "Files in"),
         (name = "jobs", description = "What became of them"),
+        (name = "dead letters", description = "Batches that ClickHouse refuses"),
         (name = "models", description = "What their rows must look like"),
         (name = "meta", description = "The server itself")
     )
@@ -37,6 +38,11 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(jobs::one))
         .routes(routes!(jobs::cancel))
         .routes(routes!(rejected::rejected))
+        .routes(routes!(verify::verify))
+        .routes(routes!(dead_letters::all))
+        .routes(routes!(dead_letters::one))
+        .routes(routes!(dead_letters::requeue))
+        .routes(routes!(dead_letters::drop_batches))
         .routes(routes!(models::create, models::all))
         .routes(routes!(models::one, models::delete))
         .routes(routes!(meta::healthz))
@@ -110,6 +116,11 @@ mod tests {
             ("/v1/namespaces/{ns}/jobs/{job}", "get"),
             ("/v1/namespaces/{ns}/jobs/{job}/cancel", "post"),
             ("/v1/namespaces/{ns}/jobs/{job}/rejected", "get"),
+            ("/v1/namespaces/{ns}/jobs/{job}/verify", "post"),
+            ("/v1/namespaces/{ns}/models/{model}/dead-letters", "get"),
+            ("/v1/namespaces/{ns}/models/{model}/dead-letters/{uid}/{first_chunk}", "get"),
+            ("/v1/namespaces/{ns}/models/{model}/dead-letters/requeue", "post"),
+            ("/v1/namespaces/{ns}/models/{model}/dead-letters/drop", "post"),
             ("/v1/namespaces/{ns}/models", "post"),
             ("/v1/namespaces/{ns}/models", "get"),
             ("/v1/namespaces/{ns}/models/{model}", "get"),

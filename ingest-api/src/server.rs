@@ -1,4 +1,4 @@
-//! From settings to a server that runs until it is told to stop.
+//! From settings to a server that runs until it is asked to stop.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -7,23 +7,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect::{Health, Metrics};
-use crds::TableName;
-use crds::tables::REJECTED_ROWS;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::admission::Lane;
+use crate::clickhouse::Tables;
+use crate::listen;
 use crate::metrics::ApiMetrics;
 use crate::openapi::router;
 use crate::settings::Settings;
-use crate::state::{App, Running, Shared};
+use crate::state::{App, Revisions, Running, Shared};
 use crate::upload::produce::Kafka;
 
 /// How often Kubernetes and Kafka are asked whether they are there.
 const PROBE: Duration = Duration::from_secs(5);
-/// How long uploads have to write their last word once they were stopped.
-const LAST_WORD: Duration = Duration::from_secs(8);
+/// How long uploads have for their last writes once they were stopped.
+const LAST_WRITES: Duration = Duration::from_secs(8);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -46,13 +47,14 @@ pub fn app(
     let metrics = ApiMetrics::register(&mut registry);
     Ok(Arc::new(App {
         kafka: Arc::new(Kafka::new(&settings)?),
-        clickhouse: settings.clickhouse.client(),
-        rejected_rows: TableName::new(&settings.clickhouse.clickhouse_database, REJECTED_ROWS)?,
-        uploads: Arc::new(Semaphore::new(settings.max_uploads)),
+        tables: Tables::new(&settings.clickhouse)?,
+        uploads: Lane::new(settings.max_uploads, settings.memory_budget()),
+        inline: Lane::inline(),
         kube,
         settings,
         metrics,
         exposed: Metrics::new(registry),
+        revisions: Revisions::default(),
         running: Running::default(),
         stop,
         new_id: random_id,
@@ -60,36 +62,30 @@ pub fn app(
     }))
 }
 
-/// Serves until `told` resolves. Then nothing new is accepted, uploads may go on for the grace period, and what is left
+/// Serves until `signal` resolves. Then nothing new is accepted, uploads may go on for the grace period, and what is left
 /// of them stops at an acknowledged chunk.
 pub async fn serve(
     app: Shared,
     listener: TcpListener,
     stop: watch::Sender<bool>,
-    told: impl Future<Output = io::Result<()>> + Send + 'static,
+    signal: impl Future<Output = io::Result<()>> + Send + 'static,
 ) -> io::Result<()> {
     let probe = tokio::spawn(probe(app.clone()));
     let (closing, closed) = watch::channel(false);
-    let until = {
-        let mut closed = closed.clone();
-        async move { drop(closed.wait_for(|c| *c).await) }
-    };
-    let server =
-        tokio::spawn(axum::serve(listener, router(app.clone())).with_graceful_shutdown(until).into_future());
-    told.await?;
+    let server = tokio::spawn(listen::serve(listener, router(app.clone()), closed));
+    signal.await?;
     probe.abort();
     app.health.not_ready("stopping");
     closing.send_replace(true);
-    let all = u32::try_from(app.settings.max_uploads).unwrap_or(u32::MAX);
-    if timeout(app.settings.shutdown_grace(), app.uploads.acquire_many(all)).await.is_err() {
+    let idle = || async { (app.uploads.idle().await, app.inline.idle().await) };
+    if timeout(app.settings.shutdown_grace(), idle()).await.is_err() {
         tracing::warn!("uploads are still running: stopping them where they are");
         stop.send_replace(true);
-        let _ = timeout(LAST_WORD, app.uploads.acquire_many(all)).await;
+        let _ = timeout(LAST_WRITES, idle()).await;
     }
     // Answers leave; a connection that only idles is not waited for.
     match timeout(Duration::from_secs(1), server).await {
-        Ok(Ok(ended)) => ended,
-        Ok(Err(error)) => Err(io::Error::other(error)),
+        Ok(ended) => ended.map_err(io::Error::other),
         Err(_) => Ok(()),
     }
 }

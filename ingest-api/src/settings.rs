@@ -1,4 +1,4 @@
-//! What the server is told at its start: flags, with the environment as their other spelling.
+//! The server's settings: flags, with the environment as their other spelling.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -37,11 +37,11 @@ pub struct Settings {
     /// How Kafka is reached
     #[command(flatten)]
     pub kafka: KafkaArgs,
-    /// How `ClickHouse` is reached, to read rejected rows
+    /// How `ClickHouse` is reached, to read rejected rows, ledger and history
     #[command(flatten)]
     pub clickhouse: ClickHouseArgs,
-    /// Uploads at once; more are told to come back
-    #[arg(long, env = "MAX_UPLOADS", default_value_t = 16)]
+    /// Uploads at once, beside those of inline jobs; others wait some seconds and are then refused with 429
+    #[arg(long, env = "MAX_UPLOADS", default_value_t = 64)]
     pub max_uploads: usize,
     /// Bytes of one file, packed and unpacked; 0: no limit
     #[arg(long, env = "MAX_UPLOAD_BYTES", default_value_t = 0)]
@@ -49,16 +49,19 @@ pub struct Settings {
     /// How chunks are packed on their way to Kafka; worth its CPU only where the network is dear
     #[arg(long, env = "KAFKA_COMPRESSION", value_enum, default_value_t = Compression::None)]
     pub kafka_compression: Compression,
-    /// Mebibytes of chunks on their way to Kafka, of all uploads together
-    #[arg(long, env = "KAFKA_BUFFER_MIB", default_value_t = 48, value_parser = clap::value_parser!(u32).range(16..=1024))]
-    pub kafka_buffer_mib: u32,
+    /// Mebibytes that all uploads together may hold: chunks, decoders, and what is on its way to Kafka
+    #[arg(long, env = "MEMORY_BUDGET_MIB", default_value_t = 96, value_parser = clap::value_parser!(u32).range(16..=65_536))]
+    pub memory_budget_mib: u32,
+    /// Bytes a second that a client must send while the server waits for it, over 30 s; 0: no limit
+    #[arg(long, env = "MIN_UPLOAD_RATE", default_value_t = 1024)]
+    pub min_upload_rate: u64,
     /// Seconds that an upload waits for the operator to take up its job
     #[arg(long, env = "PIN_TIMEOUT_SECONDS", default_value_t = 10)]
     pub pin_timeout_seconds: u64,
     /// Seconds without a byte after which a client is taken as gone
     #[arg(long, env = "IDLE_TIMEOUT_SECONDS", default_value_t = 120)]
     pub idle_timeout_seconds: u64,
-    /// Seconds that uploads may go on after the server is told to stop
+    /// Seconds that uploads may go on after the server is asked to stop
     #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", default_value_t = 20)]
     pub shutdown_grace_seconds: u64,
 }
@@ -94,6 +97,12 @@ impl Settings {
     #[must_use]
     pub fn upload_limit(&self) -> Option<u64> {
         (self.max_upload_bytes > 0).then_some(self.max_upload_bytes)
+    }
+
+    /// The memory of all uploads, in bytes.
+    #[must_use]
+    pub fn memory_budget(&self) -> u64 {
+        u64::from(self.memory_budget_mib) << 20
     }
 
     /// See [`Settings::pin_timeout_seconds`].

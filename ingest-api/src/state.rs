@@ -1,14 +1,16 @@
 //! What all requests share.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use connect::{Health, Metrics};
-use crds::{IngestJob, IngestModel, ModelId, TableName};
+use crds::{IngestJob, IngestModel, ModelId, RevisionData};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use crate::admission::Lane;
+use crate::clickhouse::Tables;
 use crate::error::{ApiError, kubernetes_or};
 use crate::metrics::ApiMetrics;
 use crate::names::{Name, Namespace};
@@ -20,23 +22,25 @@ pub type Shared = Arc<App>;
 
 /// What all requests share.
 pub struct App {
-    /// What the server was told at its start.
+    /// The server's settings.
     pub settings: Settings,
     /// The Kubernetes API.
     pub kube: kube::Client,
     /// The producer.
     pub kafka: Arc<Kafka>,
-    /// To read rejected rows.
-    pub clickhouse: clickhouse::Client,
-    /// Where rejected rows are.
-    pub rejected_rows: TableName,
+    /// What is read in `ClickHouse`.
+    pub tables: Tables,
     /// What is counted.
     pub metrics: ApiMetrics,
     /// The text of `/metrics`.
     pub exposed: Metrics,
-    /// One permit an upload.
-    pub uploads: Arc<Semaphore>,
-    /// What is being uploaded here.
+    /// Permits and memory of uploads.
+    pub uploads: Lane,
+    /// Those of inline jobs.
+    pub inline: Lane,
+    /// Revisions that were read.
+    pub revisions: Revisions,
+    /// Labels that are looked for here.
     pub running: Running,
     /// Turns true when uploads have to stop at the next acknowledged chunk.
     pub stop: watch::Receiver<bool>,
@@ -84,9 +88,38 @@ impl App {
     }
 }
 
-/// Things of which only one may be under way at a time: uploads by their job's uid, labels while they are looked up.
-///
-/// In this process only: a second replica is seen through the job's status.
+/// Revisions by namespace and name. What is in a revision never changes, and its name is made of it.
+#[derive(Debug, Default)]
+pub struct Revisions(Mutex<HashMap<String, Arc<RevisionData>>>);
+
+/// Revisions that are kept.
+const KEPT_REVISIONS: usize = 64;
+
+impl Revisions {
+    /// The revision under a key, if it was read.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Arc<RevisionData>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    /// Keeps a revision that was read.
+    pub fn keep(&self, key: String, data: RevisionData) -> Arc<RevisionData> {
+        let data = Arc::new(data);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_REVISIONS {
+            kept.clear();
+        }
+        kept.insert(key, Arc::clone(&data));
+        data
+    }
+}
+
+/// Resolves when the value is true, or nobody can change it any more.
+pub async fn turned(value: &mut watch::Receiver<bool>) {
+    let _ = value.wait_for(|value| *value).await;
+}
+
+/// Things of which only one may be under way at a time in this process: labels while they are looked for.
 #[derive(Clone, Debug, Default)]
 pub struct Running(Arc<Mutex<HashSet<String>>>);
 
@@ -121,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_has_one_upload_at_a_time_and_may_have_another_after_it() {
+    fn a_key_is_claimed_once_at_a_time_and_again_after_it_was_dropped() {
         let running = Running::default();
         let first = running.claim("u1");
         assert!(first.is_some() && running.claim("u1").is_none() && running.claim("u2").is_some());

@@ -16,6 +16,7 @@ use ingest_api::state::Shared;
 use ingest_api::{openapi, server};
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 /// Nothing listens on this port.
@@ -30,7 +31,7 @@ fn app(flags: &[&str]) -> (Shared, Router) {
     (app.clone(), openapi::router(app))
 }
 
-/// A body that tells whether it was asked for, as the client of a real one would be by `100 Continue`.
+/// A body that notes whether it was asked for, as the client of a real one would be by `100 Continue`.
 fn watched_body() -> (Body, Arc<AtomicBool>) {
     let read = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&read);
@@ -76,6 +77,7 @@ async fn what_no_file_could_be_is_refused_by_its_headers() {
         assert_eq!(refused(&[("content-encoding", "br")]).await, is(415, "UnsupportedEncoding"));
         assert_eq!(refused(&[("content-length", "11")]).await, is(413, "UploadTooLarge"));
         assert_eq!(refused(&[("upload-offset", "x")]).await, is(400, "BadRequest"));
+        assert_eq!(refused(&[("upload-digest", "md5:0")]).await, is(400, "BadRequest"));
     }
 }
 
@@ -86,18 +88,28 @@ async fn a_name_that_kubernetes_could_not_hold_is_refused_without_asking_it() {
     }
     assert_eq!(refusal(&[], "POST", &format!("{POST}?name=A"), &[]).await, is(400, "BadRequest"));
     assert_eq!(refusal(&[], "POST", &format!("{POST}?colour=red"), &[]).await, is(400, "BadRequest"));
+    for path in ["dead-letters?first_chunk=x", "dead-letters?colour=red", "dead-letters/u/x"] {
+        let path = format!("/v1/namespaces/shop/models/purchases/{path}");
+        assert_eq!(refusal(&[], "GET", &path, &[]).await, is(400, "BadRequest"), "{path}");
+    }
 }
 
-#[tokio::test]
-async fn one_upload_more_than_the_server_takes_is_told_to_come_back() {
-    let request = Request::put(PUT).body(Body::empty()).unwrap();
+#[tokio::test(start_paused = true)]
+async fn one_upload_more_than_the_server_takes_waits_some_seconds_and_is_then_refused() {
+    let asked = Instant::now();
+    let request = Request::post(POST).body(Body::empty()).unwrap();
     let (status, head, body) = answer(app(&["--max-uploads=0"]).1, request).await;
     assert_eq!((status, body["error"]["reason"].as_str()), (429, Some("TooManyUploads")));
     assert_eq!(head.headers()["retry-after"], "2");
+    assert_eq!(asked.elapsed().as_secs(), 5);
 }
 
 #[tokio::test]
-async fn without_kubernetes_an_upload_is_told_to_come_back() {
+async fn without_kubernetes_a_client_is_asked_to_come_back() {
+    let routes = ["jobs/j/verify", "models/m/dead-letters/requeue", "models/m/dead-letters/drop"];
+    for path in routes.map(|path| format!("/v1/namespaces/shop/{path}")) {
+        assert_eq!(refusal(&[], "POST", &path, &[]).await, is(503, "KubernetesUnavailable"), "{path}");
+    }
     for (method, path) in [("POST", POST), ("PUT", PUT)] {
         assert_eq!(refusal(&[], method, path, &[]).await, is(503, "KubernetesUnavailable"));
     }
@@ -112,12 +124,15 @@ async fn a_path_or_method_that_is_not_there_has_an_error_body_too() {
 #[tokio::test]
 async fn a_refused_upload_gives_its_place_back() {
     let (app, router) = app(&["--max-uploads=1"]);
+    let free = app.uploads.free();
     for _ in 0..2 {
-        let (status, _, _) = answer(router.clone(), Request::put(PUT).body(Body::empty()).unwrap()).await;
-        assert_eq!(status, 503);
+        for request in [Request::post(POST), Request::put(PUT)] {
+            let (status, _, _) = answer(router.clone(), request.body(Body::empty()).unwrap()).await;
+            assert_eq!(status, 503);
+        }
     }
-    assert_eq!(app.uploads.available_permits(), 1);
-    assert!(app.running.claim("shop/e5f6a7b8").is_some());
+    assert_eq!(app.uploads.free(), free);
+    assert_eq!(free, (1, 96 << 20));
 }
 
 #[tokio::test]

@@ -1,22 +1,30 @@
 //! What every reconcile has at hand: clients, stores, memory.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crds::{IngestJob, IngestModel};
+use crds::job::Counts;
+use crds::sql::TableName;
+use crds::{IngestJob, IngestModel, ModelId};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::Client;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, ResourceExt};
 
 use crate::backoff::Backoff;
+use crate::ddl::run::SharedTables;
 use crate::events::Events;
 use crate::gate::Gate;
+use crate::history::{LabelKey, LoadedJob};
 use crate::inline::InlineSender;
 use crate::job::labels::Labels;
+use crate::job::lost::Suspicion;
+use crate::ledger::Reading;
+use crate::lookup::Lookup;
 use crate::model::memory::Memory;
-use crate::scale::lag::LagReader;
+use crate::scale::lag::{LagReader, Positions};
 use crate::settings::Settings;
 use crate::telemetry::metrics::OperatorMetrics;
 use crate::topic::Topics;
@@ -37,6 +45,8 @@ pub struct Context {
     pub settings: Settings,
     /// ClickHouse.
     pub clickhouse: clickhouse::Client,
+    /// The tables that all models share.
+    pub shared_tables: SharedTables,
     /// Kafka's topics.
     pub topics: Topics,
     /// Kafka's consumer groups.
@@ -47,6 +57,20 @@ pub struct Context {
     pub inline: InlineSender,
     /// Which job holds which label.
     pub labels: Labels,
+    /// Which labels were loaded before.
+    pub label_history: Lookup<LabelKey, Option<LoadedJob>>,
+    /// What the ledger says of jobs that lack chunks.
+    pub ledger_readings: Lookup<(), Reading>,
+    /// The receipts that were made, with the counts at which each was.
+    pub receipts: Lookup<(), Counts>,
+    /// How far the topic of each model is consumed.
+    pub positions: Known<ModelKey, Arc<Positions>>,
+    /// The table of each model that was seen; of deleted ones too, whose jobs still end.
+    pub tables: Known<ModelKey, TableName>,
+    /// When it was first seen that the upload of a job is complete, by uid, until its status says so.
+    pub completions: Known<String, Timestamp>,
+    /// Since when nothing more can come of jobs that lack chunks, by uid.
+    pub suspicions: Known<String, Suspicion>,
     /// Tells people.
     pub events: Events,
     /// Tells machines.
@@ -78,6 +102,48 @@ impl Context {
     #[allow(clippy::unused_self, reason = "whoever reads the clock has a context: pure code has none")]
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    /// The table of a job's model; of a model that was never seen, the default one.
+    #[must_use]
+    pub fn table_of(&self, job: &IngestJob) -> Option<TableName> {
+        let (namespace, model) = (job.namespace()?, &job.spec.model_ref.name);
+        self.tables.get(&ModelKey::new(model).within(&namespace)).or_else(|| {
+            let table = ModelId::of(&namespace, model).default_table();
+            TableName::new(&self.settings.clickhouse.clickhouse_database, &table).ok()
+        })
+    }
+}
+
+/// What is known of each object of a kind.
+#[derive(Debug)]
+pub struct Known<K, V>(Mutex<HashMap<K, V>>);
+
+impl<K, V> Default for Known<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Hash + Eq, V: Clone> Known<K, V> {
+    /// What is known of it.
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    /// Replaces what is known of it; `None` forgets it.
+    pub fn set<Q: Hash + Eq + ToOwned<Owned = K> + ?Sized>(&self, key: &Q, value: Option<V>)
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match value {
+            Some(value) => drop(map.insert(key.to_owned(), value)),
+            None => drop(map.remove(key)),
+        }
     }
 }
 

@@ -11,9 +11,14 @@ mod context;
 mod ddl;
 mod events;
 mod gate;
+mod history;
 mod inline;
 mod job;
+mod ledger;
+mod lookup;
 mod model;
+mod query;
+mod receipt;
 mod scale;
 mod settings;
 mod telemetry;
@@ -21,20 +26,31 @@ mod topic;
 mod watch;
 mod worker_env;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use connect::{Health, LogArgs, Metrics, status_server};
 use futures::FutureExt;
+use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
 use kube::runtime::reflector::store;
 use prometheus_client::registry::Registry;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::context::{Context, JobKey};
+use crate::history::LabelKey;
+use crate::lookup::Request;
 
 pub use settings::Settings;
 
 /// How long what is being worked on may take when the operator is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// For how long questions about jobs are collected before they are asked: a job that starts waits for its label.
+const LABEL_WINDOW: Duration = Duration::from_millis(10);
+const LEDGER_WINDOW: Duration = Duration::from_millis(50);
+const RECEIPT_WINDOW: Duration = Duration::from_millis(200);
 
 /// Runs the operator until `stop` is done.
 ///
@@ -54,14 +70,26 @@ pub async fn run(
     let (models, model_writer) = store();
     let (jobs, job_writer) = store();
     let (deployments, deployment_writer) = store();
+    let (label_history, labels_asked) = lookup::Lookup::new("labels");
+    let (ledger_readings, ledger_asked) = lookup::Lookup::new("ledger");
+    let (receipts, receipts_asked) = lookup::Lookup::new("receipts");
+    let (call_jobs, jobs_called) = futures::channel::mpsc::unbounded();
     let ctx = Arc::new(context::Context {
         worker_env: worker_env::WorkerEnv::new(&settings, &log, ca.transpose()?),
         clickhouse: settings.clickhouse.client(),
+        shared_tables: ddl::run::SharedTables::default(),
         topics: topic::Topics::new(&settings.kafka)
             .context("failed to set up Kafka: see the KAFKA_ settings")?,
         lag: scale::lag::LagReader::new(settings.kafka.clone()),
         inline: inline::InlineSender::new(&settings.api_url)?,
         labels: job::labels::Labels::default(),
+        label_history,
+        ledger_readings,
+        receipts,
+        positions: context::Known::default(),
+        tables: context::Known::default(),
+        completions: context::Known::default(),
+        suspicions: context::Known::default(),
         events: events::Events::new(client.clone(), settings.pod_name.clone()),
         metrics: telemetry::metrics::OperatorMetrics::register(&mut registry),
         models,
@@ -81,9 +109,11 @@ pub async fn run(
     let server = status_server::serve(port, health.clone(), Metrics::new(registry));
     let writers = watch::Writers { models: model_writer, jobs: job_writer, deployments: deployment_writer };
     let stop = stop.shared();
-    let controllers = watch::run(Arc::clone(&ctx), writers, stop.clone());
+    let asked = Asked { labels: labels_asked, ledger: ledger_asked, receipts: receipts_asked };
+    let lookups = answer(&ctx, asked, &call_jobs);
+    let controllers = watch::run(Arc::clone(&ctx), writers, (call_jobs.clone(), jobs_called), stop.clone());
     // A reconcile that waits for a watch which never answers must not hold the program for ever.
-    let patience = async {
+    let time_is_up = async {
         stop.await;
         tokio::time::sleep(GRACE).await;
     };
@@ -91,14 +121,61 @@ pub async fn run(
     tokio::select! {
         done = server => done.with_context(|| format!("failed to serve metrics on port {port} (METRICS_PORT)"))?,
         () = controllers => tracing::info!("operator stopped"),
-        () = patience => tracing::warn!("stopped with work in hand: it is done again at the next start"),
+        done = lookups => done?,
+        () = time_is_up => tracing::warn!("stopped with work in hand: it is done again at the next start"),
         () = say_when_ready(&ctx, &health) => {}
     }
     Ok(())
 }
 
+/// The questions about jobs that are answered in the background.
+struct Asked {
+    labels: UnboundedReceiver<Request<LabelKey>>,
+    ledger: UnboundedReceiver<Request<()>>,
+    receipts: UnboundedReceiver<Request<()>>,
+}
+
+/// Answers questions about jobs and calls the jobs that asked; returns only if the database's name is none.
+async fn answer(ctx: &Context, asked: Asked, call: &UnboundedSender<JobKey>) -> anyhow::Result<()> {
+    let database = &ctx.settings.clickhouse.clickhouse_database;
+    let name = || format!("CLICKHOUSE_DATABASE '{database}'");
+    let history = history::History::new(database).with_context(name)?;
+    let ledger = ledger::read::Ledger::new(database).with_context(name)?;
+    let receipts = receipt::Receipts::new(database).with_context(name)?;
+    let labels =
+        ctx.label_history.serve(asked.labels, LABEL_WINDOW, call.clone(), async |requests: &[_]| {
+            history.loaded(&ctx.clickhouse, requests).await
+        });
+    let lines =
+        ctx.ledger_readings.serve(asked.ledger, LEDGER_WINDOW, call.clone(), async |requests: &[_]| {
+            read_ledger(ctx, &ledger, requests).await
+        });
+    let receipts =
+        ctx.receipts.serve(asked.receipts, RECEIPT_WINDOW, call.clone(), async |requests: &[_]| {
+            receipts.make(ctx, requests).await
+        });
+    tokio::join!(labels, lines, receipts);
+    Ok(())
+}
+
+/// What the ledger says of each job now.
+async fn read_ledger(
+    ctx: &Context,
+    ledger: &ledger::read::Ledger,
+    requests: &[Request<()>],
+) -> Result<HashMap<String, ledger::Reading>, query::QueryError> {
+    let at = ctx.now();
+    let uids: Vec<&str> = requests.iter().map(|request| request.uid.as_str()).collect();
+    let mut lines = ledger.lines(&ctx.clickhouse, &uids).await?;
+    let reading = |uid: &&str| {
+        let lines = lines.remove(*uid).unwrap_or_default().into();
+        ((*uid).to_owned(), ledger::Reading { at, lines })
+    };
+    Ok(uids.iter().map(reading).collect())
+}
+
 /// Ready once all three watches have their first answer; never returns.
-async fn say_when_ready(ctx: &context::Context, health: &Health) {
+async fn say_when_ready(ctx: &Context, health: &Health) {
     health.not_ready(
         "the watches of IngestModels, IngestJobs and Deployments have no answer yet: are the CRDs there?",
     );

@@ -30,6 +30,18 @@ pub struct Settings {
     /// What the workers log: the `RUST_LOG` they get; default: their own
     #[arg(long, env = "WORKER_LOG")]
     pub worker_log: Option<String>,
+    /// Days that the ledger keeps a line; 0: for ever. Never fewer than a topic keeps its records
+    #[arg(long, env = "LEDGER_TTL_DAYS", default_value_t = 90, value_parser = days())]
+    pub ledger_ttl_days: u32,
+    /// Days that `rejected_rows` keeps a bad cell; 0: for ever. Never fewer than a topic keeps its records
+    #[arg(long, env = "REJECTS_TTL_DAYS", default_value_t = 90, value_parser = days())]
+    pub rejects_ttl_days: u32,
+    /// Days that the history keeps a job, and so its label; 0: for ever. Never fewer than a topic keeps its records
+    #[arg(long, env = "HISTORY_TTL_DAYS", default_value_t = 400, value_parser = days())]
+    pub history_ttl_days: u32,
+    /// Mebibytes of checked chunks that a worker holds until their batches are inserted; default: its own
+    #[arg(long, env = "WORKER_BATCH_MIB")]
+    pub worker_batch_mib: Option<u32>,
     /// Where the health routes and the metrics are served
     #[arg(long, env = "METRICS_PORT", default_value_t = 9090)]
     pub metrics_port: u16,
@@ -39,4 +51,9 @@ pub struct Settings {
     /// How many objects of a kind are worked on at once
     #[arg(long, env = "CONCURRENCY", default_value_t = 16)]
     pub concurrency: u16,
+}
+
+/// A number of days that ClickHouse can add to a time.
+fn days() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(0..=20_000)
 }

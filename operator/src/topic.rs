@@ -1,7 +1,7 @@
 //! A model's Kafka topics: made, grown and set as the spec says. Never shrunk; deleted only with a model that asks for it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use connect::KafkaArgs;
@@ -30,6 +30,27 @@ pub struct WantedTopic {
     pub replication: Option<i32>,
     /// Configuration that the topic must have; what is not named here is left alone.
     pub config: BTreeMap<&'static str, String>,
+}
+
+/// How long a topic keeps its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Retention {
+    /// So many days, rounded up.
+    Days(u32),
+    /// It deletes none.
+    Forever,
+}
+
+impl Retention {
+    /// From the configuration `retention.ms`; -1 is for ever.
+    fn of(retention_ms: &str) -> Option<Self> {
+        const DAY: i64 = 24 * 3_600_000;
+        let ms: i64 = retention_ms.parse().ok()?;
+        if ms < 0 {
+            return Some(Self::Forever);
+        }
+        Some(Self::Days(u32::try_from(ms.saturating_add(DAY - 1) / DAY).unwrap_or(u32::MAX)))
+    }
 }
 
 /// Why a topic is not as it should be.
@@ -69,6 +90,8 @@ pub struct Topics {
     /// Reads metadata. A consumer's request never creates the topic it asks for; a producer's may.
     reader: Arc<BaseConsumer<LastError>>,
     last_error: LastError,
+    /// How long each topic that was looked at keeps its records.
+    retention: Mutex<HashMap<String, Retention>>,
 }
 
 impl Topics {
@@ -80,7 +103,15 @@ impl Topics {
             admin: config.create_with_context(last_error.clone())?,
             reader: Arc::new(config.create_with_context(last_error.clone())?),
             last_error,
+            retention: Mutex::default(),
         })
+    }
+
+    /// The longest time that a topic of ours keeps its records, of those that were looked at.
+    #[must_use]
+    pub fn longest_retention(&self) -> Retention {
+        let known = self.retention.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().max().copied().unwrap_or(Retention::Days(0))
     }
 
     /// Makes the topic or brings it to what is wanted; returns how many partitions it has.
@@ -104,6 +135,8 @@ impl Topics {
                 Err((topic, code)) => return Err(self.failed(&topic, code)),
             }
         }
+        let mut known = self.retention.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|topic, _| !names.contains(&topic.as_str()));
         Ok(())
     }
 
@@ -145,6 +178,7 @@ impl Topics {
                 Err((topic, code)) => return Err(self.failed(&topic, code)),
             }
         }
+        self.remember(&wanted.name, wanted.config.get("retention.ms").map(String::as_str));
         self.appear(&wanted.name).await?;
         Ok(wanted.partitions)
     }
@@ -185,6 +219,8 @@ impl Topics {
             self.admin.describe_configs([&topic], &options()).await.map_err(|e| self.unavailable(&e))?;
         let Some(found) = found.into_iter().next() else { return Ok(()) };
         let found = found.map_err(|code| self.failed(&wanted.name, code))?;
+        let retention = found.entries.iter().find(|entry| entry.name == "retention.ms");
+        self.remember(&wanted.name, retention.and_then(|entry| entry.value.as_deref()));
         let own: HashMap<&str, &str> = found
             .entries
             .iter()
@@ -192,6 +228,7 @@ impl Topics {
             .filter_map(|entry| Some((entry.name.as_str(), entry.value.as_deref()?)))
             .collect();
         let Some(config) = merged(&own, &wanted.config) else { return Ok(()) };
+        self.remember(&wanted.name, config.get("retention.ms").copied());
         let alter = AlterConfig { specifier: topic, entries: config };
         let results =
             self.admin.alter_configs([&alter], &options()).await.map_err(|e| self.unavailable(&e))?;
@@ -199,6 +236,12 @@ impl Topics {
             result.map_err(|(_, code)| self.failed(&wanted.name, code))?;
         }
         Ok(())
+    }
+
+    fn remember(&self, topic: &str, retention_ms: Option<&str>) {
+        if let Some(retention) = retention_ms.and_then(Retention::of) {
+            self.retention.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned(), retention);
+        }
     }
 
     fn failed(&self, topic: &str, code: RDKafkaErrorCode) -> TopicError {
@@ -257,6 +300,15 @@ mod tests {
         let all = merged(&own, &wanted).unwrap();
         assert_eq!(all, HashMap::from([("cleanup.policy", "delete"), ("max.message.bytes", "2")]));
         assert_eq!(merged(&all, &wanted), None);
+    }
+
+    #[test]
+    fn retention_is_rounded_up_to_days_and_minus_one_is_for_ever() {
+        assert_eq!(Retention::of("604800000"), Some(Retention::Days(7)));
+        assert_eq!(Retention::of("604800001"), Some(Retention::Days(8)));
+        assert_eq!(Retention::of("-1"), Some(Retention::Forever));
+        assert_eq!(Retention::of("x"), None);
+        assert!(Retention::Forever > Retention::Days(u32::MAX));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crds::{IngestJob, IngestModel, labels};
-use futures::channel::mpsc::{UnboundedSender, unbounded};
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::{Stream, StreamExt, future};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::Api;
@@ -35,15 +35,16 @@ pub struct Writers {
     pub deployments: Writer<Deployment>,
 }
 
-/// Runs both controllers until `stop` is done and what is being worked on is finished.
+/// Runs both controllers until `stop` is done and what is being worked on is finished. Jobs that `jobs_called` names are
+/// looked at, as are those that `call_jobs` sends there.
 pub async fn run(
     ctx: Arc<Context>,
     writers: Writers,
+    (call_jobs, jobs_called): (UnboundedSender<JobKey>, UnboundedReceiver<JobKey>),
     stop: impl Future<Output = ()> + Send + Sync + Clone + 'static,
 ) {
     let client = ctx.client.clone();
     let (call_models, models_called) = unbounded();
-    let (call_jobs, jobs_called) = unbounded();
     let config = Config::default().concurrency(ctx.settings.concurrency);
 
     let models =
@@ -115,9 +116,7 @@ fn watch_jobs(
             Ok(watcher::Event::InitDone) => seen.jobs_known.open(),
             Ok(watcher::Event::Delete(gone)) => {
                 seen.job_failures.reset(&JobKey::from_obj(gone));
-                let uid = gone.uid().unwrap_or_default();
-                seen.inline.forget(&uid);
-                seen.labels.release(&uid);
+                job::forget(&seen, &gone.uid().unwrap_or_default());
             }
             _ => {}
         })

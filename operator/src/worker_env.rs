@@ -45,6 +45,7 @@ impl WorkerEnv {
         ];
         plain.extend(kafka.kafka_sasl_mechanism.clone().map(|v| ("KAFKA_SASL_MECHANISM", v)));
         plain.extend(settings.worker_log.clone().map(|v| ("RUST_LOG", v)));
+        plain.extend(settings.worker_batch_mib.map(|v| ("WORKER_BATCH_MIB", v.to_string())));
         if ca.is_some() {
             plain.push(("KAFKA_SSL_CA", Path::new(CA_FOLDER).join(CA_KEY).display().to_string()));
         }

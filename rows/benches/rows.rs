@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use rows::{Checker, Column, Cutter, Format, Input, Plan, Schema, Type, UnknownColumns};
+use rows::{Checker, Column, Cutter, Format, Input, Limits, Plan, Schema, Type, UnknownColumns};
 
 /// About the size of a chunk.
 const CHUNK: usize = 4 << 20;
@@ -166,15 +166,16 @@ fn cut_escaped(bencher: Bencher<'_, '_>) {
 
 fn cut_all(bencher: Bencher<'_, '_>, input: &Input, bytes: &[u8]) {
     bencher.counter(BytesCount::new(bytes.len())).bench_local(|| {
-        let mut cutter = Cutter::new(input, CHUNK);
+        let mut cutter = Cutter::new(input, Limits::plain(CHUNK));
         let mut rows = 0;
         for piece in bytes.chunks(64 * 1024) {
             cutter.push(piece).unwrap();
-            if let Some(chunk) = cutter.next_chunk() {
+            while let Some(chunk) = cutter.next_chunk() {
                 rows += chunk.rows;
                 cutter.recycle(chunk.bytes);
             }
         }
-        rows + cutter.finish().unwrap().map_or(0, |c| c.rows)
+        cutter.finish().unwrap();
+        rows + std::iter::from_fn(|| cutter.next_chunk()).map(|c| c.rows).sum::<u32>()
     });
 }

@@ -1,17 +1,24 @@
 //! Cutting a stream of bytes into chunks of whole records.
 //!
-//! **Promise:** where a chunk ends is a function of the bytes of the stream and `chunk_bytes` alone, never of how the
-//! bytes were pushed; all chunks joined, and the header before them, are the stream, but for a byte-order mark, for blank
-//! lines and comments around the header or with no record after them, and for what follows the last record of a JSON
-//! array. Those belong to no chunk; each record is in exactly one.
+//! **Promise:** where a chunk and a batch end is a function of the bytes of the stream and the [`Limits`] alone, never of
+//! how the bytes were pushed; all chunks joined, and the header before them, are the stream, but for a byte-order mark,
+//! for some blank lines and comments, and for what follows the last record of a JSON array. Those belong to no chunk; each
+//! record is in exactly one.
 
+mod batch;
 mod buffer;
 mod error;
+mod limits;
 
 use std::collections::VecDeque;
 
+pub use self::batch::{
+    BATCH_ROWS, BATCH_WEIGHT, BatchStart, Chunk, MAX_BATCH_CHUNKS, MAX_BATCH_ROWS, Position,
+};
 use self::buffer::Buffer;
 pub use self::error::CutError;
+pub use self::limits::{CHUNK_WEIGHT, Limits, MAX_CHUNK_ROWS};
+use crate::digest::Digest;
 use crate::input::Input;
 use crate::simd::Level;
 use crate::split::array::{Broken, Place};
@@ -20,30 +27,31 @@ use crate::split::scan::{Edge, Line, Scanner, State};
 
 /// Longest record, line end included.
 pub const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
-/// Most records in a chunk: one insert of at most 1,048,449 rows is one ClickHouse block, and so atomic.
-pub const MAX_CHUNK_ROWS: u32 = 1_000_000;
 /// Bytes of a chunk that is checked right where it is cut: it, its index and its block stay in the processor's cache.
 pub const LOCAL_CHUNK_BYTES: usize = 256 * 1024;
 
-/// Cuts a stream of bytes into chunks of whole records.
+/// Cuts a stream of bytes into chunks of whole records, and says which of them make a batch.
 ///
-/// A chunk ends at the first line end at or after `chunk_bytes` bytes, or after [`MAX_CHUNK_ROWS`] records. What a record
-/// is, blank lines and quotes, is the rule of the row engine: a line end outside quotes ends it, and lines with nothing
-/// on them are none. A quote that is never closed is no error of the stream: the rest is one record, which the worker
-/// rejects (but see [`MAX_RECORD_BYTES`]).
+/// A chunk ends at the last line end within [`Limits::chunk_bytes`] bytes, or after [`Limits::chunk_rows`] records; only a
+/// single record may be longer. What a record is, blank lines and quotes, is the rule of the row engine: a line end
+/// outside quotes ends it, and lines with nothing on them are none. A quote that is never closed is no error of the
+/// stream: the rest is one record, which the worker rejects (but see [`MAX_RECORD_BYTES`]).
 ///
 /// Of a JSON array the records are its elements: a chunk ends after one, and the comma behind it begins the next chunk.
 /// An array that breaks is an error of the stream, for what follows cannot be told apart; an element that is no object
 /// is one that the worker rejects.
 ///
+/// A batch is a run of consecutive chunks. It ends with the first chunk that brings it to [`BATCH_ROWS`] records, to
+/// [`BATCH_WEIGHT`] or to [`MAX_BATCH_CHUNKS`] chunks, or that is the stream's last.
+///
 /// After an error the cutter is done for.
 pub struct Cutter {
     scanner: Scanner,
-    chunk_bytes: usize,
+    limits: Limits,
+    digests: bool,
     from_start: bool,
     want_header: bool,
-    /// Nothing but the first bytes of the stream can hold a byte-order mark, and they tell text from binary.
-    at_start: bool,
+    stage: Stage,
     header: Option<Vec<u8>>,
     /// Bytes since the end of the last chunk.
     buffer: Buffer,
@@ -51,6 +59,7 @@ pub struct Cutter {
     scanned: usize,
     edge: usize,
     rows: u32,
+    /// Chunks to be handed out; the newest one only when it is known whether it is the last.
     done: VecDeque<(Chunk, Position)>,
     /// Memory of earlier chunks.
     spare: Vec<Vec<u8>>,
@@ -59,39 +68,27 @@ pub struct Cutter {
     given: Position,
 }
 
-/// A run of whole records.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chunk {
-    /// From 0.
-    pub number: u32,
-    /// Number of its first record in the file, from 1; the header line is not counted.
-    pub first_row: u64,
-    /// How many records.
-    pub rows: u32,
-    /// The records as they stand in the file, line ends included.
-    pub bytes: Vec<u8>,
-}
-
-/// Where a stream can be taken up again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// Bytes of the decoded stream before this point.
-    pub offset: u64,
-    /// Number of the next chunk.
-    pub next_chunk: u32,
-    /// Number of the next record.
-    pub next_row: u64,
+/// How far a stream is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing but its first bytes can be a byte-order mark.
+    Start,
+    Within,
+    Finished,
 }
 
 /// Read at once: few calls, and the bytes are still in the processor's cache when they are scanned.
 const READ: usize = 128 * 1024;
-/// Read beyond a chunk's size at first: the record that ends the chunk nearly always ends in these, and what is behind
-/// it has to be moved to the next chunk.
+/// Read beyond that at once where it fills a chunk, so that no sliver is left to be read.
 const SLACK: usize = 4 * 1024;
 /// The most that is read at once.
 const ROOM: usize = READ + SLACK;
+/// Room that is asked for at once for a whole chunk, at most.
+const WHOLE: usize = 64 << 20;
 /// Scanned at once, and again, byte by byte, where a quote stands out of place.
 const PIECE: usize = 16 * 1024;
+/// What is shorter is scanned byte by byte where a chunk may end in it.
+const SHORT_PIECE: usize = 64;
 /// Buffers that wait for their next use.
 const SPARE: usize = 2;
 /// A NUL in this many first bytes makes a file binary.
@@ -101,24 +98,23 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 impl Cutter {
     /// Cuts a stream from its first byte.
     #[must_use]
-    pub fn new(input: &Input, chunk_bytes: usize) -> Self {
-        let start = Position { offset: 0, next_chunk: 0, next_row: 1 };
-        let mut cutter = Self::resume(input, chunk_bytes, start);
-        cutter.want_header = input.has_header();
-        cutter.at_start = true;
-        cutter.from_start = true;
-        cutter
+    pub fn new(input: &Input, limits: Limits) -> Self {
+        Self::resume(input, limits, Position::START)
     }
 
-    /// Takes up a stream at a position that an earlier cutter gave; its header has been seen.
+    /// Takes up a stream at a position that an earlier cutter of the same settings and limits gave; if it is not the first
+    /// byte, the header has been seen.
     #[must_use]
-    pub fn resume(input: &Input, chunk_bytes: usize, at: Position) -> Self {
+    pub fn resume(input: &Input, limits: Limits, at: Position) -> Self {
+        let (chunk_bytes, chunk_rows) = (limits.chunk_bytes.max(1), limits.chunk_rows.max(1));
+        let from_start = at.offset == 0;
         Self {
             scanner: Scanner::new(input, at.next_chunk == 0),
-            chunk_bytes: chunk_bytes.max(1),
-            from_start: false,
-            want_header: false,
-            at_start: false,
+            limits: Limits { chunk_bytes, chunk_rows, ..limits },
+            digests: false,
+            from_start,
+            want_header: from_start && input.has_header(),
+            stage: if from_start { Stage::Start } else { Stage::Within },
             header: None,
             buffer: Buffer::default(),
             scanned: 0,
@@ -134,13 +130,20 @@ impl Cutter {
     /// As [`Cutter::new`], for each instruction set that this CPU has, the portable one first. All give the same chunks:
     /// for tests and benches.
     #[must_use]
-    pub fn on_every_level(input: &Input, chunk_bytes: usize) -> Vec<Self> {
+    pub fn on_every_level(input: &Input, limits: Limits) -> Vec<Self> {
         let at_level = |level| {
-            let mut cutter = Self::new(input, chunk_bytes);
+            let mut cutter = Self::new(input, limits);
             cutter.scanner = cutter.scanner.on(level);
             cutter
         };
         Level::all().into_iter().map(at_level).collect()
+    }
+
+    /// Turns digests of chunks, positions and the stream on; without them they are the default. Before the first bytes
+    /// come.
+    #[must_use]
+    pub fn with_digests(self) -> Self {
+        Self { digests: true, ..self }
     }
 
     /// Takes the next bytes of the stream; then drain [`Cutter::next_chunk`].
@@ -169,14 +172,19 @@ impl Cutter {
         let before = self.buffer.len();
         self.buffer.grow(len);
         self.probe(before)?;
-        if !self.at_start || self.drop_bom(false) {
-            self.scan()?;
+        if self.stage == Stage::Start && !self.drop_bom(false) {
+            return Ok(());
         }
-        Ok(())
+        self.scan()
     }
 
-    /// The next chunk that is complete.
+    /// The next chunk that is complete, as soon as it is known whether it is the stream's last: when another record has
+    /// begun, or the stream was [finished](Cutter::finish).
     pub fn next_chunk(&mut self) -> Option<Chunk> {
+        let more = self.done.len() > 1 || self.rows > 0 || self.scanner.is_in_record();
+        if !more && self.stage != Stage::Finished {
+            return None;
+        }
         let (chunk, end) = self.done.pop_front()?;
         self.given = end;
         Some(chunk)
@@ -190,21 +198,39 @@ impl Cutter {
         }
     }
 
-    /// Ends the stream: the last chunk, `None` when no record is left. Drain [`Cutter::next_chunk`] first.
+    /// Ends the stream; then drain [`Cutter::next_chunk`] once more: it gives all chunks that are left, and if the stream
+    /// has a record at all the last of them is [`Chunk::last`].
     ///
     /// A file of nothing but blank lines is [`CutError::EmptyFile`]; a header alone is not.
-    pub fn finish(&mut self) -> Result<Option<Chunk>, CutError> {
-        if self.at_start {
+    pub fn finish(&mut self) -> Result<(), CutError> {
+        if self.stage == Stage::Start {
             self.drop_bom(true);
             self.scan()?;
         }
-        if let Some(array) = self.scanner.array {
-            return match array.place {
-                Place::Start => Err(CutError::EmptyFile),
-                Place::End => Ok(self.last_of_array()),
-                _ => Err(CutError::UnterminatedArray),
-            };
+        match self.scanner.array {
+            Some(array) => match array.place {
+                Place::Start => return Err(CutError::EmptyFile),
+                Place::End => {}
+                _ => return Err(CutError::UnterminatedArray),
+            },
+            None => self.finish_lines()?,
         }
+        self.end_chunk();
+        // what follows the last record is of no chunk
+        self.forget(self.buffer.len());
+        if let Some((chunk, end)) = self.done.back_mut() {
+            chunk.last = true;
+            if !chunk.ends_batch {
+                chunk.ends_batch = true;
+                end.end_batch();
+            }
+        }
+        self.stage = Stage::Finished;
+        Ok(())
+    }
+
+    /// Ends the last line, if it has no end.
+    fn finish_lines(&mut self) -> Result<(), CutError> {
         let open = self.scanner.state.line == Line::Text;
         if self.want_header {
             if !open {
@@ -216,27 +242,12 @@ impl Cutter {
             self.take_header(self.buffer.len());
         } else if open {
             self.check_length(self.buffer.len())?;
-            self.edge = self.buffer.len();
             self.rows += 1;
-        } else {
-            self.edge = self.buffer.len();
         }
+        self.edge = self.buffer.len();
         self.scanner.state = State::START;
         let empty = self.header.is_none() && self.next.next_chunk == 0 && self.rows == 0;
-        if self.from_start && empty {
-            return Err(CutError::EmptyFile);
-        }
-        self.end_chunk();
-        Ok(self.next_chunk())
-    }
-
-    /// The last records of an array, without what follows them.
-    fn last_of_array(&mut self) -> Option<Chunk> {
-        if self.rows == 0 {
-            self.edge = self.buffer.len();
-        }
-        self.end_chunk();
-        self.next_chunk()
+        if self.from_start && empty { Err(CutError::EmptyFile) } else { Ok(()) }
     }
 
     /// The header record without its line end and byte-order mark, once it has been seen.
@@ -251,9 +262,17 @@ impl Cutter {
         self.given
     }
 
-    /// How much is read at once: up to a little behind the chunk's size, and no sliver before it.
+    /// Of the stream's bytes up to the last chunk's end, and after [`Cutter::finish`] of all: blank lines, byte-order mark,
+    /// header and what follows the last record are in it. The default where digests are off.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.next.digest
+    }
+
+    /// How much is read at once: the byte behind the chunk's size ends it, and what is behind its last record has to be
+    /// moved.
     fn room_len(&self) -> usize {
-        match self.chunk_bytes.saturating_add(SLACK).saturating_sub(self.buffer.len()) {
+        match self.limits.chunk_bytes.saturating_add(1).saturating_sub(self.buffer.len()) {
             left @ 1..=ROOM => left,
             _ => READ,
         }
@@ -261,7 +280,8 @@ impl Cutter {
 
     fn room_of(&mut self, len: usize) -> &mut [u8] {
         // once more than this has come, the buffer gets room for a whole chunk, so that no byte is moved again
-        let whole = if self.buffer.len() + len > ROOM { self.chunk_bytes.saturating_add(ROOM) } else { 0 };
+        let whole =
+            if self.buffer.len() + len > ROOM { self.limits.chunk_bytes.min(WHOLE) + ROOM } else { 0 };
         self.buffer.room(len, whole)
     }
 
@@ -282,54 +302,74 @@ impl Cutter {
         if !last && bytes.len() < BOM.len() && BOM.starts_with(bytes) {
             return false;
         }
-        self.at_start = false;
+        self.stage = Stage::Within;
         if bytes.starts_with(BOM) {
-            self.buffer.forget(BOM.len());
-            self.next.offset += BOM.len() as u64;
+            self.forget(BOM.len());
         }
         true
     }
 
     fn scan(&mut self) -> Result<(), CutError> {
         while self.scanned < self.buffer.len() {
-            let piece = self.fast_piece();
-            if self.want_header || piece == 0 {
+            if self.want_header || !self.fast_piece()? {
                 self.step()?;
-                continue;
             }
-            let found = self.scanner.piece(&self.buffer.bytes()[self.scanned..][..piece]);
-            let tally = found.map_err(|(tally, at, broken)| {
-                self.rows += tally.records;
-                self.broken(broken, self.scanned + at)
-            })?;
-            if let Some(last) = tally.last_edge {
-                self.edge = self.scanned + last;
-            }
-            self.rows += tally.records;
-            self.scanned += piece;
         }
         Ok(())
     }
 
-    /// How many bytes can be scanned without passing any limit.
-    fn fast_piece(&self) -> usize {
-        let to_target = (self.chunk_bytes - 1).saturating_sub(self.scanned);
-        // a record is at least two bytes long
-        let to_rows = 2 * (MAX_CHUNK_ROWS - self.rows).saturating_sub(1) as usize;
+    /// Scans the next bytes, many at a time, if the chunk does not end in them; says no if it may.
+    fn fast_piece(&mut self) -> Result<bool, CutError> {
+        let Limits { chunk_bytes, chunk_rows, .. } = self.limits;
+        // a first record that is longer than the chunk may be ends it
+        let too_long = self.scanned >= chunk_bytes;
+        let to_target = if too_long { PIECE } else { chunk_bytes - self.scanned };
         let to_length = MAX_RECORD_BYTES.saturating_sub(self.scanned - self.edge);
-        PIECE.min(to_target).min(to_rows).min(to_length).min(self.buffer.len() - self.scanned)
+        let mut len = PIECE.min(to_target).min(to_length).min(self.buffer.len() - self.scanned);
+        while len > 0 && !(too_long && self.edge > 0) {
+            let mut scanner = self.scanner;
+            let found = scanner.piece(&self.buffer.bytes()[self.scanned..][..len]);
+            let tally = found.map_err(|(tally, at, broken)| {
+                self.rows += tally.records;
+                self.broken(broken, self.scanned + at)
+            })?;
+            if self.rows + tally.records < chunk_rows && !(too_long && tally.last_edge.is_some()) {
+                self.scanner = scanner;
+                if let Some(last) = tally.last_edge {
+                    self.edge = self.scanned + last;
+                }
+                self.rows += tally.records;
+                self.scanned += len;
+                return Ok(true);
+            }
+            // nearer, until it is worth a step
+            len = if len > SHORT_PIECE { len / 2 } else { 0 };
+        }
+        Ok(false)
     }
 
-    /// Scans up to the next line end, or to the end of what is there.
+    /// Scans up to the next line end, or to where the chunk ends before it, or to the end of what is there.
     fn step(&mut self) -> Result<(), CutError> {
+        let Limits { chunk_bytes, chunk_rows, .. } = self.limits;
         let limit = self.buffer.len().min(self.edge + MAX_RECORD_BYTES + 1);
         while self.scanned < limit {
             let edge = self.scanner.push(self.buffer.bytes()[self.scanned]);
             let edge = edge.map_err(|broken| self.broken(broken, self.scanned))?;
             self.scanned += 1;
+            let ends_before = edge == Some(Edge::RecordBefore);
+            let mut end = self.scanned - usize::from(ends_before);
+            if edge.is_some() {
+                self.check_length(end)?;
+            }
+            if end > chunk_bytes && self.edge > 0 {
+                // the chunk ends with the last record that is in it as a whole
+                end -= self.edge;
+                self.end_chunk();
+                if edge.is_none() {
+                    return Ok(());
+                }
+            }
             let Some(edge) = edge else { continue };
-            let end = self.scanned - usize::from(edge == Edge::RecordBefore);
-            self.check_length(end)?;
             self.edge = end;
             if edge != Edge::BlankLine {
                 if self.want_header {
@@ -338,7 +378,7 @@ impl Cutter {
                 }
                 self.rows += 1;
             }
-            if self.edge >= self.chunk_bytes || self.rows == MAX_CHUNK_ROWS {
+            if self.edge >= chunk_bytes || self.rows >= chunk_rows {
                 self.end_chunk();
             }
             return Ok(());
@@ -379,29 +419,25 @@ impl Cutter {
         self.given = self.next;
     }
 
+    /// Ends the chunk at the last line end.
     fn end_chunk(&mut self) {
         let end = self.edge;
         if self.rows == 0 {
             // blank lines: they belong to no chunk
-            self.forget(end);
-            if self.done.is_empty() {
-                self.given = self.next;
-            }
-            return;
+            return self.forget(end);
         }
         let bytes = self.buffer.cut(end, self.spare.pop().unwrap_or_default());
-        let chunk =
-            Chunk { number: self.next.next_chunk, first_row: self.next.next_row, rows: self.rows, bytes };
-        self.next.offset += end as u64;
-        self.next.next_chunk += 1;
-        self.next.next_row += u64::from(self.rows);
+        let digest = self.digests.then(|| Digest::of(&bytes));
+        let chunk = self.next.take(bytes, self.rows, &self.limits, digest);
         (self.scanned, self.edge, self.rows) = (self.scanned - end, 0, 0);
         self.done.push_back((chunk, self.next));
     }
 
+    /// Passes over the first bytes of the buffer, which are of no chunk.
     fn forget(&mut self, end: usize) {
+        let digest = self.digests.then(|| Digest::of(&self.buffer.bytes()[..end]));
         self.buffer.forget(end);
-        self.next.offset += end as u64;
+        self.next.skip(end as u64, digest);
         (self.scanned, self.edge, self.rows) = (self.scanned.saturating_sub(end), 0, 0);
     }
 }

@@ -1,7 +1,8 @@
 //! The row engine: the bytes of a file in, good rows as a ClickHouse `Native` block and one reject per bad cell out.
 //!
 //! * [`Transcoder`] makes UTF-8 of UTF-16 (the upload API, the CLI).
-//! * [`Cutter`] cuts a stream of bytes into [`Chunk`]s of whole records (the upload API).
+//! * [`Cutter`] cuts a stream of bytes into [`Chunk`]s of whole records and says which make a batch (the upload API);
+//!   [`Limits`] say where, and [`Digest`] what came.
 //! * [`Schema`] says what the columns are, [`Input`] how the text is written, [`Plan`] which cell goes to which column.
 //! * [`Checker`] takes a chunk and gives an [`Outcome`]: a block, the rejects, a summary (worker, CLI).
 //! * [`infer()`] proposes a schema for a sample (`batch model infer`).
@@ -75,6 +76,7 @@ mod check;
 mod coerce;
 mod column;
 mod cut;
+mod digest;
 mod infer;
 mod input;
 mod mask;
@@ -92,7 +94,11 @@ mod types;
 mod words;
 
 pub use check::{Checker, Outcome};
-pub use cut::{Chunk, CutError, Cutter, LOCAL_CHUNK_BYTES, MAX_CHUNK_ROWS, MAX_RECORD_BYTES, Position};
+pub use cut::{
+    BATCH_ROWS, BATCH_WEIGHT, BatchStart, CHUNK_WEIGHT, Chunk, CutError, Cutter, LOCAL_CHUNK_BYTES, Limits,
+    MAX_BATCH_CHUNKS, MAX_BATCH_ROWS, MAX_CHUNK_ROWS, MAX_RECORD_BYTES, Position,
+};
+pub use digest::{Digest, DigestError};
 pub use infer::{InferError, Known, Proposal, Proposed, detect, infer};
 pub use input::{ColumnsBy, Format, HeaderCase, Input, LineEnd, UnknownColumns};
 pub use mask::mask;

@@ -1,9 +1,10 @@
 //! The worker's four calls to the Kubernetes API server. It lists and watches nothing.
 
-use crds::job::{Counts, ErrorSummary};
+use crds::job::{Counts, ErrorSummary, LoadProblem};
 use crds::{IngestJob, IngestModel, RevisionData, managers};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::api::{Api, Patch, PatchParams};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::error::Failure;
@@ -43,7 +44,7 @@ impl Cluster {
         })
     }
 
-    /// What a job is judged by.
+    /// What a job is checked by.
     pub async fn revision(&self, name: &str) -> Result<RevisionData, Failure> {
         let revision = self.revisions.get(name).await.map_err(|error| {
             if is_absent(&error, name) { Failure::RevisionMissing(name.to_owned()) } else { error.into() }
@@ -53,13 +54,9 @@ impl Cluster {
             .map_err(|why| Failure::RevisionUnusable { name: name.to_owned(), why: why.to_string() })
     }
 
-    /// Writes the worker's part of a job's status, if the job is still as it was read (`resourceVersion`, `uid`).
-    pub async fn apply_counts(
-        &self,
-        job: &IngestJob,
-        counts: &Counts,
-        summary: &[ErrorSummary],
-    ) -> Result<(), Failure> {
+    /// Writes the worker's part of a job's status, if the job is still as it was read (`resourceVersion`, `uid`). The part is
+    /// always complete: server-side apply removes what is left out.
+    pub async fn apply_progress(&self, job: &IngestJob, progress: &Progress<'_>) -> Result<(), Failure> {
         let name = job.metadata.name.as_deref().unwrap_or_default();
         let patch = json!({
             "apiVersion": format!("{}/{}", crds::GROUP, crds::VERSION),
@@ -69,12 +66,26 @@ impl Cluster {
                 "uid": job.metadata.uid,
                 "resourceVersion": job.metadata.resource_version,
             },
-            "status": {"counts": counts, "errorSummary": summary},
+            "status": progress,
         });
         let manager = PatchParams::apply(managers::WORKER).force();
         self.jobs.patch_status(name, &manager, &Patch::Apply(patch)).await?;
         Ok(())
     }
+}
+
+/// The worker's part of a job's status.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress<'a> {
+    /// What the ledger adds up to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
+    /// What is wrong most often.
+    pub error_summary: &'a [ErrorSummary],
+    /// Why chunks cannot be loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_problem: Option<LoadProblem>,
 }
 
 /// Whether the object itself is absent. A 404 that names no object says that its kind is not served (the CRD is being
@@ -87,6 +98,14 @@ fn is_absent(error: &kube::Error, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_problem_that_is_over_is_left_out_so_that_the_server_removes_it() {
+        let progress = Progress { counts: Some(Counts::default()), error_summary: &[], load_problem: None };
+        let sent = serde_json::to_value(&progress).unwrap();
+        assert!(sent.get("loadProblem").is_none() && sent.get("counts").is_some());
+        assert_eq!(sent["errorSummary"], json!([]));
+    }
 
     #[test]
     fn a_kind_that_is_not_served_is_not_an_object_that_is_gone() {

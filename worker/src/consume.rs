@@ -1,98 +1,107 @@
-//! The edge to Kafka: a thread of its own that takes records only when there is a place for them, and never stops
-//! polling.
+//! The edge to Kafka: a thread of its own that takes records only while there is space for them, and never stops polling.
 
-use std::collections::VecDeque;
+pub mod config;
+mod context;
+mod lanes;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use connect::kafka::LastError;
 use crds::ChunkHeader;
-use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::{ClientConfig, Statistics};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rows::MAX_BATCH_CHUNKS;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::{OwnedPermit, Sender};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
+use self::context::{Context, store};
+use self::lanes::{FULL_BEFORE_PAUSE, Lanes};
+use crate::budget::Lane;
 use crate::buffers::Buffers;
-use crate::dead_letter::Letter;
+use crate::dead_letter::DeadLetter;
+use crate::health_tracker::HealthTracker;
 use crate::metrics::Metrics;
 use crate::pipeline::{Chunk, Delivery};
+use crate::reread::header_of;
 use crate::stop::Stop;
-use crate::tracker::Tracker;
-use crate::vitals::Vitals;
+use crate::tracker::{Ticket, Tracker};
 
-/// How many chunks may be done or under way without being reported: what goes on while the API server is away.
+/// How many chunks may be in flight or unreported: what goes on while the API server is away. Chunks of open batches do
+/// not count.
 pub const UNREPORTED: usize = 1000;
 
-/// How long a poll waits.
+/// How long a poll waits,
 const POLL: Duration = Duration::from_millis(100);
-/// How long the thread waits for a place without polling. Longer than an insert takes, for a pause throws away what was
-/// fetched ahead; much shorter than `max.poll.interval.ms`.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long a rebalance waits for the chunks in hand.
-const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a stop waits for the chunks in hand and their report.
-const STOP_PATIENCE: Duration = Duration::from_secs(13);
+/// and how long while records wait to be handed over.
+const SHORT_POLL: Duration = Duration::from_millis(10);
+/// How long a stop waits for the batches in flight and their report.
+const STOP_TIMEOUT: Duration = Duration::from_secs(13);
 
 /// What the thread needs.
 pub struct Consume {
     /// The topic; the group has the same name.
     pub topic: String,
-    /// Settings from [`consumer_config`].
+    /// Settings from [`config::consumer_config`].
     pub config: ClientConfig,
     /// Who keeps the offsets.
     pub tracker: Arc<Tracker>,
-    /// The first stage. Records wait here only one at a time.
-    pub next: Sender<Delivery>,
+    /// The first stage of most chunks.
+    pub bulk: Sender<Delivery>,
+    /// That of small ones.
+    pub small: Sender<Delivery>,
     /// Where chunks live.
     pub buffers: Buffers,
     /// The order to stop.
     pub stop: Stop,
-    /// Told of each turn.
-    pub vitals: Vitals,
-    /// Told of the lag.
+    /// Notes each turn.
+    pub health: HealthTracker,
+    /// Notes the lag.
     pub metrics: Metrics,
     /// The runtime of the stages.
     pub runtime: Handle,
 }
 
-/// A place for one record: with the unreported, and in the first stage.
-type Place = (OwnedSemaphorePermit, OwnedPermit<Delivery>);
+impl Delivery {
+    /// The way that it takes.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Chunk(chunk) => Lane::of(&chunk.header, chunk.body.as_ref().len()),
+            Self::DeadLetter(..) => Lane::Bulk,
+        }
+    }
 
-/// The settings of a consumer, on top of the connection's.
-#[must_use]
-pub fn consumer_config(mut config: ClientConfig, group: &str, prefetch_kib: u32) -> ClientConfig {
-    let prefetch = prefetch_kib.to_string();
-    let fetch = (u64::from(prefetch_kib) * 1024).clamp(1 << 20, 32 << 20).to_string();
-    config
-        .set("group.id", group)
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("auto.offset.reset", "earliest")
-        // We say what is stored, librdkafka sends it in the background, when partitions leave and at the end.
-        .set("enable.auto.offset.store", "false")
-        .set("enable.auto.commit", "true")
-        .set("auto.commit.interval.ms", "500")
-        .set("session.timeout.ms", "10000")
-        .set("heartbeat.interval.ms", "500")
-        // With a partition that is empty a fetch waits this long, half a second by default.
-        .set("fetch.wait.max.ms", "50")
-        .set("fetch.queue.backoff.ms", "10")
-        .set("queued.max.messages.kbytes", &prefetch)
-        .set("fetch.message.max.bytes", "4194304")
-        .set("fetch.max.bytes", &fetch)
-        .set("statistics.interval.ms", "5000")
-        // A topic that the operator is about to make is noticed soon.
-        .set("topic.metadata.refresh.interval.ms", "10000");
-    config
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Chunk(chunk) => chunk.body.as_ref().len(),
+            Self::DeadLetter(record, _) => record.bytes(),
+        }
+    }
+
+    /// Its partition.
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        self.ticket().position().0
+    }
+
+    fn ticket(&self) -> &Ticket {
+        match self {
+            Self::Chunk(chunk) => &chunk.ticket,
+            Self::DeadLetter(_, ticket) => ticket,
+        }
+    }
 }
 
 impl Consume {
-    /// Takes records until told to stop, then waits for those in hand and leaves the group.
+    /// Takes records until the order to stop, then waits for those in flight and leaves the group.
     ///
     /// # Errors
     /// What librdkafka says is fatal.
@@ -100,19 +109,19 @@ impl Consume {
         let context = Context {
             last: LastError::default(),
             tracker: self.tracker.clone(),
-            vitals: self.vitals.clone(),
+            health: self.health.clone(),
             metrics: self.metrics.clone(),
             topic: self.topic.clone(),
         };
         let consumer: BaseConsumer<Context> = self.config.create_with_context(context)?;
         consumer.subscribe(&[&self.topic])?;
         let result = self.take(&consumer);
-        let Self { tracker, next, topic, .. } = self;
-        drop(next);
+        let Self { tracker, bulk, small, topic, .. } = self;
+        drop((bulk, small));
         let partitions = tracker.offsets().partitions();
-        if !tracker.drain(&partitions, STOP_PATIENCE, |moved| store(&consumer, &topic, &moved)) {
+        if !tracker.drain(&partitions, STOP_TIMEOUT, |moved| store(&consumer, &topic, &moved)) {
             tracing::warn!(
-                "not everything in hand could be finished and reported in time; others will do it again"
+                "not everything in flight could be finished and reported in time; others will do it again"
             );
         }
         // Commits what is stored and leaves the group.
@@ -121,80 +130,108 @@ impl Consume {
     }
 
     fn take(&self, consumer: &BaseConsumer<Context>) -> Result<(), KafkaError> {
-        let unreported = Arc::new(Semaphore::new(UNREPORTED));
-        let mut place: Option<Place> = None;
-        let mut waiting: VecDeque<Delivery> = VecDeque::new();
-        // The assignment whose partitions are paused.
-        let mut paused: Option<u64> = None;
+        let mut lanes = Lanes::new(self.bulk.clone(), self.small.clone());
+        // Which partitions are paused, and since which assignment.
+        let mut paused: (BTreeSet<i32>, u64) = (BTreeSet::new(), 0);
         while !self.stop.is_set() {
-            self.vitals.beat();
-            let (moved, assignments, unfinished) = {
+            self.health.beat();
+            let (moved, assignments, (unfinished, in_flight), partitions) = {
                 let mut offsets = self.tracker.offsets();
-                (offsets.moved(), offsets.assignments(), offsets.unfinished())
+                (offsets.moved(), offsets.assignments(), offsets.unfinished(), offsets.partitions())
             };
             self.metrics.unfinished(unfinished);
             store(consumer, &self.topic, &moved);
-            if place.is_none() {
-                place = self.place(&unreported, if paused.is_some() { POLL } else { PATIENCE });
+            let reported = in_flight < UNREPORTED;
+            if reported {
+                lanes.hand_over();
             }
-            if place.is_none() && paused != Some(assignments) {
-                tracing::info!("no place for another chunk: pausing");
-                consumer.pause(&consumer.assignment()?)?;
-                paused = Some(assignments);
-            } else if place.is_some() && waiting.is_empty() && paused.take().is_some() {
-                tracing::info!("going on");
-                consumer.resume(&consumer.assignment()?)?;
+            let pause = lanes.paused(&partitions, reported, Instant::now());
+            if (&pause, assignments) != (&paused.0, paused.1) {
+                self.pause(consumer, &paused.0, &pause)?;
+                paused = (pause, assignments);
             }
-            if let (Some(_), Some(_)) = (&place, waiting.front()) {
-                hand_over(&mut place, &mut waiting);
+            if lanes.is_full() {
+                self.wait_for_place(&lanes);
                 continue;
             }
-            match consumer.poll(POLL) {
+            match consumer.poll(if lanes.is_empty() { POLL } else { SHORT_POLL }) {
                 Some(Ok(message)) => {
-                    self.vitals.fine("topic");
-                    waiting.extend(self.delivery(&message));
-                    hand_over(&mut place, &mut waiting);
+                    self.health.fine("topic");
+                    if let Some(delivery) = self.delivery(&message) {
+                        lanes.push(delivery, Instant::now());
+                    }
                 }
                 Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
-                Some(Err(error)) => self.told(&error),
+                Some(Err(error)) => self.note(&error),
                 None => {}
             }
         }
         Ok(())
     }
 
-    fn place(&self, unreported: &Arc<Semaphore>, patience: Duration) -> Option<Place> {
-        let both = async {
-            let unreported = unreported.clone().acquire_owned().await.ok()?;
-            Some((unreported, self.next.clone().reserve_owned().await.ok()?))
+    /// Pauses the partitions `new`, and lets those go on that were paused before.
+    fn pause(
+        &self,
+        consumer: &BaseConsumer<Context>,
+        old: &BTreeSet<i32>,
+        new: &BTreeSet<i32>,
+    ) -> Result<(), KafkaError> {
+        let ours: BTreeSet<i32> = self.tracker.offsets().partitions().into_iter().collect();
+        let list = |partitions: &mut dyn Iterator<Item = &i32>| {
+            let mut list = TopicPartitionList::new();
+            for partition in partitions.filter(|partition| ours.contains(partition)) {
+                list.add_partition(&self.topic, *partition);
+            }
+            list
         };
-        let unless_stopped = async {
+        let resume = list(&mut old.difference(new));
+        let pause = list(&mut new.iter());
+        if resume.count() > 0 {
+            tracing::info!(partitions = ?old.difference(new), "going on");
+            consumer.resume(&resume)?;
+        }
+        if pause.count() > 0 {
+            tracing::info!(partitions = ?new, "no space for more chunks: pausing");
+            consumer.pause(&pause)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a place in a lane that is full.
+    fn wait_for_place(&self, lanes: &Lanes) {
+        let place = async {
             tokio::select! {
-                place = both => place,
-                () = self.stop.wait() => None,
+                _ = lanes.bulk.next().reserve(), if lanes.bulk.is_full() => {}
+                _ = lanes.small.next().reserve(), if lanes.small.is_full() => {}
+                () = self.stop.wait() => {}
             }
         };
-        self.runtime.block_on(async { timeout(patience, unless_stopped).await.ok().flatten() })
+        // In either case the next turn looks what can be done.
+        let _ = self.runtime.block_on(async { timeout(FULL_BEFORE_PAUSE, place).await });
     }
 
     fn delivery(&self, message: &BorrowedMessage<'_>) -> Option<Delivery> {
         let ticket = self.tracker.take(message.partition(), message.offset())?;
-        let headers = message.headers().into_iter().flat_map(Headers::iter);
-        let header = ChunkHeader::parse(headers.map(|h| (h.key, h.value.unwrap_or_default())));
-        Some(match header {
+        let dead = |why: &dyn ToString, ticket| {
+            Delivery::DeadLetter(DeadLetter::of_message(message, &why.to_string()), ticket)
+        };
+        Some(match header_of(message) {
+            Ok(header) if is_too_far(&header) => {
+                dead(&"the batch has more chunks than a batch can have", ticket)
+            }
             Ok(header) => {
                 let body = self.buffers.copy(message.payload().unwrap_or_default());
                 Delivery::Chunk(Chunk { header, body, ticket })
             }
-            Err(error) => Delivery::Letter(Letter::of_message(message, &error), ticket),
+            Err(error) => dead(&error, ticket),
         })
     }
 
-    fn told(&self, error: &KafkaError) {
+    fn note(&self, error: &KafkaError) {
         use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
         match error.rdkafka_error_code() {
             Some(UnknownTopic | UnknownTopicOrPartition | UnknownPartition) => {
-                self.vitals.trouble("topic", format!("TopicMissing: Kafka has no topic '{}'", self.topic));
+                self.health.trouble("topic", format!("TopicMissing: Kafka has no topic '{}'", self.topic));
                 self.metrics.retried("TopicMissing");
             }
             _ => self.metrics.retried("KafkaUnavailable"),
@@ -203,118 +240,7 @@ impl Consume {
     }
 }
 
-/// Puts the first that waits in the place, if there are both.
-fn hand_over(place: &mut Option<Place>, waiting: &mut VecDeque<Delivery>) {
-    let Some((unreported, stage)) = place.take_if(|_| !waiting.is_empty()) else { return };
-    let Some(mut delivery) = waiting.pop_front() else { return };
-    match &mut delivery {
-        Delivery::Chunk(chunk) => chunk.ticket.place = Some(unreported),
-        Delivery::Letter(_, ticket) => ticket.place = Some(unreported),
-    }
-    stage.send(delivery);
-}
-
-/// Tells librdkafka which offsets may be committed.
-fn store<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, moved: &[(i32, i64)]) {
-    if moved.is_empty() {
-        return;
-    }
-    let mut list = TopicPartitionList::new();
-    for (partition, next) in moved {
-        // Fails only for an offset that is no number.
-        let _ = list.add_partition_offset(topic, *partition, Offset::Offset(*next));
-    }
-    if let Err(error) = consumer.store_offsets(&list) {
-        // The partition has just left: whoever has it now finds these chunks in the ledger.
-        tracing::debug!(%error, ?moved, "failed to store offsets");
-    }
-}
-
-/// What librdkafka tells us, on this thread.
-struct Context {
-    last: LastError,
-    tracker: Arc<Tracker>,
-    vitals: Vitals,
-    metrics: Metrics,
-    topic: String,
-}
-
-impl ClientContext for Context {
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.last.set(&error, reason);
-        self.vitals.trouble("kafka", format!("KafkaUnavailable: {error}: {reason}"));
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        // Numbers are given to brokers that are known, -1 to those we start from.
-        if statistics.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP") {
-            self.vitals.fine("kafka");
-        }
-        let partitions = statistics.topics.get(&self.topic).map(|topic| topic.partitions.values());
-        let lag = partitions.into_iter().flatten().map(|partition| partition.consumer_lag.max(0)).sum();
-        self.metrics.lag(lag);
-    }
-}
-
-impl ConsumerContext for Context {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Assign(list) => {
-                let ids = ids(list);
-                tracing::info!(partitions = ?ids, "assigned");
-                for id in ids {
-                    self.tracker.offsets().assign(id);
-                }
-            }
-            Rebalance::Revoke(list) => {
-                let ids = ids(list);
-                let gone = consumer.assignment_lost();
-                tracing::info!(partitions = ?ids, lost = gone, "revoked");
-                for id in &ids {
-                    self.tracker.offsets().leave(*id);
-                }
-                if !gone {
-                    self.tracker.drain(&ids, REVOKE_PATIENCE, |moved| store(consumer, &self.topic, &moved));
-                }
-            }
-            Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
-        }
-    }
-
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Assign(list) => {
-                self.vitals.joined();
-                if list.count() > 0 {
-                    self.vitals.fine("topic");
-                }
-            }
-            Rebalance::Revoke(list) => ids(list).iter().for_each(|id| self.tracker.offsets().remove(*id)),
-            Rebalance::Error(_) => {}
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        match result {
-            Err(error) if error.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset) => {
-                tracing::warn!(%error, "failed to commit offsets; they go with the next commit");
-            }
-            _ => {}
-        }
-    }
-}
-
-fn ids(list: &TopicPartitionList) -> Vec<i32> {
-    list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn librdkafka_takes_every_setting() {
-        let config = consumer_config(ClientConfig::new(), "g", 16_384);
-        assert!(config.create::<BaseConsumer>().is_ok());
-    }
+/// Whether a chunk is so far from the first of its batch that no cutter can have made it.
+fn is_too_far(header: &ChunkHeader) -> bool {
+    header.chunk - header.batch.first_chunk >= MAX_BATCH_CHUNKS
 }

@@ -5,23 +5,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::ChunkHeader;
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::error::Failure;
-use crate::metrics::{Fate, Metrics};
+use crate::metrics::{ChunkOutcome, Metrics};
 use crate::retry::Retry;
+use crate::stop::Stopped;
 use crate::tracker::Ticket;
 
-/// More records than this are not held in memory: then the worker stands still.
+/// More records than this are not held in memory: then no more is taken.
 const HELD: usize = 4;
 
 /// A record and why it cannot be processed.
 #[derive(Clone, Debug)]
-pub struct Letter {
+pub struct DeadLetter {
     key: Vec<u8>,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
@@ -38,7 +38,7 @@ pub struct DeadLetters {
     metrics: Metrics,
 }
 
-impl Letter {
+impl DeadLetter {
     /// A record as Kafka gave it.
     pub fn of_message(message: &impl Message, why: &impl ToString) -> Self {
         let headers = message.headers().map(|headers| {
@@ -53,16 +53,10 @@ impl Letter {
         }
     }
 
-    /// A chunk that was read but cannot be judged.
-    pub fn of_chunk(header: &ChunkHeader, body: &[u8], why: &impl ToString) -> Self {
-        let headers =
-            header.to_headers().into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes()));
-        Self {
-            key: header.key().into_bytes(),
-            headers: headers.collect(),
-            body: body.to_owned(),
-            why: why.to_string(),
-        }
+    /// The bytes of its body.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.body.len()
     }
 }
 
@@ -73,41 +67,47 @@ impl DeadLetters {
         config
             .set("enable.idempotence", "true")
             .set("message.max.bytes", crds::chunk::MAX_MESSAGE_BYTES.to_string())
-            // A topic that is not there is told after this, and tried again.
+            // A topic that is not there is an error after this, and tried again.
             .set("message.timeout.ms", "10000");
         let held = Arc::new(Semaphore::new(HELD));
         Self { config, producer: OnceCell::new(), topic, held, retry, metrics }
     }
 
-    /// Sends a letter in the background, until it is taken; then its ticket is finished. Waits while too many are held.
-    pub async fn bury(self: &Arc<Self>, letter: Letter, ticket: Ticket) {
+    /// Sends a record that is no chunk, in the background, until it is taken; then its ticket is finished. Waits while too
+    /// many are held.
+    pub async fn send_in_background(self: &Arc<Self>, record: DeadLetter, ticket: Ticket) {
         let (partition, offset) = ticket.position();
         tracing::error!(
             partition,
             offset,
-            why = letter.why,
+            why = record.why,
             topic = self.topic,
             "no worker can process this record"
         );
         let Ok(held) = self.held.clone().acquire_owned().await else { return };
         let this = self.clone();
         tokio::spawn(async move {
-            if this.retry.run("dead-letter", || this.send(&letter)).await.is_ok() {
-                this.metrics.chunk(Fate::DeadLetter);
+            if this.send(&record).await.is_ok() {
+                this.metrics.chunks(ChunkOutcome::DeadLetter, 1);
                 ticket.finish();
             }
             drop(held);
         });
     }
 
-    async fn send(&self, letter: &Letter) -> Result<(), Failure> {
+    /// Sends a record until it is taken.
+    pub async fn send(&self, record: &DeadLetter) -> Result<(), Stopped> {
+        self.retry.run("dead-record", || self.send_once(record)).await
+    }
+
+    async fn send_once(&self, record: &DeadLetter) -> Result<(), Failure> {
         let producer = self.producer.get_or_try_init(|| async { self.config.create() }).await?;
         let mut headers = OwnedHeaders::new();
-        for (key, value) in &letter.headers {
+        for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(value) });
         }
-        headers = headers.insert(Header { key: "error", value: Some(&letter.why) });
-        let record = FutureRecord::to(&self.topic).key(&letter.key).payload(&letter.body).headers(headers);
+        headers = headers.insert(Header { key: "why", value: Some(&record.why) });
+        let record = FutureRecord::to(&self.topic).key(&record.key).payload(&record.body).headers(headers);
         producer.send(record, Duration::from_secs(10)).await.map_err(|(error, _)| error)?;
         Ok(())
     }

@@ -1,56 +1,121 @@
-//! Which chunks of a job are done.
+//! What the ledger says of the batches of a job, and whether a chunk is of one of them.
 
 use std::collections::BTreeMap;
 
-/// A set of chunk numbers, kept as runs: a job of 100,000 chunks that is done in order is one run.
+use crds::ChunkHeader;
+
+/// The newest ledger line of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchLine {
+    /// The digest of each chunk, in order.
+    pub digests: Vec<u64>,
+    /// Whether its good rows are in the table. Else it was parked or dropped.
+    pub loaded: bool,
+}
+
+/// The ledger lines of a job, by the number of the first chunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChunkSet {
-    /// First to last of each run; runs do not touch.
-    runs: BTreeMap<u32, u32>,
+pub struct DoneBatches {
+    lines: BTreeMap<u32, BatchLine>,
 }
 
-impl ChunkSet {
-    /// Whether the chunk is in the set.
-    #[must_use]
-    pub fn contains(&self, chunk: u32) -> bool {
-        self.runs.range(..=chunk).next_back().is_some_and(|(_, last)| *last >= chunk)
-    }
+/// What the ledger has of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InLedger {
+    /// Nothing.
+    No,
+    /// Its batch was parked or dropped: it may be loaded now.
+    Parked,
+    /// It is loaded.
+    Loaded,
+    /// Another chunk under the same number.
+    Other,
+}
 
-    /// Adds a chunk.
-    pub fn insert(&mut self, chunk: u32) {
-        if self.contains(chunk) {
-            return;
+impl DoneBatches {
+    /// Adds a line, over an older one of the same batch. A line that says `parked` does not replace one that says `loaded`.
+    pub fn insert(&mut self, first_chunk: u32, line: BatchLine) {
+        if line.loaded || self.lines.get(&first_chunk).is_none_or(|old| !old.loaded) {
+            self.lines.insert(first_chunk, line);
         }
-        let before =
-            self.runs.range(..chunk).next_back().filter(|(_, last)| **last + 1 == chunk).map(|(f, _)| *f);
-        let after = chunk.checked_add(1).and_then(|next| self.runs.remove(&next));
-        self.runs.insert(before.unwrap_or(chunk), after.unwrap_or(chunk));
     }
-}
 
-impl FromIterator<u32> for ChunkSet {
-    fn from_iter<I: IntoIterator<Item = u32>>(chunks: I) -> Self {
-        let mut set = Self::default();
-        chunks.into_iter().for_each(|chunk| set.insert(chunk));
-        set
+    /// Whether a batch is parked or dropped.
+    #[must_use]
+    pub fn has_parked(&self) -> bool {
+        self.lines.values().any(|line| !line.loaded)
+    }
+
+    /// What the ledger has of a chunk. The same number counts only with the same digest, in a batch of the same bounds.
+    #[must_use]
+    pub fn find(&self, header: &ChunkHeader) -> InLedger {
+        let Some((first, line)) = self.lines.range(..=header.chunk).next_back() else { return InLedger::No };
+        let (index, chunks) = ((header.chunk - first) as usize, line.digests.len());
+        let same_batch = *first == header.batch.first_chunk;
+        match line.digests.get(index) {
+            None if same_batch && line.loaded => InLedger::Other,
+            None => InLedger::No,
+            Some(_) if !line.loaded => {
+                if same_batch {
+                    InLedger::Parked
+                } else {
+                    InLedger::No
+                }
+            }
+            Some(digest) => {
+                let same = same_batch
+                    && *digest == header.digest.as_u64()
+                    && header.ends_batch == (index + 1 == chunks);
+                if same { InLedger::Loaded } else { InLedger::Other }
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::header;
 
-    #[test]
-    fn what_was_inserted_is_contained_and_nothing_else() {
-        let set: ChunkSet = [5, 1, 3, 3, u32::MAX, 0].into_iter().collect();
-        let found: Vec<u32> = (0..10).filter(|chunk| set.contains(*chunk)).collect();
-        assert_eq!(found, [0, 1, 3, 5]);
-        assert!(set.contains(u32::MAX) && !set.contains(u32::MAX - 1));
+    fn done(loaded: bool) -> DoneBatches {
+        let mut done = DoneBatches::default();
+        let digest = |chunk| header(chunk, 4, false).digest.as_u64();
+        done.insert(4, BatchLine { digests: vec![digest(4), digest(5)], loaded });
+        done
     }
 
     #[test]
-    fn chunks_that_touch_are_one_run_in_whatever_order_they_come() {
-        let set: ChunkSet = [7, 9, 8, 0, 2, 1, 6, 3, 5, 4].into_iter().collect();
-        assert_eq!(set.runs, BTreeMap::from([(0, 9)]));
+    fn a_chunk_is_loaded_only_with_the_digest_that_the_ledger_has() {
+        assert_eq!(done(true).find(&header(4, 4, false)), InLedger::Loaded);
+        assert_eq!(done(true).find(&header(5, 4, true)), InLedger::Loaded);
+        let mut other = header(5, 4, true);
+        other.digest = rows::Digest::of(b"another file");
+        assert_eq!(done(true).find(&other), InLedger::Other);
+    }
+
+    #[test]
+    fn a_chunk_beyond_the_end_of_a_loaded_batch_is_of_another_file() {
+        assert_eq!(done(true).find(&header(6, 4, true)), InLedger::Other);
+        assert_eq!(
+            done(true).find(&header(5, 4, false)),
+            InLedger::Other,
+            "the batch of another file goes on"
+        );
+        assert_eq!(done(true).find(&header(5, 5, true)), InLedger::Other, "its batch begins elsewhere");
+        assert_eq!(done(true).find(&header(6, 6, true)), InLedger::No, "the next batch");
+        assert_eq!(done(true).find(&header(3, 3, true)), InLedger::No, "the batch before");
+    }
+
+    #[test]
+    fn a_parked_chunk_may_be_loaded() {
+        assert_eq!(done(false).find(&header(5, 4, true)), InLedger::Parked);
+        let mut both = done(false);
+        both.insert(4, done(true).lines[&4].clone());
+        both.insert(4, done(false).lines[&4].clone());
+        assert_eq!(
+            both.find(&header(5, 4, true)),
+            InLedger::Loaded,
+            "an older line does not replace a newer"
+        );
     }
 }

@@ -1,14 +1,20 @@
-//! What can go wrong at the edges, in the two classes that are waited out. (Bad rows are data, not errors.)
+//! What can go wrong at the edges, and what it calls for. (Bad rows are data, not errors.)
+
+mod codes;
 
 use clickhouse::error::Error as ClickHouse;
 
-/// What a failure calls for. Nothing is ever rejected, counted or passed over for either.
+/// What a failure calls for. No row is ever rejected or counted for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Someone is away or busy: wait, it comes back.
-    Transient,
-    /// Something is set wrong: wait, a person has to mend it.
+    Outage,
+    /// Something is set wrong for all jobs: wait, a person has to change it.
     Configuration,
+    /// A limit was reached. It is free again soon, or the setting is wrong: an outage at first, a refusal if it stays.
+    Limit,
+    /// ClickHouse does not take this INSERT, and will not later.
+    Refusal,
 }
 
 /// A call that failed.
@@ -19,6 +25,10 @@ pub enum Failure {
     ClickHouse {
         /// Its error code.
         code: u32,
+        /// A stable word for it.
+        reason: &'static str,
+        /// What it calls for.
+        class: Class,
         /// What it said, if that can hold no value of a cell.
         text: String,
     },
@@ -34,12 +44,12 @@ pub enum Failure {
     /// The table's name in the model cannot be used.
     #[error("the table of the IngestModel cannot be used: {0}")]
     Table(#[from] crds::sql::BadIdent),
-    /// The revision that a job is judged by is not there.
+    /// The revision that a job is checked by is not there.
     #[error(
         "the ControllerRevision '{0}' does not exist: it was deleted, but jobs that need it are not done"
     )]
     RevisionMissing(String),
-    /// The revision that a job is judged by cannot be used by this worker.
+    /// The revision that a job is checked by cannot be used by this worker.
     #[error("the ControllerRevision '{name}' cannot be used by this worker: {why}")]
     RevisionUnusable {
         /// Its name.
@@ -60,8 +70,8 @@ impl Failure {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::ClickHouse { code, .. } => of_code(*code).1,
-            Self::ClickHouseAway(_) | Self::LedgerBehind | Self::Kafka(_) => Class::Transient,
+            Self::ClickHouse { class, .. } => *class,
+            Self::ClickHouseAway(_) | Self::LedgerBehind | Self::Kafka(_) => Class::Outage,
             Self::Kubernetes(error) => of_kube(error).1,
             Self::ModelMissing(_)
             | Self::Table(_)
@@ -74,7 +84,7 @@ impl Failure {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::ClickHouse { code, .. } => of_code(*code).0,
+            Self::ClickHouse { reason, .. } => reason,
             Self::ClickHouseAway(_) => "ClickHouseUnavailable",
             Self::Kubernetes(error) => of_kube(error).0,
             Self::ModelMissing(_) => "ModelMissing",
@@ -83,6 +93,21 @@ impl Failure {
             Self::RevisionUnusable { .. } => "RevisionUnusable",
             Self::LedgerBehind => "LedgerBehind",
             Self::Kafka(_) => "KafkaUnavailable",
+        }
+    }
+
+    /// Whether what was called for may still take effect: ClickHouse did not answer, or does not know it itself.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.code().is_none_or(|code| code == codes::UNKNOWN_STATUS_OF_INSERT)
+    }
+
+    /// The code of ClickHouse's answer, if it answered.
+    #[must_use]
+    pub fn code(&self) -> Option<u32> {
+        match self {
+            Self::ClickHouse { code, .. } => Some(*code),
+            _ => None,
         }
     }
 }
@@ -100,10 +125,11 @@ impl From<ClickHouse> for Failure {
             ClickHouse::TimedOut => return Self::ClickHouseAway("no answer in time".into()),
             other => return Self::ClickHouseAway(root_cause(&other)),
         };
-        match code_of(&text) {
-            None => Self::ClickHouseAway(text.chars().take(200).collect()),
-            Some(code) => Self::ClickHouse { code, text: shown(code, &text) },
-        }
+        let Some(code) = codes::code_of(&text) else {
+            return Self::ClickHouseAway(text.chars().take(200).collect());
+        };
+        let (reason, class) = codes::classify(code, &text);
+        Self::ClickHouse { code, reason, class, text: codes::shown(code, &text) }
     }
 }
 
@@ -124,69 +150,18 @@ fn said(error: &kube::Error) -> String {
     }
 }
 
-/// The number in `Code: 60. DB::Exception: …`.
-fn code_of(text: &str) -> Option<u32> {
-    let digits = text.split_once("Code: ")?.1;
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    digits.get(..end)?.parse().ok()
-}
-
-/// What may be shown of an answer. One to a statement that ClickHouse takes to be wrong can quote a cell, so only its
-/// number and name are.
-fn shown(code: u32, text: &str) -> String {
-    if of_code(code).0 != REFUSED {
-        return text.chars().take(500).collect();
-    }
-    let name = text.rsplit('(').find_map(|part| {
-        let name = part.split(')').next()?;
-        let plain = !name.is_empty()
-            && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit());
-        plain.then_some(name)
-    });
-    format!("code {code} ({}); see the server's log", name.unwrap_or("no name"))
-}
-
-const REFUSED: &str = "ClickHouseRefused";
-
-/// <https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp>
-fn of_code(code: u32) -> (&'static str, Class) {
-    use Class::{Configuration, Transient};
-    match code {
-        60 | 218 => ("UnknownTable", Configuration),
-        81 => ("UnknownDatabase", Configuration),
-        // NOT_FOUND_COLUMN_IN_BLOCK, NO_SUCH_COLUMN_IN_TABLE, UNKNOWN_IDENTIFIER
-        10 | 16 | 47 => ("UnknownColumn", Configuration),
-        192..=195 | 516 => ("AuthenticationFailed", Configuration),
-        291 | 497 => ("AccessDenied", Configuration),
-        164 => ("ReadOnlyUser", Configuration),
-        252 => ("TooManyParts", Transient),
-        241 => ("MemoryLimit", Transient),
-        202 | 745 => ("ClickHouseBusy", Transient),
-        201 => ("QuotaExceeded", Transient),
-        159 | 160 | 209 => ("ClickHouseTimeout", Transient),
-        242 | 319 | 285 | 286 | 999 => ("ReplicaUnavailable", Transient),
-        243 => ("DiskFull", Transient),
-        // UNEXPECTED_END_OF_FILE, SOCKET_TIMEOUT's kin, ABORTED, QUERY_WAS_CANCELLED, SYSTEM_ERROR, DEADLOCK_AVOIDED,
-        // S3_ERROR, FAULT_INJECTED, POCO_EXCEPTION, STD_EXCEPTION, UNKNOWN_EXCEPTION
-        3 | 33 | 210 | 236 | 279 | 394 | 425 | 473 | 499 | 710 | 1000..=1002 => {
-            ("ClickHouseFailed", Transient)
-        }
-        _ => (REFUSED, Configuration),
-    }
-}
-
 fn of_kube(error: &kube::Error) -> (&'static str, Class) {
-    use Class::{Configuration, Transient};
+    use Class::{Configuration, Outage};
     match error {
         kube::Error::Api(status) => match status.code {
             401 | 403 => ("KubernetesForbidden", Configuration),
             404 => ("KubernetesNotFound", Configuration),
-            409 => ("KubernetesConflict", Transient),
+            409 => ("KubernetesConflict", Outage),
             400 | 422 => ("KubernetesRefused", Configuration),
-            _ => ("KubernetesUnavailable", Transient),
+            _ => ("KubernetesUnavailable", Outage),
         },
         kube::Error::SerdeError(_) => ("KubernetesUnreadable", Configuration),
-        _ => ("KubernetesUnavailable", Transient),
+        _ => ("KubernetesUnavailable", Outage),
     }
 }
 
@@ -194,38 +169,68 @@ fn of_kube(error: &kube::Error) -> (&'static str, Class) {
 mod tests {
     use super::*;
 
-    fn judged(text: &str) -> (&'static str, Class) {
+    fn classified(text: &str) -> (&'static str, Class) {
         let failure = Failure::from(ClickHouse::BadResponse(text.into()));
         (failure.reason(), failure.class())
     }
 
     #[test]
-    fn what_a_person_has_to_mend_is_told_from_what_passes() {
-        use Class::{Configuration, Transient};
+    fn outages_settings_and_refusals_are_known_apart() {
+        use Class::{Configuration, Limit, Outage, Refusal};
         let cases = [
             (
-                "Code: 60. DB::Exception: Table default.x does not exist. (UNKNOWN_TABLE)",
+                "Code: 60. DB::Exception: Table x does not exist. (UNKNOWN_TABLE)",
                 "UnknownTable",
-                Configuration,
-            ),
-            (
-                "Code: 16. DB::Exception: No such column b. (NO_SUCH_COLUMN_IN_TABLE)",
-                "UnknownColumn",
                 Configuration,
             ),
             ("Code: 516. DB::Exception: x: Authentication failed", "AuthenticationFailed", Configuration),
             ("Code: 497. DB::Exception: x: Not enough privileges", "AccessDenied", Configuration),
-            ("Code: 252. DB::Exception: Too many parts (3)", "TooManyParts", Transient),
-            ("Code: 241. DB::Exception: Memory limit exceeded", "MemoryLimit", Transient),
-            ("Code: 710. DB::Exception: Injected (FAULT_INJECTED)", "ClickHouseFailed", Transient),
-            ("502 Bad Gateway", "ClickHouseUnavailable", Transient),
-            ("Code: 4711. DB::Exception: news (NEWS)", "ClickHouseRefused", Configuration),
+            (
+                "Code: 16. DB::Exception: No such column b. (NO_SUCH_COLUMN_IN_TABLE)",
+                "UnknownColumn",
+                Refusal,
+            ),
+            ("Code: 252. DB::Exception: Too many parts (3)", "TooManyParts", Limit),
+            (
+                "Code: 252. DB::Exception: Too many partitions for single INSERT block (more than 100)",
+                "TooManyPartitions",
+                Refusal,
+            ),
+            (
+                "Code: 242. DB::Exception: Table is in readonly mode (replica path: /x)",
+                "ReplicaUnavailable",
+                Outage,
+            ),
+            (
+                "Code: 242. DB::Exception: Table is in readonly mode due to a setting",
+                "TableReadOnly",
+                Refusal,
+            ),
+            ("Code: 774. DB::Exception: Table is in readonly mode.", "TableReadOnly", Refusal),
+            (
+                "Code: 450. DB::Exception: TTL expression result column should have DateTime",
+                "BadTtl",
+                Refusal,
+            ),
+            ("Code: 241. DB::Exception: Memory limit (total) exceeded", "MemoryLimit", Outage),
+            ("Code: 241. DB::Exception: Memory limit (for query) exceeded", "MemoryLimit", Limit),
+            ("Code: 710. DB::Exception: Injected (FAULT_INJECTED)", "ClickHouseFailed", Outage),
+            ("502 Bad Gateway", "ClickHouseUnavailable", Outage),
+            ("Code: 4711. DB::Exception: something new (SOMETHING_NEW)", "ClickHouseRefused", Refusal),
         ];
         for (text, reason, class) in cases {
-            assert_eq!(judged(text), (reason, class), "{text}");
+            assert_eq!(classified(text), (reason, class), "{text}");
         }
         let away = Failure::from(ClickHouse::TimedOut);
-        assert_eq!((away.reason(), away.class()), ("ClickHouseUnavailable", Transient));
+        assert_eq!((away.reason(), away.class(), away.code()), ("ClickHouseUnavailable", Outage, None));
+    }
+
+    #[test]
+    fn an_insert_of_unknown_status_counts_as_unanswered() {
+        let unanswered = |text: &str| Failure::from(ClickHouse::BadResponse(text.into())).is_unanswered();
+        assert!(unanswered("502 Bad Gateway") && Failure::from(ClickHouse::TimedOut).is_unanswered());
+        assert!(unanswered("Code: 319. DB::Exception: Unknown status, client must retry."));
+        assert!(!unanswered("Code: 252. DB::Exception: Too many parts (3)"));
     }
 
     #[test]
@@ -242,6 +247,6 @@ mod tests {
             Failure::from(kube::Error::Api(Box::new(status))).class()
         };
         assert_eq!([401, 403, 404, 422].map(api), [Class::Configuration; 4]);
-        assert_eq!([409, 429, 500, 503].map(api), [Class::Transient; 4]);
+        assert_eq!([409, 429, 500, 503].map(api), [Class::Outage; 4]);
     }
 }

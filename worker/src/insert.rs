@@ -1,5 +1,5 @@
-//! The three inserts of a chunk, in this order: data, rejects, ledger. Each is one block under a token of its own, so
-//! each is stored whole or not at all, and once however often it is sent.
+//! The three inserts of a batch, in this order: data, rejects, ledger. Each is one block under a token of its own, so
+//! each is stored whole or not at all, and once however often it is sent. Beside them, what the table holds of a batch.
 
 pub mod data;
 pub mod ledger;
@@ -13,59 +13,107 @@ use clickhouse::Client;
 use crds::sql::BadIdent;
 use crds::{Ident, TableName, tables};
 
+use crate::check::Names;
 use crate::error::Failure;
 
 /// A server that takes no byte for so long is taken to be gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// An insert that is not answered for so long is sent again, under the same token.
 const END_TIMEOUT: Duration = Duration::from_mins(3);
-/// The body goes out in pieces of this size: what is compressed at once, and what a stalled server is noticed by.
+/// The body goes out in pieces of at most this size: what is compressed at once, and what a stalled server is noticed by.
 const PIECE: usize = 1 << 20;
 
-/// Inserts into the tables of one installation.
+/// The settings of every INSERT. A body is many `Native` blocks; ClickHouse has to join them to one block, for only then is
+/// the insert stored whole or not at all, and as one part. It joins until it has `min_insert_block_size_rows` rows, more
+/// than any batch, or `min_insert_block_size_bytes` bytes, which 0 switches off.
+const SETTINGS: [(&str, &str); 10] = [
+    ("async_insert", "0"),
+    ("insert_deduplicate", "1"),
+    ("min_insert_block_size_rows", "1048449"),
+    ("min_insert_block_size_bytes", "0"),
+    ("max_insert_threads", "1"),
+    ("input_format_parallel_parsing", "0"),
+    // A file of more days than the default of 100.
+    ("max_partitions_per_insert_block", "5000"),
+    // else ClickHouse would make times of a JSON column's strings, and numbers of its booleans
+    ("input_format_try_infer_dates", "0"),
+    ("input_format_try_infer_datetimes", "0"),
+    ("input_format_json_read_bools_as_numbers", "0"),
+];
+
+/// Inserts into the tables of one installation and one model.
 #[derive(Clone)]
 pub struct Inserter {
     client: Client,
     rejects: String,
     ledger: String,
-    stored: String,
+    stored_rejects: String,
+    count: String,
+    last_row: String,
+    delete: String,
     model: String,
+    namespace: String,
     worker: String,
 }
 
+/// Rows of a job by their numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowRange {
+    /// The job's uid.
+    pub job: String,
+    /// The first.
+    pub first: u64,
+    /// The one behind the last.
+    pub end: u64,
+}
+
 impl Inserter {
-    /// An inserter that names `model` and `worker` in what it writes.
-    pub fn new(client: Client, database: &str, model: &str, worker: &str) -> Result<Self, BadIdent> {
+    /// An inserter for the model's `table`, that names model, namespace and `worker` in what it writes.
+    pub fn new(
+        client: Client,
+        database: &str,
+        table: &TableName,
+        names: Names<'_>,
+        worker: &str,
+    ) -> Result<Self, BadIdent> {
         let rejects = TableName::new(database, tables::REJECTED_ROWS)?;
-        let ledger = TableName::new(database, tables::INGEST_CHUNKS)?;
+        let ledger = TableName::new(database, tables::INGEST_BATCHES)?;
+        let rows = "WHERE _job = {job:String} AND _row >= {first:UInt64} AND _row < {end:UInt64}";
         Ok(Self {
             client,
             rejects: statement(&rejects, &rejects::COLUMNS)?,
             ledger: statement(&ledger, &ledger::COLUMNS)?,
-            stored: format!(
+            stored_rejects: format!(
                 "SELECT count() FROM {rejects} WHERE job_uid = {{job:String}} \
-                 AND row >= {{first:UInt64}} AND row < {{end:UInt64}} AND chunk = {{chunk:UInt32}}"
+                 AND row >= {{first:UInt64}} AND row < {{end:UInt64}}"
             ),
-            model: model.to_owned(),
+            count: format!("SELECT count() FROM {table} {rows}"),
+            last_row: format!("SELECT max(_row) FROM {table} WHERE _job = {{job:String}}"),
+            delete: format!("DELETE FROM {table} {rows}"),
+            model: names.model.to_owned(),
+            namespace: names.namespace.to_owned(),
             worker: worker.to_owned(),
         })
     }
 
-    /// Sends a body under a token.
-    async fn send(&self, statement: &str, token: String, mut body: Bytes) -> Result<(), Failure> {
-        let mut insert = self
-            .client
-            .insert_formatted_with(statement)
-            .with_setting("async_insert", "0")
-            .with_setting("insert_deduplicate", "1")
+    /// The model and its namespace, as they stand in each row.
+    #[must_use]
+    pub fn names(&self) -> Names<'_> {
+        Names { model: &self.model, namespace: &self.namespace }
+    }
+
+    /// Sends a body of parts that follow one another, under a token.
+    async fn send(&self, statement: &str, token: String, body: &[Bytes]) -> Result<(), Failure> {
+        let insert = self.client.insert_formatted_with(statement);
+        let insert = SETTINGS.iter().fold(insert, |insert, (name, value)| insert.with_setting(*name, *value));
+        let mut insert = insert
             .with_setting("insert_deduplication_token", token)
-            // else ClickHouse would make times of a JSON column's strings, and numbers of its booleans
-            .with_setting("input_format_try_infer_dates", "0")
-            .with_setting("input_format_try_infer_datetimes", "0")
-            .with_setting("input_format_json_read_bools_as_numbers", "0")
             .with_timeouts(Some(SEND_TIMEOUT), Some(END_TIMEOUT));
-        while !body.is_empty() {
-            insert.send(body.split_to(PIECE.min(body.len()))).await?;
+        for part in body {
+            let mut part = part.clone();
+            while !part.is_empty() {
+                insert.send(part.split_to(PIECE.min(part.len()))).await?;
+            }
         }
         insert.end().await?;
         Ok(())
@@ -88,6 +136,24 @@ mod tests {
             table.iter().filter(|(_, ty)| !ty.contains("DEFAULT")).map(|(name, _)| *name).collect()
         };
         assert_eq!(written(&tables::REJECTED_ROWS_COLUMNS), rejects::COLUMNS);
-        assert_eq!(written(&tables::INGEST_CHUNKS_COLUMNS), ledger::COLUMNS);
+        assert_eq!(written(&tables::INGEST_BATCHES_COLUMNS), ledger::COLUMNS);
+    }
+
+    #[test]
+    fn the_largest_batch_is_one_block() {
+        let rows = SETTINGS.iter().find(|(name, _)| *name == "min_insert_block_size_rows").unwrap().1;
+        assert!(u64::from(rows::MAX_BATCH_ROWS) < rows.parse().unwrap());
+    }
+
+    #[test]
+    fn what_names_rows_is_a_parameter() {
+        let table = TableName::new("shop", "data_1").unwrap();
+        let names = Names { model: "m", namespace: "n" };
+        let inserter = Inserter::new(Client::default(), "default", &table, names, "w").unwrap();
+        assert_eq!(
+            inserter.delete,
+            "DELETE FROM `shop`.`data_1` WHERE _job = {job:String} AND _row >= {first:UInt64} AND _row < {end:UInt64}"
+        );
+        assert!(inserter.count.starts_with("SELECT count() FROM `shop`.`data_1` WHERE _job = {job:String}"));
     }
 }

@@ -1,47 +1,53 @@
-//! Reading the ledger: what is done, and what it adds up to.
+//! Reading the ledger: which batches are in it, and what they add up to.
 //!
-//! A chunk counts once however often it stands there, so it does not matter when the table merges.
+//! The newest line of a batch counts, however many there are, so it does not matter when the table merges.
 
+pub mod totals;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
 use clickhouse::{Client, Row};
-use crds::job::{Counts, ErrorSummary};
+use crds::job::ErrorSummary;
 use crds::sql::BadIdent;
 use crds::{TableName, tables};
 use serde::Deserialize;
 
+use self::totals::{Line, Totals, totals};
+use crate::done::BatchLine;
 use crate::error::Failure;
 
 /// How many kinds of errors a status shows.
 const SUMMARY_ROWS: u32 = 10;
+/// A query is answered so soon, or asked again: a server that hangs says nothing at all.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The table `ingest_chunks`, for reading.
+/// The table `ingest_batches`, for reading.
 #[derive(Clone)]
 pub struct Ledger {
     client: Client,
-    done: String,
-    counts: String,
+    batches: String,
+    lines: String,
     summary: String,
 }
 
-/// A chunk that is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Row, Deserialize)]
-pub struct Done {
-    /// Its number.
-    pub chunk: u32,
+/// The newest line of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
+pub struct BatchRow {
+    /// The number of its first chunk.
+    pub first_chunk: u32,
     /// How many of its bad cells are in `rejected_rows`.
     pub stored: u64,
+    digests: Vec<u64>,
+    outcome: String,
 }
 
 #[derive(Row, Deserialize)]
-struct CountsRow {
+struct LineRow {
     job_uid: String,
-    total: u64,
-    ok: u64,
-    errors: u64,
-    cells: u64,
-    stored: u64,
-    chunks: u64,
+    first_chunk: u32,
+    newest: (u32, u32, u32, u32, u64, u64, i64, String),
+    variants: u64,
 }
 
 #[derive(Row, Deserialize)]
@@ -57,21 +63,25 @@ struct SummaryRow {
 impl Ledger {
     /// The ledger in `database`.
     pub fn new(client: Client, database: &str) -> Result<Self, BadIdent> {
-        let table = TableName::new(database, tables::INGEST_CHUNKS)?;
-        let once = "WHERE job_uid IN {jobs:Array(String)} LIMIT 1 BY job_uid, chunk";
+        let table = TableName::new(database, tables::INGEST_BATCHES)?;
+        let (loaded, checksum) = (tables::outcomes::LOADED, tables::CHECKSUM_SQL);
         Ok(Self {
             client,
-            done: format!(
-                "SELECT chunk, stored FROM {table} WHERE job_uid = {{job:String}} LIMIT 1 BY chunk"
+            batches: format!(
+                "SELECT first_chunk, stored, digests, toString(outcome) FROM {table} WHERE job_uid = {{job:String}} \
+                 ORDER BY first_chunk, done_at DESC LIMIT 1 BY first_chunk"
             ),
-            counts: format!(
-                "SELECT job_uid, toUInt64(sum(rows)), toUInt64(sum(ok)), toUInt64(sum(errors)), sum(cells), \
-                 sum(stored), count() FROM (SELECT job_uid, chunk, rows, ok, errors, cells, stored FROM {table} {once}) \
-                 GROUP BY job_uid"
+            lines: format!(
+                "SELECT job_uid, first_chunk, \
+                 argMax((chunks, rows, ok, errors, cells, stored, {checksum}, toString(outcome)), done_at), uniqExactIf(digests, notEmpty(digests)) \
+                 FROM {table} WHERE job_uid IN {{jobs:Array(String)}} GROUP BY job_uid, first_chunk"
             ),
             summary: format!(
                 "SELECT job_uid, s.column, s.error, sum(s.count), min(s.first_row), argMin(s.sample, s.first_row) \
-                 FROM (SELECT job_uid, chunk, summary FROM {table} {once}) ARRAY JOIN summary AS s \
+                 FROM (SELECT job_uid, first_chunk, summary, outcome FROM {table} \
+                 WHERE job_uid IN {{jobs:Array(String)}} \
+                 ORDER BY job_uid, first_chunk, done_at DESC LIMIT 1 BY job_uid, first_chunk) \
+                 ARRAY JOIN summary AS s WHERE outcome = '{loaded}' \
                  GROUP BY job_uid, s.column, s.error \
                  ORDER BY job_uid, sum(s.count) DESC, s.column, s.error LIMIT {SUMMARY_ROWS} BY job_uid"
             ),
@@ -80,19 +90,24 @@ impl Ledger {
 
     /// Whether ClickHouse answers and the ledger is there.
     pub async fn ping(&self) -> Result<(), Failure> {
-        self.done("").await.map(|_| ())
+        self.batches("").await.map(|_| ())
     }
 
-    /// The chunks of a job that are done.
-    pub async fn done(&self, job_uid: &str) -> Result<Vec<Done>, Failure> {
-        in_time(self.client.query(&self.done).param("job", job_uid).fetch_all()).await
+    /// The batches of a job that are in the ledger.
+    pub async fn batches(&self, job_uid: &str) -> Result<Vec<BatchRow>, Failure> {
+        in_time(self.client.query(&self.batches).param("job", job_uid).fetch_all()).await
     }
 
-    /// What these jobs add up to: one query for all. A job without a chunk is not in the answer.
-    pub async fn counts(&self, job_uids: &[&str]) -> Result<Vec<(String, Counts)>, Failure> {
-        let found: Vec<CountsRow> =
-            in_time(self.client.query(&self.counts).param("jobs", job_uids).fetch_all()).await?;
-        Ok(found.into_iter().map(|row| (row.job_uid.clone(), row.into())).collect())
+    /// What these jobs add up to: one query for all. A job without a batch is not in the answer.
+    pub async fn totals(&self, job_uids: &[&str]) -> Result<HashMap<String, Totals>, Failure> {
+        let found: Vec<LineRow> =
+            in_time(self.client.query(&self.lines).param("jobs", job_uids).fetch_all()).await?;
+        let mut lines: HashMap<String, Vec<Line>> = HashMap::new();
+        for row in found {
+            let (job_uid, line) = row.into();
+            lines.entry(job_uid).or_default().push(line);
+        }
+        Ok(lines.into_iter().map(|(job_uid, lines)| (job_uid, totals(lines))).collect())
     }
 
     /// What is wrong most often with these jobs, most frequent first.
@@ -103,16 +118,18 @@ impl Ledger {
     }
 }
 
-impl From<CountsRow> for Counts {
-    fn from(row: CountsRow) -> Self {
-        Self {
-            total: signed(row.total),
-            ok: signed(row.ok),
-            errors: signed(row.errors),
-            chunks_done: signed(row.chunks),
-            bad_cells: signed(row.cells),
-            stored_errors: signed(row.stored),
-        }
+impl From<BatchRow> for BatchLine {
+    fn from(row: BatchRow) -> Self {
+        Self { digests: row.digests, loaded: row.outcome == tables::outcomes::LOADED }
+    }
+}
+
+impl From<LineRow> for (String, Line) {
+    fn from(row: LineRow) -> Self {
+        let (chunks, rows, ok, errors, cells, stored, checksum, outcome) = row.newest;
+        let LineRow { first_chunk, variants, .. } = row;
+        let line = Line { first_chunk, chunks, rows, ok, errors, cells, stored, checksum, outcome, variants };
+        (row.job_uid, line)
     }
 }
 
@@ -128,9 +145,17 @@ impl From<SummaryRow> for ErrorSummary {
     }
 }
 
-/// The answer of a query, which has to come in half a minute: a server that hangs says nothing at all.
+/// The answer of a query.
 pub async fn in_time<T>(answer: impl Future<Output = clickhouse::error::Result<T>>) -> Result<T, Failure> {
-    match tokio::time::timeout(Duration::from_secs(30), answer).await {
+    within(QUERY_TIMEOUT, answer).await
+}
+
+/// The answer of a query that may take `timeout`.
+pub async fn within<T>(
+    timeout: Duration,
+    answer: impl Future<Output = clickhouse::error::Result<T>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(timeout, answer).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(clickhouse::error::Error::TimedOut.into()),
     }

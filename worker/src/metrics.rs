@@ -20,6 +20,10 @@ pub struct Metrics {
     retries: Family<Reason, Counter>,
     lag: Gauge<i64, AtomicI64>,
     unfinished: Gauge<i64, AtomicI64>,
+    batches: Family<Outcome, Counter>,
+    lookups: Counter,
+    evictions: Counter,
+    held: Gauge<i64, AtomicI64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -37,17 +41,34 @@ struct Reason {
     reason: &'static str,
 }
 
-/// What became of a chunk.
-#[derive(Clone, Copy, Debug)]
-pub enum Fate {
-    /// In the ledger, by us.
+/// What became of a chunk or a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkOutcome {
+    /// In the table and the ledger, by us.
     Loaded,
     /// It was in the ledger already.
     Skipped,
     /// Its job is gone or has ended.
     Dropped,
-    /// In the dead letter topic.
+    /// ClickHouse refuses its batch: it is in the dead letter topic.
+    Parked,
+    /// It is gone from Kafka.
+    Lost,
+    /// No chunk at all: it is in the dead letter topic.
     DeadLetter,
+}
+
+impl ChunkOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Loaded => "loaded",
+            Self::Skipped => "skipped",
+            Self::Dropped => "dropped",
+            Self::Parked => "parked",
+            Self::Lost => "lost",
+            Self::DeadLetter => "dead_letter",
+        }
+    }
 }
 
 impl Metrics {
@@ -62,42 +83,78 @@ impl Metrics {
             retries: Family::default(),
             lag: Gauge::default(),
             unfinished: Gauge::default(),
+            batches: Family::default(),
+            lookups: Counter::default(),
+            evictions: Counter::default(),
+            held: Gauge::default(),
         };
         let mut registry = Registry::with_prefix("batch_worker");
         registry.register("chunks", "Chunks, by what became of them", all.chunks.clone());
-        registry.register("rows", "Rows judged, by whether they were loaded", all.rows.clone());
+        registry.register("rows", "Rows checked, by whether they were loaded", all.rows.clone());
         registry.register_with_unit("read", "Bytes of chunks checked", Unit::Bytes, all.bytes.clone());
         registry.register_with_unit(
             "stage",
-            "Time a chunk spends in a stage",
+            "Time a chunk or batch spends in a stage",
             Unit::Seconds,
             all.stages.clone(),
         );
         registry.register("retries", "Calls that failed and are made again, by reason", all.retries.clone());
         registry.register("lag_chunks", "Chunks that wait in the partitions of this worker", all.lag.clone());
         registry.register("unfinished_chunks", "Chunks taken and not yet reported", all.unfinished.clone());
+        registry.register("batches", "Batches, by what became of them", all.batches.clone());
+        registry.register(
+            "redelivery_lookups",
+            "Batches looked up in the table because they may be there",
+            all.lookups.clone(),
+        );
+        registry.register(
+            "evicted_batches",
+            "Open batches dropped from memory, to be read from Kafka again",
+            all.evictions.clone(),
+        );
+        registry.register_with_unit(
+            "held_batches",
+            "Memory of open batches and of those being inserted",
+            Unit::Bytes,
+            all.held.clone(),
+        );
         (all, connect::Metrics::new(registry))
     }
 
-    /// A chunk has met its fate.
-    pub fn chunk(&self, fate: Fate) {
-        let outcome = match fate {
-            Fate::Loaded => "loaded",
-            Fate::Skipped => "skipped",
-            Fate::Dropped => "dropped",
-            Fate::DeadLetter => "dead_letter",
-        };
-        self.chunks.get_or_create(&Outcome { outcome }).inc();
+    /// So many chunks have this outcome.
+    pub fn chunks(&self, outcome: ChunkOutcome, count: usize) {
+        self.chunks.get_or_create(&Outcome { outcome: outcome.as_str() }).inc_by(count as u64);
     }
 
-    /// Rows were judged, from so many bytes.
-    pub fn judged(&self, ok: u32, rejected: u32, bytes: usize) {
+    /// A batch of so many chunks has this outcome.
+    pub fn batch(&self, outcome: ChunkOutcome, chunks: usize) {
+        self.batches.get_or_create(&Outcome { outcome: outcome.as_str() }).inc();
+        self.chunks(outcome, chunks);
+    }
+
+    /// A batch was looked up in the table.
+    pub fn looked_up(&self) {
+        self.lookups.inc();
+    }
+
+    /// An open batch was dropped from memory.
+    pub fn evicted(&self) {
+        self.evictions.inc();
+    }
+
+    /// What batches take, in bytes.
+    pub fn held(&self, bytes: u64) {
+        self.held.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Rows were checked, from so many bytes.
+    pub fn checked(&self, ok: u32, rejected: u32, bytes: usize) {
         self.rows.get_or_create(&Outcome { outcome: "ok" }).inc_by(u64::from(ok));
         self.rows.get_or_create(&Outcome { outcome: "rejected" }).inc_by(u64::from(rejected));
         self.bytes.inc_by(bytes as u64);
     }
 
-    /// A chunk spent `time` in `stage`: `prepare`, `check`, `data`, `rejects`, `ledger`; a round of reports in `report`.
+    /// A chunk spent `time` in `stage`: `prepare`, `check`; a batch in `data`, `rejects`, `ledger`; a round of reports in `report`.
     pub fn stage(&self, stage: &'static str, time: Duration) {
         self.stages.get_or_create(&Stage { stage }).observe(time.as_secs_f64());
     }
@@ -128,12 +185,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_told_by_what_became_of_the_chunk() {
+    fn outcomes_are_counted_apart() {
         let (metrics, _) = Metrics::register();
-        metrics.chunk(Fate::Loaded);
-        metrics.chunk(Fate::Loaded);
-        metrics.chunk(Fate::Skipped);
-        assert_eq!(metrics.chunks.get_or_create(&Outcome { outcome: "loaded" }).get(), 2);
-        assert_eq!(metrics.chunks.get_or_create(&Outcome { outcome: "skipped" }).get(), 1);
+        metrics.batch(ChunkOutcome::Loaded, 3);
+        metrics.chunks(ChunkOutcome::Skipped, 1);
+        let count = |of: &Family<Outcome, Counter>, outcome| of.get_or_create(&Outcome { outcome }).get();
+        assert_eq!(count(&metrics.chunks, "loaded"), 3);
+        assert_eq!(count(&metrics.chunks, "skipped"), 1);
+        assert_eq!(count(&metrics.batches, "loaded"), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Keeping personal data out of what is told about bad cells.
+//! Keeping personal data out of what is shown of bad cells.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

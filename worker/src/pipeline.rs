@@ -1,30 +1,38 @@
-//! The stages between Kafka and the report. Each hands over by a channel of length one, so the next chunk is checked
-//! while this one is inserted, and a slow ClickHouse stops everything up to Kafka.
+//! The stages between Kafka and the insert: prepare and check.
+//!
+//! Small batches and others are prepared apart, so that a small one does not wait behind the budget of the others.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crds::ChunkHeader;
+use futures::StreamExt as _;
+use futures::stream;
 use rows::{Checker, Plan};
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender};
-use tokio::task::JoinSet;
 
+use crate::batch::Batch;
+use crate::budget::Lane;
 use crate::buffers::{Buffer, Buffers};
-use crate::dead_letter::{DeadLetters, Letter};
+use crate::check::check;
+use crate::collect::{Added, Arrival, ArrivedRows, Collector, Wanted};
+use crate::dead_letter::{DeadLetter, DeadLetters};
+use crate::done::InLedger;
 use crate::insert::Inserter;
-use crate::jobs::{InHand, Jobs};
-use crate::judge::{Verdict, judge};
-use crate::metrics::{Fate, Metrics};
-use crate::plan::{NoTarget, Target, Targets};
-use crate::report::News;
+use crate::job::LastRow;
+use crate::jobs::{InFlight, Job, Jobs};
+use crate::metrics::{ChunkOutcome, Metrics};
+use crate::plan::{Target, Targets};
+use crate::refusal::Refusal;
+use crate::report::ProgressUpdate;
 use crate::retry::Retry;
 use crate::stop::Stopped;
 use crate::tracker::Ticket;
 
 /// Checkers keep buffers of the size of a chunk; files of more kinds than this take turns.
 const CHECKERS: usize = 2;
+/// So many small chunks are prepared at once: each may have to look up a job.
+const SMALL_AT_ONCE: usize = 8;
 
 /// What Kafka's thread hands over.
 #[derive(Debug)]
@@ -32,7 +40,7 @@ pub enum Delivery {
     /// A chunk.
     Chunk(Chunk),
     /// A record that is none.
-    Letter(Letter, Ticket),
+    DeadLetter(DeadLetter, Ticket),
 }
 
 /// A chunk as it was taken.
@@ -46,188 +54,195 @@ pub struct Chunk {
     pub ticket: Ticket,
 }
 
-/// A chunk that is to be judged.
+/// A chunk that goes to its batch.
 #[derive(Debug)]
 pub struct Prepared {
     chunk: Chunk,
-    target: Arc<Target>,
-    job: InHand,
+    job: InFlight,
+    way: Way,
 }
 
-/// A chunk that was judged.
+/// What is to be done with a chunk before it is in its batch.
 #[derive(Debug)]
-pub struct Judged {
-    header: ChunkHeader,
-    ticket: Ticket,
-    target: Arc<Target>,
-    job: InHand,
-    verdict: Verdict,
+enum Way {
+    /// It is checked.
+    Check(Arc<Target>),
+    /// Nothing: the batch keeps no rows of a job that has ended.
+    PassOn,
+    /// Nothing: it cannot be checked.
+    Refuse(Refusal),
 }
 
 /// What the stages share.
 pub struct Stages {
     /// The jobs that are known.
-    pub jobs: Jobs,
+    pub jobs: Arc<Jobs>,
     /// The plans that are known.
-    pub targets: Targets,
+    pub targets: Arc<Targets>,
+    /// The open batches.
+    pub collector: Arc<Collector>,
     /// The way to ClickHouse.
     pub inserter: Inserter,
     /// How calls are made.
     pub retry: Retry,
     /// What is counted.
     pub metrics: Metrics,
-    /// Where impossible records go.
+    /// Where records go that are no chunks.
     pub dead_letters: Arc<DeadLetters>,
     /// Where chunks and blocks live.
     pub buffers: Buffers,
 }
 
 impl Stages {
-    /// First stage: is the chunk to be judged at all, and by which plan?
+    /// First stage: is the chunk to be checked at all, and by which plan?
     pub async fn prepare(
         self: Arc<Self>,
-        mut deliveries: Receiver<Delivery>,
+        lane: Lane,
+        deliveries: Receiver<Delivery>,
         next: Sender<Prepared>,
-        news: UnboundedSender<News>,
+        progress: UnboundedSender<ProgressUpdate>,
     ) {
-        while let Some(delivery) = deliveries.recv().await {
+        let deliveries = stream::unfold(deliveries, |mut d| async move { Some((d.recv().await?, d)) });
+        let at_once = if lane == Lane::Small { SMALL_AT_ONCE } else { 1 };
+        let prepare = |delivery| async {
             let start = Instant::now();
-            let prepared = match delivery {
-                Delivery::Chunk(chunk) => self.prepare_one(chunk, &news).await,
-                Delivery::Letter(letter, ticket) => {
-                    self.dead_letters.bury(letter, ticket).await;
-                    continue;
-                }
-            };
-            // Whatever was given up was dropped with its ticket.
-            let Ok(Some(prepared)) = prepared else { continue };
-            self.metrics.stage("prepare", start.elapsed());
-            if next.send(prepared).await.is_err() {
-                return;
+            // Whatever is given up is dropped with its ticket.
+            if let Ok(Some(prepared)) = self.prepare_one(lane, delivery, &progress).await {
+                self.metrics.stage("prepare", start.elapsed());
+                // Fails only if the check has ended.
+                let _ = next.send(prepared).await;
             }
-        }
+        };
+        deliveries.for_each_concurrent(at_once, prepare).await;
     }
 
     async fn prepare_one(
         &self,
-        chunk: Chunk,
-        news: &UnboundedSender<News>,
+        lane: Lane,
+        delivery: Delivery,
+        progress: &UnboundedSender<ProgressUpdate>,
     ) -> Result<Option<Prepared>, Stopped> {
+        let chunk = match delivery {
+            Delivery::Chunk(chunk) => chunk,
+            Delivery::DeadLetter(record, ticket) => {
+                self.dead_letters.send_in_background(record, ticket).await;
+                return Ok(None);
+            }
+        };
+        tokio::select! {
+            () = self.collector.admit(lane) => {}
+            () = self.retry.stop().wait() => return Err(Stopped),
+        }
         if self.is_void(&chunk.ticket) {
             return Err(Stopped);
         }
         let job = self.jobs.of(&chunk.header, chunk.ticket.assignments(), &self.retry).await?;
-        if job.is_done(chunk.header.chunk) {
-            self.metrics.chunk(Fate::Skipped);
-            // It may have been done by a worker that died before it could say so.
-            let _ = news.send(News { job, ticket: chunk.ticket });
+        if job.find(&chunk.header) == InLedger::Loaded {
+            self.metrics.chunks(ChunkOutcome::Skipped, 1);
+            // It may have been loaded by a worker that died before it could say so.
+            let _ = progress.send(ProgressUpdate { job, tickets: vec![chunk.ticket] });
             return Ok(None);
         }
         if job.has_ended() {
-            self.metrics.chunk(Fate::Dropped);
+            if self.may_be_in_table(&job, &chunk.header, &chunk.ticket).await? {
+                return Ok(Some(Prepared { chunk, way: Way::PassOn, job: job.begin() }));
+            }
+            self.metrics.chunks(ChunkOutcome::Dropped, 1);
             chunk.ticket.finish();
             return Ok(None);
         }
-        match self.targets.of(&chunk.header, &self.retry).await {
-            Ok(target) => Ok(Some(Prepared { chunk, target, job: job.begin() })),
-            Err(NoTarget::Stopped(stopped)) => Err(stopped),
-            Err(error) => {
-                let letter = Letter::of_chunk(&chunk.header, chunk.body.as_ref(), &error);
-                self.dead_letters.bury(letter, chunk.ticket).await;
-                Ok(None)
-            }
+        let way = match self.targets.of(&chunk.header, &self.retry).await {
+            Ok(target) => Way::Check(target),
+            Err(error) => Way::Refuse(error.into_refusal()?),
+        };
+        Ok(Some(Prepared { chunk, way, job: job.begin() }))
+    }
+
+    /// Whether rows of the chunk's batch may be in the table, or may still get there, though they are not in the ledger.
+    pub(crate) async fn may_be_in_table(
+        &self,
+        job: &Job,
+        header: &ChunkHeader,
+        ticket: &Ticket,
+    ) -> Result<bool, Stopped> {
+        let now = Instant::now();
+        if !ticket.is_maybe_delivered() {
+            return Ok(false);
         }
+        if !ticket.late_inserts(now).is_zero() {
+            return Ok(true);
+        }
+        let mut last = job.last_row.lock().await;
+        let known = last.filter(|known| ticket.late_inserts(known.read_at).is_zero());
+        let row = match known {
+            Some(known) => known.row,
+            None => self.retry.run("last row", || self.inserter.last_row(&job.uid)).await?,
+        };
+        if known.is_none() {
+            *last = Some(LastRow { read_at: now, row });
+        }
+        Ok(header.batch.first_row <= row)
     }
 
     /// Second stage, on a thread of its own: the only one that costs CPU.
-    pub fn check(&self, mut prepared: Receiver<Prepared>, next: &Sender<Judged>, runtime: &Handle) {
-        let mut checkers: Vec<(Arc<Plan>, Checker)> = Vec::new();
-        while let Some(Prepared { chunk, target, job }) = prepared.blocking_recv() {
+    pub fn check(
+        &self,
+        mut prepared: Receiver<Prepared>,
+        complete: &UnboundedSender<Box<Batch>>,
+        progress: &UnboundedSender<ProgressUpdate>,
+    ) {
+        let mut checkers = Checkers::default();
+        while let Some(Prepared { chunk, job, way }) = prepared.blocking_recv() {
             if self.is_void(&chunk.ticket) {
                 continue;
             }
             let start = Instant::now();
             let Chunk { header, body, ticket } = chunk;
-            let checker = checker_of(&mut checkers, &target.plan);
-            let room = job.job().room();
-            let verdict =
-                judge(checker, &header, body.as_ref(), &target, self.inserter.model(), room, &self.buffers);
-            match verdict {
-                Ok(verdict) => {
-                    job.job().will_store(verdict.rejects.count);
-                    self.metrics.judged(verdict.ok, verdict.bad_rows, body.as_ref().len());
-                    self.metrics.stage("check", start.elapsed());
-                    drop(body);
-                    if next.blocking_send(Judged { header, ticket, target, job, verdict }).is_err() {
-                        return;
-                    }
+            let lane = Lane::of(&header, body.as_ref().len());
+            let rows = match way {
+                Way::Check(target) => {
+                    self.check_one(&mut checkers, &header, body.as_ref(), &ticket, &job, target)
                 }
-                Err(error) => {
-                    let letter = Letter::of_chunk(&header, body.as_ref(), &error);
-                    runtime.block_on(self.dead_letters.bury(letter, ticket));
-                }
+                Way::PassOn => ArrivedRows::Unchecked,
+                Way::Refuse(refusal) => ArrivedRows::Refused(refusal),
+            };
+            drop(body);
+            self.metrics.stage("check", start.elapsed());
+            let added = self.collector.add(Arrival { header, ticket, job, lane, rows }, Instant::now());
+            let sent = match added {
+                Added::Nothing => true,
+                Added::Complete(batch) => complete.send(batch).is_ok(),
+                Added::Report(update) => progress.send(update).is_ok(),
+            };
+            if !sent {
+                return;
             }
         }
     }
 
-    /// Third stage: at most `width` chunks at a time are on their way into ClickHouse.
-    pub async fn insert(
-        self: Arc<Self>,
-        mut judged: Receiver<Judged>,
-        news: UnboundedSender<News>,
-        width: usize,
-    ) {
-        let (places, mut running) = (Arc::new(Semaphore::new(width)), JoinSet::new());
-        // The place comes first: a chunk that waits here would be one more in memory.
-        while let Ok(place) = places.clone().acquire_owned().await {
-            let Some(chunk) = judged.recv().await else { break };
-            let (this, news) = (self.clone(), news.clone());
-            while running.try_join_next().is_some() {}
-            running.spawn(async move {
-                let _place = place;
-                let _: Result<(), Stopped> = this.insert_one(chunk, &news).await;
-            });
+    fn check_one(
+        &self,
+        checkers: &mut Checkers,
+        header: &ChunkHeader,
+        body: &[u8],
+        ticket: &Ticket,
+        job: &InFlight,
+        target: Arc<Target>,
+    ) -> ArrivedRows {
+        let Wanted::Rows(limits) = self.collector.wanted(header, ticket, job.job()) else {
+            return ArrivedRows::Unchecked;
+        };
+        let checker = checkers.of(&target.plan);
+        match check(checker, header, body, &target, self.inserter.names(), limits, &self.buffers) {
+            Ok(chunk) => {
+                job.job().will_store(chunk.rejects.count);
+                self.metrics.checked(chunk.counts.ok, chunk.counts.bad_rows, body.len());
+                ArrivedRows::Checked(target, Box::new(chunk))
+            }
+            Err(error) => {
+                ArrivedRows::Refused(Refusal { reason: "WrongRows".into(), message: error.to_string() })
+            }
         }
-        while running.join_next().await.is_some() {}
-    }
-
-    async fn insert_one(&self, chunk: Judged, news: &UnboundedSender<News>) -> Result<(), Stopped> {
-        let Judged { header, ticket, target, job: in_hand, mut verdict } = chunk;
-        if self.is_void(&ticket) {
-            return Err(Stopped);
-        }
-        let job = in_hand.job().clone();
-        if job.has_ended() {
-            self.metrics.chunk(Fate::Dropped);
-            ticket.finish();
-            return Ok(());
-        }
-        let block = std::mem::take(&mut verdict.block);
-        if !block.is_empty() {
-            let call = || self.inserter.data(&header, &target, block.clone());
-            self.timed("data", self.retry.run("insert", call)).await?;
-        }
-        drop(block);
-        let mut stored = 0;
-        if verdict.bad_cells > 0 {
-            let call = || self.inserter.rejects(&header, &verdict.rejects);
-            stored = self.timed("rejects", self.retry.run("insert rejects", call)).await?;
-        }
-        let call = || self.inserter.ledger(&header, &verdict, stored);
-        self.timed("ledger", self.retry.run("insert ledger", call)).await?;
-        job.set_done(header.chunk);
-        self.metrics.chunk(Fate::Loaded);
-        // Before the news, so that the last chunk of a job finds it idle and is reported at once.
-        drop(in_hand);
-        let _ = news.send(News { job, ticket });
-        Ok(())
-    }
-
-    async fn timed<T>(&self, stage: &'static str, call: impl Future<Output = T>) -> T {
-        let start = Instant::now();
-        let value = call.await;
-        self.metrics.stage(stage, start.elapsed());
-        value
     }
 
     /// Whether a chunk that is not begun should not be begun any more.
@@ -236,17 +251,24 @@ impl Stages {
     }
 }
 
-/// The checker of a plan, made if it is not there; the one used longest ago makes room.
-fn checker_of<'a>(checkers: &'a mut Vec<(Arc<Plan>, Checker)>, plan: &Arc<Plan>) -> &'a mut Checker {
-    let entry = if let Some(at) = checkers.iter().position(|(known, _)| Arc::ptr_eq(known, plan)) {
-        checkers.remove(at)
-    } else {
-        if checkers.len() >= CHECKERS {
-            checkers.remove(0);
-        }
-        (plan.clone(), Checker::new(plan.clone()))
-    };
-    checkers.push(entry);
-    let last = checkers.len() - 1;
-    &mut checkers[last].1
+/// The checkers of the plans used last.
+#[derive(Default)]
+struct Checkers(Vec<(Arc<Plan>, Checker)>);
+
+impl Checkers {
+    /// The checker of a plan, made if it is not there; the one used longest ago is dropped.
+    fn of(&mut self, plan: &Arc<Plan>) -> &mut Checker {
+        let checkers = &mut self.0;
+        let entry = if let Some(at) = checkers.iter().position(|(known, _)| Arc::ptr_eq(known, plan)) {
+            checkers.remove(at)
+        } else {
+            if checkers.len() >= CHECKERS {
+                checkers.remove(0);
+            }
+            (plan.clone(), Checker::new(plan.clone()))
+        };
+        checkers.push(entry);
+        let last = checkers.len() - 1;
+        &mut checkers[last].1
+    }
 }

@@ -1,28 +1,35 @@
-//! By which plan a chunk is judged, and where its rows go: read once a revision, bound once a file header.
+//! By which plan a chunk is checked, and where its rows go: read once a revision, bound once a file header.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crds::{ChunkHeader, Ident, RevisionData, TableName};
 use rows::{HeaderError, Plan};
 
+use crate::backoff;
 use crate::cluster::Cluster;
 use crate::error::Failure;
 use crate::pii::Privacy;
+use crate::refusal::Refusal;
 use crate::retry::Retry;
 use crate::stop::Stopped;
 
 /// More plans than this are not kept: jobs of one model nearly always have one header.
 const KEPT: usize = 16;
+/// A revision that does not exist is looked for so long; then the batches that need it are parked.
+const MISSING_TIMEOUT: Duration = Duration::from_secs(10);
+/// So long a revision that does not exist is not looked for again.
+const MISSING_FOR: Duration = Duration::from_secs(30);
 
-/// Everything that the judging of a chunk needs.
+/// Everything that the check of a chunk needs.
 #[derive(Debug)]
 pub struct Target {
-    /// How its bytes are judged.
+    /// How its bytes are checked.
     pub plan: Arc<Plan>,
     /// The statement that its block goes to.
     pub insert: String,
-    /// What may be told of its bad cells.
+    /// What may be shown of its bad cells.
     pub privacy: Privacy,
 }
 
@@ -33,6 +40,8 @@ pub struct Targets {
     table: TableName,
     revisions: Mutex<HashMap<String, Arc<RevisionData>>>,
     bound: Mutex<Vec<(Key, Arc<Target>)>>,
+    /// Revisions that do not exist, and since when.
+    missing: Mutex<HashMap<String, Instant>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,22 +60,44 @@ pub enum NoTarget {
     /// The chunk's header does not fit the revision; the upload API would have refused the file.
     #[error("the chunk does not fit its revision: {0}")]
     Header(#[from] HeaderError),
+    /// The revision is not there, or not usable.
+    #[error(transparent)]
+    Revision(Failure),
+}
+
+impl NoTarget {
+    /// Why the chunk's batch has to be parked.
+    pub fn into_refusal(self) -> Result<Refusal, Stopped> {
+        let reason = match &self {
+            Self::Stopped(_) => return Err(Stopped),
+            Self::Header(_) => "HeaderMismatch",
+            Self::Revision(failure) => failure.reason(),
+        };
+        Ok(Refusal { reason: reason.to_owned(), message: self.to_string() })
+    }
 }
 
 impl Targets {
     /// Targets whose rows go to `table`.
     #[must_use]
     pub fn new(cluster: Cluster, table: TableName) -> Self {
-        Self { cluster, table, revisions: Mutex::default(), bound: Mutex::default() }
+        Self {
+            cluster,
+            table,
+            revisions: Mutex::default(),
+            bound: Mutex::default(),
+            missing: Mutex::default(),
+        }
     }
 
-    /// The target of a chunk. Waits for a revision that cannot be read.
+    /// The target of a chunk. Waits while the API server is away; a revision that does not exist is looked for some
+    /// seconds.
     pub async fn of(&self, header: &ChunkHeader, retry: &Retry) -> Result<Arc<Target>, NoTarget> {
         if let Some(target) = self.known(header) {
             return Ok(target);
         }
-        let bound = retry.run("revision", || self.bind(header)).await?;
-        let target = Arc::new(bound?);
+        let revision = self.revision_in_time(&header.revision, retry).await?;
+        let target = Arc::new(bind(&self.table, header, &revision).map_err(NoTarget::Revision)??);
         let mut targets = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
         if targets.len() >= KEPT {
             targets.remove(0);
@@ -75,9 +106,42 @@ impl Targets {
         Ok(target)
     }
 
-    async fn bind(&self, header: &ChunkHeader) -> Result<Result<Target, HeaderError>, Failure> {
-        let revision = self.revision(&header.revision).await?;
-        bind(&self.table, header, &revision)
+    async fn revision_in_time(&self, name: &str, retry: &Retry) -> Result<Arc<RevisionData>, NoTarget> {
+        let missing = |missing: &HashMap<String, Instant>| {
+            missing.get(name).is_some_and(|since| since.elapsed() < MISSING_FOR)
+        };
+        if missing(&self.missing.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Err(NoTarget::Revision(Failure::RevisionMissing(name.to_owned())));
+        }
+        let (start, mut attempt) = (Instant::now(), 0);
+        loop {
+            // What does not exist is no outage: `Retry` would look for it for ever.
+            let found = retry.run("revision", || async {
+                match self.revision(name).await {
+                    Err(failure @ (Failure::RevisionMissing(_) | Failure::RevisionUnusable { .. })) => {
+                        Ok(Err(failure))
+                    }
+                    found => found.map(Ok),
+                }
+            });
+            match found.await? {
+                Ok(revision) => {
+                    self.missing.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+                    return Ok(revision);
+                }
+                Err(Failure::RevisionMissing(_)) if start.elapsed() < MISSING_TIMEOUT => {}
+                Err(failure) => {
+                    if let Failure::RevisionMissing(name) = &failure {
+                        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+                        missing.retain(|_, since| since.elapsed() < MISSING_FOR);
+                        missing.insert(name.clone(), Instant::now());
+                    }
+                    return Err(NoTarget::Revision(failure));
+                }
+            }
+            retry.pause(backoff::delay(attempt, backoff::jitter())).await?;
+            attempt += 1;
+        }
     }
 
     fn known(&self, header: &ChunkHeader) -> Option<Arc<Target>> {

@@ -1,5 +1,5 @@
-//! Telling jobs how far they are: at once on the first news, then at most once a second a job, and when its last chunk
-//! in hand is done. Only what was told may be committed to Kafka.
+//! Writing to jobs how far they are: at once on the first progress, then at most once a second a job, and when nothing of it
+//! is in flight any more. Only what was written may be committed to Kafka.
 
 pub mod counts;
 pub mod debounce;
@@ -8,55 +8,56 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crds::job::{Counts, ErrorSummary};
+use crds::job::ErrorSummary;
 use futures::stream::{self, StreamExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use self::counts::{Step, step};
 use self::debounce::Debounce;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Progress};
 use crate::error::{Class, Failure};
 use crate::jobs::{Job, ended};
 use crate::ledger::Ledger;
+use crate::ledger::totals::Totals;
 use crate::metrics::Metrics;
 use crate::retry::Retry;
 use crate::tracker::Ticket;
 
-/// How many jobs are told at once.
+/// How many jobs are written at once.
 const AT_ONCE: usize = 8;
 /// How often a status that someone else changes meanwhile is read again at once.
 const CONFLICTS: usize = 5;
 
-/// A chunk is in the ledger.
+/// Something to write to a job: chunks that are in the ledger, or a problem.
 #[derive(Debug)]
-pub struct News {
+pub struct ProgressUpdate {
     /// Whose.
     pub job: Arc<Job>,
-    /// Finished once the job was told.
-    pub ticket: Ticket,
+    /// Finished once the job was written; none if nothing is in the ledger for it.
+    pub tickets: Vec<Ticket>,
 }
 
-/// The one who tells.
+/// Writes progress.
 pub struct Reporter {
     /// Where the numbers are.
     pub ledger: Ledger,
-    /// Whom they are told.
+    /// Where they go.
     pub cluster: Cluster,
-    /// How trouble is told.
+    /// How failures are shown.
     pub retry: Retry,
     /// What is counted.
     pub metrics: Metrics,
 }
 
-/// What waits to be told of a job.
+/// What waits to be written to a job.
 struct Pending {
     job: Arc<Job>,
     tickets: Vec<Ticket>,
 }
 
 impl Reporter {
-    /// Tells until there is no more news, then once more all that is left.
-    pub async fn run(self, mut news: UnboundedReceiver<News>) {
+    /// Writes until there are no more updates, then once more all that is left.
+    pub async fn run(self, mut updates: UnboundedReceiver<ProgressUpdate>) {
         let mut debounce = Debounce::default();
         let mut pending: HashMap<String, Pending> = HashMap::new();
         let mut open = true;
@@ -64,14 +65,15 @@ impl Reporter {
             let idle = |uid: &str| pending.get(uid).is_none_or(|p| p.job.is_idle());
             let wait = debounce.wait(Instant::now(), idle);
             tokio::select! {
-                first = news.recv() => match first {
+                first = updates.recv() => match first {
                     Some(first) => {
                         let mut next = Some(first);
-                        while let Some(News { job, ticket }) = next {
+                        while let Some(ProgressUpdate { job, tickets }) = next {
                             debounce.note(&job.uid);
                             let of_job = pending.entry(job.uid.clone());
-                            of_job.or_insert_with(|| Pending { job, tickets: Vec::new() }).tickets.push(ticket);
-                            next = news.try_recv().ok();
+                            let of_job = of_job.or_insert_with(|| Pending { job, tickets: Vec::new() });
+                            of_job.tickets.extend(tickets);
+                            next = updates.try_recv().ok();
                         }
                     }
                     None => open = false,
@@ -89,21 +91,21 @@ impl Reporter {
         }
     }
 
-    /// Tells some jobs; returns those that could not be told.
+    /// Writes some jobs; returns those that could not be written.
     async fn round(&self, due: Vec<Pending>, debounce: &mut Debounce) -> Vec<Pending> {
         let start = Instant::now();
         let numbers = self.numbers(&due).await;
-        let told: Vec<(Pending, Result<(), Failure>)> = match numbers {
-            Ok((counts, summaries)) => {
-                let tell = |pending: Pending| {
+        let written: Vec<(Pending, Result<(), Failure>)> = match numbers {
+            Ok((mut totals, mut summaries)) => {
+                let write = |pending: Pending| {
                     let uid = pending.job.uid.as_str();
-                    let (counts, summary) = (counts.get(uid).copied(), summaries.get(uid).cloned());
+                    let (totals, summary) = (totals.remove(uid), summaries.remove(uid).unwrap_or_default());
                     async move {
-                        let told = self.tell(&pending.job, counts, &summary.unwrap_or_default()).await;
-                        (pending, told)
+                        let written = self.write(&pending, totals, &summary).await;
+                        (pending, written)
                     }
                 };
-                stream::iter(due).map(tell).buffer_unordered(AT_ONCE).collect().await
+                stream::iter(due).map(write).buffer_unordered(AT_ONCE).collect().await
             }
             Err(failure) => {
                 self.retry.failed("report", 0, &failure);
@@ -114,10 +116,10 @@ impl Reporter {
             }
         };
         let mut failed = Vec::new();
-        for (pending, told) in told {
-            match told {
+        for (pending, written) in written {
+            match written {
                 Ok(()) => {
-                    debounce.told(&pending.job.uid, Instant::now());
+                    debounce.written(&pending.job.uid, Instant::now());
                     pending.tickets.into_iter().for_each(Ticket::finish);
                 }
                 Err(failure) => {
@@ -138,25 +140,39 @@ impl Reporter {
     async fn numbers(
         &self,
         due: &[Pending],
-    ) -> Result<(HashMap<String, Counts>, HashMap<String, Vec<ErrorSummary>>), Failure> {
+    ) -> Result<(HashMap<String, Totals>, HashMap<String, Vec<ErrorSummary>>), Failure> {
         let uids: Vec<&str> = due.iter().map(|pending| pending.job.uid.as_str()).collect();
-        let counts: HashMap<String, Counts> = self.ledger.counts(&uids).await?.into_iter().collect();
-        let bad: Vec<&str> =
-            uids.into_iter().filter(|uid| counts.get(*uid).is_some_and(|c| c.bad_cells > 0)).collect();
+        let totals = self.ledger.totals(&uids).await?;
+        let bad = |uid: &&str| totals.get(*uid).is_some_and(|totals| totals.counts.bad_cells > 0);
+        let bad: Vec<&str> = uids.into_iter().filter(bad).collect();
         let mut summaries: HashMap<String, Vec<ErrorSummary>> = HashMap::new();
         if !bad.is_empty() {
             for (uid, kind) in self.ledger.summary(&bad).await? {
                 summaries.entry(uid).or_default().push(kind);
             }
         }
-        Ok((counts, summaries))
+        Ok((totals, summaries))
     }
 
-    /// Tells one job. Learns on the way whether it goes on.
-    async fn tell(&self, job: &Job, counts: Option<Counts>, summary: &[ErrorSummary]) -> Result<(), Failure> {
-        // Every chunk that is news was written to the ledger before.
-        let counts = counts.ok_or(Failure::LedgerBehind)?;
-        job.are_stored(u64::try_from(counts.stored_errors).unwrap_or(0));
+    /// Writes one job. Learns on the way whether it goes on.
+    async fn write(
+        &self,
+        pending: &Pending,
+        totals: Option<Totals>,
+        summary: &[ErrorSummary],
+    ) -> Result<(), Failure> {
+        let job = &pending.job;
+        if let Some(conflict) = totals.as_ref().and_then(|totals| totals.conflict.clone()) {
+            tracing::error!(job = job.name, conflict, "ChunkConflict");
+            job.set_conflict(conflict);
+        }
+        let counts = totals.map(|totals| totals.counts);
+        if let Some(counts) = counts {
+            job.are_stored(u64::try_from(counts.stored_errors).unwrap_or(0));
+        } else if !pending.tickets.is_empty() && !job.has_ended() {
+            // Every chunk with a ticket here was written to the ledger before, unless its job ended for a conflict.
+            return Err(Failure::LedgerBehind);
+        }
         let mut conflict = Failure::LedgerBehind;
         for _ in 0..CONFLICTS {
             let Some(object) = self.cluster.job(&job.name, &job.uid).await? else {
@@ -167,15 +183,24 @@ impl Reporter {
             if over {
                 job.end();
             }
-            match step(object.status.as_ref().and_then(|status| status.counts), counts) {
-                Step::Same => return Ok(()),
-                Step::Back if over => return Ok(()),
-                Step::Back => return Err(Failure::LedgerBehind),
-                Step::Forward => match self.cluster.apply_counts(&object, &counts, summary).await {
-                    Ok(()) => return Ok(()),
-                    Err(failure) if failure.class() == Class::Transient => conflict = failure,
-                    Err(failure) => return Err(failure),
-                },
+            let old = object.status.clone().unwrap_or_default();
+            let load_problem = job.problem_over(old.load_problem.as_ref());
+            let step = counts.map_or(Step::Same, |counts| step(old.counts, counts));
+            let (counts, error_summary) = match (step, counts) {
+                (Step::Same, _) if load_problem == old.load_problem => return Ok(()),
+                (Step::Same, _) | (Step::Forward, None) => (old.counts, old.error_summary.as_slice()),
+                (Step::Forward, Some(counts)) => (Some(counts), summary),
+                (Step::Back, _) if over => return Ok(()),
+                (Step::Back, _) => return Err(Failure::LedgerBehind),
+            };
+            match self
+                .cluster
+                .apply_progress(&object, &Progress { counts, error_summary, load_problem })
+                .await
+            {
+                Ok(()) => return Ok(()),
+                Err(failure) if failure.class() == Class::Outage => conflict = failure,
+                Err(failure) => return Err(failure),
             }
         }
         Err(conflict)

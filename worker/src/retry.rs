@@ -1,24 +1,26 @@
 //! Trying again until it works: nobody's absence loses or rejects a row.
 
+use std::time::Duration;
+
 use crate::backoff;
 use crate::error::{Class, Failure};
+use crate::health_tracker::HealthTracker;
 use crate::metrics::Metrics;
 use crate::stop::{Stop, Stopped};
-use crate::vitals::Vitals;
 
-/// How calls to others are made: without end, with back-off, until the worker is told to stop.
+/// How calls to others are made: without end, with back-off, until the worker stops.
 #[derive(Clone, Debug)]
 pub struct Retry {
     stop: Stop,
-    vitals: Vitals,
+    health: HealthTracker,
     metrics: Metrics,
 }
 
 impl Retry {
-    /// Tries until `stop`; tells of trouble in `vitals` and `metrics`.
+    /// Tries until `stop`; shows failures in `health` and `metrics`.
     #[must_use]
-    pub fn new(stop: Stop, vitals: Vitals, metrics: Metrics) -> Self {
-        Self { stop, vitals, metrics }
+    pub fn new(stop: Stop, health: HealthTracker, metrics: Metrics) -> Self {
+        Self { stop, health, metrics }
     }
 
     /// Calls `call` until it succeeds. The first call is made even if the worker is stopping; a running one is not cut
@@ -31,7 +33,7 @@ impl Retry {
         loop {
             match call().await {
                 Ok(value) => {
-                    self.vitals.fine(what);
+                    self.health.fine(what);
                     if attempt > 0 {
                         tracing::info!(what, attempts = attempt + 1, "works again");
                     }
@@ -39,30 +41,37 @@ impl Retry {
                 }
                 Err(failure) => self.failed(what, attempt, &failure),
             }
-            tokio::select! {
-                () = tokio::time::sleep(backoff::delay(attempt, backoff::jitter())) => {}
-                () = self.stop.wait() => return Err(Stopped),
-            }
+            self.pause(backoff::delay(attempt, backoff::jitter())).await?;
             attempt = attempt.saturating_add(1);
         }
     }
 
-    /// Tells of a failure.
-    pub fn failed(&self, what: &'static str, attempt: u32, failure: &Failure) {
-        let reason = failure.reason();
-        self.metrics.retried(reason);
-        self.vitals.trouble(what, format!("{reason}: {failure}"));
-        match failure.class() {
-            Class::Configuration => {
-                tracing::error!(what, reason, %failure, attempt, "waiting for someone to mend this");
-            }
-            Class::Transient => tracing::warn!(what, reason, %failure, attempt, "waiting, then trying again"),
+    /// Waits, unless the worker is stopping.
+    pub async fn pause(&self, time: Duration) -> Result<(), Stopped> {
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(()),
+            () = self.stop.wait() => Err(Stopped),
         }
     }
 
-    /// Tells that it works.
+    /// Shows a failure in health, metrics and log.
+    pub fn failed(&self, what: &'static str, attempt: u32, failure: &Failure) {
+        let reason = failure.reason();
+        self.metrics.retried(reason);
+        self.health.trouble(what, format!("{reason}: {failure}"));
+        match failure.class() {
+            Class::Configuration | Class::Refusal => {
+                tracing::error!(what, reason, %failure, attempt, "waiting until a person changes this");
+            }
+            Class::Outage | Class::Limit => {
+                tracing::warn!(what, reason, %failure, attempt, "waiting, then trying again");
+            }
+        }
+    }
+
+    /// Shows that it works.
     pub fn fine(&self, what: &'static str) {
-        self.vitals.fine(what);
+        self.health.fine(what);
     }
 
     /// The order to stop.

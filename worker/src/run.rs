@@ -1,49 +1,63 @@
 //! The worker put together, from the first call to the last.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use connect::{Health, shutdown, status_server};
 use crds::TableName;
+use crds::model::Engine;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use crate::budget::{Budget, Lane};
 use crate::buffers::Buffers;
+use crate::check::Names;
 use crate::cluster::Cluster;
-use crate::consume::{Consume, consumer_config};
+use crate::collect::Collector;
+use crate::consume::Consume;
+use crate::consume::config::consumer_config;
 use crate::dead_letter::DeadLetters;
+use crate::health_tracker::HealthTracker;
 use crate::insert::Inserter;
 use crate::jobs::Jobs;
 use crate::ledger::Ledger;
+use crate::load::{Loader, LoaderParts};
 use crate::metrics::Metrics;
 use crate::pipeline::Stages;
 use crate::plan::Targets;
 use crate::report::Reporter;
+use crate::reread::Reread;
 use crate::retry::Retry;
 use crate::settings::Settings;
 use crate::stop::{self, Stop};
 use crate::tracker::Tracker;
-use crate::vitals::Vitals;
 
 /// From the order to stop to the end, whatever is still open then.
 const LONGEST_STOP: Duration = Duration::from_secs(18);
 /// How often ClickHouse is asked whether it is there.
 const PING: Duration = Duration::from_secs(15);
-/// Chunks and blocks on their way through the stages.
-const BUFFERS: usize = 8;
+/// How often the open batches are looked through.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How often the API server is asked whether the job of an idle batch and its upload go on.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Bytes of free buffers that are kept.
+const FREE_BUFFERS: usize = 32 << 20;
+/// Chunks between two stages.
+const BETWEEN_STAGES: usize = 4;
 
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// What only a restart can mend.
+/// What only a restart can change.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let (stopper, stop) = stop::channel();
     let (metrics, served) = Metrics::register();
     let health = Health::default();
-    let vitals = Vitals::new(health.clone(), &["clickhouse"]);
-    vitals.beat();
+    let health_tracker = HealthTracker::new(health.clone(), &["clickhouse"]);
+    health_tracker.beat();
 
     let mut background = JoinSet::new();
     let port = settings.metrics_port;
@@ -52,13 +66,13 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             .await
             .with_context(|| format!("failed to serve port {port}"))
     });
-    let watched = vitals.clone();
+    let watched = health_tracker.clone();
     background.spawn(async move {
         watched.watch().await;
         Ok(())
     });
 
-    let mut work = Box::pin(work(settings, stop, vitals, metrics));
+    let mut work = Box::pin(work(settings, stop, health_tracker, metrics));
     tokio::select! {
         done = &mut work => return done,
         Some(ended) = background.join_next() => ended??,
@@ -74,8 +88,13 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn work(settings: Settings, stop: Stop, vitals: Vitals, metrics: Metrics) -> anyhow::Result<()> {
-    let retry = Retry::new(stop.clone(), vitals.clone(), metrics.clone());
+async fn work(
+    settings: Settings,
+    stop: Stop,
+    health_tracker: HealthTracker,
+    metrics: Metrics,
+) -> anyhow::Result<()> {
+    let retry = Retry::new(stop.clone(), health_tracker.clone(), metrics.clone());
     let client = settings.clickhouse_client();
     let database = &settings.clickhouse.clickhouse_database;
     let ledger = Ledger::new(client.clone(), database)?;
@@ -91,54 +110,77 @@ async fn work(settings: Settings, stop: Stop, vitals: Vitals, metrics: Metrics) 
             let model = cluster.model(name).await?;
             let table = model.spec.table.unwrap_or_default();
             let table_name = table.name.unwrap_or_else(|| id.default_table());
-            Ok(TableName::new(table.database.as_deref().unwrap_or(database), &table_name)?)
+            let replaces =
+                matches!(table.engine, Engine::ReplacingMergeTree | Engine::ReplicatedReplacingMergeTree);
+            Ok((TableName::new(table.database.as_deref().unwrap_or(database), &table_name)?, replaces))
         }),
         retry.run("clickhouse", || ledger.ping()),
     );
-    let Ok((table, ())) = read else { return Ok(()) };
+    let Ok(((table, replaces), ())) = read else { return Ok(()) };
     tracing::info!(model = name, %id, table = table.plain(), topic = id.topic(), "working");
 
     let kafka = settings.kafka.client_config(&settings.pod_name);
     let dead_letters =
         DeadLetters::new(kafka.clone(), id.dead_letter_topic(), retry.clone(), metrics.clone());
-    let buffers = Buffers::new(BUFFERS);
+    let buffers = Buffers::new(FREE_BUFFERS);
+    let names = Names { model: name, namespace: &settings.model_namespace };
+    let budget = Budget::new(u64::from(settings.worker_batch_mib) << 20);
     let stages = Arc::new(Stages {
-        jobs: Jobs::new(ledger.clone(), cluster.clone(), name),
-        targets: Targets::new(cluster.clone(), table),
-        inserter: Inserter::new(client, database, name, &settings.pod_name)?,
+        jobs: Arc::new(Jobs::new(ledger.clone(), cluster.clone(), name)),
+        targets: Arc::new(Targets::new(cluster.clone(), table.clone())),
+        collector: Arc::new(Collector::new(budget, metrics.clone())),
+        inserter: Inserter::new(client, database, &table, names, &settings.pod_name)?,
         retry: retry.clone(),
         metrics: metrics.clone(),
         dead_letters: Arc::new(dead_letters),
         buffers: buffers.clone(),
     });
-    let (deliver, deliveries) = mpsc::channel(1);
-    let (prepare, prepared) = mpsc::channel(1);
-    let (judge, judged) = mpsc::channel(1);
-    let (tell, news) = mpsc::unbounded_channel();
+    let (bulk, bulk_deliveries) = mpsc::channel(BETWEEN_STAGES);
+    let (small, small_deliveries) = mpsc::channel(BETWEEN_STAGES);
+    let (prepare, prepared) = mpsc::channel(BETWEEN_STAGES);
+    let (complete, batches) = mpsc::unbounded_channel();
+    let (progress, updates) = mpsc::unbounded_channel();
 
     let consume = Consume {
         topic: id.topic(),
-        config: consumer_config(kafka, &id.topic(), settings.worker_prefetch_kib),
+        config: consumer_config(kafka.clone(), &id.topic(), settings.worker_prefetch_kib),
         tracker: Arc::new(Tracker::default()),
-        next: deliver,
-        buffers,
+        bulk,
+        small,
+        buffers: buffers.clone(),
         stop: stop.clone(),
-        vitals,
+        health: health_tracker,
         metrics: metrics.clone(),
         runtime: Handle::current(),
     };
+    let loader = LoaderParts {
+        inserter: stages.inserter.clone(),
+        jobs: stages.jobs.clone(),
+        targets: stages.targets.clone(),
+        collector: stages.collector.clone(),
+        dead_letters: stages.dead_letters.clone(),
+        reread: Reread::new(kafka, id.topic()),
+        retry: retry.clone(),
+        metrics: metrics.clone(),
+        buffers,
+        replaces,
+        progress: progress.clone(),
+    };
     let kafka = thread("kafka", move || consume.run().context("failed to consume from Kafka"))?;
-    let (checking, runtime) = (stages.clone(), Handle::current());
+    let (checking, to_report) = (stages.clone(), progress.clone());
     let check = thread("check", move || {
-        checking.check(prepared, &judge, &runtime);
+        checking.check(prepared, &complete, &to_report);
         Ok(())
     })?;
 
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     tasks.spawn(ran(ping(ledger.clone(), retry.clone())));
-    tasks.spawn(ran(stages.clone().prepare(deliveries, prepare, tell.clone())));
-    tasks.spawn(ran(stages.insert(judged, tell, settings.worker_inserts as usize)));
-    tasks.spawn(ran(Reporter { ledger, cluster, retry, metrics }.run(news)));
+    tasks.spawn(ran(sweep(stages.collector.clone(), stages.jobs.clone(), stop.clone())));
+    let to_check = prepare.clone();
+    tasks.spawn(ran(stages.clone().prepare(Lane::Bulk, bulk_deliveries, to_check, progress.clone())));
+    tasks.spawn(ran(stages.prepare(Lane::Small, small_deliveries, prepare, progress)));
+    tasks.spawn(ran(Loader::new(loader, settings.worker_inserts as usize).run(batches)));
+    tasks.spawn(ran(Reporter { ledger, cluster, retry, metrics }.run(updates)));
     tasks.spawn(async move { check.await.context("the checking thread died")? });
     tasks.spawn(async move { kafka.await.context("kafka's thread died")? });
     while let Some(ended) = tasks.join_next().await {
@@ -146,6 +188,31 @@ async fn work(settings: Settings, stop: Stop, vitals: Vitals, metrics: Metrics) 
         anyhow::ensure!(stop.is_set(), "a stage of the worker ended unasked");
     }
     Ok(())
+}
+
+/// Looks through the open batches: has the partition left, has the job ended, is the rest of the batch gone?
+async fn sweep(collector: Arc<Collector>, jobs: Arc<Jobs>, stop: Stop) {
+    let sweeping = async {
+        let mut looked = HashMap::new();
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let now = Instant::now();
+            let idle = collector.idle_jobs(now);
+            looked.retain(|uid, _| idle.iter().any(|job| job.uid == *uid));
+            for job in idle {
+                let before = looked.get(&job.uid).copied();
+                if !job.has_ended() && before.is_none_or(|before| now.duration_since(before) >= LOOK_AGAIN) {
+                    jobs.refresh(&job).await;
+                    looked.insert(job.uid.clone(), now);
+                }
+            }
+            collector.sweep(now);
+        }
+    };
+    tokio::select! {
+        () = sweeping => {}
+        () = stop.wait() => {}
+    }
 }
 
 /// Asks ClickHouse now and then, so that a worker with nothing to do knows too whether it is there.

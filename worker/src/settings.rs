@@ -1,4 +1,4 @@
-//! What the worker can be told, by flag or environment.
+//! The settings of the worker, by flag or environment.
 
 use clap::{Parser, ValueEnum};
 use connect::{ClickHouseArgs, KafkaArgs, LogArgs};
@@ -24,8 +24,11 @@ pub struct Settings {
     #[arg(long, env = "WORKER_INSERTS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=8))]
     pub worker_inserts: u32,
     /// How many KiB of chunks are fetched ahead
-    #[arg(long, env = "WORKER_PREFETCH_KIB", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1024..=1_048_576))]
+    #[arg(long, env = "WORKER_PREFETCH_KIB", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1024..=1_048_576))]
     pub worker_prefetch_kib: u32,
+    /// How many MiB of checked chunks are held until their batches are inserted
+    #[arg(long, env = "WORKER_BATCH_MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(64..=65_536))]
+    pub worker_batch_mib: u32,
     /// How INSERTs are compressed: worth it only where the network is dearer than the CPU
     #[arg(long, env = "CLICKHOUSE_COMPRESSION", value_enum, default_value_t = Compression::None)]
     pub clickhouse_compression: Compression,
@@ -74,11 +77,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_model_is_all_that_must_be_said_and_bounds_are_kept() {
+    fn the_model_is_all_that_has_to_be_given_and_bounds_are_kept() {
         use clap::CommandFactory;
         Settings::command().debug_assert();
-        let said = ["worker", "--model-name=purchases", "--model-namespace=shop"];
-        assert_eq!(Settings::parse_from(said).model_id().topic(), "ingest.5231e672");
-        assert!(Settings::try_parse_from(said.into_iter().chain(["--worker-inserts=0"])).is_err());
+        let args = ["worker", "--model-name=purchases", "--model-namespace=shop"];
+        assert_eq!(Settings::parse_from(args).model_id().topic(), "ingest.5231e672");
+        assert!(Settings::try_parse_from(args.into_iter().chain(["--worker-inserts=0"])).is_err());
+        assert!(Settings::try_parse_from(args.into_iter().chain(["--worker-batch-mib=63"])).is_err());
     }
 }

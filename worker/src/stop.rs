@@ -1,16 +1,16 @@
-//! Being told to stop, and telling everyone.
+//! The order to stop.
 
 use tokio::sync::watch;
 
-/// The one who says it.
+/// Gives the order.
 #[derive(Debug)]
 pub struct Stopper(watch::Sender<bool>);
 
-/// Those who listen.
+/// Waits for the order.
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Receiver<bool>);
 
-/// The work was given up because the worker was told to stop. Whoever takes the partition next does it.
+/// The work was given up: the worker stops, or the partition is another worker's. Whoever takes it next does it.
 #[derive(Debug, thiserror::Error)]
 #[error("stopped")]
 pub struct Stopped;
@@ -30,13 +30,13 @@ impl Stopper {
 }
 
 impl Stop {
-    /// Whether it was said.
+    /// Whether the order was given.
     #[must_use]
     pub fn is_set(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Returns once it is said. A stopper that is gone has said it.
+    /// Returns once the order is given. A stopper that is gone has given it.
     pub async fn wait(&self) {
         let _ = self.0.clone().wait_for(|stop| *stop).await;
     }

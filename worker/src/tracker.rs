@@ -3,18 +3,17 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::offsets::Offsets;
+use crate::redelivery;
 
-/// The offsets, and a bell that rings whenever one settles.
+/// The offsets, and a condition that is notified whenever one settles.
 #[derive(Debug, Default)]
 pub struct Tracker {
     offsets: Mutex<Offsets>,
     settled: Condvar,
 }
 
-/// What one has in hand while one works on a record. Dropped unfinished, the record is abandoned: its offset, and every
+/// What one holds while one works on a record. Dropped unfinished, the record is abandoned: its offset, and every
 /// later one of the partition, stays where it is.
 #[derive(Debug)]
 pub struct Ticket {
@@ -23,8 +22,7 @@ pub struct Ticket {
     assignment: u64,
     offset: i64,
     finished: bool,
-    /// One of the places for unreported chunks, once it is under way.
-    pub place: Option<OwnedSemaphorePermit>,
+    maybe_delivered: bool,
 }
 
 impl Tracker {
@@ -35,22 +33,30 @@ impl Tracker {
 
     /// A ticket for a record that was taken; `None` if its partition is not ours (any more).
     pub fn take(self: &Arc<Self>, partition: i32, offset: i64) -> Option<Ticket> {
-        let assignment = self.offsets().take(partition, offset)?;
-        Some(Ticket { tracker: self.clone(), partition, assignment, offset, finished: false, place: None })
+        let (assignment, maybe_delivered) = self.offsets().take(partition, offset)?;
+        Some(Ticket {
+            tracker: self.clone(),
+            partition,
+            assignment,
+            offset,
+            finished: false,
+            maybe_delivered,
+        })
     }
 
-    /// Waits until nothing of these partitions is in hand, at most `patience`. `moved` gets the offsets to store.
+    /// Waits until nothing of these partitions is in flight, at most `timeout`. `moved` gets the offsets to store. Chunks
+    /// whose batch is not complete are not waited for: whoever takes the partition next takes them again.
     pub fn drain(
         &self,
         partitions: &[i32],
-        patience: Duration,
+        timeout: Duration,
         mut moved: impl FnMut(Vec<(i32, i64)>),
     ) -> bool {
-        let end = Instant::now() + patience;
+        let end = Instant::now() + timeout;
         loop {
             let mut offsets = self.offsets();
             let ready = offsets.moved();
-            let idle = offsets.in_hand(partitions) == 0;
+            let idle = offsets.in_flight(partitions) == 0;
             if ready.is_empty() && !idle {
                 let left = end.saturating_duration_since(Instant::now());
                 if left.is_zero() {
@@ -73,6 +79,61 @@ impl Ticket {
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.tracker.offsets().is_ours(self.partition, self.assignment)
+    }
+
+    /// It is in its batch, which waits for more.
+    pub fn set_waiting(&self) {
+        self.tracker.offsets().set_waiting(self.partition, self.assignment, self.offset);
+    }
+
+    /// Its batch is complete and goes to its insert. False if its partition is not ours or is leaving.
+    #[must_use]
+    pub fn set_in_flight(&self) -> bool {
+        self.tracker.offsets().set_in_flight(self.partition, self.assignment, self.offset)
+    }
+
+    /// Whether the record may have been delivered before, to this worker or another.
+    #[must_use]
+    pub fn is_maybe_delivered(&self) -> bool {
+        self.maybe_delivered
+    }
+
+    /// The offset up to which every record of its assignment has come to its batch or is finished. `None` if the partition
+    /// is not ours any more.
+    #[must_use]
+    pub fn arrived(&self) -> Option<i64> {
+        self.tracker.offsets().arrived(self.partition, self.assignment)
+    }
+
+    /// How long after `now` an INSERT may still land that was begun before the partition was assigned.
+    #[must_use]
+    pub fn late_inserts(&self, now: Instant) -> Duration {
+        let assigned_at = self.tracker.offsets().assigned_at(self.partition, self.assignment);
+        assigned_at.map_or(Duration::ZERO, |assigned_at| redelivery::late_inserts(assigned_at, now))
+    }
+
+    /// Whether every record that was in the partition when it was assigned has come to its batch.
+    #[must_use]
+    pub fn is_past_end(&self) -> bool {
+        self.tracker.offsets().is_past_end(self.partition, self.assignment)
+    }
+
+    /// The number of the partition's assignment.
+    #[must_use]
+    pub fn assignment(&self) -> u64 {
+        self.assignment
+    }
+
+    /// Whether work that was begun on the record may go on: its partition is ours, or is leaving.
+    #[must_use]
+    pub fn is_assigned(&self) -> bool {
+        self.tracker.offsets().is_assigned(self.partition, self.assignment)
+    }
+
+    /// Asks the same, for those who cannot have the ticket.
+    pub fn assigned(&self) -> impl Fn() -> bool + Send + use<> {
+        let (tracker, partition, assignment) = (self.tracker.clone(), self.partition, self.assignment);
+        move || tracker.offsets().is_assigned(partition, assignment)
     }
 
     /// Nothing more is to be done about the record: its offset may be stored.
@@ -115,7 +176,7 @@ mod tests {
     #[test]
     fn a_ticket_that_is_dropped_holds_its_offset_back() {
         let tracker = Arc::new(Tracker::default());
-        tracker.offsets().assign(0);
+        tracker.offsets().assign(0, Some(0), Instant::now());
         let (first, second) = (ticket(&tracker, 5), ticket(&tracker, 6));
         drop(first);
         second.finish();
@@ -123,10 +184,23 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_ends_when_the_last_ticket_settles_and_tells_every_offset() {
+    fn inserts_of_whoever_had_the_partition_before_may_land_for_a_while() {
+        let (tracker, start) = (Arc::new(Tracker::default()), Instant::now());
+        tracker.offsets().assign(0, Some(0), start);
+        let ticket = ticket(&tracker, 5);
+        assert_eq!(ticket.late_inserts(start), redelivery::LATE_INSERT);
+        assert_eq!(ticket.late_inserts(start + redelivery::LATE_INSERT), Duration::ZERO);
+        tracker.offsets().assign(0, Some(0), start);
+        assert_eq!(ticket.late_inserts(start), Duration::ZERO, "it is not ours any more");
+    }
+
+    #[test]
+    fn a_drain_ends_when_the_last_ticket_in_flight_settles_and_gives_every_offset() {
         let tracker = Arc::new(Tracker::default());
-        tracker.offsets().assign(0);
+        tracker.offsets().assign(0, Some(0), Instant::now());
         let work = ticket(&tracker, 5);
+        let _open = ticket(&tracker, 6);
+        assert!(work.set_in_flight());
         let worker = std::thread::spawn(move || work.finish());
         let mut stored = vec![];
         assert!(tracker.drain(&[0], Duration::from_mins(1), |moved| stored.extend(moved)));
@@ -135,10 +209,11 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_gives_up_after_its_patience() {
+    fn a_drain_gives_up_after_its_timeout() {
         let tracker = Arc::new(Tracker::default());
-        tracker.offsets().assign(0);
-        let _work = ticket(&tracker, 5);
+        tracker.offsets().assign(0, Some(0), Instant::now());
+        let work = ticket(&tracker, 5);
+        assert!(work.set_in_flight());
         assert!(!tracker.drain(&[0], Duration::from_millis(1), |_| ()));
     }
 }

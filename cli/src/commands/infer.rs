@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use crds::RevisionData;
 use crds::model::Format;
-use rows::{Chunk, Cutter, Input, Known, Proposal};
+use rows::{Chunk, Cutter, Input, Known, Limits, Proposal};
 
 use super::Outcome;
 use crate::args::{Global, InferArgs, InputArgs, Output};
@@ -30,7 +30,7 @@ pub fn run(args: &InferArgs, global: &Global, out: &mut impl Write) -> Result<Ou
         let bytes = sample.bytes + (MAX_BYTES.saturating_sub(sample.bytes)) / left;
         let known = known(&args.input, source.format())?;
         sample
-            .take(source.unpacked(0)?, &known, rows, bytes)
+            .take(source.unpacked()?, &known, rows, bytes)
             .with_context(|| format!("failed to read {}", source.name()))?;
     }
     let Some(input) = sample.input else { bail!("name a file") };
@@ -103,23 +103,18 @@ impl Sample {
         }
         let first = self.input.is_none();
         let cut = |e: &rows::CutError| anyhow!("{}: {e}", e.reason());
-        let mut cutter = Cutter::new(&input, CHUNK_BYTES);
+        let mut cutter = Cutter::new(&input, Limits::plain(CHUNK_BYTES));
         let mut buffer = start;
         loop {
             let last = buffer.is_empty();
-            if last {
-                let chunk = cutter.finish().map_err(|e| cut(&e))?;
-                if let Some(chunk) = chunk {
-                    self.add(chunk);
-                }
-            } else {
-                cutter.push(&buffer).map_err(|e| cut(&e))?;
-                while let Some(chunk) = cutter.next_chunk() {
-                    self.add(chunk);
-                    if self.rows >= rows || self.bytes >= bytes {
-                        self.cut = true;
-                        break;
-                    }
+            let taken = if last { cutter.finish() } else { cutter.push(&buffer) };
+            taken.map_err(|e| cut(&e))?;
+            while let Some(chunk) = cutter.next_chunk() {
+                let end = chunk.last;
+                self.add(chunk);
+                if !end && self.cut_short(rows, bytes) {
+                    self.cut = true;
+                    break;
                 }
             }
             if last || self.cut_short(rows, bytes) {

@@ -22,7 +22,7 @@ const LOOK_OFTEN: Duration = Duration::from_millis(100);
 const LOOK_SELDOM: Duration = Duration::from_secs(1);
 const OFTEN_FOR: Duration = Duration::from_secs(5);
 /// How long the API may be away while a job is followed.
-const PATIENCE: Duration = Duration::from_mins(1);
+const AWAY_FOR: Duration = Duration::from_mins(1);
 
 pub async fn run(command: JobCommand, global: &Global, out: &mut impl Write) -> Result<Outcome> {
     let client = Client::new(&global.api_url, &global.namespace)?;
@@ -34,6 +34,7 @@ pub async fn run(command: JobCommand, global: &Global, out: &mut impl Write) -> 
             Ok(Outcome::Done)
         }
         JobCommand::Status { job, watch } => status(&client, &job, watch, global.output, out).await,
+        JobCommand::Verify { job } => super::verify::verify(&client, &job, global.output, out).await,
         JobCommand::Rejected { job } => {
             let format = match global.output {
                 None | Some(Output::Csv) => "csv",
@@ -133,7 +134,7 @@ async fn status(
         let widths = Widths::of([job]);
         let line = widths.line(job);
         // Where no line can be written over again, each change is a line, and the end is printed below with its why.
-        if !quiet && line != last && !state_of(job).is_end() {
+        if !quiet && line != last && !stops(job) {
             if last.is_empty() {
                 writeln!(out, "{}", widths.headings())?;
             }
@@ -154,7 +155,7 @@ async fn status(
     Ok(ended(&job))
 }
 
-/// Looks at a job until it has ended; `seen` gets it each time. The API may be away for a while.
+/// Looks at a job until it has ended, or waits for a person to requeue or drop its dead letters; `seen` gets it each time. The API may be away for a while.
 async fn follow(
     client: &Client,
     name: &str,
@@ -170,13 +171,13 @@ async fn follow(
                 heard = Instant::now();
                 let job = parse(&value)?;
                 seen(&job)?;
-                if state_of(&job).is_end() {
+                if stops(&job) {
                     line.finish_and_clear();
                     return Ok(value);
                 }
                 line.set_message(Widths::of([&job]).line(&job));
             }
-            Err(failure) if failure.is_transient() && heard.elapsed() < PATIENCE => {
+            Err(failure) if failure.is_transient() && heard.elapsed() < AWAY_FOR => {
                 line.set_message(failure.to_string());
             }
             Err(failure) => return Err(failure).with_context(|| format!("failed to follow job {name}")),
@@ -225,6 +226,12 @@ fn parse(value: &Value) -> Result<IngestJob> {
         .context("failed to read the API's answer as an IngestJob; are API and CLI of one version?")
 }
 
+/// Whether nothing happens any more unless a person does something.
+fn stops(job: &IngestJob) -> bool {
+    let state = state_of(job);
+    state.is_end() || state == JobState::Blocked
+}
+
 fn ended(job: &IngestJob) -> Outcome {
     if state_of(job) == JobState::Success { Outcome::Done } else { Outcome::NotClean }
 }
@@ -264,6 +271,7 @@ mod tests {
             ("PARTIAL_SUCCESS", Outcome::NotClean),
             ("FAILED", Outcome::NotClean),
             ("CANCELLED", Outcome::NotClean),
+            ("BLOCKED", Outcome::NotClean),
         ] {
             let mut value = job("a", "m", "");
             value["metadata"] = json!({"name": "a"});

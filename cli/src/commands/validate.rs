@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use crds::{IngestModel, RevisionData};
-use rows::{Checker, Chunk, CutError, Cutter, HeaderError, Input, LOCAL_CHUNK_BYTES, Plan, Reject, Schema};
+use rows::{
+    Checker, Chunk, CutError, Cutter, HeaderError, Input, LOCAL_CHUNK_BYTES, Limits, Plan, Reject, Schema,
+};
 use serde::Serialize;
 
 use super::Outcome;
@@ -32,7 +34,7 @@ pub async fn run(args: &ValidateArgs, global: &Global, out: &mut impl Write) -> 
 
     let mut out = BufWriter::with_capacity(WRITE_BYTES, out);
     let judge = Judge { schema, input, checker: None, counts: Counts::default(), rows };
-    let counts = check(source.unpacked(0)?, judge, &mut out)
+    let counts = check(source.unpacked()?, judge, &mut out)
         .with_context(|| format!("failed to check {}", source.name()))?;
     out.flush()?;
     eprintln!("{}", serde_json::to_string(&counts)?);
@@ -64,23 +66,21 @@ struct Counts {
 fn check(mut file: impl Read, mut judge: Judge, out: &mut impl Write) -> Result<Counts> {
     csv::record(["ROW", "EVENT_ID", "COLUMN", "TYPE", "ERROR", "OBSERVED", "MESSAGE"], out)?;
     // what a row is judged does not depend on the size of its chunk
-    let mut cutter = Cutter::new(&judge.input, LOCAL_CHUNK_BYTES);
+    let mut cutter = Cutter::new(&judge.input, Limits::plain(LOCAL_CHUNK_BYTES));
     loop {
         let read = file.read(cutter.room()).context("the file cannot be read")?;
-        if read == 0 {
-            break;
-        }
-        cutter.filled(read).map_err(|e| cut_error(&e))?;
+        let taken = if read == 0 { cutter.finish() } else { cutter.filled(read) };
+        taken.map_err(|e| cut_error(&e))?;
         while let Some(chunk) = cutter.next_chunk() {
             judge.chunk(cutter.header(), &chunk, out)?;
             cutter.recycle(chunk.bytes);
         }
+        if read == 0 {
+            break;
+        }
     }
-    match cutter.finish().map_err(|e| cut_error(&e))? {
-        Some(chunk) => judge.chunk(cutter.header(), &chunk, out)?,
-        // A header without rows must fit the model all the same.
-        None => judge.begin(cutter.header())?,
-    }
+    // A header without rows must fit the model all the same.
+    judge.begin(cutter.header())?;
     judge.rows.as_mut().map_or(Ok(()), RowsFile::finish)?;
     Ok(judge.counts)
 }

@@ -6,6 +6,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Cells of the bar of text.
 const WIDTH: usize = 17;
+/// How often the bar of an upload is drawn, at most.
+const DRAWS_A_SECOND: u8 = 10;
 
 /// `[########         ]  50%`, 24 characters; `progress` is what the status says, such as `50%`.
 pub fn of_progress(progress: &str) -> String {
@@ -16,7 +18,7 @@ pub fn of_progress(progress: &str) -> String {
 
 /// A bar for an upload of `total` bytes, on standard error; without a total it only counts.
 pub fn of_upload(file: &str, total: Option<u64>) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(DRAWS_A_SECOND));
     let template = match total {
         Some(_) => "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}",
         None => "{msg} {bytes} {bytes_per_sec}",

@@ -133,10 +133,16 @@ pub fn print_jobs(jobs: &[IngestJob], output: Output, out: &mut impl Write) -> R
 /// What a person wants to know of a job that is not fine: why, the kinds of errors, and what to do next.
 pub fn print_why(job: &IngestJob, out: &mut impl Write) -> Result<()> {
     let status = job.status.clone().unwrap_or_default();
-    if matches!(state_of(job), JobState::Failed | JobState::Pending | JobState::Cancelled) {
-        let reason = status.reason.as_deref().unwrap_or("NotSeenYet");
-        let message = status.message.as_deref().unwrap_or("the operator has not seen the job yet");
-        writeln!(out, "\n{reason}: {message}")?;
+    match (state_of(job), &status.load_problem) {
+        (JobState::Failed | JobState::Pending | JobState::Cancelled | JobState::Blocked, _) => {
+            let reason = status.reason.as_deref().unwrap_or("NotSeenYet");
+            let message = status.message.as_deref().unwrap_or("the operator has not seen the job yet");
+            writeln!(out, "\n{reason}: {message}")?;
+        }
+        (JobState::Processing | JobState::Uploading, Some(problem)) => {
+            writeln!(out, "\n{}: {}", problem.reason, problem.message)?;
+        }
+        _ => {}
     }
     if status.error_summary.is_empty() {
         return Ok(());

@@ -44,7 +44,7 @@ pub struct TableSpec {
         )
     )]
     pub partition_by: Option<String>,
-    /// When rows are dropped: `timestamp + INTERVAL 90 DAY`.
+    /// When rows are dropped: `timestamp + INTERVAL 90 DAY`. The column is a Date, Date32, DateTime or DateTime64, not nullable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 256),
@@ -53,7 +53,8 @@ pub struct TableSpec {
         )
     )]
     pub ttl: Option<String>,
-    /// MergeTree settings: names to plain values.
+    /// MergeTree settings: names to plain values. Only settings that cannot stop or repeat an INSERT are allowed, and a value
+    /// has bounds; a refusal lists them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32), inner(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_.]+$")))]
     pub settings: BTreeMap<String, String>,

@@ -70,7 +70,7 @@ fn default_max_workers() -> i32 {
 }
 
 fn default_chunks_per_worker() -> i32 {
-    8
+    64
 }
 
 fn default_cooldown_seconds() -> i32 {

@@ -198,7 +198,8 @@ impl Case<'_> {
         let spec: crds::IngestModelSpec = serde_yaml::from_str(&format!("columns:{}", self.columns))?;
         let revision = crds::RevisionData::from(&spec);
         let input = revision.input(None)?;
-        let mut cutter = rows::Cutter::new(&input, self.chunk_bytes.unwrap_or(spec.chunk_bytes) as usize);
+        let chunk_bytes = self.chunk_bytes.unwrap_or(spec.chunk_bytes) as usize;
+        let mut cutter = rows::Cutter::new(&input, rows::Limits::of(&revision.schema()?, chunk_bytes));
         let mut chunks = vec![];
         let mut buffer = vec![0; 1 << 20];
         let mut reader = File::open(self.file)?;
@@ -207,7 +208,10 @@ impl Case<'_> {
             let n = reader.read(&mut buffer)?;
             let start = Instant::now();
             if n == 0 {
-                chunks.extend(cutter.finish()?);
+                cutter.finish()?;
+                while let Some(chunk) = cutter.next_chunk() {
+                    chunks.push(chunk);
+                }
                 cutting += start.elapsed();
                 break;
             }

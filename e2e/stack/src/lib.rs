@@ -16,6 +16,7 @@ pub mod ports;
 pub mod preflight;
 pub mod process;
 pub mod progress;
+pub mod small_disk;
 pub mod stack;
 pub mod status;
 pub mod wait;

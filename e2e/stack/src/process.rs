@@ -64,7 +64,8 @@ impl Id {
     }
 
     /// The process that has this pid now.
-    fn of(pid: i32) -> Option<Self> {
+    #[must_use]
+    pub fn of(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         start_of_living(&stat).map(|start| Self { pid, start })
     }

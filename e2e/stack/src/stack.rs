@@ -11,6 +11,7 @@ use crate::{
     kubernetes::{config, network, node, pki, teardown},
     paths::Lock,
     preflight,
+    process::Id,
     progress::Progress,
     status::{self, Health, PartStatus},
 };
@@ -29,6 +30,18 @@ pub enum Fault {
     Cont,
     /// Asks it to end.
     Term,
+}
+
+impl Fault {
+    /// Sends it to a process, unless that is gone.
+    pub fn send(self, id: Id) -> Result<()> {
+        id.signal(match self {
+            Self::Kill => Signal::KILL,
+            Self::Stop => Signal::STOP,
+            Self::Cont => Signal::CONT,
+            Self::Term => Signal::TERM,
+        })
+    }
 }
 
 /// One stack of this machine. There can be one at a time: it owns a bridge and fixed ports.
@@ -137,12 +150,17 @@ impl Stack {
     pub fn signal(&self, part: Part, fault: Fault) -> Result<()> {
         let process = part.process(&self.paths);
         let id = process.running().with_context(|| format!("{} does not run", part.name()))?;
-        id.signal(match fault {
-            Fault::Kill => Signal::KILL,
-            Fault::Stop => Signal::STOP,
-            Fault::Cont => Signal::CONT,
-            Fault::Term => Signal::TERM,
-        })
+        fault.send(id)
+    }
+
+    /// Starts a part that died, and returns when it works. One that runs is only waited for.
+    pub fn start(&self, part: Part) -> Result<()> {
+        let started = part.start(&self.paths)?;
+        part.wait_healthy(&self.paths, Duration::from_mins(1))?;
+        if started && part == Part::Kubelet {
+            network::restore_kernel_settings(&self.paths)?;
+        }
+        Ok(())
     }
 
     /// Stops a part, if it runs, and starts it again; returns when it works.

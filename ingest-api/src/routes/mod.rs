@@ -1,10 +1,12 @@
 //! The routes, one file a noun.
 
+pub mod dead_letters;
 pub mod jobs;
 pub mod meta;
 pub mod models;
 pub mod rejected;
 pub mod uploads;
+pub mod verify;
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -19,7 +21,7 @@ use crate::names::{Name, Namespace};
 
 /// The path of a thing in a namespace.
 pub type InNamespace = Result<Path<(String, String)>, PathRejection>;
-/// A query, judged by the handler.
+/// A query, checked by the handler.
 pub type MaybeQuery<T> = Result<Query<T>, QueryRejection>;
 
 /// The namespace and the name of a path, checked.

@@ -13,6 +13,7 @@ use futures::stream;
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
+use crate::clickhouse::away;
 use crate::error::{ApiError, ErrorBody};
 use crate::routes::{InNamespace, MaybeQuery, names, query};
 use crate::state::Shared;
@@ -67,8 +68,9 @@ pub async fn rejected(
     let ((namespace, job), How { format }) = (names(path)?, query(how)?);
     let uid = app.job(&namespace, &job).await?.uid().unwrap_or_default();
     let mut cells = app
-        .clickhouse
-        .query(&statement(&app.rejected_rows))
+        .tables
+        .client
+        .query(&statement(&app.tables.rejected_rows))
         .param("uid", uid)
         .fetch::<RejectedCell>()
         .map_err(away)?;
@@ -108,11 +110,6 @@ async fn next_piece(
         }
     }
     Ok((!text.is_empty()).then(|| (Bytes::from(text), (cells, more))))
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
-fn away(error: clickhouse::error::Error) -> ApiError {
-    ApiError::ClickHouseUnavailable(error.to_string())
 }
 
 fn write(out: &mut String, format: Format, cell: &RejectedCell) {

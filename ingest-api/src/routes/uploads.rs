@@ -4,50 +4,57 @@
 //! **Promise:** what can be refused is refused before a byte of the body is read, so a client that sends
 //! `Expect: 100-continue` is spared sending it.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use crds::IngestJob;
-use crds::job::MAX_INLINE_BYTES;
+use crds::job::{IngestJob, MAX_INLINE_BYTES};
+use crds::model::IngestModel;
 use kube::ResourceExt;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
-use crate::error::{ApiError, ErrorBody, UPLOAD_OFFSET};
-use crate::names::Namespace;
+use crate::admission::{Admission, Lane, Permit};
+use crate::error::{ApiError, ErrorBody, UPLOAD_DIGEST, UPLOAD_OFFSET};
+use crate::names::{Name, Namespace};
 use crate::new_job::{self, NewJob};
 use crate::routes::{InNamespace, MaybeQuery, names, object, query};
-use crate::state::{App, Claim, Shared};
+use crate::state::Shared;
 use crate::upload::body::linger;
-use crate::upload::cut::START;
+use crate::upload::budget::need;
 use crate::upload::decode::Encoding;
-use crate::upload::prepare::{pinned, prepare};
-use crate::upload::progress::ended;
+use crate::upload::pin::pinned;
+use crate::upload::prepare::{chunk_bytes, prepare};
+use crate::upload::progress::{Progress, ended};
 use crate::upload::request::UploadHeaders;
 use crate::upload::resume::{self, Begin};
 use crate::upload::stream::Upload;
 
+/// Tries to take an upload up while others take it up too.
+const TRIES: u32 = 8;
+/// How long the body of an inline job may take.
+const INLINE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Whether an upload is complete: `?1` or `?0`, a boolean of RFC 9651.
 pub const UPLOAD_COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
 
 /// Load a file: make a job and send the file as the body
 ///
 /// Answers when Kafka has every chunk. The `Location` header names the job, also where the upload failed after it was
-/// made: then `HEAD …/data` tells from which byte `PUT …/data` goes on.
+/// made: then `HEAD …/data` says from which byte `PUT …/data` goes on.
 #[utoipa::path(post, path = "/v1/namespaces/{ns}/models/{model}/jobs", tag = "uploads",
     params(("ns" = String, Path, description = "The namespace"), ("model" = String, Path, description = "The model's name or id"), NewJob,
         ("Content-Encoding" = Option<String>, Header, description = "`gzip`, `zstd`, `bzip2` or `xz`")),
-    request_body(content = String, content_type = "text/csv", description = "The file, in UTF-8 or, with a byte-order mark, UTF-16; `Content-Type: text/csv`, `text/tab-separated-values`, `application/x-ndjson` (one object a line) or `application/json` (one array) tells its format"),
+    request_body(content = String, content_type = "text/csv", description = "The file, in UTF-8 or, with a byte-order mark, UTF-16; `Content-Type: text/csv`, `text/tab-separated-values`, `application/x-ndjson` (one object a line) or `application/json` (one array) says its format"),
     responses((status = 201, body = ref("#/components/schemas/IngestJob"), headers(("Location" = String, description = "The job's path"))),
         (status = 404, body = ErrorBody, description = "ModelNotFound"),
-        (status = 409, body = ErrorBody, description = "JobExists, LabelTaken"),
-        (status = 413, body = ErrorBody, description = "UploadTooLarge"),
+        (status = 408, body = ErrorBody, description = "UploadTooSlow: go on by PUT"),
+        (status = 409, body = ErrorBody, description = "JobExists, LabelTaken, UploadSuperseded"),
+        (status = 413, body = ErrorBody, description = "UploadTooLarge, UploadNeedsMemory"),
         (status = 415, body = ErrorBody, description = "UnsupportedMediaType, UnsupportedEncoding"),
-        (status = 422, body = ErrorBody, description = "HeaderMismatch, EmptyFile, BinaryFile, RecordTooLong, MalformedGzip, MalformedUtf16, …: the job is FAILED with this reason"),
+        (status = 422, body = ErrorBody, description = "HeaderMismatch, EmptyFile, BinaryFile, RecordTooLong, ChunkTooLarge, MalformedGzip, MalformedUtf16, …: the job is FAILED with this reason; ModelInvalid: there is no job"),
         (status = 429, body = ErrorBody, description = "TooManyUploads; see Retry-After"),
-        (status = 503, body = ErrorBody, description = "KafkaUnavailable, ModelNotReady, …; see Retry-After")))]
+        (status = 503, body = ErrorBody, description = "KafkaUnavailable, ModelNotReady, ModelPaused, LabelBusy, …; see Retry-After")))]
 pub async fn post(
     State(app): State<Shared>,
     path: InNamespace,
@@ -60,48 +67,41 @@ pub async fn post(
         Err(error) => return refuse(error, body, &head.headers),
     };
     let location = format!("/v1/namespaces/{}/jobs/{}", made.namespace, made.job.name_any());
-    let mut response =
-        match ready(&app, &made.namespace, &made.job, &made.headers, made.begin, made.held).await {
-            Ok(upload) => answer(upload.run(body).await, StatusCode::CREATED),
-            Err(error) => refuse(error, body, &head.headers),
-        };
+    let mut response = match made.ready(&app).await {
+        Ok(upload) => answer(upload.run(body).await, StatusCode::CREATED),
+        Err(error) => refuse(error, body, &head.headers),
+    };
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
 }
 
-/// A job that takes bytes now, from this request alone.
-struct Admitted {
+/// A new job that is pinned, with permit and memory for its upload.
+struct Made {
     namespace: Namespace,
     headers: UploadHeaders,
+    model: IngestModel,
     job: IngestJob,
-    begin: Begin,
-    held: Held,
+    admission: Admission,
 }
-
-type Held = (Claim, OwnedSemaphorePermit);
 
 async fn make(
     app: &Shared,
     path: InNamespace,
     new: MaybeQuery<NewJob>,
     headers: &HeaderMap,
-) -> Result<Admitted, ApiError> {
+) -> Result<Made, ApiError> {
     let ((namespace, model), new) = (names(path)?, query(new)?);
+    new.check()?;
     let headers = UploadHeaders::parse(headers, app.settings.upload_limit())?;
-    let permit = admit(app)?;
+    let permit = enter(app, &app.uploads).await?;
+    let model = app.model(&namespace, &model).await?;
+    let bytes = need(headers.encoding, u64::from(model.spec.chunk_bytes), headers.length);
+    let admission = permit.reserve(bytes).await?;
     let job = new_job::create(app, &namespace, &model, new, headers.format).await?;
-    let name = job.name_any();
-    let claim = app.running.claim(&format!("{namespace}/{name}")).ok_or(ApiError::UploadRunning(name))?;
     match pinned(app, &namespace, job.clone()).await {
-        Ok(job) => Ok(Admitted {
-            namespace,
-            headers,
-            job,
-            begin: Begin { at: START, header: None },
-            held: (claim, permit),
-        }),
+        Ok(job) => Ok(Made { namespace, headers, model, job, admission }),
         Err(error) => {
             // Nothing of its file was read: the client may come again with the same name and label.
             new_job::take_back(app, &namespace, &job).await;
@@ -110,26 +110,40 @@ async fn make(
     }
 }
 
+impl Made {
+    /// Ready to take bytes. The upload is claimed with the first write, which comes before the first chunk: until then
+    /// there is nobody to fence off.
+    async fn ready(self, app: &Shared) -> Result<Upload, ApiError> {
+        let Self { namespace, headers, model, job, admission } = self;
+        let prepared = prepare(app, &namespace, &model, &job, &headers, Begin::START).await?;
+        let progress = Progress::new(app.kube.clone(), prepared.job.clone(), &prepared.status);
+        Ok(Upload { app: app.clone(), prepared, progress, length: headers.length, admission })
+    }
+}
+
 /// Send the file of a job that is there, or the rest of it
 ///
-/// `Upload-Offset` must be what `HEAD` tells; then the body is the file from that byte on, not packed, and as UTF-8 where
-/// the file is UTF-16. A job with `spec.source.inline` takes exactly these bytes, and takes them again.
+/// `Upload-Offset` must be what `HEAD` says; then the body is the file from that byte on, not packed, and as UTF-8 where
+/// the file is UTF-16. A request takes the upload over from one that is running: that one ends with `UploadSuperseded`. A
+/// job with `spec.source.inline` takes exactly these bytes, and takes them again.
 #[utoipa::path(put, path = "/v1/namespaces/{ns}/jobs/{job}/data", tag = "uploads",
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "The job's name"),
         ("Upload-Offset" = Option<u64>, Header, description = "The byte of the file with which the body begins"),
+        ("Upload-Digest" = Option<String>, Header, description = "The digest of the bytes before it, `crc64nvme:` and 16 hexadecimal digits: another file is refused"),
         ("Content-Encoding" = Option<String>, Header, description = "`gzip`, `zstd`, `bzip2` or `xz`; not where an upload goes on")),
     request_body(content = String, content_type = "text/csv", description = "The file"),
     responses((status = 200, body = ref("#/components/schemas/IngestJob")),
         (status = 404, body = ErrorBody, description = "JobNotFound"),
-        (status = 409, body = ErrorBody, description = "OffsetMismatch (with Upload-Offset), UploadComplete, UploadRunning, JobEnded, SourceMismatch"),
-        (status = 413, body = ErrorBody, description = "UploadTooLarge"),
+        (status = 408, body = ErrorBody, description = "UploadTooSlow: go on from where HEAD says"),
+        (status = 409, body = ErrorBody, description = "OffsetMismatch (with Upload-Offset), DifferentFile, UploadComplete, UploadSuperseded, JobEnded, SourceMismatch"),
+        (status = 413, body = ErrorBody, description = "UploadTooLarge, UploadNeedsMemory"),
         (status = 415, body = ErrorBody, description = "UnsupportedMediaType, UnsupportedEncoding"),
         (status = 422, body = ErrorBody, description = "As for POST"),
         (status = 429, body = ErrorBody, description = "TooManyUploads; see Retry-After"),
         (status = 503, body = ErrorBody, description = "KafkaUnavailable, ModelNotReady, …; see Retry-After")))]
 pub async fn put(State(app): State<Shared>, path: InNamespace, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    match feed(&app, path, &head.headers).await {
+    match Box::pin(feed(&app, path, &head.headers)).await {
         Ok(Fed::Body(upload)) => answer(upload.run(body).await, StatusCode::OK),
         Ok(Fed::Inline(upload, text)) => send_inline(*upload, text, body).await,
         Ok(Fed::Before(job)) => object(StatusCode::OK, *job),
@@ -148,75 +162,82 @@ enum Fed {
 async fn feed(app: &Shared, path: InNamespace, headers: &HeaderMap) -> Result<Fed, ApiError> {
     let (namespace, name) = names(path)?;
     let mut headers = UploadHeaders::parse(headers, app.settings.upload_limit())?;
-    let permit = admit(app)?;
-    // The claim comes before the look at the status, so that nobody moves it in between.
-    let claim = app.running.claim(&format!("{namespace}/{name}"));
-    let job = app.job(&namespace, &name).await?;
-    let claim = claim.ok_or_else(|| ApiError::UploadRunning(name.to_string()))?;
+    let mut job = app.job(&namespace, &name).await?;
     let inline = job.spec.source.inline.clone();
-    let status = job.status.as_ref().and_then(|s| s.upload.clone()).unwrap_or_default();
-    if inline.is_some() && status.complete {
-        // The operator asks again when it has not heard the answer.
-        return Ok(Fed::Before(Box::new(job)));
+    let lane = if inline.is_some() { &app.inline } else { &app.uploads };
+    let permit = enter(app, lane).await?;
+    if let Some(text) = &inline {
+        (headers.encoding, headers.length) = (Encoding::Identity, Some(text.len() as u64));
     }
-    if let Some(ended) = ended(&job) {
-        return Err(ended);
+    let model = app.model(&namespace, &Name::parse(&job.spec.model_ref.name)?).await?;
+    let admission = permit.reserve(need(headers.encoding, chunk_bytes(&model, &job), headers.length)).await?;
+    for _ in 0..TRIES {
+        let upload = job.status.as_ref().and_then(|s| s.upload.clone()).unwrap_or_default();
+        if inline.is_some() && upload.complete {
+            // The operator asks again when it has not heard the answer.
+            return Ok(Fed::Before(Box::new(job)));
+        }
+        if let Some(ended) = ended(&job) {
+            return Err(ended);
+        }
+        resume::decide(name.as_str(), &upload, headers.offered, inline.is_some())?;
+        let pinned = pinned(app, &namespace, job).await?;
+        // By the version of the job that the epoch is written to.
+        let upload = pinned.status.as_ref().and_then(|s| s.upload.clone()).unwrap_or_default();
+        let begin = resume::decide(name.as_str(), &upload, headers.offered, inline.is_some())?;
+        let prepared = prepare(app, &namespace, &model, &pinned, &headers, begin).await?;
+        let mut progress = Progress::new(app.kube.clone(), prepared.job.clone(), &prepared.status);
+        // Who has the upload now is fenced off before a byte is read; where nobody ever had it, the first write will do.
+        if upload.epoch == 0 || progress.claim(&prepared.status).await? {
+            let length = headers.length;
+            let upload = Box::new(Upload { app: app.clone(), prepared, progress, length, admission });
+            return Ok(match inline {
+                Some(text) => Fed::Inline(upload, text),
+                None => Fed::Body(upload),
+            });
+        }
+        job = app.job(&namespace, &name).await?;
     }
-    let begin = resume::decide(name.as_str(), &status, headers.offset, inline.is_some())?;
-    if inline.is_some() {
-        (headers.encoding, headers.length) = (Encoding::Identity, None);
-    }
-    let job = pinned(app, &namespace, job).await?;
-    let upload = Box::new(ready(app, &namespace, &job, &headers, begin, (claim, permit)).await?);
-    Ok(match inline {
-        Some(text) => Fed::Inline(upload, text),
-        None => Fed::Body(upload),
-    })
+    Err(ApiError::UploadSuperseded(name.to_string()))
 }
 
 /// How far the upload of a job is
 #[utoipa::path(head, path = "/v1/namespaces/{ns}/jobs/{job}/data", tag = "uploads",
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "The job's name")),
     responses((status = 204, headers(("Upload-Offset" = u64, description = "The byte from which the upload goes on"),
+            ("Upload-Digest" = String, description = "The digest of the bytes before it"),
             ("Upload-Complete" = String, description = "`?1` when it is complete, else `?0`"))),
         (status = 404, description = "JobNotFound")))]
 pub async fn head(State(app): State<Shared>, path: InNamespace) -> Result<Response, ApiError> {
     let (namespace, job) = names(path)?;
     let upload = app.job(&namespace, &job).await?.status.and_then(|s| s.upload).unwrap_or_default();
     let offset = HeaderValue::from(upload.offset);
+    let digest = upload.digest.unwrap_or_else(|| rows::Digest::default().to_string());
+    let digest = HeaderValue::try_from(digest).map_err(|e| ApiError::Internal(e.to_string()))?;
     let complete = HeaderValue::from_static(if upload.complete { "?1" } else { "?0" });
     let cache = HeaderValue::from_static("no-store");
-    let headers = [(UPLOAD_OFFSET, offset), (UPLOAD_COMPLETE, complete), (header::CACHE_CONTROL, cache)];
+    let headers = [
+        (UPLOAD_OFFSET, offset),
+        (UPLOAD_DIGEST, digest),
+        (UPLOAD_COMPLETE, complete),
+        (header::CACHE_CONTROL, cache),
+    ];
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 
-/// One of the uploads the server takes at once.
-fn admit(app: &App) -> Result<OwnedSemaphorePermit, ApiError> {
-    if *app.stop.borrow() {
-        return Err(ApiError::Stopping);
-    }
-    let permit = Arc::clone(&app.uploads).try_acquire_owned();
-    permit.map_err(|_| ApiError::TooManyUploads(app.settings.max_uploads))
-}
-
-/// A pinned job, made ready to take bytes.
-async fn ready(
-    app: &Shared,
-    namespace: &Namespace,
-    job: &IngestJob,
-    headers: &UploadHeaders,
-    begin: Begin,
-    held: Held,
-) -> Result<Upload, ApiError> {
-    let prepared = prepare(app, namespace, job, headers, begin).await?;
-    Ok(Upload { app: app.clone(), prepared, length: headers.length, held })
+/// A permit, unless the server stops.
+async fn enter(app: &Shared, lane: &Lane) -> Result<Permit, ApiError> {
+    if *app.stop.borrow() { Err(ApiError::Stopping) } else { lane.enter().await }
 }
 
 /// The bytes of an inline job are in its spec. They are sent from there, once it is seen that the body says the same:
 /// then a retry is certain to be cut into the same chunks.
 async fn send_inline(upload: Upload, text: String, body: Body) -> Response {
-    match to_bytes(body, MAX_INLINE_BYTES + 1).await {
-        Ok(bytes) if bytes == text.as_bytes() => answer(upload.run(Body::from(text)).await, StatusCode::OK),
+    match timeout(INLINE_TIMEOUT, to_bytes(body, MAX_INLINE_BYTES + 1)).await {
+        Ok(Ok(bytes)) if bytes == text.as_bytes() => {
+            answer(upload.run(Body::from(text)).await, StatusCode::OK)
+        }
+        Err(_) => ApiError::UploadInterrupted.into_response(),
         _ => ApiError::SourceMismatch(upload.prepared.job.name).into_response(),
     }
 }

@@ -6,10 +6,18 @@ use std::time::Duration;
 use axum::body::{Body, BodyDataStream};
 use bytes::{Buf, Bytes};
 use futures::StreamExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout};
 
-/// Pieces that wait for the thread that cuts; hyper's are at most 400 KiB.
-const QUEUE: usize = 4;
+use crate::state::turned;
+use crate::upload::pace::Pace;
+
+/// Most bytes that the server reads from a connection at once.
+pub const READ_BYTES: usize = 256 * 1024;
+/// Pieces that wait for the thread that cuts.
+const QUEUE: usize = 1;
+/// Most bytes of a body in memory: a piece that is read, those that wait, and the one that is decoded.
+pub const BODY_BYTES: u64 = (QUEUE as u64 + 2) * READ_BYTES as u64;
 /// What is taken at most of a body that nobody wants.
 const LINGER_BYTES: usize = 64 << 20;
 /// For how long at most.
@@ -35,38 +43,94 @@ pub fn pipe() -> (Pieces, BodyReader) {
     (Pieces(sender), BodyReader { pieces, current: Bytes::new(), ended: false })
 }
 
-/// Moves a body into the queue until it ends, breaks off, is silent for `idle`, or `stop` turns true.
-///
-/// `length` is the Content-Length: a body that ends before it broke off, whatever the transport says.
+/// What a body has to keep to.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The Content-Length: a body that ends before it broke off, whatever the transport says.
+    pub length: Option<u64>,
+    /// How long a client may be silent.
+    pub idle: Duration,
+    /// Bytes a second that it has to send, see [`Pace`]; 0: any.
+    pub least_rate: u64,
+}
+
+/// How a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyEnd {
+    /// All of it is in the queue.
+    Whole,
+    /// The connection ended, or the client was silent for too long.
+    BrokeOff,
+    /// The client sent too slowly.
+    TooSlow,
+    /// The server stops.
+    Stopped,
+    /// Nobody reads it any more.
+    Unwanted,
+}
+
+/// Moves a body into the queue until it ends or breaks a bound, until `stop` turns true, or until the other end of
+/// `wanted` is dropped.
 pub async fn pump(
     body: Body,
-    length: Option<u64>,
-    idle: Duration,
+    bounds: Bounds,
     mut stop: watch::Receiver<bool>,
+    mut wanted: oneshot::Receiver<()>,
     to: Pieces,
-) {
+) -> BodyEnd {
     let mut body = body.into_data_stream();
+    let mut pace = Pace::new(bounds.least_rate);
+    let mut silent_since = Instant::now();
     let mut seen = 0;
     loop {
+        let asked = Instant::now();
+        let silence = bounds.idle.saturating_sub(asked - silent_since);
         let next = tokio::select! {
-            next = tokio::time::timeout(idle, body.next()) => next,
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
-        let piece = match next {
-            Ok(Some(Ok(bytes))) => bytes,
-            Ok(None) if length.is_none_or(|length| seen == length) => {
-                // Nobody listens any more: whoever stopped listening has said why.
-                let _ = to.0.send(None).await;
-                return;
+            next = timeout(silence.min(pace.left()), body.next()) => next,
+            () = turned(&mut stop) => return BodyEnd::Stopped,
+            _ = &mut wanted => {
+                drop(to);
+                drain(body).await;
+                return BodyEnd::Unwanted;
             }
-            Ok(None) => return tracing::info!(seen, "the body is shorter than its Content-Length"),
-            Ok(Some(Err(error))) => return tracing::info!(%error, seen, "the body broke off"),
-            Err(_) => return tracing::info!(seen, "the client sent nothing for {} s", idle.as_secs()),
         };
-        seen += piece.len() as u64;
-        if !piece.is_empty() && to.0.send(Some(piece)).await.is_err() {
-            return drain(body).await;
+        let bytes = if let Ok(Some(Ok(piece))) = &next { piece.len() as u64 } else { 0 };
+        let fast_enough = pace.note(asked.elapsed(), bytes);
+        let piece = match next {
+            Ok(Some(Ok(piece))) => piece,
+            Ok(None) if bounds.length.is_none_or(|length| seen == length) => {
+                // Where nobody listens any more, they have said why.
+                let _ = to.0.send(None).await;
+                return BodyEnd::Whole;
+            }
+            Ok(None) => {
+                tracing::info!(seen, "the body is shorter than its Content-Length");
+                return BodyEnd::BrokeOff;
+            }
+            Ok(Some(Err(error))) => {
+                tracing::info!(%error, seen, "the body broke off");
+                return BodyEnd::BrokeOff;
+            }
+            Err(_) if silent_since.elapsed() >= bounds.idle => {
+                tracing::info!(seen, "the client sent nothing for {} s", bounds.idle.as_secs());
+                return BodyEnd::BrokeOff;
+            }
+            Err(_) => Bytes::new(),
+        };
+        if !fast_enough {
+            tracing::info!(seen, "the client sends too slowly");
+            return BodyEnd::TooSlow;
         }
+        if piece.is_empty() {
+            continue;
+        }
+        seen += bytes;
+        if to.0.send(Some(piece)).await.is_err() {
+            drain(body).await;
+            return BodyEnd::Unwanted;
+        }
+        // Waiting for a place in the queue is no silence of the client.
+        silent_since = Instant::now();
     }
 }
 
@@ -101,6 +165,7 @@ impl BufRead for BodyReader {
             match self.pieces.blocking_recv() {
                 Some(Some(bytes)) => self.current = bytes,
                 Some(None) => self.ended = true,
+                // The end of the pump says why.
                 None => return Err(io::ErrorKind::ConnectionAborted.into()),
             }
         }
@@ -143,32 +208,97 @@ pub(crate) mod tests {
         reader.read_to_end(&mut out).map(|_| out)
     }
 
-    async fn pumped(body: Body, length: Option<u64>, idle: Duration, stopped: bool) -> io::Result<Vec<u8>> {
+    const MINUTE: Bounds = Bounds { length: None, idle: Duration::from_secs(60), least_rate: 0 };
+
+    async fn pumped(body: Body, bounds: Bounds, stopped: bool) -> (BodyEnd, io::Result<Vec<u8>>) {
         let (to, reader) = pipe();
         let (_stop, stop) = watch::channel(stopped);
+        let (_wanted, wanted) = oneshot::channel();
         let reading = tokio::task::spawn_blocking(|| all(reader));
-        pump(body, length, idle, stop, to).await;
-        reading.await.unwrap()
+        let end = pump(body, bounds, stop, wanted, to).await;
+        (end, reading.await.unwrap())
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_off_is_never_taken_for_one_that_ends() {
-        let minute = Duration::from_mins(1);
-        assert_eq!(pumped(Body::from("abc"), Some(3), minute, false).await.unwrap(), b"abc");
-        assert_eq!(pumped(Body::from("abc"), None, minute, false).await.unwrap(), b"abc");
-        let short = pumped(Body::from("abc"), Some(4), minute, false).await.unwrap_err();
+        let of = |length| Bounds { length, ..MINUTE };
+        for length in [Some(3), None] {
+            let (end, bytes) = pumped(Body::from("abc"), of(length), false).await;
+            assert_eq!((end, bytes.unwrap()), (BodyEnd::Whole, b"abc".to_vec()));
+        }
         let stream = futures::stream::iter([Ok(Bytes::from("abc")), Err(io::Error::other("reset"))]);
-        let broken = pumped(Body::from_stream(stream), None, minute, false).await.unwrap_err();
-        let stopped = pumped(silent(), None, minute, true).await.unwrap_err();
-        for error in [short, broken, stopped] {
-            assert!(broke_off(&error), "{error}");
+        let cases = [
+            (pumped(Body::from("abc"), of(Some(4)), false).await, BodyEnd::BrokeOff),
+            (pumped(Body::from_stream(stream), MINUTE, false).await, BodyEnd::BrokeOff),
+            (pumped(silent(), MINUTE, true).await, BodyEnd::Stopped),
+        ];
+        for ((end, bytes), expected) in cases {
+            assert_eq!(end, expected);
+            assert!(broke_off(&bytes.unwrap_err()));
         }
     }
 
-    #[tokio::test]
+    /// Pumps on a paused clock, which moves on whenever all wait.
+    async fn pumped_on_a_paused_clock(body: Body, bounds: Bounds) -> (BodyEnd, u64) {
+        let (to, mut reader) = pipe();
+        let (_stop, stop) = watch::channel(false);
+        let (_wanted, wanted) = oneshot::channel();
+        let began = Instant::now();
+        let reading = async { while reader.pieces.recv().await.flatten().is_some() {} };
+        let (end, ()) = tokio::join!(pump(body, bounds, stop, wanted, to), reading);
+        (end, began.elapsed().as_secs())
+    }
+
+    /// So many bytes each second, for so many seconds.
+    fn trickle(bytes: usize, seconds: u64) -> Body {
+        let stream = futures::stream::iter(0..seconds).then(move |_| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok::<_, io::Error>(Bytes::from(vec![b'x'; bytes]))
+        });
+        Body::from_stream(stream)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_trickles_is_given_up_after_half_a_minute_and_a_faster_one_is_not() {
+        let bounds = Bounds { least_rate: 1024, ..MINUTE };
+        assert_eq!(pumped_on_a_paused_clock(trickle(100, 1000), bounds).await, (BodyEnd::TooSlow, 30));
+        assert_eq!(pumped_on_a_paused_clock(trickle(2048, 100), bounds).await, (BodyEnd::Whole, 100));
+        assert_eq!(pumped_on_a_paused_clock(trickle(100, 100), MINUTE).await, (BodyEnd::Whole, 100));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_client_that_falls_silent_is_given_up() {
-        let given_up = pumped(silent(), None, Duration::from_millis(20), false).await.unwrap_err();
-        assert!(broke_off(&given_up));
+        assert_eq!(pumped_on_a_paused_clock(silent(), MINUTE).await, (BodyEnd::BrokeOff, 60));
+        let rated = Bounds { least_rate: 1, ..MINUTE };
+        assert_eq!(pumped_on_a_paused_clock(silent(), rated).await, (BodyEnd::TooSlow, 30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_kafka_is_not_the_clients_fault() {
+        let (to, mut reader) = pipe();
+        let (_stop, stop) = watch::channel(false);
+        let (_wanted, wanted) = oneshot::channel();
+        let bounds = Bounds { least_rate: 1024, ..MINUTE };
+        let pieces = futures::stream::iter((0..10).map(|_| Ok::<_, io::Error>(Bytes::from("x"))));
+        let reading = async {
+            while reader.pieces.recv().await.flatten().is_some() {
+                tokio::time::sleep(Duration::from_secs(100)).await;
+            }
+        };
+        let (end, ()) = tokio::join!(pump(Body::from_stream(pieces), bounds, stop, wanted, to), reading);
+        assert_eq!(end, BodyEnd::Whole);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_nobody_wants_any_more_ends_its_reader_at_once() {
+        let (to, reader) = pipe();
+        let (_stop, stop) = watch::channel(false);
+        let (wanted, wants) = oneshot::channel();
+        drop(wanted);
+        let pumping = tokio::spawn(pump(silent(), MINUTE, stop, wants, to));
+        let read = tokio::task::spawn_blocking(|| all(reader)).await.unwrap();
+        assert!(broke_off(&read.unwrap_err()));
+        pumping.abort();
     }
 
     fn silent() -> Body {

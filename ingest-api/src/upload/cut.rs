@@ -4,24 +4,25 @@
 
 use std::sync::mpsc::Receiver;
 
-use rows::{Chunk, Cutter, Input, Plan, Position, Schema};
+use rows::{Chunk, Cutter, Digest, Input, Limits, Plan, Position, Schema};
 use tokio::sync::mpsc;
 
 use crate::error::FileProblem;
 use crate::upload::body::BodyReader;
+use crate::upload::budget::{NoMemory, Reservation, growth};
 use crate::upload::decode::{DecodeError, Decoder, Encoding};
 
 /// What the thread needs to know of an upload.
 #[derive(Clone)]
 pub struct CutTask {
-    /// By what the header is judged.
+    /// What the header must fit.
     pub schema: Schema,
     /// How the file is read.
     pub input: Input,
     /// How the body is packed.
     pub encoding: Encoding,
-    /// Bytes at which a chunk ends at the next record edge.
-    pub chunk_bytes: usize,
+    /// Where chunks and batches end.
+    pub limits: Limits,
     /// Where the body begins in the file.
     pub at: Position,
     /// The most bytes of the file.
@@ -40,8 +41,13 @@ pub enum Piece {
     },
     /// A chunk, and where the file goes on after it.
     Chunk(Chunk, Position),
-    /// All of the file was read: this many bytes, unpacked.
-    End(u64),
+    /// All of the file was read.
+    End {
+        /// Its bytes, unpacked.
+        bytes: u64,
+        /// The digest of all of them.
+        digest: Digest,
+    },
 }
 
 /// Why nothing more comes out of a file.
@@ -51,6 +57,8 @@ pub enum CutFailure {
     File(FileProblem),
     /// The file is larger than the limit.
     TooLarge(u64),
+    /// There is no memory for what the file needs.
+    Memory(NoMemory),
     /// The body broke off.
     BrokeOff,
 }
@@ -58,15 +66,19 @@ pub enum CutFailure {
 /// What the thread sends.
 pub type Cut = Result<Piece, CutFailure>;
 
-/// The position of a file's first byte.
-pub const START: Position = Position { offset: 0, next_chunk: 0, next_row: 1 };
-
 /// Reads a body to its end or first problem. Blocks; returns early when nobody listens.
 ///
-/// The memory of chunks that `free` brings back is used again.
-pub fn run(body: BodyReader, task: CutTask, to: &mpsc::Sender<Cut>, free: &Receiver<Vec<u8>>) {
+/// The memory of chunks that `free` brings back is used again. `memory` is what [`need`](crate::upload::budget::need) asks
+/// for, and grows with records that are longer than a chunk.
+pub fn run(
+    body: BodyReader,
+    task: CutTask,
+    memory: Reservation,
+    to: &mpsc::Sender<Cut>,
+    free: &Receiver<Vec<u8>>,
+) {
     let mut out = Out { to, free, listening: true };
-    if let Err(failure) = cut(body, task, &mut out) {
+    if let Err(failure) = cut(body, task, memory, &mut out) {
         out.send(Err(failure));
     }
 }
@@ -83,12 +95,12 @@ impl Out<'_> {
     }
 }
 
-fn cut(body: BodyReader, task: CutTask, out: &mut Out<'_>) -> Result<(), CutFailure> {
-    let CutTask { schema, input, encoding, chunk_bytes, at, limit } = task;
-    let mut cutter =
-        if at == START { Cutter::new(&input, chunk_bytes) } else { Cutter::resume(&input, chunk_bytes, at) };
+fn cut(body: BodyReader, task: CutTask, memory: Reservation, out: &mut Out<'_>) -> Result<(), CutFailure> {
+    let CutTask { schema, input, encoding, limits, at, limit } = task;
+    let mut cutter = Cutter::resume(&input, limits, at).with_digests();
     let mut header = HeaderCheck::new(schema, input, at)?;
-    let mut decoder = Decoder::new(body, encoding, at != START)?;
+    let mut decoder = Decoder::new(body, encoding, at != Position::START, memory.clone())?;
+    let mut longest = Longest { memory, bytes: limits.chunk_bytes as u64 };
     let mut bytes = at.offset;
     while let Some((amount, pushed)) = decoder.next(|piece| (piece.len() as u64, cutter.push(piece)))? {
         bytes += amount;
@@ -98,28 +110,59 @@ fn cut(body: BodyReader, task: CutTask, out: &mut Out<'_>) -> Result<(), CutFail
         pushed?;
         out.free.try_iter().for_each(|bytes| cutter.recycle(bytes));
         header.check(&cutter, out)?;
-        while let Some(chunk) = cutter.next_chunk() {
-            out.send(Ok(Piece::Chunk(chunk, cutter.position())));
-        }
+        hand_out(&mut cutter, &mut longest, out)?;
+        longest.reserve_held(bytes - cutter.position().offset)?;
         if !out.listening || out.to.is_closed() {
             return Ok(());
         }
     }
-    let last = cutter.finish()?;
+    cutter.finish()?;
     header.check(&cutter, out)?;
-    if let Some(chunk) = last {
-        out.send(Ok(Piece::Chunk(chunk, cutter.position())));
-    }
-    out.send(Ok(Piece::End(bytes)));
+    hand_out(&mut cutter, &mut longest, out)?;
+    out.send(Ok(Piece::End { bytes, digest: cutter.digest() }));
     Ok(())
 }
 
-/// Judges the header once it is there, and a file without one at once.
+/// Sends all chunks that the cutter has ready.
+fn hand_out(cutter: &mut Cutter, longest: &mut Longest, out: &mut Out<'_>) -> Result<(), CutFailure> {
+    while let Some(chunk) = cutter.next_chunk() {
+        longest.reserve(chunk.bytes.len() as u64)?;
+        out.send(Ok(Piece::Chunk(chunk, cutter.position())));
+    }
+    Ok(())
+}
+
+/// The length of the longest chunk so far, for which memory is reserved.
+struct Longest {
+    memory: Reservation,
+    bytes: u64,
+}
+
+/// Chunks that a cutter may hold: one that is complete, one held back, one that is cut.
+const HELD_CHUNKS: u64 = 3;
+
+impl Longest {
+    /// Reserves memory for chunks of this length.
+    fn reserve(&mut self, bytes: u64) -> Result<(), CutFailure> {
+        if bytes > self.bytes {
+            self.memory.grow_blocking(growth(self.bytes, bytes)).map_err(CutFailure::Memory)?;
+            self.bytes = bytes;
+        }
+        Ok(())
+    }
+
+    /// The same where a cutter holds so many bytes: more than chunks of that length can be is a longer one.
+    fn reserve_held(&mut self, bytes: u64) -> Result<(), CutFailure> {
+        if bytes > HELD_CHUNKS * self.bytes { self.reserve(bytes) } else { Ok(()) }
+    }
+}
+
+/// Checks the header once it is there, and a file without one at once.
 struct HeaderCheck(Option<(Schema, Input)>);
 
 impl HeaderCheck {
     fn new(schema: Schema, input: Input, at: Position) -> Result<Self, CutFailure> {
-        if at != START {
+        if at != Position::START {
             return Ok(Self(None));
         }
         if input.has_header() {
@@ -144,6 +187,7 @@ impl From<DecodeError> for CutFailure {
         match error {
             DecodeError::BrokeOff => Self::BrokeOff,
             DecodeError::Malformed(problem) => Self::File(problem),
+            DecodeError::Memory(error) => Self::Memory(error),
         }
     }
 }
@@ -166,6 +210,9 @@ mod tests {
 
     use super::*;
     use crate::upload::body::tests::reader;
+    use crate::upload::budget::{Budget, tests::reserved};
+
+    const START: Position = Position::START;
 
     fn schema() -> Schema {
         let columns = [("event_id", "String"), ("amount", "Float64")];
@@ -175,12 +222,28 @@ mod tests {
 
     fn task() -> CutTask {
         let (schema, input) = (schema(), Input::default());
-        CutTask { schema, input, encoding: Encoding::Identity, chunk_bytes: 16, at: START, limit: None }
+        let limits = Limits::plain(16);
+        CutTask { schema, input, encoding: Encoding::Identity, limits, at: START, limit: None }
+    }
+
+    fn chunks(cuts: &[Cut]) -> Vec<(&Chunk, &Position)> {
+        cuts.iter()
+            .filter_map(|c| if let Ok(Piece::Chunk(c, at)) = c { Some((c, at)) } else { None })
+            .collect()
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "what a thread sends")]
+    fn end(text: &[u8]) -> Cut {
+        Ok(Piece::End { bytes: text.len() as u64, digest: Digest::of(text) })
     }
 
     fn cut_all(pieces: &[&[u8]], clean: bool, task: CutTask) -> Vec<Cut> {
+        cut_in(&Budget::new(1 << 30), pieces, clean, task)
+    }
+
+    fn cut_in(budget: &Budget, pieces: &[&[u8]], clean: bool, task: CutTask) -> Vec<Cut> {
         let (to, mut from) = mpsc::channel(1000);
-        run(reader(pieces, clean), task, &to, &std::sync::mpsc::channel().1);
+        run(reader(pieces, clean), task, reserved(budget, 1), &to, &std::sync::mpsc::channel().1);
         drop(to);
         std::iter::from_fn(|| from.blocking_recv()).collect()
     }
@@ -203,14 +266,11 @@ mod tests {
             (columns.as_slice(), raw.as_slice()),
             (&["event_id".into(), "amount".into()][..], &text[..15])
         );
-        let chunks: Vec<_> = whole
-            .iter()
-            .filter_map(|c| if let Ok(Piece::Chunk(c, at)) = c { Some((c, at)) } else { None })
-            .collect();
+        let chunks = chunks(&whole);
         assert_eq!(chunks.iter().map(|(c, _)| c.bytes.as_slice()).collect::<Vec<_>>().concat(), &text[16..]);
         assert_eq!(chunks.iter().map(|(c, _)| c.rows).sum::<u32>(), 3);
         assert_eq!(chunks.last().map(|(_, at)| at.offset), Some(text.len() as u64));
-        assert_eq!(whole.last(), Some(&Ok(Piece::End(text.len() as u64))));
+        assert_eq!(whole.last(), Some(&end(text.as_ref())));
         for at in 1..text.len() {
             assert_eq!(cut_all(&[&text[..at], &text[at..]], true, task()), whole, "split at {at}");
         }
@@ -236,10 +296,55 @@ mod tests {
         let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
         let whole = cut_all(&[&units[..99], &units[99..]], true, task());
         assert_eq!(whole, cut_all(&[text.as_bytes()], true, task()));
-        assert_eq!(whole.last(), Some(&Ok(Piece::End(text.len() as u64))));
+        assert_eq!(whole.last(), Some(&end(text.as_ref())));
         let Some(Ok(Piece::Chunk(_, at))) = whole.get(3) else { panic!("{whole:?}") };
         let rest = &text.as_bytes()[usize::try_from(at.offset).unwrap()..];
         assert_eq!(cut_all(&[rest], true, CutTask { at: *at, ..task() }), whole[4..]);
+    }
+
+    #[test]
+    fn chunks_carry_their_batch_and_digests_that_join_to_that_of_the_file() {
+        let text: Vec<u8> = (0..50)
+            .fold(b"event_id,amount\n".to_vec(), |t, i| [t, format!("{i},{i}.5\n").into_bytes()].concat());
+        // a row weighs a fifth of a batch
+        let limits = Limits { row_weight: rows::BATCH_WEIGHT / 5, ..Limits::plain(16) };
+        let whole = cut_all(&[&text], true, CutTask { limits, ..task() });
+        let chunks = chunks(&whole);
+        let ends = chunks.iter().filter(|(c, _)| c.ends_batch).count();
+        assert!(ends > 5, "{whole:?}");
+        let mut batch = 0;
+        for (chunk, at) in &chunks {
+            assert_eq!(chunk.batch.number, batch);
+            assert_eq!(chunk.digest, Digest::of(&chunk.bytes));
+            assert_eq!(at.digest, Digest::of(&text[..usize::try_from(at.offset).unwrap()]));
+            batch += u32::from(chunk.ends_batch);
+        }
+        assert_eq!(whole.last(), Some(&end(&text)));
+        let (_, at) = chunks[ends];
+        let rest = &text[usize::try_from(at.offset).unwrap()..];
+        let rest = cut_all(&[rest], true, CutTask { limits, at: *at, ..task() });
+        assert_eq!(rest, whole[ends + 2..], "one that goes on makes the same batches");
+    }
+
+    #[test]
+    fn a_file_of_one_chunk_says_so() {
+        let last = |text: &[u8]| {
+            let cuts = cut_all(&[text], true, task());
+            chunks(&cuts).iter().map(|(c, _)| c.last).collect::<Vec<_>>()
+        };
+        assert_eq!(last(b"event_id,amount\n1,2\n"), [true]);
+        assert_eq!(last(b"event_id,amount\n1,2\n\n\n"), [true]);
+        assert_eq!(last(b"event_id,amount\n1,222222222\n1,222222222\n"), [false, true]);
+    }
+
+    #[test]
+    fn records_longer_than_a_chunk_are_reserved_or_refused() {
+        let long = [b"event_id,amount\n1,".as_slice(), &vec![b'2'; 100_000], b"\n"].concat();
+        let budget = Budget::new(2 << 20);
+        assert_eq!(chunks(&cut_in(&budget, &[&long], true, task())).len(), 1);
+        assert_eq!(budget.free(), 2 << 20);
+        let cuts = cut_in(&Budget::new(400_000), &[&long], true, task());
+        assert!(matches!(cuts.last(), Some(Err(CutFailure::Memory(NoMemory::Never { .. })))), "{cuts:?}");
     }
 
     #[test]
@@ -255,7 +360,7 @@ mod tests {
     fn a_header_alone_is_a_file_of_no_rows() {
         for text in ["event_id,amount\n", "event_id,amount"] {
             let cuts = cut_all(&[text.as_bytes()], true, task());
-            assert!(matches!(cuts.as_slice(), [Ok(Piece::Header { .. }), Ok(Piece::End(_))]), "{cuts:?}");
+            assert!(matches!(cuts.as_slice(), [Ok(Piece::Header { .. }), Ok(Piece::End { .. })]), "{cuts:?}");
         }
     }
 
@@ -265,7 +370,8 @@ mod tests {
         let task = CutTask { input, ..task() };
         let text = b"[{\"event_id\": \"1\"},\n {\"event_id\": \"2\"}]\n";
         let cuts = cut_all(&[text], true, task.clone());
-        let [Ok(Piece::Chunk(first, at)), Ok(Piece::Chunk(second, _)), Ok(Piece::End(40))] = cuts.as_slice()
+        let [Ok(Piece::Chunk(first, at)), Ok(Piece::Chunk(second, _)), Ok(Piece::End { bytes: 40, .. })] =
+            cuts.as_slice()
         else {
             panic!("{cuts:?}")
         };
@@ -276,7 +382,7 @@ mod tests {
             CutTask { at: *at, ..task.clone() },
         );
         assert_eq!(rest, cuts[1..]);
-        assert_eq!(cut_all(&[b"[]"], true, task.clone()), [Ok(Piece::End(2))]);
+        assert_eq!(cut_all(&[b"[]"], true, task.clone()), [end(b"[]")]);
         let cut_off = cut_all(&[b"["], true, task);
         assert!(
             matches!(cut_off.as_slice(), [Err(CutFailure::File(p))] if p.reason == "UnterminatedArray"),

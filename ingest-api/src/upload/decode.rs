@@ -2,24 +2,23 @@
 //!
 //! **Promise:** memory does not depend on what the bytes claim to unpack to. A zstd frame may ask for a window of at
 //! most 8 MiB, the limit of RFC 9659 for `Content-Encoding: zstd`; xz for a dictionary of at most 64 MiB, that of
-//! `xz -9`; a bzip2 block is never larger than 900 kB.
+//! `xz -9`; a bzip2 block is never larger than 900 kB. What a stream asks for is reserved before it is allocated.
 
 use std::io::{self, BufRead, Read};
 
 use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
-use liblzma::bufread::XzDecoder;
 use rows::{TranscodeError, Transcoder};
 
 use crate::error::{ApiError, FileProblem};
 use crate::upload::body::{BodyReader, broke_off};
+use crate::upload::budget::{NoMemory, Reservation};
+
+mod xz;
+mod zstd;
 
 /// Unpacked bytes a step.
 const STEP: usize = 128 * 1024;
-/// The binary logarithm of the largest zstd window.
-const ZSTD_WINDOW_LOG: u32 = 23;
-/// The most memory of an xz decoder: a dictionary of 64 MiB, and what else it needs.
-const XZ_MEMORY: u64 = 66 << 20;
 
 /// How a body is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +47,20 @@ impl Encoding {
             Some(other) => Err(ApiError::UnsupportedEncoding(other.chars().take(64).collect())),
         }
     }
+
+    /// The least memory of a decoder, in bytes.
+    #[must_use]
+    pub fn memory(self) -> u64 {
+        match self {
+            Self::Identity => 0,
+            // a window of 32 KiB, its tables, and a step
+            Self::Gzip => 256 * 1024,
+            Self::Zstd => zstd::BASE_MEMORY + STEP as u64,
+            // 900,000 words of four bytes, and its tables
+            Self::Bzip2 => (4 << 20) + STEP as u64,
+            Self::Xz => xz::BASE_MEMORY + STEP as u64,
+        }
+    }
 }
 
 /// Why no more bytes come.
@@ -57,6 +70,8 @@ pub enum DecodeError {
     BrokeOff,
     /// The bytes are not what the header says.
     Malformed(FileProblem),
+    /// There is no memory for what the stream asks for.
+    Memory(NoMemory),
 }
 
 /// The unpacked body, in UTF-8.
@@ -75,17 +90,23 @@ enum Source {
 impl Decoder {
     /// Reads `body`, packed as `encoding`. A body without a byte is an empty file, however it is packed.
     ///
-    /// `resumed`: the body is the rest of a file, and UTF-8 therefore.
-    pub fn new(mut body: BodyReader, encoding: Encoding, resumed: bool) -> Result<Self, DecodeError> {
+    /// `resumed`: the body is the rest of a file, and UTF-8 therefore. `memory` grows by what the stream asks for beyond
+    /// [`Encoding::memory`].
+    pub fn new(
+        mut body: BodyReader,
+        encoding: Encoding,
+        resumed: bool,
+        memory: Reservation,
+    ) -> Result<Self, DecodeError> {
         let failed = |e| problem(encoding, &e);
         let empty = body.fill_buf().map_err(failed)?.is_empty();
         let packed: Box<dyn Read> = match encoding {
             _ if empty => return Ok(Self::of(Source::Identity(body), resumed)),
             Encoding::Identity => return Ok(Self::of(Source::Identity(body), resumed)),
             Encoding::Gzip => Box::new(MultiGzDecoder::new(body)),
-            Encoding::Zstd => Box::new(zstd_decoder(body).map_err(failed)?),
+            Encoding::Zstd => Box::new(zstd::Frames::new(body, memory)),
             Encoding::Bzip2 => Box::new(MultiBzDecoder::new(body)),
-            Encoding::Xz => Box::new(xz_decoder(body).map_err(failed)?),
+            Encoding::Xz => Box::new(xz::Reader::new(body, memory).map_err(failed)?),
         };
         Ok(Self::of(Source::Packed(encoding, packed), resumed))
     }
@@ -123,17 +144,6 @@ impl Decoder {
     }
 }
 
-fn zstd_decoder(body: BodyReader) -> io::Result<zstd::stream::read::Decoder<'static, BodyReader>> {
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(body)?;
-    decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-    Ok(decoder)
-}
-
-fn xz_decoder(body: BodyReader) -> io::Result<XzDecoder<BodyReader>> {
-    let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
-    Ok(XzDecoder::new_stream(body, stream))
-}
-
 fn not_utf16(error: TranscodeError) -> DecodeError {
     DecodeError::Malformed(FileProblem { reason: error.reason(), message: error.to_string() })
 }
@@ -141,6 +151,9 @@ fn not_utf16(error: TranscodeError) -> DecodeError {
 fn problem(encoding: Encoding, error: &io::Error) -> DecodeError {
     if broke_off(error) {
         return DecodeError::BrokeOff;
+    }
+    if let Some(error) = error.get_ref().and_then(|e| e.downcast_ref::<NoMemory>()) {
+        return DecodeError::Memory(*error);
     }
     let (reason, name) = match encoding {
         Encoding::Zstd => ("MalformedZstd", "zstd (with a window of at most 8 MiB)"),
@@ -160,6 +173,8 @@ mod tests {
 
     use super::*;
     use crate::upload::body::tests::reader;
+    use crate::upload::budget::Budget;
+    use crate::upload::budget::tests::reserved;
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -178,7 +193,7 @@ mod tests {
     }
 
     fn zstd(text: &[u8]) -> Vec<u8> {
-        zstd::encode_all(text, 1).unwrap()
+        ::zstd::encode_all(text, 1).unwrap()
     }
 
     type Pack = fn(&[u8]) -> Vec<u8>;
@@ -191,10 +206,38 @@ mod tests {
     ];
 
     fn decode(pieces: &[&[u8]], encoding: Encoding, clean: bool) -> Result<Vec<u8>, DecodeError> {
-        let mut decoder = Decoder::new(reader(pieces, clean), encoding, false)?;
+        decode_in(&Budget::new(1 << 30), pieces, encoding, clean)
+    }
+
+    fn decode_in(
+        budget: &Budget,
+        pieces: &[&[u8]],
+        encoding: Encoding,
+        clean: bool,
+    ) -> Result<Vec<u8>, DecodeError> {
+        let mut decoder = Decoder::new(reader(pieces, clean), encoding, false, reserved(budget, 1))?;
         let mut out = Vec::new();
         while decoder.next(|bytes| out.extend_from_slice(bytes))?.is_some() {}
         Ok(out)
+    }
+
+    fn with_dictionary(dictionary: u32) -> Vec<u8> {
+        let mut options = liblzma::stream::LzmaOptions::new_preset(0).unwrap();
+        options.dict_size(dictionary);
+        let mut filters = liblzma::stream::Filters::new();
+        filters.lzma2(&options);
+        let check = liblzma::stream::Check::Crc32;
+        let stream = liblzma::stream::Stream::new_stream_encoder(&filters, check).unwrap();
+        let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+        encoder.write_all(b"1,2\n").unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn with_window(log: u32) -> Vec<u8> {
+        let mut encoder = ::zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(log).unwrap();
+        encoder.write_all(b"1,2\n").unwrap();
+        encoder.finish().unwrap()
     }
 
     fn reason(result: Result<Vec<u8>, DecodeError>) -> &'static str {
@@ -253,7 +296,9 @@ mod tests {
         for (pack, encoding, _) in PACKERS {
             let packed = pack(&vec![b'0'; 8 << 20]);
             assert!(packed.len() < 1 << 20);
-            let mut decoder = Decoder::new(reader(&[&packed], true), encoding, false).unwrap();
+            let mut decoder =
+                Decoder::new(reader(&[&packed], true), encoding, false, reserved(&Budget::new(1 << 30), 1))
+                    .unwrap();
             let mut total = 0;
             while let Some(step) = decoder.next(<[u8]>::len).unwrap() {
                 assert!(step <= STEP);
@@ -265,28 +310,39 @@ mod tests {
 
     #[test]
     fn a_zstd_frame_that_asks_for_a_huge_window_is_refused() {
-        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
-        encoder.window_log(27).unwrap();
-        encoder.write_all(b"1,2\n").unwrap();
-        let packed = encoder.finish().unwrap();
-        assert_eq!(reason(decode(&[&packed], Encoding::Zstd, true)), "MalformedZstd");
+        assert_eq!(decode(&[&with_window(23)], Encoding::Zstd, true).unwrap(), b"1,2\n");
+        assert_eq!(reason(decode(&[&with_window(27)], Encoding::Zstd, true)), "MalformedZstd");
     }
 
     #[test]
     fn xz_that_asks_for_a_huge_dictionary_is_refused_and_that_of_its_best_level_is_not() {
-        let with = |dictionary| {
-            let mut options = liblzma::stream::LzmaOptions::new_preset(0).unwrap();
-            options.dict_size(dictionary);
-            let mut filters = liblzma::stream::Filters::new();
-            filters.lzma2(&options);
-            let check = liblzma::stream::Check::Crc32;
-            let stream = liblzma::stream::Stream::new_stream_encoder(&filters, check).unwrap();
-            let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
-            encoder.write_all(b"1,2\n").unwrap();
-            encoder.finish().unwrap()
-        };
-        assert_eq!(decode(&[&with(64 << 20)], Encoding::Xz, true).unwrap(), b"1,2\n");
-        assert_eq!(reason(decode(&[&with(96 << 20)], Encoding::Xz, true)), "MalformedXz");
+        assert_eq!(decode(&[&with_dictionary(64 << 20)], Encoding::Xz, true).unwrap(), b"1,2\n");
+        assert_eq!(reason(decode(&[&with_dictionary(96 << 20)], Encoding::Xz, true)), "MalformedXz");
+    }
+
+    #[test]
+    fn what_a_stream_asks_for_is_reserved_before_it_is_allocated() {
+        let cases = [
+            (Encoding::Xz, with_dictionary(1 << 20), with_dictionary(64 << 20), 64 << 20),
+            (Encoding::Zstd, with_window(20), with_window(23), 8 << 20),
+        ];
+        for (encoding, small, large, least) in cases {
+            let streams = [small.as_slice(), &large].concat();
+            let budget = Budget::new(90 << 20);
+            let held = reserved(&budget, 1);
+            let mut decoder = Decoder::new(reader(&[&streams], true), encoding, false, held).unwrap();
+            while decoder.next(|_| ()).unwrap().is_some() {}
+            let used = (90 << 20) - budget.free();
+            assert!(used > least && used < least + (4 << 20), "{encoding:?}: {used}");
+            drop(decoder);
+            assert_eq!(budget.free(), 90 << 20);
+            let other = budget.try_reserve((90 << 20) - least).unwrap();
+            let busy = decode_in(&budget, &[&streams], encoding, true);
+            assert_eq!(busy, Err(DecodeError::Memory(NoMemory::Busy)), "{encoding:?}");
+            drop(other);
+            let never = decode_in(&Budget::new(4 << 20), &[&streams], encoding, true);
+            assert!(matches!(never, Err(DecodeError::Memory(NoMemory::Never { .. }))), "{never:?}");
+        }
     }
 
     #[test]
@@ -300,7 +356,13 @@ mod tests {
         let odd = &text[..text.len() - 1];
         assert_eq!(reason(decode(&[odd], Encoding::Identity, true)), "MalformedUtf16");
         assert_eq!(decode(&[odd], Encoding::Identity, false), Err(DecodeError::BrokeOff));
-        let mut rest = Decoder::new(reader(&[&text], true), Encoding::Identity, true).unwrap();
+        let mut rest = Decoder::new(
+            reader(&[&text], true),
+            Encoding::Identity,
+            true,
+            reserved(&Budget::new(1 << 20), 1),
+        )
+        .unwrap();
         assert_eq!(rest.next(<[u8]>::to_vec).unwrap(), Some(text));
     }
 

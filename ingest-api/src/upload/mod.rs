@@ -5,12 +5,17 @@
 //!                                                                        \--progress--> status.upload
 //! ```
 //!
-//! **Promise:** an upload holds a few chunks, whatever the file's size and whatever it unpacks to. Each queue is short,
-//! so a slow Kafka slows the client down. `status.upload` never tells of a chunk that Kafka has not acknowledged.
+//! **Promise:** an upload holds a few chunks, whatever the file's size and whatever it unpacks to, and all uploads together
+//! hold what the budget allows. Each queue is short, so a slow Kafka slows the client down. `status.upload` never speaks
+//! of a chunk that Kafka has not acknowledged.
 
 pub mod body;
+pub mod budget;
 pub mod cut;
 pub mod decode;
+pub mod fence;
+pub mod pace;
+pub mod pin;
 pub mod prepare;
 pub mod produce;
 pub mod progress;

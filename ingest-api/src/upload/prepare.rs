@@ -1,33 +1,38 @@
 //! From a job to all that an upload needs to know, before a byte of its body is read.
 
+use std::sync::Arc;
+
 use crds::job::{IngestJob, UploadStatus};
 use crds::model::{Format, IngestModel, InputSpec};
 use crds::{ModelId, RevisionData};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::ResourceExt;
 use kube::api::Api;
-use kube::runtime::wait::await_condition;
+use rows::{Limits, Position};
 
 use crate::error::{ApiError, FileProblem, kubernetes_or};
-use crate::names::{Name, Namespace};
+use crate::names::Namespace;
 use crate::state::App;
-use crate::upload::cut::{CutTask, START};
-use crate::upload::progress::{JobRef, Progress, ended};
+use crate::upload::cut::CutTask;
+use crate::upload::pin::revision_of;
+use crate::upload::progress::{JobRef, Progress};
 use crate::upload::request::UploadHeaders;
 use crate::upload::resume::Begin;
 
 /// The longest header that a status keeps.
 const MAX_KEPT_HEADER: usize = 64 * 1024;
+/// More partitions than these are not used: `status.upload.lastOffsets` has one entry for each.
+const MOST_PARTITIONS: u32 = 1000;
 
 /// All that an upload needs to know.
 pub struct Prepared {
     /// The job.
     pub job: JobRef,
-    /// The revision by which it is judged.
+    /// The revision to which it is pinned.
     pub revision: String,
     /// Its topic.
     pub topic: String,
-    /// The topic's partitions.
+    /// Over how many partitions its chunks are spread.
     pub partitions: u32,
     /// What the cutting thread needs to know.
     pub task: CutTask,
@@ -37,43 +42,7 @@ pub struct Prepared {
     pub status: UploadStatus,
 }
 
-/// Waits until the operator has pinned a job to a revision, and gives the job as it is then.
-pub async fn pinned(app: &App, namespace: &Namespace, job: IngestJob) -> Result<IngestJob, ApiError> {
-    let settled = |job: &IngestJob| revision_of(job).is_some() || ended(job).is_some();
-    let name = job.name_any();
-    let job = if settled(&job) {
-        job
-    } else {
-        let waiting =
-            await_condition(app.jobs(namespace), &name, |job: Option<&IngestJob>| job.is_some_and(settled));
-        match tokio::time::timeout(app.settings.pin_timeout(), waiting).await {
-            Ok(Ok(Some(job))) => job,
-            Ok(Ok(None)) => {
-                return Err(ApiError::JobNotFound { namespace: namespace.to_string(), job: name });
-            }
-            Ok(Err(error)) => return Err(ApiError::KubernetesUnavailable(error.to_string())),
-            Err(_) => return Err(not_pinned(app, namespace, &name).await),
-        }
-    };
-    ended(&job).map_or(Ok(job), Err)
-}
-
-async fn not_pinned(app: &App, namespace: &Namespace, job: &str) -> ApiError {
-    let status =
-        app.jobs(namespace).get_status(job).await.ok().and_then(|job| job.status).unwrap_or_default();
-    let why = match (status.reason, status.message) {
-        (Some(reason), Some(message)) => format!("{reason}: {message}"),
-        _ => "the operator has not looked at it".into(),
-    };
-    let seconds = app.settings.pin_timeout_seconds;
-    ApiError::ModelNotReady(format!("job '{job}' was not started within {seconds} s ({why})"))
-}
-
-fn revision_of(job: &IngestJob) -> Option<&str> {
-    job.status.as_ref().and_then(|s| s.model_revision.as_deref())
-}
-
-/// The writer and what it writes, of a job.
+/// A job as a writer of its status knows it.
 #[must_use]
 pub fn job_ref(namespace: &Namespace, job: &IngestJob) -> JobRef {
     JobRef {
@@ -89,45 +58,76 @@ pub fn job_ref(namespace: &Namespace, job: &IngestJob) -> JobRef {
 pub async fn prepare(
     app: &App,
     namespace: &Namespace,
+    model: &IngestModel,
     job: &IngestJob,
     headers: &UploadHeaders,
     begin: Begin,
 ) -> Result<Prepared, ApiError> {
     let reference = job_ref(namespace, job);
     let revision = revision_of(job).ok_or_else(|| ApiError::Internal("the job is not pinned".into()))?;
-    let status = job.status.as_ref().and_then(|s| s.upload.clone()).unwrap_or_default();
-    let model = app.model(namespace, &Name::parse(&job.spec.model_ref.name)?).await?;
-    let data = revision_data(app, namespace, revision).await?;
+    let mut status = job.status.as_ref().and_then(|s| s.upload.clone()).unwrap_or_default();
     let topic = ModelId::of(namespace.as_str(), &model.name_any()).topic();
-    let partitions = app.kafka.partitions(&topic).await?.ok_or_else(|| {
-        ApiError::ModelNotReady(format!(
-            "the topic '{topic}' of model '{}' is not there yet",
-            model.name_any()
-        ))
-    })?;
-    match assemble(&model, &data, job, headers, begin, status) {
+    let data = revision_data(app, namespace, revision);
+    let (data, there) = futures::future::try_join(data, app.kafka.partitions(&topic)).await?;
+    let partitions = partitions(&mut status, there.unwrap_or(0));
+    if partitions == 0 || there.unwrap_or(0) < partitions {
+        let model = model.name_any();
+        let message = format!(
+            "the topic '{topic}' of model '{model}' has {} partitions, and the upload needs {}",
+            there.unwrap_or(0),
+            partitions.max(1)
+        );
+        return Err(ApiError::ModelNotReady(message));
+    }
+    match assemble(model, &data, job, headers, begin, status) {
         Ok((mut task, columns, status)) => {
             task.limit = app.settings.upload_limit();
             let revision = revision.to_owned();
             Ok(Prepared { job: reference, revision, topic, partitions, task, columns, status })
         }
         Err(problem) => {
-            let error = Some(problem.as_status());
-            Progress::new(app.kube.clone(), reference)
-                .write(&UploadStatus { error, ..UploadStatus::default() })
-                .await?;
+            let status = job.status.as_ref().and_then(|s| s.upload.clone()).unwrap_or_default();
+            let failed = UploadStatus { error: Some(problem.as_status()), ..status.clone() };
+            Progress::new(app.kube.clone(), reference, &status).write(&failed).await?;
             Err(problem.into())
         }
     }
 }
 
-async fn revision_data(app: &App, namespace: &Namespace, revision: &str) -> Result<RevisionData, ApiError> {
+/// Over how many partitions the chunks are spread: what the upload began with, else what there are now. A topic that
+/// grows meanwhile moves no chunk of a job.
+fn partitions(status: &mut UploadStatus, there: u32) -> u32 {
+    if let Some(partitions) = status.partitions {
+        return u32::try_from(partitions).unwrap_or(0);
+    }
+    let partitions = there.min(MOST_PARTITIONS);
+    status.partitions = i32::try_from(partitions).ok().filter(|partitions| *partitions > 0);
+    partitions
+}
+
+/// The chunks' size of a job: what its upload began with, else what its model says now.
+#[must_use]
+pub fn chunk_bytes(model: &IngestModel, job: &IngestJob) -> u64 {
+    let begun = job.status.as_ref().and_then(|s| s.upload.as_ref()).and_then(|upload| upload.chunk_bytes);
+    begun.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(u64::from(model.spec.chunk_bytes))
+}
+
+async fn revision_data(
+    app: &App,
+    namespace: &Namespace,
+    revision: &str,
+) -> Result<Arc<RevisionData>, ApiError> {
+    let key = format!("{namespace}/{revision}");
+    if let Some(data) = app.revisions.get(&key) {
+        return Ok(data);
+    }
     let revisions: Api<ControllerRevision> = Api::namespaced(app.kube.clone(), namespace.as_str());
     let gone = || ApiError::ModelNotReady(format!("the revision '{revision}' of the job's model is gone"));
     let data = revisions.get(revision).await.map_err(kubernetes_or(404, gone))?.data;
     let data = data.ok_or_else(|| ApiError::Internal(format!("the revision '{revision}' is empty")))?;
-    serde_json::from_value(data.0)
-        .map_err(|e| ApiError::Internal(format!("failed to read revision '{revision}': {e}")))
+    let data: RevisionData = serde_json::from_value(data.0)
+        .map_err(|e| ApiError::Internal(format!("failed to read revision '{revision}': {e}")))?;
+    Ok(app.revisions.keep(key, data))
 }
 
 /// What the job says, else what its upload began with, else what the content type says; `None`: what the model says.
@@ -155,7 +155,7 @@ fn assemble(
     let chunk_bytes = status.chunk_bytes.unwrap_or(i64::from(model.spec.chunk_bytes));
     let columns = match begin.header.filter(|_| input.has_header()) {
         Some(raw) => Some(rows::parse_header(&input, raw.as_bytes())?),
-        None if begin.at != START && input.has_header() => {
+        None if begin.at != Position::START && input.has_header() => {
             let message =
                 "the header line is too long to be kept, so the upload cannot go on; make a new job".into();
             return Err(FileProblem { reason: "NotResumable", message });
@@ -165,7 +165,8 @@ fn assemble(
     let next_row = i64::try_from(begin.at.next_row).unwrap_or(i64::MAX);
     let status = UploadStatus { chunk_bytes: Some(chunk_bytes), format, next_row, ..status };
     let chunk_bytes = usize::try_from(chunk_bytes).unwrap_or_default();
-    let task = CutTask { schema, input, encoding: headers.encoding, chunk_bytes, at: begin.at, limit: None };
+    let limits = Limits::of(&schema, chunk_bytes);
+    let task = CutTask { schema, input, encoding: headers.encoding, limits, at: begin.at, limit: None };
     Ok((task, columns, status))
 }
 
@@ -180,7 +181,7 @@ pub fn kept_header(raw: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::upload::decode::Encoding;
-    use rows::Position;
+    use crate::upload::resume::Offered;
 
     fn job(spec: &serde_json::Value) -> IngestJob {
         let mut all = serde_json::json!({"modelRef": {"name": "m"}, "source": {"upload": {}}});
@@ -197,13 +198,13 @@ mod tests {
         let data = serde_json::json!({"columns": [{"name": "a", "type": "String"}, {"name": "b", "type": "String"}]});
         let model = IngestModel::new("m", serde_json::from_value(data.clone()).unwrap());
         let data = serde_json::from_value(data).unwrap();
-        let encoding = Encoding::Identity;
-        let headers = UploadHeaders { encoding, format, length: None, offset: None, expects_continue: false };
+        let (encoding, offered) = (Encoding::Identity, Offered::default());
+        let headers = UploadHeaders { encoding, format, length: None, offered };
         assemble(&model, &data, &job(spec), &headers, begin, status)
     }
 
     fn start() -> Begin {
-        Begin { at: START, header: None }
+        Begin::START
     }
 
     #[test]
@@ -221,14 +222,27 @@ mod tests {
     #[test]
     fn an_upload_is_cut_to_its_end_as_it_was_begun() {
         let fresh = prepared(&serde_json::json!({}), None, start(), UploadStatus::default()).unwrap();
-        assert_eq!((fresh.0.chunk_bytes, fresh.2.chunk_bytes), (8 << 20, Some(8 << 20)));
+        assert_eq!((fresh.0.limits.chunk_bytes, fresh.2.chunk_bytes), (960 << 10, Some(960 << 10)));
         let begun = UploadStatus { chunk_bytes: Some(1024), ..UploadStatus::default() };
-        assert_eq!(prepared(&serde_json::json!({}), None, start(), begun).unwrap().0.chunk_bytes, 1024);
+        assert_eq!(
+            prepared(&serde_json::json!({}), None, start(), begun).unwrap().0.limits.chunk_bytes,
+            1024
+        );
+    }
+
+    #[test]
+    fn a_topic_that_grows_moves_no_chunk_of_an_upload_that_has_begun() {
+        let mut status = UploadStatus::default();
+        assert_eq!((partitions(&mut status, 6), status.partitions), (6, Some(6)));
+        assert_eq!((partitions(&mut status, 12), status.partitions), (6, Some(6)));
+        let mut none = UploadStatus::default();
+        assert_eq!((partitions(&mut none, 0), none.partitions), (0, None));
+        assert_eq!(partitions(&mut none, 5000), 1000);
     }
 
     #[test]
     fn an_upload_goes_on_with_the_header_it_began_with() {
-        let at = Position { offset: 9, next_chunk: 1, next_row: 2 };
+        let at = Position { offset: 9, next_chunk: 1, next_row: 2, ..Position::START };
         let with =
             |header| prepared(&serde_json::json!({}), None, Begin { at, header }, UploadStatus::default());
         assert_eq!(with(Some("b,a".into())).unwrap().1, Some(vec!["b".into(), "a".into()]));

@@ -1,4 +1,6 @@
 //! `status.upload`, written by server-side apply: at most once a second while bytes come, and always at the end.
+//!
+//! **Promise:** a request that was overtaken, or whose job has ended, learns it within some seconds and writes nothing more.
 
 use std::time::Duration;
 
@@ -11,8 +13,11 @@ use kube::api::{Api, Patch, PatchParams};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::error::{ApiError, kubernetes_or};
+use crate::upload::fence::Epoch;
 
 const PERIOD: Duration = Duration::from_secs(1);
+/// How often the job is looked at while nothing is written.
+const LOOK: Duration = Duration::from_secs(5);
 /// Tries for what must be written, with a pause that doubles from 100 ms: about 12 s in all.
 const TRIES: u32 = 8;
 /// Tries while others write the status: the operator and the workers, each a few times a second at most.
@@ -31,85 +36,146 @@ pub struct JobRef {
     pub version: String,
 }
 
-/// The writer of one job's `status.upload`.
+/// The writer of one job's `status.upload`, under one epoch.
 pub struct Progress {
     jobs: Api<IngestJob>,
     job: JobRef,
-    news: Option<UploadStatus>,
+    epoch: Epoch,
+    /// What is to be written next.
+    due: Option<UploadStatus>,
     tick: Interval,
-    writing: Option<BoxFuture<'static, Result<IngestJob, ApiError>>>,
+    /// When the job was last seen.
+    seen: Instant,
+    request: Option<BoxFuture<'static, Result<IngestJob, ApiError>>>,
 }
 
 impl Progress {
-    /// A writer; nothing is written yet.
+    /// A writer for a request that decided by `status` to take the upload up; nothing is written yet.
     #[must_use]
-    pub fn new(client: kube::Client, job: JobRef) -> Self {
+    pub fn new(client: kube::Client, job: JobRef, status: &UploadStatus) -> Self {
         let mut tick = interval_at(Instant::now() + PERIOD, PERIOD);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { jobs: Api::namespaced(client, &job.namespace), job, news: None, tick, writing: None }
+        let (jobs, epoch) = (Api::namespaced(client, &job.namespace), Epoch::after(status));
+        Self { jobs, job, epoch, due: None, tick, seen: Instant::now(), request: None }
+    }
+
+    /// Whether the epoch of this request is written, so that the upload is its own.
+    #[must_use]
+    pub fn is_claimed(&self) -> bool {
+        self.epoch.is_written()
+    }
+
+    /// Writes the epoch, with `status`, on the very version of the job by which it was decided to take it up: whoever
+    /// had the upload before is fenced off. `false` where somebody has written since: decide again.
+    pub async fn claim(&mut self, status: &UploadStatus) -> Result<bool, ApiError> {
+        match apply(&self.jobs, &self.job, self.epoch, status).await? {
+            Some(job) => {
+                self.epoch.written();
+                self.saw(&job);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
     }
 
     /// Notes what to write next.
     pub fn set(&mut self, status: UploadStatus) {
-        self.news = Some(status);
+        self.due = Some(status);
     }
 
-    /// Writes what was noted when its time has come, for as long as it is polled; resolves only when the job turns out
-    /// to take no more bytes. A write that fails is left to the next. May be dropped at any point and called again.
+    /// Writes what was noted when its time has come, and looks at the job now and then where nothing is written, for as
+    /// long as it is polled; resolves only when this request is to give no more bytes to the job. A write that fails is
+    /// left to the next. May be dropped at any point and called again.
     pub async fn watch(&mut self) -> ApiError {
         loop {
-            if let Some(writing) = &mut self.writing {
-                let written = writing.await;
-                self.writing = None;
-                match written {
+            if let Some(request) = &mut self.request {
+                let answer = request.await;
+                self.request = None;
+                match answer {
                     Ok(job) => {
                         self.saw(&job);
+                        if let Err(error) = self.epoch.holds(&job, &self.job) {
+                            return error;
+                        }
                         if let Some(ended) = ended(&job) {
                             return ended;
                         }
                     }
-                    Err(gone @ ApiError::JobNotFound { .. }) => return gone,
+                    Err(end) if ends_the_upload(&end) => return end,
                     Err(error) => {
-                        tracing::warn!(%error, job = self.job.name, "failed to write status.upload");
+                        self.seen = Instant::now();
+                        tracing::warn!(%error, job = self.job.name, "failed to read or write status.upload");
                     }
                 }
             }
-            if self.news.is_none() {
-                return std::future::pending().await;
-            }
             self.tick.tick().await;
-            if let Some(status) = self.news.take() {
-                self.writing = Some(write(self.jobs.clone(), self.job.clone(), status).boxed());
+            if let Some(status) = self.due.take().filter(|_| self.epoch.is_written()) {
+                let (jobs, job, epoch) = (self.jobs.clone(), self.job.clone(), self.epoch);
+                self.request = Some(write(jobs, job, epoch, status).boxed());
+            } else if self.seen.elapsed() >= LOOK {
+                self.request = Some(read(self.jobs.clone(), self.job.clone()).boxed());
             }
         }
     }
 
-    /// Writes now, after anything that is being written, and tries again while Kubernetes is away.
+    /// Writes now, after anything that is being written, and tries again while Kubernetes is away. The first write also
+    /// writes the epoch.
     pub async fn write(&mut self, status: &UploadStatus) -> Result<IngestJob, ApiError> {
-        self.news = None;
-        if let Some(writing) = self.writing.take() {
+        self.due = None;
+        if let Some(request) = self.request.take() {
             // This one is newer; the one before need not have landed.
-            if let Ok(job) = writing.await {
+            if let Ok(job) = request.await {
                 self.saw(&job);
             }
         }
         let mut pause = Duration::from_millis(100);
+        let mut unanswered = false;
         for _ in 1..TRIES {
-            match write(self.jobs.clone(), self.job.clone(), status.clone()).await {
+            match write(self.jobs.clone(), self.job.clone(), self.epoch, status.clone()).await {
                 Err(ApiError::KubernetesUnavailable(why)) => {
                     tracing::warn!(why, "failed to write status.upload: trying again");
+                    unanswered = true;
                 }
-                other => return other.inspect(|job| self.saw(job)),
+                Err(superseded @ ApiError::UploadSuperseded(_)) if unanswered => {
+                    unanswered = false;
+                    let now = read(self.jobs.clone(), self.job.clone()).await?;
+                    self.epoch = self.epoch.once_more(&now, &self.job, status).ok_or(superseded)?;
+                    self.saw(&now);
+                    continue;
+                }
+                other => return other.inspect(|job| self.wrote(job)),
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
-        write(self.jobs.clone(), self.job.clone(), status.clone()).await
+        let last = write(self.jobs.clone(), self.job.clone(), self.epoch, status.clone()).await;
+        last.inspect(|job| self.wrote(job))
+    }
+
+    fn wrote(&mut self, job: &IngestJob) {
+        self.epoch.written();
+        self.saw(job);
     }
 
     fn saw(&mut self, job: &IngestJob) {
-        self.job.version = job.resource_version().unwrap_or_default();
+        self.seen = Instant::now();
+        // A job of the same name that came after is left alone.
+        if job.uid().as_ref() == Some(&self.job.uid) {
+            self.job.version = job.resource_version().unwrap_or_default();
+        }
     }
+}
+
+/// Whether a write that fails so means that this request has nothing more to write.
+#[must_use]
+pub fn ends_the_upload(error: &ApiError) -> bool {
+    matches!(
+        error,
+        ApiError::JobNotFound { .. }
+            | ApiError::JobEnded { .. }
+            | ApiError::UploadSuperseded(_)
+            | ApiError::UploadComplete(_)
+    )
 }
 
 /// Why a job takes no more bytes, if it does not.
@@ -142,22 +208,44 @@ fn patch(job: &JobRef, status: &UploadStatus) -> serde_json::Value {
     })
 }
 
-async fn write(jobs: Api<IngestJob>, mut job: JobRef, status: UploadStatus) -> Result<IngestJob, ApiError> {
+/// Writes to the version that was seen, with the epoch; `None` where the job has another version.
+async fn apply(
+    jobs: &Api<IngestJob>,
+    job: &JobRef,
+    epoch: Epoch,
+    status: &UploadStatus,
+) -> Result<Option<IngestJob>, ApiError> {
     let params = PatchParams::apply(managers::API).force();
-    let (namespace, name) = (job.namespace.clone(), job.name.clone());
-    let gone = || ApiError::JobNotFound { namespace: namespace.clone(), job: name.clone() };
+    let status = UploadStatus { epoch: epoch.ours, ..status.clone() };
+    match jobs.patch_status(&job.name, &params, &Patch::Apply(patch(job, &status))).await {
+        Err(kube::Error::Api(answer)) if answer.code == 409 => Ok(None),
+        other => other.map(Some).map_err(kubernetes_or(404, || gone(job))),
+    }
+}
+
+async fn write(
+    jobs: Api<IngestJob>,
+    mut job: JobRef,
+    epoch: Epoch,
+    status: UploadStatus,
+) -> Result<IngestJob, ApiError> {
     for _ in 0..CONFLICTS {
-        match jobs.patch_status(&job.name, &params, &Patch::Apply(patch(&job, &status))).await {
-            Err(kube::Error::Api(answer)) if answer.code == 409 => {}
-            other => return other.map_err(kubernetes_or(404, gone)),
+        if let Some(written) = apply(&jobs, &job, epoch, &status).await? {
+            return Ok(written);
         }
-        let now = jobs.get(&job.name).await.map_err(kubernetes_or(404, gone))?;
-        if now.uid().as_ref() != Some(&job.uid) {
-            return Err(gone());
-        }
+        let now = read(jobs.clone(), job.clone()).await?;
+        epoch.may_write(&now, &job, &status)?;
         job.version = now.resource_version().unwrap_or_default();
     }
     Err(ApiError::KubernetesUnavailable("others write the job's status faster than it can be read".into()))
+}
+
+async fn read(jobs: Api<IngestJob>, job: JobRef) -> Result<IngestJob, ApiError> {
+    jobs.get(&job.name).await.map_err(kubernetes_or(404, || gone(&job)))
+}
+
+fn gone(job: &JobRef) -> ApiError {
+    ApiError::JobNotFound { namespace: job.namespace.clone(), job: job.name.clone() }
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! What the headers of an upload say, judged before a byte of its body is read.
+//! What the headers of an upload say, checked before a byte of its body is read.
 
 use axum::http::{HeaderMap, header};
 use crds::model::Format;
+use rows::Digest;
 
-use crate::error::{ApiError, UPLOAD_OFFSET};
+use crate::error::{ApiError, UPLOAD_DIGEST, UPLOAD_OFFSET};
 use crate::upload::decode::Encoding;
+use crate::upload::resume::Offered;
 
 /// What the headers of an upload say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +17,8 @@ pub struct UploadHeaders {
     pub format: Option<Format>,
     /// The bytes of the body, where they are told.
     pub length: Option<u64>,
-    /// From which byte of the file the body goes on.
-    pub offset: Option<u64>,
-    /// The client waits for a word before it sends the body.
-    pub expects_continue: bool,
+    /// From which byte of the file the body goes on, and the digest of those before it.
+    pub offered: Offered,
 }
 
 impl UploadHeaders {
@@ -41,8 +41,10 @@ impl UploadHeaders {
             (Some(limit), Some(bytes)) if bytes > limit => return Err(ApiError::UploadTooLarge { limit }),
             _ => {}
         }
-        let expects_continue = text(header::EXPECT).is_some_and(|v| v.eq_ignore_ascii_case("100-continue"));
-        Ok(Self { encoding, format: format(text(header::CONTENT_TYPE))?, length, offset, expects_continue })
+        let digest = text(UPLOAD_DIGEST).map(str::parse::<Digest>).transpose();
+        let digest = digest.map_err(|e| ApiError::BadRequest(format!("the header Upload-Digest: {e}")))?;
+        let offered = Offered { offset, digest };
+        Ok(Self { encoding, format: format(text(header::CONTENT_TYPE))?, length, offered })
     }
 }
 
@@ -96,6 +98,14 @@ mod tests {
         assert_eq!(reason(&[("content-length", "6"), ("upload-offset", "5")], Some(10)), "UploadTooLarge");
         assert_eq!(parse(&[("content-length", "10")], Some(10)).unwrap().length, Some(10));
         assert!(parse(&[("content-length", "11")], None).is_ok());
+    }
+
+    #[test]
+    fn the_digest_of_what_is_left_out_is_read_and_nonsense_is_refused() {
+        let headers =
+            parse(&[("upload-offset", "5"), ("upload-digest", "crc64nvme:0000000000000009")], None).unwrap();
+        assert_eq!(headers.offered, Offered { offset: Some(5), digest: Some(Digest::from_u64(9)) });
+        assert_eq!(reason(&[("upload-offset", "5"), ("upload-digest", "md5:9")], None), "BadRequest");
     }
 
     #[test]

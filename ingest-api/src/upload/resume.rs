@@ -1,10 +1,10 @@
-//! Whether and where an upload may go on. Pure: the status in, a decision out.
+//! Whether and where an upload may go on, and what its status keeps for that. Pure: the status in, a decision out.
 
-use crds::job::UploadStatus;
-use rows::Position;
+use crds::chunk::checksum_part;
+use crds::job::{BatchStatus, UploadStatus};
+use rows::{BatchStart, Chunk, Digest, Position};
 
-use crate::error::ApiError;
-use crate::upload::cut::START;
+use crate::error::{ApiError, FileProblem};
 
 /// Where an upload begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,17 +15,30 @@ pub struct Begin {
     pub header: Option<String>,
 }
 
-/// Decides by what is acknowledged (`status`) and what the client says (`offset`: its `Upload-Offset`).
+impl Begin {
+    /// At the file's first byte.
+    pub const START: Self = Self { at: Position::START, header: None };
+}
+
+/// Where the client says that its body begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offered {
+    /// Its `Upload-Offset`.
+    pub offset: Option<u64>,
+    /// Its `Upload-Digest`: that of the bytes before the offset.
+    pub digest: Option<Digest>,
+}
+
+/// Decides by what is acknowledged (`status`) and what the client offers.
 ///
 /// `replayable` means that the body is certain to be the same bytes each time (an inline source): it may be sent again
 /// from its start, for then each chunk is cut as before and the workers know it.
 pub fn decide(
     job: &str,
     status: &UploadStatus,
-    offset: Option<u64>,
+    offered: Offered,
     replayable: bool,
 ) -> Result<Begin, ApiError> {
-    let fresh = Begin { at: START, header: None };
     if status.complete {
         return Err(ApiError::UploadComplete(job.to_owned()));
     }
@@ -33,16 +46,94 @@ pub fn decide(
         return Err(ApiError::JobEnded { job: job.to_owned(), state: error.reason.clone() });
     }
     let expected = unsigned(status.offset);
-    match offset {
-        None if status.chunks == 0 || replayable => Ok(fresh),
-        Some(0) if status.chunks == 0 => Ok(fresh),
+    match offered.offset {
+        None if status.chunks == 0 || replayable => Ok(Begin::START),
+        Some(0) if status.chunks == 0 => Ok(Begin::START),
         Some(offset) if offset == expected && status.chunks > 0 => {
-            let next_chunk = u32::try_from(status.chunks).map_err(|e| ApiError::Internal(e.to_string()))?;
-            let at = Position { offset, next_chunk, next_row: unsigned(status.next_row) };
+            let at = position(status)?;
+            if offered.digest.is_some_and(|digest| digest != at.digest) {
+                return Err(ApiError::DifferentFile(job.to_owned()));
+            }
             Ok(Begin { at, header: status.header.clone() })
         }
         _ => Err(ApiError::OffsetMismatch { expected }),
     }
+}
+
+/// Where the file goes on after what is acknowledged.
+fn position(status: &UploadStatus) -> Result<Position, FileProblem> {
+    let unknown = || FileProblem {
+        reason: "NotResumable",
+        message: "status.upload does not say where the file goes on; make a new job".into(),
+    };
+    let batch = status.batch.ok_or_else(unknown)?;
+    let digest = status.digest.as_deref().and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
+    Ok(Position {
+        offset: unsigned(status.offset),
+        next_chunk: u32::try_from(status.chunks).map_err(|_| unknown())?,
+        next_row: unsigned(status.next_row),
+        batch: BatchStart {
+            number: u32::try_from(batch.number).map_err(|_| unknown())?,
+            first_chunk: u32::try_from(batch.first_chunk).map_err(|_| unknown())?,
+            first_row: unsigned(batch.first_row),
+        },
+        batch_weight: unsigned(batch.weight),
+        digest,
+    })
+}
+
+/// Notes that chunk number `chunk`, and so everything before `position`, is acknowledged. What was acknowledged before stays so where a file is sent
+/// again from its start.
+pub fn acknowledge(status: &mut UploadStatus, position: &Position, (chunk, digest): (u32, Digest)) {
+    if signed(position.offset) <= status.offset {
+        return;
+    }
+    status.checksum = status.checksum.wrapping_add(checksum_part(digest, chunk));
+    status.bytes = signed(position.offset);
+    status.offset = signed(position.offset);
+    status.rows = signed(position.next_row.saturating_sub(1));
+    status.chunks = i64::from(position.next_chunk);
+    status.next_row = signed(position.next_row);
+    status.digest = Some(position.digest.to_string());
+    status.batch = Some(BatchStatus {
+        number: i64::from(position.batch.number),
+        first_chunk: i64::from(position.batch.first_chunk),
+        first_row: signed(position.batch.first_row),
+        weight: signed(position.batch_weight),
+    });
+}
+
+/// Notes where in the topic a chunk of the job is.
+pub fn note_offset(status: &mut UploadStatus, partition: i32, offset: i64) {
+    let (Ok(at), Some(Ok(partitions))) = (usize::try_from(partition), status.partitions.map(usize::try_from))
+    else {
+        return;
+    };
+    status.last_offsets.resize(partitions, -1);
+    if let Some(last) = status.last_offsets.get_mut(at) {
+        *last = offset.max(*last);
+    }
+}
+
+/// Notes that the whole file was read and is acknowledged.
+pub fn complete(status: &mut UploadStatus, bytes: u64, digest: Digest) {
+    status.complete = true;
+    (status.bytes, status.offset) = (signed(bytes), signed(bytes));
+    status.digest = Some(digest.to_string());
+    (status.header, status.batch) = (None, None);
+}
+
+/// What `status.upload.firstChunk` says of a file: the digest of its first chunk, and whether that is the only one.
+#[must_use]
+pub fn first_chunk(chunk: &Chunk) -> String {
+    let only = if chunk.last { "/only" } else { "" };
+    format!("{}{only}", chunk.digest)
+}
+
+/// A number as a status has it.
+#[must_use]
+pub fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn unsigned(number: i64) -> u64 {
@@ -53,51 +144,116 @@ fn unsigned(number: i64) -> u64 {
 mod tests {
     use super::*;
 
+    const AT: Position = Position {
+        offset: 400,
+        next_chunk: 3,
+        next_row: 31,
+        batch: BatchStart { number: 1, first_chunk: 2, first_row: 21 },
+        batch_weight: 77,
+        digest: Digest::from_u64(9),
+    };
+
+    const CHUNK: (u32, Digest) = (3, Digest::from_u64(5));
+
     fn acknowledged() -> UploadStatus {
-        UploadStatus {
-            chunks: 3,
-            rows: 30,
-            next_row: 31,
-            offset: 400,
-            header: Some("a,b".into()),
-            ..UploadStatus::default()
-        }
+        let mut status =
+            UploadStatus { header: Some("a,b".into()), partitions: Some(3), ..UploadStatus::default() };
+        acknowledge(&mut status, &AT, CHUNK);
+        status
     }
 
-    fn reason(status: &UploadStatus, offset: Option<u64>, replayable: bool) -> &'static str {
-        decide("j", status, offset, replayable).unwrap_err().reason()
+    fn at(offset: u64) -> Offered {
+        Offered { offset: Some(offset), digest: None }
+    }
+
+    fn reason(status: &UploadStatus, offered: Offered, replayable: bool) -> &'static str {
+        decide("j", status, offered, replayable).unwrap_err().reason()
     }
 
     #[test]
-    fn an_upload_goes_on_only_from_the_byte_after_the_last_acknowledged_chunk() {
-        let begin = decide("j", &acknowledged(), Some(400), false).unwrap();
-        let at = Position { offset: 400, next_chunk: 3, next_row: 31 };
-        assert_eq!(begin, Begin { at, header: Some("a,b".into()) });
-        for wrong in [Some(0), Some(399), Some(401), None] {
+    fn an_upload_goes_on_only_from_the_byte_after_the_last_acknowledged_chunk_and_in_its_batch() {
+        let begin = decide("j", &acknowledged(), at(400), false).unwrap();
+        assert_eq!(begin, Begin { at: AT, header: Some("a,b".into()) });
+        for wrong in [at(0), at(399), at(401), Offered::default()] {
             assert_eq!(reason(&acknowledged(), wrong, false), "OffsetMismatch", "{wrong:?}");
         }
     }
 
     #[test]
-    fn an_upload_of_which_nothing_is_acknowledged_begins_at_its_start() {
-        for offset in [None, Some(0)] {
-            assert_eq!(decide("j", &UploadStatus::default(), offset, false).unwrap().at, START);
-        }
-        assert_eq!(reason(&UploadStatus::default(), Some(5), false), "OffsetMismatch");
+    fn an_upload_goes_on_only_with_the_file_it_began_with() {
+        let with = |digest| Offered { offset: Some(400), digest: Some(Digest::from_u64(digest)) };
+        assert!(decide("j", &acknowledged(), with(9), false).is_ok());
+        assert_eq!(reason(&acknowledged(), with(8), false), "DifferentFile");
     }
 
     #[test]
-    fn bytes_that_are_certain_to_be_the_same_may_be_sent_again() {
-        assert_eq!(decide("j", &acknowledged(), None, true).unwrap().at, START);
+    fn a_status_that_does_not_say_where_its_batch_began_is_not_taken_up() {
+        let without = [
+            UploadStatus { batch: None, ..acknowledged() },
+            UploadStatus { digest: None, ..acknowledged() },
+            UploadStatus { digest: Some("x".into()), ..acknowledged() },
+        ];
+        for status in without {
+            assert_eq!(reason(&status, at(400), false), "NotResumable");
+        }
+    }
+
+    #[test]
+    fn an_upload_of_which_nothing_is_acknowledged_begins_at_its_start() {
+        for offered in [Offered::default(), at(0)] {
+            assert_eq!(decide("j", &UploadStatus::default(), offered, false).unwrap(), Begin::START);
+        }
+        assert_eq!(reason(&UploadStatus::default(), at(5), false), "OffsetMismatch");
+    }
+
+    #[test]
+    fn bytes_that_are_certain_to_be_the_same_may_be_sent_again_and_the_status_does_not_go_back() {
+        let mut status = acknowledged();
+        assert_eq!(decide("j", &status, Offered::default(), true).unwrap(), Begin::START);
+        acknowledge(&mut status, &Position { offset: 100, next_chunk: 1, ..Position::START }, CHUNK);
+        assert_eq!(status, acknowledged());
+        acknowledge(&mut status, &Position { offset: 500, next_chunk: 4, next_row: 41, ..AT }, CHUNK);
+        assert_eq!((status.offset, status.chunks, status.rows), (500, 4, 40));
+        assert_eq!(status.checksum, 2 * checksum_part(CHUNK.1, CHUNK.0), "each chunk is added once");
+    }
+
+    #[test]
+    fn the_last_offset_of_each_partition_is_kept_over_attempts() {
+        let mut status = acknowledged();
+        for (partition, offset) in [(1, 7), (2, 3), (1, 5), (9, 1), (-1, 1)] {
+            note_offset(&mut status, partition, offset);
+        }
+        assert_eq!(status.last_offsets, [-1, 7, 3]);
+        complete(&mut status, 420, Digest::from_u64(1));
+        assert_eq!(status.last_offsets, [-1, 7, 3]);
+        assert_eq!((status.complete, status.bytes, status.batch), (true, 420, None));
+        assert_eq!(status.digest.as_deref(), Some("crc64nvme:0000000000000001"));
     }
 
     #[test]
     fn an_upload_that_has_ended_takes_nothing_more() {
         assert_eq!(
-            reason(&UploadStatus { complete: true, ..acknowledged() }, Some(400), false),
+            reason(&UploadStatus { complete: true, ..acknowledged() }, at(400), false),
             "UploadComplete"
         );
         let error = Some(crds::job::UploadError { reason: "EmptyFile".into(), message: "m".into() });
-        assert_eq!(reason(&UploadStatus { error, ..UploadStatus::default() }, None, true), "JobEnded");
+        let failed = UploadStatus { error, ..UploadStatus::default() };
+        assert_eq!(reason(&failed, Offered::default(), true), "JobEnded");
+    }
+
+    #[test]
+    fn a_file_of_one_chunk_is_another_than_a_longer_one_that_begins_alike() {
+        let chunk = |last| Chunk {
+            number: 0,
+            first_row: 1,
+            rows: 1,
+            bytes: Vec::new(),
+            batch: Position::START.batch,
+            ends_batch: last,
+            last,
+            digest: Digest::from_u64(1),
+        };
+        assert_eq!(first_chunk(&chunk(false)), "crc64nvme:0000000000000001");
+        assert_eq!(first_chunk(&chunk(true)), "crc64nvme:0000000000000001/only");
     }
 }

@@ -1,30 +1,36 @@
-//! One upload, from its body's first byte to the last word of `status.upload`.
+//! One upload, from its body's first byte to the last write of `status.upload`.
 //!
 //! **Promise:** whatever happens, `status.upload` is written at the end: complete, with what is wrong with the file, or
-//! with the byte from which a broken upload goes on.
+//! with the byte from which a broken upload goes on. Only an upload that another request has taken up writes nothing.
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use axum::body::Body;
 use crds::ChunkHeader;
-use crds::job::{IngestJob, UploadStatus};
+use crds::job::{IngestJob, UploadError, UploadStatus};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt};
-use rows::{Chunk, Position};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use rows::{Chunk, Digest, Position};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::task::JoinHandle;
 
-use crate::error::ApiError;
-use crate::state::{Claim, Shared};
-use crate::upload::body::{pipe, pump};
+use crate::admission::Admission;
+use crate::error::{ApiError, FileProblem};
+use crate::state::Shared;
+use crate::upload::body::{BodyEnd, Bounds, pipe, pump};
 use crate::upload::cut::{self, Cut, CutFailure, Piece};
+use crate::upload::pace;
 use crate::upload::prepare::{Prepared, kept_header};
-use crate::upload::produce::Acknowledged;
-use crate::upload::progress::Progress;
+use crate::upload::produce::{Acknowledged, Delivered};
+use crate::upload::progress::{Progress, ends_the_upload};
+use crate::upload::resume::{acknowledge, complete, first_chunk, note_offset};
 
-/// Chunks of one upload that wait for Kafka's word.
-const WINDOW: usize = 4;
+/// Bytes of one upload on their way to Kafka, at most; one chunk may always go.
+const WINDOW_BYTES: u64 = 8 << 20;
+/// Chunks of one upload on their way, at most.
+const WINDOW_CHUNKS: usize = 32;
 
 /// An upload that may begin.
 pub struct Upload {
@@ -32,19 +38,34 @@ pub struct Upload {
     pub app: Shared,
     /// What the upload needs to know.
     pub prepared: Prepared,
+    /// The writer of its status, which may have claimed the upload already.
+    pub progress: Progress,
     /// The Content-Length.
     pub length: Option<u64>,
-    /// The job's lock and the upload's permit, held to its end.
-    pub held: (Claim, OwnedSemaphorePermit),
+    /// The upload's permit and memory, held to its end.
+    pub admission: Admission,
 }
 
-/// A chunk on its way, with where the file goes on after it.
-type OnItsWay = BoxFuture<'static, (Position, u32, Acknowledged)>;
+/// A chunk on its way.
+struct Sent {
+    chunk: (u32, Digest),
+    after: Position,
+    bytes: u64,
+    acknowledged: Acknowledged,
+}
+
+/// The memory of a chunk on its way.
+enum Slot {
+    /// Part of what the upload has reserved.
+    Own,
+    /// Of the budget's rest.
+    Shared(OwnedSemaphorePermit),
+}
 
 /// What became of the body.
 enum End {
-    /// Read to its end: this many bytes.
-    Whole(u64),
+    /// Read to its end.
+    Whole { bytes: u64, digest: Digest },
     /// Broken off; all that was cut before is acknowledged.
     Broken,
 }
@@ -57,15 +78,14 @@ impl Upload {
     }
 
     async fn finish(self, body: Body) -> Result<IngestJob, ApiError> {
-        let Self { app, prepared, length, held } = self;
+        let Self { app, prepared, mut progress, length, admission } = self;
         let gauge = app.metrics.uploads.clone();
         gauge.inc();
-        let mut progress = Progress::new(app.kube.clone(), prepared.job.clone());
-        let mut stream = Stream { app, status: prepared.status.clone(), prepared, claimed: false };
+        let mut stream =
+            Stream { status: prepared.status.clone(), app, prepared, admission, has_chunks: false };
         let outcome = stream.read(body, length, &mut progress).await;
         let result = stream.conclude(outcome, &mut progress).await;
         gauge.dec();
-        drop(held);
         result
     }
 }
@@ -74,8 +94,36 @@ struct Stream {
     app: Shared,
     prepared: Prepared,
     status: UploadStatus,
-    /// Whether the status holds what must not change once a chunk was sent.
-    claimed: bool,
+    admission: Admission,
+    /// Whether a chunk came out of the body.
+    has_chunks: bool,
+}
+
+/// The threads and tasks of one body. Dropped, they end by themselves.
+struct Source {
+    cuts: mpsc::Receiver<Cut>,
+    /// Takes the memory of chunks back for later ones.
+    used: SyncSender<Vec<u8>>,
+    pump: JoinHandle<BodyEnd>,
+    _wanted: oneshot::Sender<()>,
+}
+
+/// Chunks on their way, in order.
+#[derive(Default)]
+struct OnTheirWay {
+    chunks: FuturesOrdered<BoxFuture<'static, Sent>>,
+    bytes: u64,
+}
+
+impl OnTheirWay {
+    /// The memory for one more chunk of `bytes` bytes: the upload's own for the only one, of `rest` for others.
+    fn slot(&self, bytes: u64, rest: impl FnOnce() -> Option<OwnedSemaphorePermit>) -> Option<Slot> {
+        if self.chunks.is_empty() {
+            return Some(Slot::Own);
+        }
+        let fits = self.chunks.len() < WINDOW_CHUNKS && self.bytes + bytes <= WINDOW_BYTES;
+        if fits { rest().map(Slot::Shared) } else { None }
+    }
 }
 
 impl Stream {
@@ -85,33 +133,44 @@ impl Stream {
         length: Option<u64>,
         progress: &mut Progress,
     ) -> Result<End, ApiError> {
-        let (mut cuts, used) = self.start(body, length);
-        let mut on_their_way: FuturesOrdered<OnItsWay> = FuturesOrdered::new();
+        let mut source = self.start(body, length);
+        let mut on_their_way = OnTheirWay::default();
+        let mut slot = None;
         let mut end = None;
         loop {
-            if end.is_some() && on_their_way.is_empty() {
-                return end.ok_or_else(|| ApiError::Internal("no end".into()));
+            if end.is_some() && on_their_way.chunks.is_empty() {
+                return match end {
+                    Some(End::Whole { bytes, digest }) => Ok(End::Whole { bytes, digest }),
+                    _ => self.broken(source.pump).await,
+                };
+            }
+            if slot.is_none() && end.is_none() {
+                let bytes = self.prepared.task.limits.chunk_bytes as u64;
+                slot = on_their_way.slot(bytes, || self.admission.budget.try_reserve(bytes));
             }
             tokio::select! {
-                Some((position, bytes, acknowledged)) = on_their_way.next() => {
-                    let took = acknowledged?;
-                    self.acknowledge(position, bytes, took.as_secs_f64());
+                Some(Sent { chunk, after, bytes, acknowledged }) = on_their_way.chunks.next() => {
+                    on_their_way.bytes -= bytes;
+                    self.acknowledged(&after, chunk, bytes, acknowledged?);
                     progress.set(self.status.clone());
                 }
-                cut = cuts.recv(), if end.is_none() && on_their_way.len() < WINDOW => match cut {
+                cut = source.cuts.recv(), if slot.is_some() && end.is_none() => match cut {
                     Some(Ok(Piece::Header { raw, columns })) => {
                         self.status.header = kept_header(&raw);
                         self.prepared.columns = Some(columns);
                     }
                     Some(Ok(Piece::Chunk(chunk, after))) => {
-                        on_their_way.push_back(self.send(&chunk, after, progress).await?);
-                        // Kafka's client has a copy. A thread that has ended needs no memory.
-                        let _ = used.send(chunk.bytes);
+                        self.claim(&chunk, progress).await?;
+                        on_their_way.bytes += chunk.bytes.len() as u64;
+                        on_their_way.chunks.push_back(self.send(&chunk, after, slot.take())?);
+                        // Kafka's client has a copy. A thread that has ended or has enough needs no memory.
+                        let _ = source.used.try_send(chunk.bytes);
                     }
-                    Some(Ok(Piece::End(bytes))) => end = Some(End::Whole(bytes)),
+                    Some(Ok(Piece::End { bytes, digest })) => end = Some(End::Whole { bytes, digest }),
                     Some(Err(CutFailure::BrokeOff)) => end = Some(End::Broken),
-                    Some(Err(CutFailure::File(problem))) => return Err(problem.into()),
+                    Some(Err(CutFailure::File(problem))) => return Err(self.file(problem)),
                     Some(Err(CutFailure::TooLarge(limit))) => return Err(ApiError::UploadTooLarge { limit }),
+                    Some(Err(CutFailure::Memory(error))) => return Err(error.into()),
                     None => return Err(ApiError::Internal("the cutting thread ended early".into())),
                 },
                 ended = progress.watch() => return Err(ended),
@@ -119,28 +178,50 @@ impl Stream {
         }
     }
 
-    /// Starts the pump and the cutting thread. Both end by themselves once nobody listens. Chunks come; their memory can
-    /// be sent back for later ones.
-    fn start(&mut self, body: Body, length: Option<u64>) -> (mpsc::Receiver<Cut>, Sender<Vec<u8>>) {
+    /// Starts the pump and the cutting thread.
+    fn start(&mut self, body: Body, length: Option<u64>) -> Source {
         let (pieces, reader) = pipe();
-        tokio::spawn(pump(body, length, self.app.settings.idle_timeout(), self.app.stop.clone(), pieces));
+        let settings = &self.app.settings;
+        let bounds = Bounds { length, idle: settings.idle_timeout(), least_rate: settings.min_upload_rate };
+        let (wanted, wants) = oneshot::channel();
+        let pump = tokio::spawn(pump(body, bounds, self.app.stop.clone(), wants, pieces));
         let (to, cuts) = mpsc::channel(1);
-        let task = self.prepared.task.clone();
-        let (used, free) = std::sync::mpsc::channel();
-        tokio::task::spawn_blocking(move || cut::run(reader, task, &to, &free));
-        (cuts, used)
+        let (used, free) = sync_channel(1);
+        let (task, memory) = (self.prepared.task.clone(), self.admission.memory.clone());
+        tokio::task::spawn_blocking(move || cut::run(reader, task, memory, &to, &free));
+        Source { cuts, used, pump, _wanted: wanted }
     }
 
-    async fn send(
-        &mut self,
+    /// Before the first chunk is sent: writes what must not change from then on. What the upload began with earlier must
+    /// be this file.
+    async fn claim(&mut self, chunk: &Chunk, progress: &mut Progress) -> Result<(), ApiError> {
+        self.has_chunks = true;
+        let mut is_new = !progress.is_claimed();
+        if chunk.number == 0 {
+            let first = first_chunk(chunk);
+            match &self.status.first_chunk {
+                Some(begun) if *begun != first => {
+                    return Err(ApiError::DifferentFile(self.prepared.job.name.clone()));
+                }
+                Some(_) => {}
+                None => {
+                    self.status.first_chunk = Some(first);
+                    is_new = true;
+                }
+            }
+        }
+        if is_new {
+            progress.write(&self.status).await?;
+        }
+        Ok(())
+    }
+
+    fn send(
+        &self,
         chunk: &Chunk,
         after: Position,
-        progress: &mut Progress,
-    ) -> Result<OnItsWay, ApiError> {
-        if !self.claimed {
-            progress.write(&self.status).await?;
-            self.claimed = true;
-        }
+        slot: Option<Slot>,
+    ) -> Result<BoxFuture<'static, Sent>, ApiError> {
         let Prepared { job, revision, topic, partitions, task, columns, .. } = &self.prepared;
         let header = ChunkHeader {
             job: job.uid.clone(),
@@ -148,28 +229,60 @@ impl Stream {
             chunk: chunk.number,
             first_row: chunk.first_row,
             rows: chunk.rows,
+            batch: chunk.batch,
+            ends_batch: chunk.ends_batch,
+            digest: chunk.digest,
             revision: revision.clone(),
             input: task.input.clone(),
             columns: columns.clone(),
         };
-        let partition = crds::names::partition(&job.uid, chunk.number, *partitions);
-        let bytes = u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX);
-        let sent = Arc::clone(&self.app.kafka).send(topic, partition, &header, &chunk.bytes).await?;
-        Ok(sent.map(move |acknowledged| (after, bytes, acknowledged)).boxed())
+        let single = chunk.number == 0 && chunk.last;
+        let partition = crds::names::partition(&job.uid, chunk.batch.number, single, *partitions);
+        let bytes = chunk.bytes.len() as u64;
+        let held = match slot {
+            Some(Slot::Shared(permit)) => Some(permit),
+            Some(Slot::Own) | None => None,
+        };
+        let sent = Arc::clone(&self.app.kafka).send(topic, partition, &header, &chunk.bytes, held)?;
+        let chunk = (chunk.number, chunk.digest);
+        Ok(sent.map(move |acknowledged| Sent { chunk, after, bytes, acknowledged }).boxed())
     }
 
-    fn acknowledge(&mut self, position: Position, bytes: u32, seconds: f64) {
+    fn acknowledged(&mut self, position: &Position, chunk: (u32, Digest), bytes: u64, at: Delivered) {
         let metrics = &self.app.metrics;
-        let rows = signed(position.next_row.saturating_sub(1));
-        metrics.produce.observe(seconds);
+        metrics.produce.observe(at.took.as_secs_f64());
         metrics.chunks.inc();
-        metrics.bytes.inc_by(u64::from(bytes));
-        metrics.rows.inc_by(u64::try_from(rows - self.status.rows).unwrap_or(0));
-        self.status.bytes = signed(position.offset);
-        self.status.offset = signed(position.offset);
-        self.status.rows = rows;
-        self.status.chunks = i64::from(position.next_chunk);
-        self.status.next_row = signed(position.next_row);
+        metrics.bytes.inc_by(bytes);
+        let rows = self.status.rows;
+        acknowledge(&mut self.status, position, chunk);
+        note_offset(&mut self.status, at.partition, at.offset);
+        metrics.rows.inc_by(u64::try_from(self.status.rows - rows).unwrap_or(0));
+    }
+
+    /// Why the body broke off.
+    async fn broken(&self, pump: JoinHandle<BodyEnd>) -> Result<End, ApiError> {
+        match pump.await {
+            Ok(BodyEnd::TooSlow) => Err(ApiError::UploadTooSlow {
+                rate: self.app.settings.min_upload_rate,
+                seconds: pace::WINDOW.as_secs(),
+            }),
+            Ok(BodyEnd::Stopped) => Err(ApiError::Stopping),
+            _ => Ok(End::Broken),
+        }
+    }
+
+    /// What is wrong with the file; or that it is another than the one that the upload began with.
+    fn file(&self, problem: FileProblem) -> ApiError {
+        if self.lacks_its_first_chunk() {
+            return ApiError::DifferentFile(self.prepared.job.name.clone());
+        }
+        problem.into()
+    }
+
+    /// Whether no chunk came out of the file, but one did when the upload began.
+    fn lacks_its_first_chunk(&self) -> bool {
+        let from_start = self.prepared.task.at == Position::START;
+        from_start && !self.has_chunks && self.prepared.status.first_chunk.is_some()
     }
 
     async fn conclude(
@@ -177,34 +290,34 @@ impl Stream {
         outcome: Result<End, ApiError>,
         progress: &mut Progress,
     ) -> Result<IngestJob, ApiError> {
+        let is_another = self.lacks_its_first_chunk();
         let (job, status) = (&self.prepared.job.name, &mut self.status);
         let error = match outcome {
-            Ok(End::Whole(bytes)) => {
-                status.complete = true;
-                (status.bytes, status.offset) = (signed(bytes), signed(bytes));
-                status.header = None;
-                let written = progress.write(status).await;
+            Ok(End::Whole { .. }) if is_another => ApiError::DifferentFile(job.clone()),
+            Ok(End::Whole { bytes, digest }) => {
+                complete(status, bytes, digest);
+                let written = progress.write(status).await?;
                 tracing::info!(job, bytes, rows = status.rows, chunks = status.chunks, "upload complete");
-                return written;
+                return Ok(written);
             }
-            Ok(End::Broken) if *self.app.stop.borrow() => ApiError::Stopping,
             Ok(End::Broken) => ApiError::UploadInterrupted,
             Err(error) => error,
         };
         tracing::info!(job, reason = error.reason(), offset = status.offset, "upload ended early");
         match &error {
-            // There is nothing to write to, or nobody who would read it.
-            ApiError::JobNotFound { .. } | ApiError::JobEnded { .. } => return Err(error),
+            // There is nothing to write to, or it is another request's, or another file's.
+            ApiError::DifferentFile(_) => return Err(error),
+            _ if ends_the_upload(&error) => return Err(error),
             ApiError::File(problem) => {
                 status.error = Some(problem.as_status());
                 status.header = None;
             }
             ApiError::UploadTooLarge { .. } => {
-                status.error = Some(crds::job::UploadError {
-                    reason: error.reason().into(),
-                    message: error.to_string(),
-                });
+                status.error =
+                    Some(UploadError { reason: error.reason().into(), message: error.to_string() });
             }
+            // Nothing came, so there is nothing to say.
+            _ if !progress.is_claimed() => return Err(error),
             _ => {}
         }
         if let Err(failed) = progress.write(status).await {
@@ -214,6 +327,27 @@ impl Stream {
     }
 }
 
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upload::budget::Budget;
+
+    const CHUNK: u64 = 960 * 1024;
+
+    fn on_their_way(chunks: u64) -> OnTheirWay {
+        let pending = (0..chunks).map(|_| futures::future::pending().boxed());
+        OnTheirWay { chunks: pending.collect(), bytes: chunks * CHUNK }
+    }
+
+    #[test]
+    fn one_chunk_may_always_go_and_others_only_where_there_is_memory() {
+        let budget = Budget::new(3 * CHUNK);
+        let slot = |chunks| on_their_way(chunks).slot(CHUNK, || budget.try_reserve(CHUNK));
+        let held: Vec<_> = (1..=3).map(|chunks| slot(chunks).unwrap()).collect();
+        assert!(slot(4).is_none(), "the budget is used up");
+        assert!(matches!(slot(0), Some(Slot::Own)), "this memory was reserved before");
+        drop(held);
+        assert!(matches!(slot(4), Some(Slot::Shared(_))));
+        assert!(slot(8).is_none(), "one upload takes 8 MiB at most");
+    }
 }

@@ -2,7 +2,7 @@
 //! forbids to touch it.
 
 use crds::sql::literal;
-use crds::tables::LINEAGE;
+use crds::tables::{LINEAGE, LINEAGE_INDEX};
 
 use super::table::{DataColumn, DataTable, TTL_UNITS};
 
@@ -17,6 +17,8 @@ pub struct Existing {
     pub sorting_key: String,
     /// `system.columns`, in order.
     pub columns: Vec<ExistingColumn>,
+    /// Whether it has the index on `_job`.
+    pub has_job_index: bool,
 }
 
 /// A column as `system.columns` shows it.
@@ -68,6 +70,11 @@ pub fn compare(wanted: &DataTable, existing: &Existing) -> Result<Vec<String>, C
     }
     if let Some(extra) = present.get(wanted.columns.len()) {
         return Err(conflict(format!("has the column '{}' which the model has not", extra.name)));
+    }
+    if !existing.has_job_index {
+        // A table of an earlier version. Parts that are there stay without it until they are merged.
+        let index = LINEAGE_INDEX.trim_start_matches("INDEX ");
+        changes.push(format!("{alter} ADD INDEX IF NOT EXISTS {index}"));
     }
     changes.extend(ttl_change(wanted, existing).map(|change| format!("{alter} {change}")));
     Ok(changes)
@@ -190,6 +197,7 @@ mod tests {
                 .into(),
             sorting_key: "event_id".into(),
             columns: all,
+            has_job_index: true,
         }
     }
 
@@ -204,6 +212,17 @@ mod tests {
         let parenthesised = Existing { sorting_key: "(`event_id`)".into(), ..existing(&SAME) };
         assert_eq!(compare(&table(), &parenthesised), Ok(vec![]));
         assert_eq!(compare(&table(), &existing(&SAME)), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_table_of_an_earlier_version_gets_the_index_on_its_jobs() {
+        let old = Existing { has_job_index: false, ..existing(&SAME) };
+        assert_eq!(
+            compare(&table(), &old).unwrap(),
+            [
+                "ALTER TABLE `default`.`data_5231e672` ADD INDEX IF NOT EXISTS _job_index _job TYPE bloom_filter(0.01) GRANULARITY 8"
+            ]
+        );
     }
 
     #[test]

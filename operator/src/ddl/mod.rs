@@ -5,5 +5,6 @@
 
 pub mod changes;
 pub mod run;
+pub mod settings;
 pub mod shared;
 pub mod table;

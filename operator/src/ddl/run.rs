@@ -1,17 +1,20 @@
 //! Making the tables so, on a real ClickHouse.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use clickhouse::{Client, Row};
 use crds::sql::TableName;
 use serde::Deserialize;
+use tokio::sync::Mutex;
 
 use super::changes::{Conflict, Existing, ExistingColumn, compare};
-use super::shared;
+use super::shared::{self, ExistingShared, SharedTable, Ttls};
 use super::table::DataTable;
+use crate::query::{QueryError, TIME_LIMIT, within};
 
-/// The longest that one statement may take. An `ALTER` that rewrites parts goes on in the server when it is over.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The shared tables are looked at again after so long, and at once when they should be others.
+const SHARED_RESYNC: Duration = Duration::from_secs(50);
 
 /// Why a table is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -46,39 +49,53 @@ impl DdlError {
     }
 }
 
-impl From<clickhouse::error::Error> for DdlError {
-    fn from(error: clickhouse::error::Error) -> Self {
-        use clickhouse::error::Error;
+impl From<QueryError> for DdlError {
+    fn from(error: QueryError) -> Self {
         match error {
-            Error::BadResponse(text) => Self::Refused(text.trim().chars().take(1000).collect()),
-            Error::Network(source) => Self::Unavailable(chain(source.as_ref())),
-            other => Self::Unavailable(other.to_string()),
+            QueryError::Refused(text) => Self::Refused(text),
+            QueryError::Unavailable(text) => Self::Unavailable(text),
         }
     }
 }
 
-/// An error with its causes: `hyper`'s own text does not say what went wrong.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
+/// The tables that all models share: made once for all models, and looked at again now and then.
+#[derive(Debug, Default)]
+pub struct SharedTables(Mutex<Option<(Ttls, Instant)>>);
+
+impl SharedTables {
+    /// Makes what is missing of the database and its shared tables.
+    pub async fn ensure(&self, client: &Client, database: &str, ttls: Ttls) -> Result<(), DdlError> {
+        let mut done = self.0.lock().await;
+        if done.is_some_and(|(of, at)| of == ttls && at.elapsed() < SHARED_RESYNC) {
+            return Ok(());
+        }
+        *done = None;
+        ensure_database(client, database).await?;
+        let tables = shared::tables(database, ttls)?;
+        let existing = describe_shared(client, database, &tables).await?;
+        for table in &tables {
+            match existing.get(table.table().as_str()) {
+                None => execute(client, &table.create()).await?,
+                Some(existing) => {
+                    for statement in table.changes(existing) {
+                        tracing::info!(statement, "shared table altered");
+                        execute(client, &statement).await?;
+                    }
+                }
+            }
+        }
+        *done = Some((ttls, Instant::now()));
+        Ok(())
     }
-    text
 }
 
-/// Makes the shared tables and the model's table, or alters it; returns the statements that changed an existing table.
+/// Makes the model's table, or alters it; returns the statements that changed an existing table.
 ///
 /// Never touches a table of another shape: that is a [`DdlError::Conflict`].
-pub async fn ensure(
-    client: &Client,
-    installation: &str,
-    wanted: &DataTable,
-) -> Result<Vec<String>, DdlError> {
-    ensure_database(client, installation, wanted.name.database.as_str()).await?;
-    for statement in shared::create(installation)? {
-        execute(client, &statement).await?;
+pub async fn ensure(client: &Client, wanted: &DataTable) -> Result<Vec<String>, DdlError> {
+    let database = wanted.name.database.as_str();
+    if !has_database(client, database).await? {
+        return Err(DdlError::NoDatabase(database.into()));
     }
     let Some(existing) = describe(client, &wanted.name).await? else {
         execute(client, &wanted.create()).await?;
@@ -99,7 +116,7 @@ pub async fn count_rows(client: &Client, table: &TableName) -> Result<Option<i64
         .param("database", table.database.as_str())
         .param("table", table.table.as_str())
         .fetch_optional::<u64>();
-    Ok(patiently(query).await?.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX)))
+    Ok(in_time(query).await?.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX)))
 }
 
 /// Drops a model's table if its comment says that it is the model's; whether it did.
@@ -111,30 +128,55 @@ pub async fn drop_own(client: &Client, table: &DataTable) -> Result<bool, DdlErr
         .param("database", table.name.database.as_str())
         .param("table", table.name.table.as_str())
         .fetch_optional::<String>();
-    if patiently(query).await?.as_deref() != Some(table.comment.as_str()) {
+    if in_time(query).await?.as_deref() != Some(table.comment.as_str()) {
         return Ok(false);
     }
     execute(client, &format!("DROP TABLE IF EXISTS {}{} SYNC", table.name, table.on_cluster())).await?;
     Ok(true)
 }
 
-async fn ensure_database(client: &Client, installation: &str, database: &str) -> Result<(), DdlError> {
-    for name in [installation, database] {
-        let query = client
-            .query_raw("SELECT count() FROM system.databases WHERE name = {name:String}")
-            .param("name", name)
-            .fetch_one::<u64>();
-        if patiently(query).await? > 0 {
-            continue;
-        }
-        // Asked first: `IF NOT EXISTS` needs the right to create a database even where there is nothing to create.
-        if name != installation {
-            return Err(DdlError::NoDatabase(name.into()));
-        }
-        let ident: crds::Ident = name.parse()?;
+async fn ensure_database(client: &Client, database: &str) -> Result<(), DdlError> {
+    // Asked first: `IF NOT EXISTS` needs the right to create a database even where there is nothing to create.
+    if !has_database(client, database).await? {
+        let ident: crds::Ident = database.parse()?;
         execute(client, &format!("CREATE DATABASE IF NOT EXISTS {ident}")).await?;
     }
     Ok(())
+}
+
+async fn has_database(client: &Client, database: &str) -> Result<bool, DdlError> {
+    let query = client
+        .query_raw("SELECT count() FROM system.databases WHERE name = {name:String}")
+        .param("name", database)
+        .fetch_one::<u64>();
+    Ok(in_time(query).await? > 0)
+}
+
+#[derive(Row, Deserialize)]
+struct SharedRow {
+    name: String,
+    engine_full: String,
+    columns: Vec<String>,
+}
+
+async fn describe_shared(
+    client: &Client,
+    database: &str,
+    tables: &[SharedTable],
+) -> Result<HashMap<String, ExistingShared>, DdlError> {
+    let sql = "SELECT t.name, t.engine_full, c.columns FROM system.tables AS t \
+               INNER JOIN (SELECT table, groupArray(name) AS columns FROM system.columns \
+               WHERE database = {database:String} AND table IN {tables:Array(String)} GROUP BY table) AS c ON c.table = t.name \
+               WHERE t.database = {database:String} AND t.name IN {tables:Array(String)}";
+    let names: Vec<&str> = tables.iter().map(|table| table.table().as_str()).collect();
+    let query =
+        client.query_raw(sql).param("database", database).param("tables", names).fetch_all::<SharedRow>();
+    let found = in_time(query).await?;
+    let shown = |row: SharedRow| {
+        let SharedRow { name, engine_full, columns } = row;
+        (name, ExistingShared { engine_full, columns })
+    };
+    Ok(found.into_iter().map(shown).collect())
 }
 
 #[derive(Row, Deserialize)]
@@ -142,6 +184,7 @@ struct TableRow {
     engine: String,
     engine_full: String,
     sorting_key: String,
+    has_job_index: u8,
 }
 
 #[derive(Row, Deserialize)]
@@ -154,7 +197,8 @@ struct ColumnRow {
 }
 
 async fn describe(client: &Client, table: &TableName) -> Result<Option<Existing>, DdlError> {
-    let tables = "SELECT engine, engine_full, sorting_key FROM system.tables \
+    let tables = "SELECT engine, engine_full, sorting_key, \
+                  toUInt8(position(create_table_query, ' INDEX _job_index ') > 0) FROM system.tables \
                   WHERE database = {database:String} AND name = {table:String}";
     let columns = "SELECT name, type, default_kind, comment, \
                    toUInt8(is_in_sorting_key OR is_in_primary_key OR is_in_partition_key) FROM system.columns \
@@ -162,10 +206,10 @@ async fn describe(client: &Client, table: &TableName) -> Result<Option<Existing>
     let query = |sql: &str| {
         client.query_raw(sql).param("database", table.database.as_str()).param("table", table.table.as_str())
     };
-    let Some(found) = patiently(query(tables).fetch_optional::<TableRow>()).await? else {
+    let Some(found) = in_time(query(tables).fetch_optional::<TableRow>()).await? else {
         return Ok(None);
     };
-    let columns = patiently(query(columns).fetch_all::<ColumnRow>()).await?;
+    let columns = in_time(query(columns).fetch_all::<ColumnRow>()).await?;
     let column = |c: ColumnRow| ExistingColumn {
         name: c.name,
         ty: c.ty,
@@ -178,16 +222,15 @@ async fn describe(client: &Client, table: &TableName) -> Result<Option<Existing>
         engine_full: found.engine_full,
         sorting_key: found.sorting_key,
         columns: columns.into_iter().map(column).collect(),
+        has_job_index: found.has_job_index != 0,
     }))
 }
 
 async fn execute(client: &Client, statement: &str) -> Result<(), DdlError> {
-    patiently(client.query_raw(statement).execute()).await
+    in_time(client.query_raw(statement).execute()).await
 }
 
-async fn patiently<T>(query: impl Future<Output = clickhouse::error::Result<T>>) -> Result<T, DdlError> {
-    match tokio::time::timeout(PATIENCE, query).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(DdlError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()))),
-    }
+/// An `ALTER` that rewrites parts goes on in the server when the time is over.
+async fn in_time<T>(query: impl Future<Output = clickhouse::error::Result<T>>) -> Result<T, DdlError> {
+    Ok(within(TIME_LIMIT, query).await?)
 }

@@ -1,55 +1,189 @@
-//! The two tables that all models share: rejected rows and the ledger.
+//! The tables that all models share: the ledger, the rejected rows and the history. Pure: what they should be, and the
+//! statements that bring them there.
 
-use crds::sql::{BadIdent, TableName};
+use std::fmt::Write as _;
+
+use crds::sql::{BadIdent, Ident, TableName};
 use crds::tables::{
-    ColumnDef, DEDUPLICATION_WINDOW, INGEST_CHUNKS, INGEST_CHUNKS_COLUMNS, REJECTED_ROWS,
-    REJECTED_ROWS_COLUMNS,
+    ColumnDef, DEDUPLICATION_WINDOW, INGEST_BATCHES, INGEST_BATCHES_COLUMNS, INGEST_JOBS,
+    INGEST_JOBS_COLUMNS, REJECTED_ROWS, REJECTED_ROWS_COLUMNS,
 };
 
-/// The statements that make both tables in `database`, in any order.
-pub fn create(database: &str) -> Result<[String; 2], BadIdent> {
+use crate::settings::Settings;
+use crate::topic::Retention;
+
+/// Days after which rows of the shared tables go; `None`: never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ttls {
+    /// Of the ledger.
+    pub ledger: Option<u32>,
+    /// Of the rejected rows.
+    pub rejects: Option<u32>,
+    /// Of the history.
+    pub history: Option<u32>,
+}
+
+impl Ttls {
+    /// What the settings say, but never less than the longest time that a topic keeps its records: a chunk that comes again
+    /// must find its line in the ledger.
+    #[must_use]
+    pub fn of(settings: &Settings, longest: Retention) -> Self {
+        let days = |wanted: u32| match longest {
+            _ if wanted == 0 => None,
+            Retention::Forever => None,
+            Retention::Days(days) => Some(wanted.max(days)),
+        };
+        Self {
+            ledger: days(settings.ledger_ttl_days),
+            rejects: days(settings.rejects_ttl_days),
+            history: days(settings.history_ttl_days),
+        }
+    }
+}
+
+/// A shared table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedTable {
+    /// Its name, with the database.
+    pub name: TableName,
+    columns: &'static [ColumnDef],
+    engine: &'static str,
+    order_by: &'static str,
+    /// The column from which the TTL counts, and its days.
+    ttl: (&'static str, Option<u32>),
+    remembers_tokens: bool,
+    comment: &'static str,
+}
+
+/// A shared table as ClickHouse shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExistingShared {
+    /// `system.tables.engine_full`.
+    pub engine_full: String,
+    /// The names of its columns.
+    pub columns: Vec<String>,
+}
+
+/// The shared tables in `database`.
+pub fn tables(database: &str, ttls: Ttls) -> Result<[SharedTable; 3], BadIdent> {
     Ok([
-        statement(
-            &TableName::new(database, INGEST_CHUNKS)?,
-            &INGEST_CHUNKS_COLUMNS,
-            "ReplacingMergeTree",
-            "(job_uid, chunk)",
-            "The ledger of batch-on-kafka: one row a chunk",
-        ),
-        statement(
-            &TableName::new(database, REJECTED_ROWS)?,
-            &REJECTED_ROWS_COLUMNS,
-            "MergeTree",
-            "(job_uid, row)",
-            "The bad cells of rejected rows (batch-on-kafka)",
-        ),
+        SharedTable {
+            name: TableName::new(database, INGEST_BATCHES)?,
+            columns: &INGEST_BATCHES_COLUMNS,
+            engine: "ReplacingMergeTree(done_at)",
+            // With the digests: a line of another file under the same chunk number must stay to be seen.
+            order_by: "(job_uid, first_chunk, digests)",
+            ttl: ("done_at", ttls.ledger),
+            remembers_tokens: true,
+            comment: "The ledger of batch-on-kafka: the newest row of a batch counts",
+        },
+        SharedTable {
+            name: TableName::new(database, REJECTED_ROWS)?,
+            columns: &REJECTED_ROWS_COLUMNS,
+            engine: "MergeTree",
+            order_by: "(job_uid, row)",
+            ttl: ("rejected_at", ttls.rejects),
+            remembers_tokens: true,
+            comment: "The bad cells of rejected rows (batch-on-kafka)",
+        },
+        SharedTable {
+            name: TableName::new(database, INGEST_JOBS)?,
+            columns: &INGEST_JOBS_COLUMNS,
+            // A row that is written again has the same time: the last one written stays.
+            engine: "ReplacingMergeTree(ended_at)",
+            order_by: "(namespace, model, label, uid)",
+            ttl: ("ended_at", ttls.history),
+            remembers_tokens: false,
+            comment: "The history of batch-on-kafka: one row for each job that ended",
+        },
     ])
 }
 
-fn statement(name: &TableName, columns: &[ColumnDef], engine: &str, order_by: &str, comment: &str) -> String {
-    let lines: Vec<String> = columns.iter().map(|(name, ty)| format!("`{name}` {ty}")).collect();
-    format!(
-        "CREATE TABLE IF NOT EXISTS {name}\n(\n    {}\n)\nENGINE = {engine}\nORDER BY {order_by}\n\
-         SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}\nCOMMENT '{comment}'",
-        lines.join(",\n    ")
-    )
+impl SharedTable {
+    /// `CREATE TABLE IF NOT EXISTS …`.
+    #[must_use]
+    pub fn create(&self) -> String {
+        let lines: Vec<String> = self.columns.iter().map(|(name, ty)| format!("`{name}` {ty}")).collect();
+        let mut out = format!(
+            "CREATE TABLE IF NOT EXISTS {}\n(\n    {}\n)\nENGINE = {}\nORDER BY {}",
+            self.name,
+            lines.join(",\n    "),
+            self.engine,
+            self.order_by
+        );
+        if let Some(ttl) = self.ttl_expression("INTERVAL ", " DAY") {
+            let _ = write!(out, "\nTTL {ttl}");
+        }
+        if self.remembers_tokens {
+            let _ = write!(out, "\nSETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}");
+        }
+        let _ = write!(out, "\nCOMMENT '{}'", self.comment);
+        out
+    }
+
+    /// The statements that bring a table of an earlier version here: columns that it lacks, and another TTL. No column is
+    /// changed or dropped.
+    #[must_use]
+    pub fn changes(&self, existing: &ExistingShared) -> Vec<String> {
+        let alter = format!("ALTER TABLE {}", self.name);
+        let mut out = vec![];
+        let mut place = " FIRST".to_owned();
+        for (name, ty) in self.columns {
+            if !existing.columns.iter().any(|column| column == name) {
+                out.push(format!("{alter} ADD COLUMN IF NOT EXISTS `{name}` {ty}{place}"));
+            }
+            place = format!(" AFTER `{name}`");
+        }
+        let shown = existing.engine_full.replace('`', "");
+        match self.ttl_expression("toIntervalDay(", ")") {
+            None if shown.contains(" TTL ") => out.push(format!("{alter} REMOVE TTL")),
+            Some(ttl) if !shown.contains(&format!(" TTL {ttl}")) => {
+                let ttl = self.ttl_expression("INTERVAL ", " DAY").unwrap_or_default();
+                out.push(format!("{alter} MODIFY TTL {ttl}"));
+            }
+            _ => {}
+        }
+        out
+    }
+
+    /// The table's name without the database.
+    #[must_use]
+    pub fn table(&self) -> &Ident {
+        &self.name.table
+    }
+
+    fn ttl_expression(&self, before: &str, after: &str) -> Option<String> {
+        let (column, days) = self.ttl;
+        days.map(|days| format!("toDateTime({column}) + {before}{days}{after}"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
     use expect_test::expect;
+
+    const TTLS: Ttls = Ttls { ledger: Some(90), rejects: Some(30), history: None };
+
+    fn existing(table: &SharedTable, engine_full: &str) -> ExistingShared {
+        let columns = table.columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+        ExistingShared { engine_full: engine_full.into(), columns }
+    }
 
     #[test]
     fn ledger_and_rejects_remember_insert_tokens() {
-        let [ledger, rejects] = create("default").unwrap();
+        let [ledger, rejects, _] = tables("default", TTLS).unwrap();
         expect![[r"
-            CREATE TABLE IF NOT EXISTS `default`.`ingest_chunks`
+            CREATE TABLE IF NOT EXISTS `default`.`ingest_batches`
             (
                 `job_uid` String,
                 `job_id` String,
+                `namespace` LowCardinality(String),
                 `model` LowCardinality(String),
-                `chunk` UInt32,
+                `batch` UInt32,
+                `first_chunk` UInt32,
+                `chunks` UInt32,
                 `first_row` UInt64,
                 `rows` UInt32,
                 `ok` UInt32,
@@ -57,23 +191,93 @@ mod tests {
                 `cells` UInt64,
                 `stored` UInt64,
                 `summary` Array(Tuple(column String, error String, count UInt64, first_row UInt64, sample String)),
+                `digests` Array(UInt64),
+                `outcome` LowCardinality(String),
+                `reason` LowCardinality(String),
+                `message` String,
+                `partition` UInt32,
                 `revision` LowCardinality(String),
                 `worker` LowCardinality(String),
-                `done_at` DateTime64(3) DEFAULT now64(3)
+                `done_at` DateTime64(6) DEFAULT now64(6)
             )
-            ENGINE = ReplacingMergeTree
-            ORDER BY (job_uid, chunk)
+            ENGINE = ReplacingMergeTree(done_at)
+            ORDER BY (job_uid, first_chunk, digests)
+            TTL toDateTime(done_at) + INTERVAL 90 DAY
             SETTINGS non_replicated_deduplication_window = 10000
-            COMMENT 'The ledger of batch-on-kafka: one row a chunk'"]]
-        .assert_eq(&ledger);
-        assert!(
-            rejects.contains("ORDER BY (job_uid, row)\nSETTINGS non_replicated_deduplication_window = 10000"),
-            "{rejects}"
+            COMMENT 'The ledger of batch-on-kafka: the newest row of a batch counts'"]]
+        .assert_eq(&ledger.create());
+        let tail = "ORDER BY (job_uid, row)\nTTL toDateTime(rejected_at) + INTERVAL 30 DAY\n\
+                    SETTINGS non_replicated_deduplication_window = 10000";
+        assert!(rejects.create().contains(tail), "{}", rejects.create());
+    }
+
+    #[test]
+    fn a_job_has_one_row_in_the_history_and_it_may_be_kept_for_ever() {
+        let [_, _, history] = tables("default", TTLS).unwrap();
+        let sql = history.create();
+        let tail =
+            "\nENGINE = ReplacingMergeTree(ended_at)\nORDER BY (namespace, model, label, uid)\nCOMMENT ";
+        assert!(sql.contains(tail), "{sql}");
+    }
+
+    #[test]
+    fn a_table_that_is_as_wanted_is_left_alone() {
+        let [ledger, rejects, history] = tables("default", TTLS).unwrap();
+        let shown = "ReplacingMergeTree(done_at) ORDER BY (job_uid, first_chunk, digests) \
+                     TTL toDateTime(done_at) + toIntervalDay(90) SETTINGS index_granularity = 8192";
+        assert_eq!(ledger.changes(&existing(&ledger, shown)), Vec::<String>::new());
+        let shown = "MergeTree ORDER BY (job_uid, `row`) TTL toDateTime(rejected_at) + toIntervalDay(30) SETTINGS x = 1";
+        assert_eq!(rejects.changes(&existing(&rejects, shown)), Vec::<String>::new());
+        let shown = "ReplacingMergeTree(ended_at) ORDER BY (namespace, model, label, uid)";
+        assert_eq!(history.changes(&existing(&history, shown)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_column_that_an_earlier_version_lacks_is_added_in_its_place() {
+        let [_, rejects, _] = tables("default", Ttls::default()).unwrap();
+        let mut old = existing(&rejects, "MergeTree ORDER BY (job_uid, row)");
+        old.columns.retain(|column| column != "namespace");
+        assert_eq!(
+            rejects.changes(&old),
+            [
+                "ALTER TABLE `default`.`rejected_rows` ADD COLUMN IF NOT EXISTS `namespace` LowCardinality(String) AFTER `job_uid`"
+            ]
         );
     }
 
     #[test]
+    fn the_ttl_is_changed_only_when_it_is_another() {
+        let change = |ttls: Ttls, shown: &str| {
+            let [ledger, ..] = tables("default", ttls).unwrap();
+            ledger.changes(&existing(&ledger, shown))
+        };
+        let ttl = " TTL toDateTime(done_at) + toIntervalDay(5) SETTINGS x = 1";
+        let modify =
+            "ALTER TABLE `default`.`ingest_batches` MODIFY TTL toDateTime(done_at) + INTERVAL 90 DAY";
+        assert_eq!(change(TTLS, "MergeTree ORDER BY x"), [modify]);
+        assert_eq!(change(TTLS, &format!("MergeTree{ttl}")), [modify]);
+        assert_eq!(
+            change(Ttls::default(), &format!("MergeTree{ttl}")),
+            ["ALTER TABLE `default`.`ingest_batches` REMOVE TTL"]
+        );
+    }
+
+    #[test]
+    fn nothing_is_forgotten_before_the_topics_forget_it() {
+        #[derive(Parser)]
+        struct Cli {
+            #[command(flatten)]
+            settings: Settings,
+        }
+        let settings = Cli::parse_from(["x", "--ledger-ttl-days=1", "--history-ttl-days=0"]).settings;
+        let ttls = |longest| Ttls::of(&settings, longest);
+        assert_eq!(ttls(Retention::Days(7)), Ttls { ledger: Some(7), rejects: Some(90), history: None });
+        assert_eq!(ttls(Retention::Days(100)), Ttls { ledger: Some(100), rejects: Some(100), history: None });
+        assert_eq!(ttls(Retention::Forever), Ttls::default());
+    }
+
+    #[test]
     fn a_database_name_that_is_no_name_makes_no_statement() {
-        assert!(create("a`; DROP").is_err());
+        assert!(tables("a`; DROP", TTLS).is_err());
     }
 }

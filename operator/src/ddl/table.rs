@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use crds::model::Engine;
 use crds::sql::{Ident, TableName, literal};
-use crds::tables::{DEDUPLICATION_WINDOW, LINEAGE};
+use crds::tables::{DEDUPLICATION_WINDOW, LINEAGE, LINEAGE_INDEX};
 
 /// The table a model wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,6 +173,7 @@ impl DataTable {
     pub fn create(&self) -> String {
         let mut lines: Vec<String> = self.columns.iter().map(DataColumn::definition).collect();
         lines.extend(LINEAGE.iter().map(|(name, definition)| format!("{name} {definition}")));
+        lines.push(LINEAGE_INDEX.to_owned());
         let mut out = format!(
             "CREATE TABLE IF NOT EXISTS {}{}\n(\n    {}\n)\nENGINE = {}",
             self.name,
@@ -249,7 +250,8 @@ pub(crate) mod tests {
                 _job LowCardinality(String) MATERIALIZED job_in,
                 _row UInt64 MATERIALIZED row_in CODEC(Delta, LZ4),
                 job_in LowCardinality(String) EPHEMERAL,
-                row_in UInt64 EPHEMERAL
+                row_in UInt64 EPHEMERAL,
+                INDEX _job_index _job TYPE bloom_filter(0.01) GRANULARITY 8
             )
             ENGINE = MergeTree
             ORDER BY (`event_id`)
@@ -283,7 +285,8 @@ pub(crate) mod tests {
                 _job LowCardinality(String) MATERIALIZED job_in,
                 _row UInt64 MATERIALIZED row_in CODEC(Delta, LZ4),
                 job_in LowCardinality(String) EPHEMERAL,
-                row_in UInt64 EPHEMERAL
+                row_in UInt64 EPHEMERAL,
+                INDEX _job_index _job TYPE bloom_filter(0.01) GRANULARITY 8
             )
             ENGINE = ReplicatedReplacingMergeTree
             PARTITION BY toYYYYMM(`timestamp`)

@@ -1,16 +1,37 @@
 //! What becomes of a job now: its status, an Event, and when to look again. Pure; the clock is an argument.
+//!
+//! Nothing in a status moves with the clock alone: a status is written when something happened. What has to be looked at
+//! again without a call is a deadline, an inline file that did not get through, and chunks that may be lost.
 
 use std::time::Duration;
 
 use crds::IngestJobStatus;
-use crds::state::{JobState, of_progress, percent, reasons};
+use crds::job::Counts;
+use crds::state::{JobState, is_done, of_progress, percent, reasons};
 use crds::status::{Condition, conditions, set_condition};
 use jiff::{SignedDuration, Timestamp};
 
-use super::labels::DUPLICATE_LABEL;
+use super::labels::{DUPLICATE_LABEL, HISTORY_UNAVAILABLE, LabelState};
+use super::lost::{self, Suspicion};
+use super::text;
 use super::validate::{ModelState, Phase, ValidJob};
-use crate::clock::{self, elapsed};
+use crate::clock;
 use crate::events::Told;
+use crate::ledger;
+
+/// A small job is loaded moments after its upload: within this time it goes from UPLOADING to its end without a write for
+/// the state between.
+const SETTLE: SignedDuration = SignedDuration::from_millis(300);
+/// How often it is looked whether an inline file got through.
+const INLINE_CHECK: SignedDuration = SignedDuration::from_secs(1);
+/// How often it is looked whether missing chunks may still come.
+const LOST_CHECK: SignedDuration = SignedDuration::from_secs(5);
+/// How often the ledger is asked what became of parked chunks.
+const RECOUNT: SignedDuration = SignedDuration::from_secs(5);
+/// How soon a receipt that could not be made is asked for again.
+const RECEIPT_RETRY: SignedDuration = SignedDuration::from_secs(15);
+/// A job whose row of the history cannot be written is kept for so long after its time.
+const HISTORY_LIMIT: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is to be done about a job.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +43,7 @@ pub enum Next {
 }
 
 /// A status, and what goes with it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Write {
     /// The operator's part of the status, complete: server-side apply takes away what is left out.
     pub status: IngestJobStatus,
@@ -34,6 +55,27 @@ pub struct Write {
     pub again: Option<Duration>,
     /// Whether the inline file is to be sent.
     pub send_inline: bool,
+    /// Counts from the ledger that go before everything else here: the workers' are behind.
+    pub counts: Option<Counts>,
+    /// What is to be asked in the background.
+    pub ask: Option<Ask>,
+    /// What is to be remembered of its missing chunks.
+    pub suspicion: Option<Suspicion>,
+}
+
+/// What is asked in the background; the job is called when it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The job's lines of the ledger.
+    Ledger,
+    /// The job's receipt.
+    Receipt,
+}
+
+impl From<Write> for Next {
+    fn from(write: Write) -> Self {
+        Self::Write(Box::new(write))
+    }
 }
 
 /// What becomes of a job now.
@@ -48,16 +90,17 @@ pub fn next(job: &ValidJob, now: Timestamp) -> Next {
 
 fn ended(job: &ValidJob, at: Timestamp, now: Timestamp) -> Next {
     let left = job.ttl.saturating_sub(now.duration_since(at));
-    if left <= SignedDuration::ZERO {
+    // Its row of the history is written with the receipt.
+    if left <= SignedDuration::ZERO
+        && (!job.is_receipt_due || left.saturating_add(HISTORY_LIMIT).is_negative())
+    {
         return Next::Delete;
     }
-    Next::Write(Box::new(Write {
-        status: job.status.clone(),
-        exclusive: false,
-        told: None,
-        again: Some(left.unsigned_abs()),
-        send_inline: false,
-    }))
+    let again =
+        if job.is_receipt_due { RECEIPT_RETRY.min(left.max(SignedDuration::from_secs(1))) } else { left };
+    let status = job.status.clone();
+    let ask = job.is_receipt_due.then_some(Ask::Receipt);
+    Write { status, again: Some(again.unsigned_abs()), ask, ..Write::default() }.into()
 }
 
 fn waiting(job: &ValidJob, now: Timestamp) -> Next {
@@ -71,54 +114,43 @@ fn waiting(job: &ValidJob, now: Timestamp) -> Next {
             now,
         );
     }
-    if let Some(first) = &job.twin {
-        let message = format!(
-            "job '{first}' has the same label and model: nothing was loaded; give this load another label if it is another one"
-        );
+    if let LabelState::Taken(by) = &job.label {
+        let message = format!("{by}: nothing was loaded; give this load another label if it is another one");
         return end(job, None, JobState::Failed, DUPLICATE_LABEL, message, now);
     }
-    let (reason, message) = match &job.model {
-        ModelState::Ready { revision, .. } => return start(job, revision, now),
-        ModelState::Absent => {
-            let message = format!(
-                "there is no model '{}' in the job's namespace; the job starts when there is",
-                job.model_name
-            );
-            (reasons::MODEL_NOT_FOUND, message)
+    let (reason, message) = match (&job.model, &job.label) {
+        (ModelState::Ready { .. }, LabelState::Asked) => {
+            // The answer takes milliseconds and calls: nothing is worth a write until then.
+            return Write { status: job.status.clone(), ..Write::default() }.into();
         }
-        ModelState::NotNow { reason, message } => (*reason, message.clone()),
+        (ModelState::Ready { .. }, LabelState::Unavailable(why)) => {
+            (HISTORY_UNAVAILABLE, format!("whether the label was loaded before is not known: {why}"))
+        }
+        (ModelState::Ready { revision, .. }, _) => return start(job, revision, now),
+        (ModelState::Absent, _) => (reasons::MODEL_NOT_FOUND, text::absent_model(job)),
+        (ModelState::NotNow { reason, message }, _) => (*reason, message.clone()),
     };
-    let status = IngestJobStatus {
-        waiting: Some(clock::minutes(job.created, now)),
-        ..status(JobState::Pending, reason, message)
-    };
-    Next::Write(Box::new(Write {
-        status,
-        exclusive: false,
-        told: None,
-        // The model's watch calls; this only keeps the time that is shown.
-        again: Some(tick(elapsed(job.created, now)).unsigned_abs()),
-        send_inline: false,
-    }))
+    // The model's watch and the history call.
+    Write { status: status(JobState::Pending, reason, message), ..Write::default() }.into()
 }
 
 fn start(job: &ValidJob, revision: &str, now: Timestamp) -> Next {
-    let message = uploading_message(job);
     let status = IngestJobStatus {
         model_revision: Some(revision.into()),
         start_time: Some(clock::text(now)),
         waiting: Some(clock::minutes(job.created, now)),
-        processing: Some("00:00".into()),
         progress: Some("0%".into()),
-        ..status(JobState::Uploading, reasons::WAITING_FOR_UPLOAD, message)
+        ..status(JobState::Uploading, reasons::WAITING_FOR_UPLOAD, text::running(job, JobState::Uploading))
     };
-    Next::Write(Box::new(Write {
+    Write {
         status,
         exclusive: true,
         told: Some(Told::normal("Started", format!("judged by revision {revision}"))),
         again: Some(Duration::from_secs(1)),
         send_inline: job.inline,
-    }))
+        ..Write::default()
+    }
+    .into()
 }
 
 fn running(job: &ValidJob, start: Timestamp, now: Timestamp) -> Next {
@@ -126,47 +158,94 @@ fn running(job: &ValidJob, start: Timestamp, now: Timestamp) -> Next {
         let message = format!("cancelled after {} rows; rows loaded so far stay", job.counts.total);
         return end(job, Some(start), JobState::Cancelled, reasons::CANCELLED, message, now);
     }
-    let (state, reason) = of_progress(&job.upload, &job.counts, &job.policy);
+    let (state, reason) = of_progress(&job.upload, &job.counts, job.problem.as_ref(), &job.policy);
     if state.is_end() {
-        let message = end_message(job, &reason);
-        return end(job, Some(start), state, &reason, message, now);
+        return end(job, Some(start), state, &reason, text::end(job, &reason), now);
     }
     if job.model == ModelState::Absent {
         let message =
             format!("model '{}' was deleted while the job ran; rows loaded so far stay", job.model_name);
         return end(job, Some(start), JobState::Failed, reasons::MODEL_NOT_FOUND, message, now);
     }
-    let mut again = tick(elapsed(start, now));
-    if !job.upload.complete {
-        let left = job.upload_deadline.saturating_sub(now.duration_since(start));
-        if left <= SignedDuration::ZERO {
-            let message = format!(
-                "the upload was not complete within {} s of the job's start (spec.uploadDeadlineSeconds); rows loaded so far stay",
-                job.upload_deadline.as_secs()
-            );
-            return end(job, Some(start), JobState::Failed, reasons::UPLOAD_EXPIRED, message, now);
-        }
-        again = again.min(left);
+    let left = job.upload_deadline.saturating_sub(now.duration_since(start));
+    if !job.upload.complete && left <= SignedDuration::ZERO {
+        let message = format!(
+            "the upload was not complete within {} s of the job's start (spec.uploadDeadlineSeconds); rows loaded so far stay",
+            job.upload_deadline.as_secs()
+        );
+        return end(job, Some(start), JobState::Failed, reasons::UPLOAD_EXPIRED, message, now);
     }
-    let message = match state {
-        JobState::Uploading => uploading_message(job),
-        _ => with_problem(job, "the upload is complete; rows are being checked and loaded"),
+    let mut write = Write {
+        status: running_status(job, state, &reason, now),
+        send_inline: job.inline && !job.upload.complete,
+        ..Write::default()
     };
-    let status = IngestJobStatus {
+    let again = match state {
+        JobState::Uploading if job.inline => left.min(INLINE_CHECK),
+        JobState::Uploading => left,
+        JobState::Blocked => {
+            recount(job, now, &mut write);
+            RECOUNT
+        }
+        _ => {
+            let ledger = job.ledger.as_ref();
+            match lost::step(&job.upload, &job.counts, job.positions.as_deref(), job.suspicion, ledger) {
+                lost::Step::Wait => {}
+                lost::Step::Suspect(suspicion) => write.suspicion = Some(suspicion),
+                lost::Step::AskLedger(suspicion) => {
+                    (write.suspicion, write.ask) = (Some(suspicion), Some(Ask::Ledger));
+                }
+                lost::Step::CountsBehind(counts) => write.counts = Some(counts),
+                lost::Step::Lost(missing) => {
+                    let message = text::lost(job, &missing);
+                    return end(job, Some(start), JobState::Failed, reasons::CHUNKS_LOST, message, now);
+                }
+            }
+            LOST_CHECK
+        }
+    };
+    write.again = Some(again.unsigned_abs());
+    if let Some(since) = job.complete_since.filter(|_| state == JobState::Processing && job.problem.is_none())
+    {
+        let left = SETTLE.saturating_sub(now.duration_since(since));
+        if left > SignedDuration::ZERO {
+            write.status = job.status.clone();
+            write.again = Some(left.unsigned_abs());
+        }
+    }
+    write.into()
+}
+
+/// Of a blocked job: parked chunks are given up by a line in the ledger that no worker reports.
+fn recount(job: &ValidJob, now: Timestamp, write: &mut Write) {
+    let newest = job.ledger.as_ref();
+    let is_due = newest.is_none_or(|reading| now.duration_since(reading.at) >= RECOUNT);
+    write.ask = is_due.then_some(Ask::Ledger);
+    write.counts = newest
+        .map(|reading| ledger::totals(&reading.lines))
+        .filter(|totals| ledger::is_further(totals, &job.counts));
+}
+
+fn running_status(job: &ValidJob, state: JobState, reason: &str, now: Timestamp) -> IngestJobStatus {
+    let message = text::running(job, state);
+    let mut list = job.status.conditions.clone();
+    let why = job.problem.as_ref().map(|problem| problem.reason.as_str());
+    match why.or_else(|| (state == JobState::Blocked).then_some(reason)) {
+        Some(why) => set_condition(
+            &mut list,
+            condition(conditions::STALLED, true, why, &message),
+            &clock::seconds(now),
+        ),
+        None => list.retain(|condition| condition.type_ != conditions::STALLED),
+    }
+    IngestJobStatus {
         model_revision: job.status.model_revision.clone(),
         start_time: job.status.start_time.clone(),
         waiting: job.status.waiting.clone(),
-        processing: Some(clock::minutes(start, now)),
         progress: Some(format!("{}%", percent(&job.upload, &job.counts, false))),
-        ..status(state, &reason, message)
-    };
-    Next::Write(Box::new(Write {
-        status,
-        exclusive: false,
-        told: None,
-        again: Some(again.unsigned_abs()),
-        send_inline: job.inline && !job.upload.complete,
-    }))
+        conditions: list,
+        ..status(state, reason, message)
+    }
 }
 
 fn end(
@@ -179,18 +258,12 @@ fn end(
 ) -> Next {
     let complete = matches!(state, JobState::Success | JobState::PartialSuccess);
     let mut list = job.status.conditions.clone();
+    list.retain(|condition| condition.type_ != conditions::STALLED);
     for (type_, is) in [(conditions::COMPLETE, complete), (conditions::FAILED, !complete)] {
-        let condition = Condition {
-            type_: type_.into(),
-            status: if is { "True" } else { "False" }.into(),
-            reason: reason.into(),
-            message: message.clone(),
-            ..Condition::default()
-        };
-        set_condition(&mut list, condition, &clock::seconds(now));
+        set_condition(&mut list, condition(type_, is, reason, &message), &clock::seconds(now));
     }
     let told = if complete { Told::normal(reason, &message) } else { Told::warning(reason, &message) };
-    let finished = start.is_some() && job.upload.complete;
+    let finished = start.is_some() && is_done(&job.upload, &job.counts);
     let status = IngestJobStatus {
         model_revision: job.status.model_revision.clone(),
         start_time: job.status.start_time.clone(),
@@ -198,24 +271,28 @@ fn end(
         waiting: job.status.waiting.clone().or_else(|| Some(clock::minutes(job.created, now))),
         processing: start.map(|start| clock::minutes(start, now)),
         // A job that was given up half-way does not claim to be done.
-        progress: Some(format!(
-            "{}%",
-            percent(&job.upload, &job.counts, complete || finished && is_done(job))
-        )),
+        progress: Some(format!("{}%", percent(&job.upload, &job.counts, complete || finished))),
         conditions: list,
         ..status(state, reason, message)
     };
-    Next::Write(Box::new(Write {
+    Write {
         status,
         exclusive: true,
         told: Some(told),
         again: Some(job.ttl.unsigned_abs()),
-        send_inline: false,
-    }))
+        ..Write::default()
+    }
+    .into()
 }
 
-fn is_done(job: &ValidJob) -> bool {
-    job.counts.total >= job.upload.rows
+fn condition(type_: &str, is: bool, reason: &str, message: &str) -> Condition {
+    Condition {
+        type_: type_.into(),
+        status: if is { "True" } else { "False" }.into(),
+        reason: reason.into(),
+        message: message.into(),
+        ..Condition::default()
+    }
 }
 
 fn status(state: JobState, reason: &str, message: impl AsRef<str>) -> IngestJobStatus {
@@ -225,57 +302,6 @@ fn status(state: JobState, reason: &str, message: impl AsRef<str>) -> IngestJobS
         message: Some(message.as_ref().chars().take(2048).collect()),
         ..IngestJobStatus::default()
     }
-}
-
-fn uploading_message(job: &ValidJob) -> String {
-    if let Some(problem) = &job.inline_problem {
-        return format!("the inline file has not reached the upload API: {problem}; retrying");
-    }
-    let text = match (job.inline, job.upload.bytes) {
-        (true, _) => "the inline file is on its way",
-        (false, 0) => "waiting for the file: PUT it to the upload API, or use batch job create",
-        (false, _) => "the file is arriving; if it broke off, send it again to go on",
-    };
-    with_problem(job, text)
-}
-
-fn with_problem(job: &ValidJob, text: &str) -> String {
-    match &job.model {
-        ModelState::Ready { problem: Some(problem), .. } => {
-            format!("{text}; the model is not ready: {problem}")
-        }
-        ModelState::NotNow { message, .. } => format!("{text}; {message}"),
-        _ => text.to_owned(),
-    }
-}
-
-fn end_message(job: &ValidJob, reason: &str) -> String {
-    if let Some(error) = &job.upload.error {
-        return error.message.clone();
-    }
-    let counts = &job.counts;
-    let see = format!("see batch job rejected {}", job.name);
-    match reason {
-        reasons::TOO_MANY_ERRORS => {
-            format!(
-                "{} of {} rows were rejected, more than errorPolicy allows; rows loaded so far stay; {see}",
-                counts.errors, counts.total
-            )
-        }
-        reasons::ALL_ROWS_LOADED => format!("{} rows were loaded", counts.ok),
-        reasons::ALL_ROWS_REJECTED => format!("all {} rows were rejected; {see}", counts.errors),
-        _ => format!("{} of {} rows were loaded, {} rejected; {see}", counts.ok, counts.total, counts.errors),
-    }
-}
-
-/// How often the time that is shown moves: each second at first, seldom later, so that a long job costs little.
-fn tick(age: SignedDuration) -> SignedDuration {
-    let seconds = match age.as_secs() {
-        0..60 => 1,
-        60..600 => 5,
-        _ => 30,
-    };
-    SignedDuration::from_secs(seconds)
 }
 
 #[cfg(test)]

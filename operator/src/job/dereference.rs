@@ -1,44 +1,102 @@
-//! What a job points to, as the watches last saw it: its model, and an earlier job with the same label.
+//! What a job points to, as the watches last saw it: its model, an earlier job with the same label, and what background
+//! tasks found out about it.
 
 use std::sync::Arc;
 
-use crds::state::reasons;
+use crds::job::Counts;
+use crds::state::{JobState, reasons};
 use crds::{IngestJob, IngestModel};
+use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::context::{Context, Guarded};
+use super::labels::LabelState;
+use super::lost::Suspicion;
+use crate::context::{Context, Guarded, JobKey, ModelKey};
+use crate::history::LabelKey;
+use crate::ledger::Reading;
+use crate::scale::lag::Positions;
 
-/// What a job is judged by besides itself.
+/// What a decision about a job rests on besides the job itself.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The model, if there is one that can be read.
     pub model: Option<Arc<Guarded<IngestModel>>>,
-    /// The job that had the label first.
-    pub twin: Option<String>,
+    /// Whether the job may have its label.
+    pub label: LabelState,
     /// Why the inline file has not reached the upload API.
     pub inline_problem: Option<String>,
+    /// How far the model's topic is consumed.
+    pub positions: Option<Arc<Positions>>,
+    /// When it was first seen that the upload is complete, while the status does not say so yet.
+    pub complete_since: Option<Timestamp>,
+    /// Since when nothing more can come of the job's missing chunks.
+    pub suspicion: Option<Suspicion>,
+    /// What the ledger said last, if it was asked.
+    pub ledger: Option<Reading>,
+    /// The counts at which the receipt was made last.
+    pub receipt_made_at: Option<Counts>,
 }
 
-/// Reads them.
+/// Reads them. A label that nobody has now is looked up in the history, in the background.
 #[must_use]
 pub fn facts(ctx: &Context, job: &IngestJob) -> Facts {
     let namespace = job.namespace().unwrap_or_default();
-    let waits = job.status.as_ref().is_none_or(|s| s.model_revision.is_none());
-    let twin = if waits && job.spec.label.is_some() {
-        let jobs = ctx.jobs.state();
-        ctx.labels.first(job, jobs.iter().filter_map(|job| job.0.as_ref().ok()))
-    } else {
-        None
-    };
+    let uid = job.uid().unwrap_or_default();
+    let model = ModelKey::new(&job.spec.model_ref.name).within(&namespace);
     Facts {
-        model: ctx.models.get(&ObjectRef::new(&job.spec.model_ref.name).within(&namespace)),
-        twin,
-        inline_problem: job.uid().and_then(|uid| ctx.inline.problem(&uid)),
+        model: ctx.models.get(&model),
+        label: label(ctx, job, &namespace, &uid),
+        inline_problem: ctx.inline.problem(&uid),
+        positions: ctx.positions.get(&model),
+        complete_since: complete_since(ctx, job, &uid),
+        suspicion: ctx.suspicions.get(&uid),
+        ledger: ctx.ledger_readings.answer(&uid),
+        receipt_made_at: ctx.receipts.answer(&uid),
     }
 }
 
-/// Whether the model's spec was found wanting.
+/// The key of a job in the stores.
+#[must_use]
+pub fn key(job: &IngestJob) -> JobKey {
+    ObjectRef::new(&job.name_any()).within(&job.namespace().unwrap_or_default())
+}
+
+fn complete_since(ctx: &Context, job: &IngestJob, uid: &str) -> Option<Timestamp> {
+    let status = job.status.as_ref()?;
+    let is_new =
+        status.state == Some(JobState::Uploading) && status.upload.as_ref().is_some_and(|u| u.complete);
+    let since = is_new.then(|| ctx.completions.get(uid).unwrap_or_else(|| ctx.now()));
+    ctx.completions.set(uid, since);
+    since
+}
+
+fn label(ctx: &Context, job: &IngestJob, namespace: &str, uid: &str) -> LabelState {
+    let waits = job
+        .status
+        .as_ref()
+        .is_none_or(|s| s.model_revision.is_none() && !s.state.is_some_and(JobState::is_end));
+    let Some(label) = job.spec.label.as_ref().filter(|_| waits) else { return LabelState::Free };
+    let jobs = ctx.jobs.state();
+    if let Some(first) = ctx.labels.first(job, jobs.iter().filter_map(|job| job.0.as_ref().ok())) {
+        return LabelState::Taken(format!("job '{first}' has the same label and model"));
+    }
+    match ctx.label_history.answer(uid) {
+        Some(None) => LabelState::Free,
+        Some(Some(loaded)) => LabelState::Taken(format!(
+            "the label was already loaded by job '{}' at {}",
+            loaded.name, loaded.ended
+        )),
+        None => {
+            let model = job.spec.model_ref.name.clone();
+            let question = LabelKey { namespace: namespace.to_owned(), model, label: label.clone() };
+            ctx.label_history.ask(uid, key(job), question);
+            ctx.label_history.problem(uid).map_or(LabelState::Asked, LabelState::Unavailable)
+        }
+    }
+}
+
+/// Whether the model's spec cannot be served.
 #[must_use]
 pub fn is_invalid(model: &IngestModel) -> bool {
     let conditions = model.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();

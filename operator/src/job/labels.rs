@@ -1,4 +1,5 @@
-//! Of several jobs of a model with one label, one is the first: the others are refused, naming it.
+//! Of several jobs of a model with one label, one is the first: the others are refused, naming it. Jobs that are deleted
+//! are remembered by the history, if they loaded rows.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +10,22 @@ use kube::ResourceExt;
 
 /// The reason of a job that repeats another's label.
 pub const DUPLICATE_LABEL: &str = "DuplicateLabel";
+/// The reason of a job that waits until the history can be read.
+pub const HISTORY_UNAVAILABLE: &str = "HistoryUnavailable";
+
+/// What is known of a waiting job's label.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LabelState {
+    /// It has none, or nobody had it before.
+    #[default]
+    Free,
+    /// The history was asked and has not answered yet.
+    Asked,
+    /// The history cannot be read now.
+    Unavailable(String),
+    /// Another job has it; the text says which.
+    Taken(String),
+}
 
 /// Namespace, model, label.
 type Key = (Option<String>, String, String);
@@ -74,7 +91,7 @@ fn is_refused(job: &IngestJob) -> bool {
 mod tests {
     use super::*;
 
-    fn twin<'a>(job: &IngestJob, jobs: impl Iterator<Item = &'a IngestJob>) -> Option<String> {
+    fn first<'a>(job: &IngestJob, jobs: impl Iterator<Item = &'a IngestJob>) -> Option<String> {
         Labels::default().first(job, jobs)
     }
 
@@ -96,31 +113,31 @@ mod tests {
             job("x", 0, "day-1", "returns"),
             job("y", 0, "day-2", "purchases"),
         ];
-        assert_eq!(twin(&jobs[0], jobs.iter()).as_deref(), Some("a"));
-        assert_eq!(twin(&jobs[2], jobs.iter()).as_deref(), Some("a"));
-        assert_eq!(twin(&jobs[1], jobs.iter()), None);
-        assert_eq!(twin(&jobs[3], jobs.iter()), None);
+        assert_eq!(first(&jobs[0], jobs.iter()).as_deref(), Some("a"));
+        assert_eq!(first(&jobs[2], jobs.iter()).as_deref(), Some("a"));
+        assert_eq!(first(&jobs[1], jobs.iter()), None);
+        assert_eq!(first(&jobs[3], jobs.iter()), None);
     }
 
     #[test]
     fn of_two_jobs_made_in_the_same_second_exactly_one_is_first() {
         let jobs = [job("a", 1, "l", "m"), job("b", 1, "l", "m")];
-        assert_eq!(twin(&jobs[0], jobs.iter()), None);
-        assert_eq!(twin(&jobs[1], jobs.iter()).as_deref(), Some("a"));
+        assert_eq!(first(&jobs[0], jobs.iter()), None);
+        assert_eq!(first(&jobs[1], jobs.iter()).as_deref(), Some("a"));
     }
 
     #[test]
     fn a_job_that_was_refused_for_its_label_holds_it_no_longer() {
         let mut jobs = [job("a", 1, "l", "m"), job("b", 2, "l", "m")];
         jobs[0].status = serde_yaml::from_str("{state: FAILED, reason: DuplicateLabel}").unwrap();
-        assert_eq!(twin(&jobs[1], jobs.iter()), None);
+        assert_eq!(first(&jobs[1], jobs.iter()), None);
     }
 
     #[test]
     fn a_job_that_has_started_holds_its_label_against_one_that_sorts_before_it() {
         let mut jobs = [job("a", 1, "l", "m"), job("b", 1, "l", "m")];
         jobs[1].status = serde_yaml::from_str("{state: UPLOADING, modelRevision: m-1}").unwrap();
-        assert_eq!(twin(&jobs[0], jobs.iter()).as_deref(), Some("b"));
+        assert_eq!(first(&jobs[0], jobs.iter()).as_deref(), Some("b"));
     }
 
     #[test]

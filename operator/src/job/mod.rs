@@ -4,6 +4,8 @@ pub mod apply;
 pub mod build;
 pub mod dereference;
 pub mod labels;
+pub mod lost;
+mod text;
 pub mod validate;
 
 use std::sync::Arc;
@@ -14,7 +16,8 @@ use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 
-use self::build::{Next, Write};
+use self::build::{Ask, Next, Write};
+use self::validate::Phase;
 use crate::context::{Context, Guarded, JobKey};
 use crate::events::Told;
 use crate::inline::InlineFile;
@@ -100,13 +103,31 @@ async fn write(
     write: Write,
     now: Timestamp,
 ) -> kube::Result<Action> {
+    let uid = job.uid().unwrap_or_default();
+    ctx.suspicions.set(&uid, write.suspicion);
+    if let Some(counts) = write.counts {
+        tracing::info!(job = job.name_any(), namespace = job.namespace(), ?counts, "counts from the ledger");
+        apply::counts(ctx, job, &counts).await?;
+        // The watch brings the job with them.
+        return Ok(write.again.map_or_else(Action::await_change, Action::requeue));
+    }
     if write.status != valid.status {
         apply::status(ctx, job, &write.status, write.exclusive).await?;
         if let Some(told) = write.told {
             announce(ctx, job, &write.status, told).await;
         }
     }
-    let uid = job.uid().unwrap_or_default();
+    match write.ask {
+        Some(Ask::Ledger) => ctx.ledger_readings.ask(&uid, dereference::key(job), ()),
+        Some(Ask::Receipt) => ctx.receipts.ask(&uid, dereference::key(job), ()),
+        None => {}
+    }
+    if valid.phase != Phase::Waiting {
+        ctx.label_history.forget(&uid);
+    }
+    if matches!(valid.phase, Phase::Ended(_)) {
+        ctx.ledger_readings.forget(&uid);
+    }
     if let (true, Some(content)) = (write.send_inline, &job.spec.source.inline) {
         let (namespace, name) = (job.namespace().unwrap_or_default(), job.name_any());
         ctx.inline.send(InlineFile { uid, namespace, name, content: content.clone() }, now);
@@ -114,6 +135,17 @@ async fn write(
         ctx.inline.forget(&uid);
     }
     Ok(write.again.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Nothing is remembered of a job that is gone.
+pub fn forget(ctx: &Context, uid: &str) {
+    ctx.inline.forget(uid);
+    ctx.labels.release(uid);
+    ctx.completions.set(uid, None);
+    ctx.suspicions.set(uid, None);
+    ctx.label_history.forget(uid);
+    ctx.ledger_readings.forget(uid);
+    ctx.receipts.forget(uid);
 }
 
 async fn announce(ctx: &Context, job: &IngestJob, status: &crds::IngestJobStatus, told: Told) {

@@ -1,6 +1,8 @@
 //! From an `IngestJob` and what it points to, to typed, complete values. Pure.
 
-use crds::job::{Counts, UploadStatus};
+use std::sync::Arc;
+
+use crds::job::{Counts, LoadProblem, UploadStatus};
 use crds::model::ErrorPolicy;
 use crds::state::reasons;
 use crds::status::{conditions, is_true};
@@ -8,10 +10,15 @@ use crds::{IngestJob, IngestJobStatus, IngestModel};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use super::apply::own_part;
 use super::dereference::{Facts, is_invalid};
-use crate::clock;
+use super::labels::LabelState;
+use super::lost::Suspicion;
+use crate::ledger::Reading;
+use crate::scale::lag::Positions;
+use crate::{clock, receipt};
 
-/// A job, ready to be judged.
+/// A job and everything that a decision about it needs.
 #[derive(Clone, Debug)]
 pub struct ValidJob {
     /// The job's name.
@@ -24,8 +31,8 @@ pub struct ValidJob {
     pub phase: Phase,
     /// What its model allows.
     pub model: ModelState,
-    /// The job that had its label first.
-    pub twin: Option<String>,
+    /// Whether it may have its label.
+    pub label: LabelState,
     /// Its own error policy, or else the model's.
     pub policy: ErrorPolicy,
     /// From its start until its upload must be complete.
@@ -38,10 +45,22 @@ pub struct ValidJob {
     pub inline: bool,
     /// Why that file has not reached the upload API.
     pub inline_problem: Option<String>,
-    /// What the API has told.
+    /// What the API reported.
     pub upload: UploadStatus,
-    /// What the workers have told.
+    /// What the workers reported.
     pub counts: Counts,
+    /// Why the workers cannot load chunks of it.
+    pub problem: Option<LoadProblem>,
+    /// How far the model's topic is consumed.
+    pub positions: Option<Arc<Positions>>,
+    /// When it was first seen that its upload is complete, while its status does not say so yet.
+    pub complete_since: Option<Timestamp>,
+    /// Since when nothing more can come of its missing chunks.
+    pub suspicion: Option<Suspicion>,
+    /// What the ledger said last, if it was asked.
+    pub ledger: Option<Reading>,
+    /// Whether it has ended and its receipt is to be made.
+    pub is_receipt_due: bool,
     /// Its status as it is, the operator's part.
     pub status: IngestJobStatus,
 }
@@ -103,7 +122,7 @@ pub fn validate(job: &IngestJob, facts: &Facts, now: Timestamp) -> ValidJob {
                 message: format!("model '{}' cannot be read: {}", job.spec.model_ref.name, invalid.error),
             },
         },
-        twin: facts.twin.clone(),
+        label: facts.label.clone(),
         policy: policy.unwrap_or_default(),
         upload_deadline: SignedDuration::from_secs(job.spec.upload_deadline_seconds.into()),
         ttl: SignedDuration::from_secs(job.spec.ttl_seconds_after_finished.into()),
@@ -112,7 +131,13 @@ pub fn validate(job: &IngestJob, facts: &Facts, now: Timestamp) -> ValidJob {
         inline_problem: facts.inline_problem.clone(),
         upload: status.upload.clone().unwrap_or_default(),
         counts: status.counts.unwrap_or_default(),
-        status: IngestJobStatus { upload: None, counts: None, error_summary: vec![], ..status },
+        problem: status.load_problem.clone(),
+        positions: facts.positions.clone(),
+        complete_since: facts.complete_since,
+        suspicion: facts.suspicion,
+        ledger: facts.ledger.clone(),
+        is_receipt_due: receipt::is_due(&status, facts.receipt_made_at.as_ref()),
+        status: own_part(status),
     }
 }
 

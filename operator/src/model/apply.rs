@@ -19,6 +19,8 @@ use super::validate::ValidModel;
 use super::{build, dereference, revisions};
 use crate::context::{Context, Guarded};
 use crate::ddl;
+use crate::ddl::run::DdlError;
+use crate::ddl::shared::Ttls;
 use crate::events::Told;
 
 /// Server-side apply, ours over everyone's: what the operator says of an object is decided by the model alone.
@@ -33,7 +35,7 @@ pub async fn ensure(ctx: &Context, model: &ValidModel, now: Timestamp) -> kube::
     // The revision first: nothing may speak of it before it is there.
     revision(ctx, model).await?;
     let (table, topic, dead_letters) = tokio::join!(
-        ddl::run::ensure(&ctx.clickhouse, &ctx.settings.clickhouse.clickhouse_database, &model.table),
+        tables(ctx, model),
         ctx.topics.ensure(&model.topic),
         ctx.topics.ensure(&model.dead_letters),
     );
@@ -50,6 +52,14 @@ pub async fn ensure(ctx: &Context, model: &ValidModel, now: Timestamp) -> kube::
     let topic = topic.and_then(|partitions| dead_letters.map(|_| partitions));
     let topic = topic.map_err(|error| fault(ctx, error.reason(), &error));
     Ok((Ensured { of: model.of.clone(), at: now, table, topic }, told))
+}
+
+/// Makes the shared tables and the model's.
+async fn tables(ctx: &Context, model: &ValidModel) -> Result<Vec<String>, DdlError> {
+    let ttls = Ttls::of(&ctx.settings, ctx.topics.longest_retention());
+    let installation = &ctx.settings.clickhouse.clickhouse_database;
+    ctx.shared_tables.ensure(&ctx.clickhouse, installation, ttls).await?;
+    ddl::run::ensure(&ctx.clickhouse, &model.table).await
 }
 
 /// Applies what differs from what was applied last. `seen` is the Deployment's generation as the watch shows it.
@@ -106,7 +116,9 @@ async fn revision(ctx: &Context, model: &ValidModel) -> kube::Result<()> {
     }
     tracing::debug!(model = model.name, revision = model.revision.name, new = numbered.is_some(), "revision");
     let api: Api<ControllerRevision> = Api::namespaced(ctx.client.clone(), &model.namespace);
-    for name in revisions::superfluous(&all, &model.revision.name, &dereference::pinned(ctx, model)) {
+    for name in
+        revisions::superfluous(&all, &model.revision.name, &dereference::open_jobs(ctx, model).revisions)
+    {
         match api.delete(&name, &DeleteParams::default()).await {
             Err(error) if !is_not_found(&error) => return Err(error),
             _ => {}

@@ -97,7 +97,7 @@ async fn whole(model: &IngestModel, key: &ModelKey, ctx: &Context) -> Result<Act
     match valid {
         Ok(valid) => {
             let mut memory = ctx.memories.take(key);
-            let done = serve(ctx, model, &valid, &mut memory, now).await;
+            let done = serve(ctx, key, model, &valid, &mut memory, now).await;
             ctx.memories.put(key.clone(), memory);
             done
         }
@@ -114,6 +114,7 @@ async fn whole(model: &IngestModel, key: &ModelKey, ctx: &Context) -> Result<Act
 /// A model that can be served: make what it needs, measure, scale, tell.
 async fn serve(
     ctx: &Context,
+    key: &ModelKey,
     model: &IngestModel,
     valid: &ValidModel,
     memory: &mut Memory,
@@ -134,15 +135,18 @@ async fn serve(
     let Some(ensured) = memory.ensured.clone() else { return Ok(Action::requeue(Duration::from_secs(1))) };
     let deployment = dereference::deployment(ctx, valid);
     let replicas = deployment.as_ref().and_then(|d| d.spec.as_ref()?.replicas).unwrap_or(0);
-    let active = !dereference::pinned(ctx, valid).is_empty();
-    let busy = active || replicas > valid.workers.min || waiting(memory) > 0;
+    ctx.tables.set(key, Some(valid.table.name.clone()));
+    let jobs = dereference::open_jobs(ctx, valid);
+    let active = jobs.active;
+    // Dead letters that are sent again are noticed as lag.
+    let busy = active || jobs.blocked || replicas > valid.workers.min || waiting(memory) > 0;
     let idle = memory.history.as_ref().is_none_or(|history| history.wanted() == 0);
     let first = memory.measured.is_none();
     if first {
         // Kafka may take seconds to tell a first lag; neither `Ready` nor a first worker waits for that.
         memory.measured = Some(Measured { at: Timestamp::UNIX_EPOCH, active, lag: None, rows: None });
     } else if !(active && idle) && memory.is_measure_due(active, busy, now) {
-        memory.measured = Some(measure(ctx, valid, &ensured, active, now).await);
+        memory.measured = Some(measure(ctx, key, valid, &ensured, active, now).await);
     }
 
     let history = memory.history.get_or_insert_with(|| History::found(replicas, now));
@@ -189,10 +193,14 @@ async fn serve(
     let new = status::of_valid(valid, &old, &ensured, memory.measured.as_ref(), &workers, now);
     tell_status(ctx, model, &old, &new).await?;
 
-    if wanted == 0 && !active {
+    if wanted == 0 && !active && !jobs.blocked {
         ctx.lag.forget(&valid.topic.name);
     }
-    let mut wait = if active || wanted > valid.workers.min || waiting(memory) > 0 { MEASURE } else { RESYNC };
+    let mut wait = if active || jobs.blocked || wanted > valid.workers.min || waiting(memory) > 0 {
+        MEASURE
+    } else {
+        RESYNC
+    };
     if first {
         wait = SOON;
     }
@@ -207,14 +215,19 @@ async fn serve(
 
 async fn measure(
     ctx: &Context,
+    key: &ModelKey,
     valid: &ValidModel,
     ensured: &memory::Ensured,
     active: bool,
     now: Timestamp,
 ) -> Measured {
     let lag = async {
-        match ctx.lag.read(&valid.topic.name, *ensured.topic.as_ref().ok()?).await {
-            Ok(lag) => Some(lag),
+        match ctx.lag.read(&valid.topic.name, *ensured.topic.as_ref().ok()?, now).await {
+            Ok(positions) => {
+                let lag = positions.lag();
+                ctx.positions.set(key, Some(Arc::new(positions)));
+                Some(lag)
+            }
             Err(error) => {
                 ctx.metrics.error(KIND, "LagUnknown");
                 tracing::warn!(model = valid.name, namespace = valid.namespace, %error, "lag is unknown");
@@ -279,6 +292,7 @@ async fn undecodable(object: &Guarded<IngestModel>, invalid: &InvalidObject, ctx
 /// A model is gone, or on its way.
 pub fn forget(ctx: &Context, key: &ModelKey) {
     drop(ctx.memories.take(key));
+    ctx.positions.set(key, None);
     ctx.model_failures.reset(key);
     let namespace = key.namespace.as_deref().unwrap_or_default();
     ctx.metrics.forget(namespace, &key.name);

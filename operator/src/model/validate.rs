@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crds::chunk::HEADER_BYTES;
 use crds::model::{ColumnSpec, TableSpec, WorkersSpec};
 use crds::revision::SchemaProblem;
 use crds::sql::{BadIdent, Ident, TableName};
@@ -9,6 +10,7 @@ use crds::{IngestModel, ModelId, RevisionData, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
+use crate::ddl::settings::{self, BadSetting};
 use crate::ddl::table::{
     DataColumn, DataTable, PARTITION_FUNCTIONS, PartitionBy, SettingValue, TTL_UNITS, Ttl,
 };
@@ -82,9 +84,19 @@ pub enum ModelProblem {
         /// How it should look.
         example: &'static str,
     },
-    /// A setting that is ours.
-    #[error("spec.table.settings: '{0}' is set by the operator: exactly-once loading rests on it; remove it")]
-    ReservedSetting(String),
+    /// A setting that a table may not have.
+    #[error("spec.table.settings: {0}")]
+    Setting(#[from] BadSetting),
+    /// A TTL that ClickHouse cannot compute.
+    #[error(
+        "spec.table.ttl: '{column}' is {ty}; rows can go only by a Date, Date32, DateTime or DateTime64 that is not nullable"
+    )]
+    TtlColumn {
+        /// The column.
+        column: String,
+        /// Its type.
+        ty: String,
+    },
     /// The object came without what the API server always gives it.
     #[error("the object has no {0}")]
     Metadata(&'static str),
@@ -103,8 +115,8 @@ pub fn validate(model: &IngestModel, installation: &str) -> Result<ValidModel, M
         owner: model.controller_owner_ref(&()).ok_or(ModelProblem::Metadata("uid"))?,
         revision: revision(&name, &data)?,
         table: table(model, &schema, &id, &namespace, installation)?,
-        topic: topic(model, id.topic(), model.spec.topic.partitions),
-        dead_letters: topic(model, id.dead_letter_topic(), 1),
+        topic: topic(model, id.topic(), model.spec.topic.partitions, None),
+        dead_letters: topic(model, id.dead_letter_topic(), 1, Some(DEAD_LETTER_HOURS)),
         workers: model.spec.workers.clone(),
         paused: model.spec.paused,
         id,
@@ -121,11 +133,21 @@ fn revision(model: &str, data: &RevisionData) -> Result<Revision, ModelProblem> 
     Ok(Revision { name: names::revision(model, &bytes), data })
 }
 
-/// A record is a chunk of at most `chunkBytes`, but for its last line, which may be a record of the greatest length.
-fn topic(model: &IngestModel, name: String, partitions: i32) -> WantedTopic {
-    let most = u64::from(model.spec.chunk_bytes) + rows::MAX_RECORD_BYTES as u64 + 64 * 1024;
-    let mut config = BTreeMap::from([("max.message.bytes", most.to_string())]);
-    if let Some(hours) = model.spec.topic.retention_hours {
+/// The most bytes of a message that a broker without configuration takes (`message.max.bytes`).
+const BROKER_DEFAULT: u32 = 1_048_588;
+/// Dead letters wait for a person, so they are kept for at least 30 days.
+const DEAD_LETTER_HOURS: i32 = 720;
+
+/// A topic is configured for large messages only where the model's chunks are larger than every broker takes: managed
+/// brokers often refuse it.
+fn topic(model: &IngestModel, name: String, partitions: i32, min_hours: Option<i32>) -> WantedTopic {
+    let mut config = BTreeMap::new();
+    let most = model.spec.chunk_bytes.saturating_add(HEADER_BYTES);
+    if most > BROKER_DEFAULT {
+        config.insert("max.message.bytes", most.to_string());
+    }
+    // `Some` is more than `None`.
+    if let Some(hours) = model.spec.topic.retention_hours.max(min_hours) {
         config.insert("retention.ms", (i64::from(hours) * 3_600_000).to_string());
     }
     WantedTopic { name, partitions, replication: model.spec.topic.replication_factor, config }
@@ -163,7 +185,7 @@ fn table(
         engine: spec.engine,
         order_by,
         partition_by: spec.partition_by.as_deref().map(|text| partition_by(text, &known)).transpose()?,
-        ttl: spec.ttl.as_deref().map(|text| ttl(text, &known)).transpose()?,
+        ttl: spec.ttl.as_deref().map(|text| ttl(text, &known, schema)).transpose()?,
         settings: spec.settings.iter().map(setting).collect::<Result<_, _>>()?,
         cluster: spec.cluster.as_deref().map(|name| ident("spec.table.cluster", name)).transpose()?,
         comment: format!("IngestModel {namespace}/{} (batch-on-kafka)", model.name_any()),
@@ -204,25 +226,24 @@ fn partition_by(text: &str, known: Known<'_>) -> Result<PartitionBy, ModelProble
     }
 }
 
-fn ttl(text: &str, known: Known<'_>) -> Result<Ttl, ModelProblem> {
+fn ttl(text: &str, known: Known<'_>, schema: &rows::Schema) -> Result<Ttl, ModelProblem> {
     const FIELD: &str = "spec.table.ttl";
     let wrong =
         || ModelProblem::Form { field: FIELD, value: text.into(), example: "timestamp + INTERVAL 90 DAY" };
     let words: Vec<&str> = text.split(' ').collect();
     let [column, "+", "INTERVAL", amount, unit] = words[..] else { return Err(wrong()) };
     let (unit, _) = TTL_UNITS.iter().find(|(sql, _)| *sql == unit).ok_or_else(wrong)?;
-    Ok(Ttl { column: known(FIELD, column)?, amount: amount.parse().map_err(|_| wrong())?, unit })
+    let name = known(FIELD, column)?;
+    let ty = schema.columns().iter().find(|c| c.name == column).map(|c| c.ty.to_string()).unwrap_or_default();
+    if !["Date", "Date32", "DateTime", "DateTime64"].contains(&ty.split('(').next().unwrap_or_default()) {
+        return Err(ModelProblem::TtlColumn { column: column.to_owned(), ty });
+    }
+    Ok(Ttl { column: name, amount: amount.parse().map_err(|_| wrong())?, unit })
 }
 
 fn setting((name, value): (&String, &String)) -> Result<(Ident, SettingValue), ModelProblem> {
-    if name.ends_with("replicated_deduplication_window") {
-        return Err(ModelProblem::ReservedSetting(name.clone()));
-    }
-    let value = match (value.parse::<i64>(), value.parse::<f64>()) {
-        (Ok(value), _) => SettingValue::Int(value),
-        (_, Ok(value)) if value.is_finite() => SettingValue::Float(value),
-        _ => SettingValue::Text(value.clone()),
-    };
+    ident("spec.table.settings", name)?;
+    let (name, value) = settings::parse(name, value)?;
     Ok((ident("spec.table.settings", name)?, value))
 }
 
@@ -259,8 +280,7 @@ pub(crate) mod tests {
         assert_eq!(valid.table.order_by[0].as_str(), "event_id");
         assert_eq!(valid.topic.name, "ingest.5231e672");
         assert_eq!((valid.topic.partitions, valid.topic.replication), (6, None));
-        // 8 MiB of chunk, 4 MiB for its last record, 64 KiB for key and headers.
-        assert_eq!(valid.topic.config, BTreeMap::from([("max.message.bytes", "12648448".to_owned())]));
+        assert_eq!(valid.topic.config, BTreeMap::new(), "any broker takes it as it is");
         assert_eq!(
             (valid.dead_letters.name.as_str(), valid.dead_letters.partitions),
             ("ingest.5231e672.dlq", 1)
@@ -287,10 +307,11 @@ pub(crate) mod tests {
     #[test]
     fn what_a_spec_says_of_its_table_becomes_typed_values() {
         let table = valid(&format!(
-            "{PURCHASES}
+            "{}
           rowKey: event_id
           table: {{database: shop, name: p, engine: ReplacingMergeTree, orderBy: [timestamp, event_id],
-                  partitionBy: toYYYYMM(timestamp), ttl: timestamp + INTERVAL 90 DAY, settings: {{index_granularity: '4096', storage_policy: cold}}}}"
+                  partitionBy: toYYYYMM(timestamp), ttl: timestamp + INTERVAL 90 DAY, settings: {{index_granularity: '4096', storage_policy: cold}}}}",
+            PURCHASES.replace("UInt32", "DateTime")
         ))
         .table;
         assert_eq!(table.name.plain(), "shop.p");
@@ -314,13 +335,27 @@ pub(crate) mod tests {
             ("          table: {partitionBy: nope}", "spec.table.partitionBy: 'nope' is not a column"),
             ("          table: {ttl: timestamp + 90}", "spec.table.ttl: 'timestamp + 90' is not understood"),
             (
+                "          table: {ttl: event_id + INTERVAL 1 DAY}",
+                "spec.table.ttl: 'event_id' is String; rows can go only by",
+            ),
+            ("          table: {ttl: timestamp + INTERVAL 1 DAY}", "spec.table.ttl: 'timestamp' is UInt32"),
+            (
                 "          table: {name: 'a`; DROP TABLE b'}",
                 "spec.table.name: 'a`; DROP TABLE b' is not a name",
             ),
             (
-                "          table: {settings: {non_replicated_deduplication_window: '0'}}",
-                "is set by the operator",
+                "          table: {settings: {replicated_deduplication_window_seconds: '1'}}",
+                "spec.table.settings: 'replicated_deduplication_window_seconds' is set by the operator",
             ),
+            (
+                "          table: {settings: {table_readonly: '1'}}",
+                "spec.table.settings: 'table_readonly' is not allowed",
+            ),
+            (
+                "          table: {settings: {parts_to_throw_insert: '0'}}",
+                "spec.table.settings: 'parts_to_throw_insert' must be a whole number from 300 to 1000000, not '0'",
+            ),
+            ("          table: {settings: {max_parts_in_total: '0'}}", "'max_parts_in_total' must be"),
             (
                 "          table: {settings: {'a = 1, b': '0'}}",
                 "spec.table.settings: 'a = 1, b' is not a name",
@@ -343,6 +378,52 @@ pub(crate) mod tests {
         .table;
         let defaults: Vec<Option<&str>> = table.columns.iter().map(|c| c.default.as_deref()).collect();
         assert_eq!(defaults, [None, Some("7"), None]);
+    }
+
+    #[test]
+    fn rows_go_by_a_time_that_is_never_null() {
+        let of = |ty: &str| {
+            let yaml = PURCHASES.replace("UInt32", ty);
+            let yaml = format!("{yaml}\n          table: {{ttl: timestamp + INTERVAL 1 DAY}}");
+            validate(&model(&yaml), "default")
+                .map(|valid| valid.table.ttl.is_some())
+                .map_err(|e| e.to_string())
+        };
+        for ty in ["Date", "Date32", "DateTime", "DateTime('UTC')", "DateTime64(3)", "DateTime64(3, 'UTC')"] {
+            let quoted = format!("\"{ty}\"");
+            assert_eq!(of(&quoted), Ok(true), "{ty}");
+        }
+        let nullable = of("DateTime, nullable: true").unwrap_err();
+        assert!(nullable.contains("'timestamp' is Nullable(DateTime)"), "{nullable}");
+    }
+
+    #[test]
+    fn a_topic_is_configured_only_for_chunks_that_a_broker_would_refuse() {
+        let config = |chunk_bytes: u32| {
+            valid(&format!("{PURCHASES}\n          chunkBytes: {chunk_bytes}"))
+                .topic
+                .config
+                .get("max.message.bytes")
+                .cloned()
+        };
+        assert_eq!(config(983_040), None);
+        assert_eq!(config(983_052), None);
+        assert_eq!(config(983_053), Some("1048589".into()));
+        assert_eq!(config(8_388_608), Some("8454144".into()));
+    }
+
+    #[test]
+    fn dead_letters_are_kept_at_least_as_long_as_the_topic() {
+        let hours = |retention: &str| {
+            let valid = valid(&format!("{PURCHASES}\n          topic: {{{retention}}}"));
+            let ms = |topic: &WantedTopic| {
+                topic.config.get("retention.ms").map(|ms| ms.parse::<i64>().unwrap() / 3_600_000)
+            };
+            (ms(&valid.topic), ms(&valid.dead_letters))
+        };
+        assert_eq!(hours(""), (None, Some(720)));
+        assert_eq!(hours("retentionHours: 24"), (Some(24), Some(720)));
+        assert_eq!(hours("retentionHours: 2000"), (Some(2000), Some(2000)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How many chunks of a model wait in Kafka, by partition: end offsets less committed offsets.
+//! How far the workers of a model are in each partition of its topic, and so how many chunks wait there.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use connect::KafkaArgs;
 use connect::kafka::LastError;
+use jiff::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
@@ -15,7 +16,52 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 type Client = Arc<BaseConsumer<LastError>>;
 
-/// Why the lag cannot be told.
+/// How far a partition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The first offset that is not consumed: everything below was loaded, or Kafka no longer has it.
+    pub consumed: i64,
+    /// The offset that the next record gets.
+    pub end: i64,
+}
+
+impl Position {
+    /// From what the group committed, and where the partition begins and ends.
+    ///
+    /// Records that retention removed do not wait. A committed offset beyond the end is that of an earlier topic of this
+    /// name: the workers begin at the beginning. `None` if the partition's ends are unknown.
+    #[must_use]
+    pub fn of(committed: Option<i64>, begin: Option<i64>, end: Option<i64>) -> Option<Self> {
+        let (begin, end) = (begin?, end?);
+        let consumed = committed.filter(|offset| *offset <= end).map_or(begin, |offset| offset.max(begin));
+        Some(Self { consumed, end })
+    }
+
+    /// Records that wait.
+    #[must_use]
+    pub fn lag(&self) -> i64 {
+        (self.end - self.consumed).max(0)
+    }
+}
+
+/// The positions of all partitions of a topic; `None` where one is unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Positions {
+    /// When they were read, or a moment earlier.
+    pub at: Timestamp,
+    /// By partition.
+    pub partitions: Vec<Option<Position>>,
+}
+
+impl Positions {
+    /// Waiting chunks by partition.
+    #[must_use]
+    pub fn lag(&self) -> Vec<i64> {
+        self.partitions.iter().map(|position| position.map_or(0, |position| position.lag())).collect()
+    }
+}
+
+/// Why the lag is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum LagError {
     /// Kafka.
@@ -39,11 +85,12 @@ impl LagReader {
         Self { kafka, clients: Mutex::default() }
     }
 
-    /// Waiting chunks by partition. The group has the topic's name.
-    pub async fn read(&self, topic: &str, partitions: i32) -> Result<Vec<i64>, LagError> {
+    /// The position of every partition; `now` is the time of the reading. The group has the topic's name.
+    pub async fn read(&self, topic: &str, partitions: i32, now: Timestamp) -> Result<Positions, LagError> {
         let client = self.client(topic)?;
         let topic = topic.to_owned();
-        Ok(tokio::task::spawn_blocking(move || read(&client, &topic, partitions)).await??)
+        let partitions = tokio::task::spawn_blocking(move || read(&client, &topic, partitions)).await??;
+        Ok(Positions { at: now, partitions })
     }
 
     /// Closes the group's client.
@@ -66,7 +113,11 @@ impl LagReader {
     }
 }
 
-fn read(client: &BaseConsumer<LastError>, topic: &str, partitions: i32) -> Result<Vec<i64>, KafkaError> {
+fn read(
+    client: &BaseConsumer<LastError>,
+    topic: &str,
+    partitions: i32,
+) -> Result<Vec<Option<Position>>, KafkaError> {
     let at = |offset: Offset| -> Result<TopicPartitionList, KafkaError> {
         let mut list = TopicPartitionList::new();
         for partition in 0..partitions {
@@ -74,15 +125,13 @@ fn read(client: &BaseConsumer<LastError>, topic: &str, partitions: i32) -> Resul
         }
         Ok(list)
     };
+    // The commits first: a commit that is read before the end is never beyond it.
     let committed = offsets(&client.committed_offsets(at(Offset::Invalid)?, PATIENCE)?, partitions);
     // All partitions in one request, unlike watermarks.
+    let begins = offsets(&client.offsets_for_times(at(Offset::Beginning)?, PATIENCE)?, partitions);
     let ends = offsets(&client.offsets_for_times(at(Offset::End)?, PATIENCE)?, partitions);
-    let begins = if committed.contains(&None) {
-        offsets(&client.offsets_for_times(at(Offset::Beginning)?, PATIENCE)?, partitions)
-    } else {
-        vec![None; committed.len()]
-    };
-    Ok(lag(&committed, &begins, &ends))
+    let all = committed.into_iter().zip(begins).zip(ends);
+    Ok(all.map(|((committed, begin), end)| Position::of(committed, begin, end)).collect())
 }
 
 fn offsets(list: &TopicPartitionList, partitions: i32) -> Vec<Option<i64>> {
@@ -96,25 +145,37 @@ fn offsets(list: &TopicPartitionList, partitions: i32) -> Vec<Option<i64>> {
     out
 }
 
-/// A partition without a committed offset is read from its beginning.
-fn lag(committed: &[Option<i64>], begins: &[Option<i64>], ends: &[Option<i64>]) -> Vec<i64> {
-    committed
-        .iter()
-        .zip(begins)
-        .zip(ends)
-        .map(|((committed, begin), end)| (end.unwrap_or(0) - committed.or(*begin).unwrap_or(0)).max(0))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn lag_is_counted_from_the_commit_or_else_from_the_beginning() {
-        let committed = [Some(5), None, None, Some(9)];
-        let begins = [None, Some(3), Some(0), None];
-        let ends = [Some(7), Some(10), Some(0), Some(8)];
-        assert_eq!(lag(&committed, &begins, &ends), [2, 7, 0, 0]);
+        let lag = |committed, begin, end| Position::of(committed, Some(begin), Some(end)).unwrap().lag();
+        assert_eq!(lag(Some(5), 0, 7), 2);
+        assert_eq!(lag(None, 3, 10), 7);
+        assert_eq!(lag(None, 0, 0), 0);
+        assert_eq!(Position::of(Some(5), None, Some(7)), None);
+        assert_eq!(Position::of(Some(5), Some(0), None), None);
+    }
+
+    #[test]
+    fn records_that_retention_removed_do_not_wait() {
+        let position = Position::of(Some(5), Some(9), Some(9)).unwrap();
+        assert_eq!((position.consumed, position.lag()), (9, 0));
+        assert_eq!(Position::of(Some(5), Some(7), Some(9)).unwrap().lag(), 2);
+    }
+
+    #[test]
+    fn a_commit_beyond_the_end_is_that_of_an_earlier_topic() {
+        let position = Position::of(Some(50), Some(0), Some(3)).unwrap();
+        assert_eq!((position.consumed, position.lag()), (0, 3));
+    }
+
+    #[test]
+    fn a_partition_that_cannot_be_read_has_no_lag_and_no_position() {
+        let partitions = vec![Some(Position { consumed: 2, end: 5 }), None];
+        let positions = Positions { at: Timestamp::UNIX_EPOCH, partitions };
+        assert_eq!(positions.lag(), [3, 0]);
     }
 }

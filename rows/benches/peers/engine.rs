@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rows::{
-    Checker, Chunk, Column, Cutter, Format, Input, LOCAL_CHUNK_BYTES, Plan, Schema, Type, parse_header,
+    Checker, Chunk, Column, Cutter, Format, Input, LOCAL_CHUNK_BYTES, Limits, Plan, Schema, Type,
+    parse_header,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -106,7 +107,7 @@ fn cpu() -> f64 {
 
 impl Load {
     fn run(&self, file: &str) -> String {
-        let every = Cutter::on_every_level(&self.input, LOCAL_CHUNK_BYTES);
+        let every = Cutter::on_every_level(&self.input, Limits::plain(LOCAL_CHUNK_BYTES));
         let mut cutter = self.level(every);
         let mut checker = None;
         let mut packed = Vec::new();
@@ -119,11 +120,9 @@ impl Load {
             let n = file.read(cutter.room()).unwrap();
             more = n > 0;
             let read = cpu();
-            cutter.filled(n).unwrap();
+            let taken = if more { cutter.filled(n) } else { cutter.finish() };
+            taken.unwrap();
             chunks.extend(std::iter::from_fn(|| cutter.next_chunk()));
-            if !more {
-                chunks.extend(cutter.finish().unwrap());
-            }
             sums.read += read - start;
             sums.cut += cpu() - read;
             for chunk in chunks.drain(..) {

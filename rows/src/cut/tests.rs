@@ -1,6 +1,7 @@
-//! Cutting anywhere gives the same chunks, and the chunks give the file.
+//! Cutting anywhere gives the same chunks and batches, and the chunks give the file.
 
 mod array;
+mod batches;
 mod dialects;
 
 use super::*;
@@ -9,14 +10,25 @@ use proptest::prelude::*;
 use std::io::Read;
 use std::sync::Arc;
 
+type Cut = Result<(Option<Vec<u8>>, Vec<Chunk>), CutError>;
+
+/// Hands out what there is, and checks what is promised of positions.
+fn drain(cutter: &mut Cutter, stream: &[u8], chunks: &mut Vec<Chunk>) {
+    while let Some(chunk) = cutter.next_chunk() {
+        let at = cutter.position();
+        assert_eq!((at.next_chunk, at.next_row), (chunk.number + 1, chunk.first_row + u64::from(chunk.rows)));
+        // of a long stream that would take long
+        if stream.len() < 10_000 || chunk.last {
+            assert_eq!(at.digest, Digest::of(&stream[..at.offset as usize]));
+        }
+        assert_eq!(at.batch.number, chunk.batch.number + u32::from(chunk.ends_batch));
+        chunks.push(chunk);
+    }
+}
+
 /// Pushes the bytes in pieces of these sizes, over and over.
-fn cut(
-    input: &Input,
-    chunk_bytes: usize,
-    bytes: &[u8],
-    sizes: &[usize],
-) -> Result<(Option<Vec<u8>>, Vec<Chunk>), CutError> {
-    let mut cutter = Cutter::new(input, chunk_bytes);
+fn cut_by(input: &Input, limits: Limits, bytes: &[u8], sizes: &[usize]) -> Cut {
+    let mut cutter = Cutter::new(input, limits).with_digests();
     let mut chunks = Vec::new();
     let mut rest = bytes;
     for size in sizes.iter().cycle() {
@@ -25,22 +37,23 @@ fn cut(
         }
         let (piece, after) = rest.split_at(rest.len().min(*size));
         cutter.push(piece)?;
-        chunks.extend(std::iter::from_fn(|| cutter.next_chunk()));
+        drain(&mut cutter, bytes, &mut chunks);
         rest = after;
     }
-    chunks.extend(cutter.finish()?);
-    assert_eq!(cutter.position().next_chunk as usize, chunks.len());
+    cutter.finish()?;
+    drain(&mut cutter, bytes, &mut chunks);
+    assert_eq!(cutter.digest(), Digest::of(bytes));
+    batches::check(&limits, &chunks);
     Ok((cutter.header().map(<[u8]>::to_vec), chunks))
 }
 
+fn cut(input: &Input, chunk_bytes: usize, bytes: &[u8], sizes: &[usize]) -> Cut {
+    cut_by(input, Limits::plain(chunk_bytes), bytes, sizes)
+}
+
 /// Reads the bytes into the cutter's room in steps of these sizes at most, over and over; gives chunks' memory back.
-fn read(
-    input: &Input,
-    chunk_bytes: usize,
-    mut bytes: &[u8],
-    sizes: &[usize],
-) -> Result<(Option<Vec<u8>>, Vec<Chunk>), CutError> {
-    let mut cutter = Cutter::new(input, chunk_bytes);
+fn read_by(input: &Input, limits: Limits, mut bytes: &[u8], sizes: &[usize]) -> Cut {
+    let mut cutter = Cutter::new(input, limits).with_digests();
     let mut chunks = Vec::new();
     for size in sizes.iter().cycle() {
         let room = cutter.room();
@@ -56,8 +69,28 @@ fn read(
             cutter.recycle(chunk.bytes);
         }
     }
-    chunks.extend(cutter.finish()?);
+    cutter.finish()?;
+    chunks.extend(std::iter::from_fn(|| cutter.next_chunk()));
     Ok((cutter.header().map(<[u8]>::to_vec), chunks))
+}
+
+fn read(input: &Input, chunk_bytes: usize, bytes: &[u8], sizes: &[usize]) -> Cut {
+    read_by(input, Limits::plain(chunk_bytes), bytes, sizes)
+}
+
+/// Limits that small streams reach, those of batches too.
+fn limits() -> impl Strategy<Value = Limits> {
+    let rows = prop_oneof![Just(MAX_CHUNK_ROWS), 1u32..20];
+    let row_weight = prop::sample::select(vec![0, 9, 1 << 20, BATCH_WEIGHT / 3, BATCH_WEIGHT]);
+    let byte_weight = prop::sample::select(vec![1, 1, 1 << 20, BATCH_WEIGHT / 50]);
+    (1usize..200, rows, row_weight, byte_weight).prop_map(
+        |(chunk_bytes, chunk_rows, row_weight, byte_weight)| Limits {
+            chunk_bytes,
+            chunk_rows,
+            row_weight,
+            byte_weight,
+        },
+    )
 }
 
 fn headerless() -> Input {
@@ -80,30 +113,32 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..120).prop_map(|p| p.concat().into_bytes())
 }
 
-/// The chunks when another cutter goes on after the first `after` ones.
-fn taken_up_again(
-    mut cutter: Cutter,
-    input: &Input,
-    chunk_bytes: usize,
-    bytes: &[u8],
-    after: usize,
-) -> Vec<Chunk> {
-    let mut seen: Vec<Chunk> = (0..after).map_while(|_| cutter.next_chunk()).collect();
-    let at = cutter.position();
-    let mut resumed = Cutter::resume(input, chunk_bytes, at);
-    resumed.push(&bytes[at.offset as usize..]).unwrap();
-    seen.extend(std::iter::from_fn(|| resumed.next_chunk()));
-    seen.extend(resumed.finish().unwrap());
-    seen
+/// The chunks when another cutter goes on after the first `after` ones, for each instruction set.
+fn taken_up_again(input: &Input, limits: Limits, bytes: &[u8], after: usize) -> Vec<Vec<Chunk>> {
+    let again = |mut cutter: Cutter, level: Level| {
+        cutter = cutter.with_digests();
+        cutter.push(bytes).unwrap();
+        let mut seen: Vec<Chunk> = (0..after).map_while(|_| cutter.next_chunk()).collect();
+        let at = cutter.position();
+        let mut resumed = Cutter::resume(input, limits, at).with_digests();
+        resumed.scanner = resumed.scanner.on(level);
+        resumed.push(&bytes[at.offset as usize..]).unwrap();
+        resumed.finish().unwrap();
+        drain(&mut resumed, bytes, &mut seen);
+        assert_eq!(resumed.digest(), Digest::of(bytes));
+        seen
+    };
+    let cutters = Cutter::on_every_level(input, limits).into_iter();
+    cutters.zip(Level::all()).map(|(cutter, level)| again(cutter, level)).collect()
 }
 
 proptest! {
     #[test]
-    fn chunks_do_not_depend_on_how_bytes_come(bytes in soup(), chunk_bytes in 1usize..200, sizes in prop::collection::vec(1usize..90, 1..6)) {
-        let whole = cut(&headerless(), chunk_bytes, &bytes, &[usize::MAX]);
-        prop_assert_eq!(&cut(&headerless(), chunk_bytes, &bytes, &sizes), &whole);
-        prop_assert_eq!(&read(&headerless(), chunk_bytes, &bytes, &sizes), &whole);
-        prop_assert_eq!(&read(&headerless(), chunk_bytes, &bytes, &[usize::MAX]), &whole);
+    fn chunks_do_not_depend_on_how_bytes_come(bytes in soup(), limits in limits(), sizes in prop::collection::vec(1usize..90, 1..6)) {
+        let whole = cut_by(&headerless(), limits, &bytes, &[usize::MAX]);
+        prop_assert_eq!(&cut_by(&headerless(), limits, &bytes, &sizes), &whole);
+        prop_assert_eq!(&read_by(&headerless(), limits, &bytes, &sizes), &whole);
+        prop_assert_eq!(&read_by(&headerless(), limits, &bytes, &[usize::MAX]), &whole);
     }
 
     #[test]
@@ -126,12 +161,11 @@ proptest! {
     }
 
     #[test]
-    fn a_stream_taken_up_again_gives_the_same_chunks(bytes in soup(), chunk_bytes in 1usize..60, after in 0usize..8) {
-        let input = headerless();
-        let Ok((_, chunks)) = cut(&input, chunk_bytes, &bytes, &[50]) else { return Ok(()) };
-        let mut cutter = Cutter::new(&input, chunk_bytes);
-        cutter.push(&bytes).unwrap();
-        prop_assert_eq!(taken_up_again(cutter, &input, chunk_bytes, &bytes, after), chunks);
+    fn a_stream_taken_up_again_gives_the_same_chunks(bytes in soup(), limits in limits(), after in 0usize..8) {
+        let Ok((_, chunks)) = cut_by(&headerless(), limits, &bytes, &[50]) else { return Ok(()) };
+        for again in taken_up_again(&headerless(), limits, &bytes, after) {
+            prop_assert_eq!(&again, &chunks);
+        }
     }
 }
 
@@ -156,7 +190,6 @@ fn chunks_of_any_size_hold_the_file_however_it_comes() {
         let whole = cut(&Input::default(), chunk_bytes, file.as_bytes(), &[usize::MAX]).unwrap();
         let joined: Vec<&[u8]> = whole.1.iter().map(|c| c.bytes.as_slice()).collect();
         assert!(joined.concat() == records.as_bytes(), "{chunk_bytes}");
-        assert!(whole.1.iter().rev().skip(1).all(|c| c.bytes.len() >= chunk_bytes));
         for sizes in [&[usize::MAX][..], &[1000, 70_000, 1], &[READ], &[99]] {
             let pushed = cut(&Input::default(), chunk_bytes, file.as_bytes(), sizes).unwrap();
             assert!(pushed == whole, "{chunk_bytes} {sizes:?}");
@@ -169,7 +202,7 @@ fn chunks_of_any_size_hold_the_file_however_it_comes() {
 #[test]
 fn the_room_of_a_cutter_is_never_empty_and_bounded() {
     for chunk_bytes in [1, SLACK, READ, 3 * READ + 1, 1 << 30] {
-        let mut cutter = Cutter::new(&headerless(), chunk_bytes);
+        let mut cutter = Cutter::new(&headerless(), Limits::plain(chunk_bytes));
         for _ in 0..10 {
             let room = cutter.room();
             let len = room.len();
@@ -184,10 +217,11 @@ fn the_room_of_a_cutter_is_never_empty_and_bounded() {
 fn memory_that_is_given_back_is_used_again() {
     let large = vec![b'"'; 20 * READ];
     let capacity = large.capacity();
-    let mut cutter = Cutter::new(&headerless(), 10);
+    let mut cutter = Cutter::new(&headerless(), Limits::plain(4));
     cutter.recycle(large);
+    cutter.push(b"a,b\n").unwrap();
     let used = (0..9).filter(|_| {
-        cutter.push(b"a,b\nc,d\n1,2\n").unwrap();
+        cutter.push(b"1,2\n").unwrap();
         let chunk = cutter.next_chunk().unwrap();
         let large = chunk.bytes.capacity() == capacity;
         cutter.recycle(chunk.bytes);
@@ -197,24 +231,101 @@ fn memory_that_is_given_back_is_used_again() {
 }
 
 #[test]
-fn a_chunk_ends_at_the_first_line_end_at_or_after_its_size() {
-    let exact = cut(&headerless(), 5, b"aa,b\ncc,d\n", &[100]).unwrap().1;
-    assert_eq!(exact.iter().map(|c| c.bytes.as_slice()).collect::<Vec<_>>(), [&b"aa,b\n"[..], b"cc,d\n"]);
-    let chunks = cut(&headerless(), 6, b"aa,b\ncc,d\ne,f\ng,h\n", &[100]).unwrap().1;
-    let bytes: Vec<&[u8]> = chunks.iter().map(|c| c.bytes.as_slice()).collect();
-    assert_eq!(bytes, [&b"aa,b\ncc,d\n"[..], b"e,f\ng,h\n"]);
+fn a_chunk_ends_at_the_last_line_end_within_its_size() {
+    let texts = |chunk_bytes, file: &[u8]| -> Vec<String> {
+        let chunks = cut(&headerless(), chunk_bytes, file, &[100]).unwrap().1;
+        chunks.into_iter().map(|c| String::from_utf8(c.bytes).unwrap()).collect()
+    };
+    assert_eq!(texts(5, b"aa,b\ncc,d\n"), ["aa,b\n", "cc,d\n"]);
+    assert_eq!(texts(9, b"aa,b\ncc,d\ne,f\ng,h\n"), ["aa,b\n", "cc,d\ne,f\n", "g,h\n"]);
+    assert_eq!(texts(10, b"aa,b\ncc,d\ne,f\ng,h\n"), ["aa,b\ncc,d\n", "e,f\ng,h\n"]);
+    // a single record may be longer
+    assert_eq!(texts(4, b"a\nbbbbbbbb\nc\nd\ne"), ["a\n", "bbbbbbbb\n", "c\nd\n", "e"]);
+    // blank lines do not make a chunk longer
+    assert_eq!(texts(4, b"\n\nabc\n\n\nd\n\n\n\n"), ["abc\n", "\n\nd\n"]);
+    let chunks = cut(&headerless(), 10, b"aa,b\ncc,d\ne,f\n", &[100]).unwrap().1;
     assert_eq!(
         chunks.iter().map(|c| (c.number, c.first_row, c.rows)).collect::<Vec<_>>(),
-        [(0, 1, 2), (1, 3, 2)]
+        [(0, 1, 2), (1, 3, 1)]
     );
 }
 
 #[test]
-fn a_chunk_has_at_most_a_million_records() {
-    let bytes = "1\n".repeat(2_300_000).into_bytes();
+fn a_chunk_has_at_most_so_many_records() {
+    let bytes = "1\n".repeat(500_000).into_bytes();
     let chunks = cut(&headerless(), 1 << 30, &bytes, &[1 << 20]).unwrap().1;
-    assert_eq!(chunks.iter().map(|c| c.rows).collect::<Vec<_>>(), [1_000_000, 1_000_000, 300_000]);
-    assert_eq!(chunks[2].first_row, 2_000_001);
+    assert_eq!(chunks.iter().map(|c| c.rows).collect::<Vec<_>>(), [200_000, 200_000, 100_000]);
+    assert_eq!(chunks[2].first_row, 400_001);
+    let limits = Limits { chunk_rows: 3, ..Limits::plain(1 << 20) };
+    let record = "\"a\n\",b\r\n\n";
+    for records in 1..12 {
+        let file = record.repeat(records);
+        for size in [1, 7, usize::MAX] {
+            let chunks = cut_by(&headerless(), limits, file.as_bytes(), &[size]).unwrap().1;
+            let rows: Vec<usize> = chunks.iter().map(|c| c.rows as usize).collect();
+            let expected = (0..records).step_by(3).map(|first| 3.min(records - first));
+            assert_eq!(rows, expected.collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn a_chunk_comes_out_when_another_record_begins() {
+    for (text, begins) in [("b\n", "c"), ("b\n\r\n", "\"")] {
+        let mut cutter = Cutter::new(&headerless(), Limits::plain(2));
+        cutter.push(b"a").unwrap();
+        assert_eq!(cutter.next_chunk(), None);
+        cutter.push(b"\n\n").unwrap();
+        assert_eq!(cutter.next_chunk(), None);
+        cutter.push(text.as_bytes()).unwrap();
+        assert_eq!(cutter.next_chunk().map(|c| (c.bytes, c.last)), Some((b"a\n".to_vec(), false)));
+        assert_eq!(cutter.next_chunk(), None);
+        cutter.push(begins.as_bytes()).unwrap();
+        assert_eq!(cutter.next_chunk().map(|c| c.last), Some(false));
+        cutter.finish().unwrap();
+        assert_eq!(cutter.next_chunk().map(|c| (c.first_row, c.last, c.ends_batch)), Some((3, true, true)));
+        assert_eq!(cutter.next_chunk(), None);
+    }
+    let mut cutter = Cutter::new(&headerless(), Limits::plain(2));
+    cutter.push(b"a\n\n\n").unwrap();
+    assert_eq!(cutter.next_chunk(), None);
+    cutter.finish().unwrap();
+    assert_eq!(cutter.next_chunk().map(|c| c.last), Some(true));
+    assert_eq!((cutter.next_chunk(), cutter.position().offset), (None, 2));
+}
+
+#[test]
+fn digests_are_off_unless_they_are_asked_for() {
+    let mut cutter = Cutter::new(&Input::default(), Limits::plain(4));
+    cutter.push(b"a,b\n1,2\n3,4\n").unwrap();
+    cutter.finish().unwrap();
+    while let Some(chunk) = cutter.next_chunk() {
+        assert_eq!((chunk.digest, cutter.position().digest), (Digest::default(), Digest::default()));
+    }
+    assert_eq!(cutter.digest(), Digest::default());
+}
+
+#[test]
+fn a_long_record_is_one_chunk_however_long_it_is() {
+    for len in [SHORT_PIECE, PIECE - 1, PIECE, 3 * PIECE + 7, MAX_RECORD_BYTES - 1] {
+        let long = "x".repeat(len);
+        let file = format!("a\n{long}\nb\nc\n");
+        for chunk_bytes in [4, 1000, PIECE, 40_000] {
+            for sizes in [&[usize::MAX][..], &[5000]] {
+                let chunks = cut(&headerless(), chunk_bytes, file.as_bytes(), sizes).unwrap().1;
+                assert!(chunks == read(&headerless(), chunk_bytes, file.as_bytes(), sizes).unwrap().1);
+                let rows: Vec<u32> = chunks.iter().map(|c| c.rows).collect();
+                let expected: &[u32] = match chunk_bytes {
+                    // all of it, as far as it fits
+                    _ if chunk_bytes >= len + 7 => &[4],
+                    _ if chunk_bytes >= len + 5 => &[3, 1],
+                    _ if chunk_bytes >= len + 3 => &[2, 2],
+                    _ => &[1, 1, 2],
+                };
+                assert_eq!(rows, expected, "{len} {chunk_bytes}");
+            }
+        }
+    }
 }
 
 #[test]

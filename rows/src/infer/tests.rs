@@ -1,17 +1,17 @@
 //! What is proposed for a sample takes the sample.
 
 use super::*;
-use crate::{Checker, Cutter, Plan, Schema, parse_header};
+use crate::{Checker, Cutter, Limits, Plan, Schema, parse_header};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 fn cut(input: &Input, bytes: &[u8]) -> (Option<Vec<String>>, Vec<Chunk>) {
-    let mut cutter = Cutter::new(input, 64);
+    let mut cutter = Cutter::new(input, Limits::plain(64));
     cutter.push(bytes).unwrap();
-    let mut chunks: Vec<Chunk> = std::iter::from_fn(|| cutter.next_chunk()).collect();
-    chunks.extend(cutter.finish().unwrap());
+    cutter.finish().unwrap();
+    let chunks = std::iter::from_fn(|| cutter.next_chunk()).collect();
     (cutter.header().map(|raw| parse_header(input, raw).unwrap()), chunks)
 }
 
@@ -305,11 +305,11 @@ proptest! {
     fn any_bytes_are_a_sample(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let bytes: Vec<u8> = bytes.into_iter().map(|b| b.max(1)).collect();
         let input = detect(&bytes, &Known::default());
-        let mut cutter = Cutter::new(&input, 64);
-        if cutter.push(&bytes).is_ok() && let Ok(last) = cutter.finish() {
+        let mut cutter = Cutter::new(&input, Limits::plain(64));
+        if cutter.push(&bytes).is_ok() && cutter.finish().is_ok() {
             let header = cutter.header().map(|raw| parse_header(&input, raw)).transpose();
             if let Ok(header) = header {
-                let chunks: Vec<Chunk> = std::iter::from_fn(|| cutter.next_chunk()).chain(last).collect();
+                let chunks: Vec<Chunk> = std::iter::from_fn(|| cutter.next_chunk()).collect();
                 let _ = infer(input, header.as_deref(), &chunks);
             }
         }

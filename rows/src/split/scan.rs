@@ -93,6 +93,14 @@ impl Scanner {
         Self { dialect, state: State::START, array: None, level }
     }
 
+    /// Whether a record has begun and not ended.
+    pub(crate) fn is_in_record(&self) -> bool {
+        match self.array {
+            None => self.state.line == Line::Text,
+            Some(array) => matches!(array.place, Place::Word | Place::Nested | Place::Text | Place::Escape),
+        }
+    }
+
     /// Takes one byte; tells if a line or record ends at it.
     #[inline]
     pub(crate) fn push(&mut self, byte: u8) -> Result<Option<Edge>, Broken> {

@@ -1,7 +1,7 @@
 //! UTF-16 becomes the UTF-8 that it stands for, however its bytes come.
 
 use super::*;
-use crate::{Checker, Code, Column, Cutter, Input, Plan, Schema, Type};
+use crate::{Checker, Code, Column, Cutter, Input, Limits, Plan, Schema, Type};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -76,9 +76,10 @@ fn half_of_a_pair_is_a_reject_of_its_cell_and_of_nothing_else() {
     assert!(!String::from_utf8_lossy(&text[..8]).contains('\u{fffd}'));
     let columns = ["a", "b"].map(|name| Column::new(name, Type::parse("String").unwrap()));
     let schema = Schema::new(columns.into(), None).unwrap();
-    let mut cutter = Cutter::new(&Input::default(), 1 << 20);
+    let mut cutter = Cutter::new(&Input::default(), Limits::plain(1 << 20));
     cutter.push(&text).unwrap();
-    let chunk = cutter.finish().unwrap().unwrap();
+    cutter.finish().unwrap();
+    let chunk = cutter.next_chunk().unwrap();
     let plan = Plan::bind(schema, Input::default(), Some(&["a".into(), "b".into()])).unwrap();
     let mut checker = Checker::new(Arc::new(plan));
     let outcome = checker.check(&chunk.bytes, 1, "");

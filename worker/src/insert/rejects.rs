@@ -6,57 +6,78 @@ use bytes::Bytes;
 use crds::ChunkHeader;
 use rows::{Outcome, Reject};
 
-use super::Inserter;
 use super::row_binary::RowBinary;
+use super::{Inserter, RowRange};
+use crate::check::Names;
 use crate::error::Failure;
 use crate::ledger::in_time;
 use crate::plan::Target;
 
 /// What is written of each.
-pub const COLUMNS: [&str; 12] = [
-    "job_id", "event_id", "column", "error", "type", "observed", "message", "row", "model", "chunk",
-    "record", "job_uid",
+pub const COLUMNS: [&str; 13] = [
+    "job_id",
+    "event_id",
+    "column",
+    "error",
+    "type",
+    "observed",
+    "message",
+    "row",
+    "model",
+    "chunk",
+    "record",
+    "job_uid",
+    "namespace",
 ];
 
-/// Of one chunk no more bytes of bad cells are stored, so that a file that is wrong throughout cannot take the worker's
+/// Of one batch no more bytes of bad cells are stored, so that a file that is wrong throughout cannot take the worker's
 /// memory: some 100,000 cells. All are counted.
-const MOST_BYTES: usize = 16 << 20;
+pub const MAX_BYTES: usize = 16 << 20;
 /// Nor more cells: an insert of more rows would be more than one block, and so no longer all or nothing.
-const MOST_CELLS: u64 = 1_000_000;
+pub const MAX_CELLS: u64 = 1_000_000;
+
+/// How many bad cells of a chunk are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RejectLimits {
+    /// So many,
+    pub cells: u64,
+    /// and no more once there are so many bytes.
+    pub bytes: usize,
+}
 
 /// Bad cells as rows of `rejected_rows`.
 #[derive(Clone, Debug, Default)]
 pub struct RejectRows {
     /// How many.
     pub count: u64,
-    bytes: Bytes,
+    /// The rows, as `RowBinary`.
+    pub bytes: Bytes,
 }
 
-impl RejectRows {
-    /// The rows, as `RowBinary`.
+impl RejectLimits {
+    /// What a batch that keeps `cells` bad cells in `bytes` bytes may still keep, of a job with this quota.
     #[must_use]
-    pub fn into_bytes(self) -> Bytes {
-        self.bytes
+    pub fn remaining(cells: u64, bytes: usize, quota: u64) -> Self {
+        Self { cells: MAX_CELLS.saturating_sub(cells).min(quota), bytes: MAX_BYTES.saturating_sub(bytes) }
     }
 }
 
-/// The bad cells that are to be stored: the first `room`, in the order of the file.
+/// The bad cells that are to be stored: the first within the limits, in the order of the file.
 #[cold]
 #[must_use]
 pub fn collect(
     outcome: &Outcome<'_>,
     header: &ChunkHeader,
     target: &Target,
-    model: &str,
-    room: u64,
+    names: Names<'_>,
+    limits: RejectLimits,
 ) -> RejectRows {
-    let room = room.min(MOST_CELLS);
     let (mut rows, mut count) = (RowBinary::default(), 0);
-    if room > 0 {
+    if limits.cells > 0 && limits.bytes > 0 {
         for reject in outcome.rejects() {
-            write(&mut rows, &reject, header, target, model);
+            write(&mut rows, &reject, header, target, names);
             count += 1;
-            if count >= room || rows.len() >= MOST_BYTES {
+            if count >= limits.cells || rows.len() >= limits.bytes {
                 break;
             }
         }
@@ -64,7 +85,7 @@ pub fn collect(
     RejectRows { count, bytes: rows.into_bytes() }
 }
 
-fn write(rows: &mut RowBinary, reject: &Reject<'_>, header: &ChunkHeader, target: &Target, model: &str) {
+fn write(rows: &mut RowBinary, reject: &Reject<'_>, header: &ChunkHeader, target: &Target, names: Names<'_>) {
     let (column, privacy) = (reject.column, &target.privacy);
     // Only a column of the model has a type.
     let known = !reject.ty.is_empty();
@@ -77,32 +98,35 @@ fn write(rows: &mut RowBinary, reject: &Reject<'_>, header: &ChunkHeader, target
         .text(&privacy.observed(column, known, &reject.observed))
         .text(&message)
         .u64(reject.row)
-        .text(model)
+        .text(names.model)
         .u32(header.chunk)
         .text(privacy.record(&reject.record))
-        .text(&header.job);
+        .text(&header.job)
+        .text(names.namespace);
 }
 
 impl Inserter {
-    /// The model's name, as it stands in each row.
-    #[must_use]
-    pub fn model(&self) -> &str {
-        &self.model
+    /// Inserts bad cells of a batch under a token.
+    pub async fn rejects(&self, token: String, rejects: &[Bytes]) -> Result<(), Failure> {
+        self.send(&self.rejects, token, rejects).await
     }
 
-    /// Inserts bad cells under the chunk's token for them. Returns how many of the chunk are stored: not always those
-    /// sent, for an earlier attempt, made when the job had more room or less, may have been stored before it was cut off.
-    pub async fn rejects(&self, header: &ChunkHeader, rejects: &RejectRows) -> Result<u64, Failure> {
-        if rejects.count > 0 {
-            self.send(&self.rejects, format!("{}/r", header.token()), rejects.bytes.clone()).await?;
-        }
-        let stored = self
-            .client
-            .query(&self.stored)
-            .param("job", &header.job)
-            .param("chunk", header.chunk)
-            .param("first", header.first_row)
-            .param("end", header.first_row + u64::from(header.rows));
-        in_time(stored.fetch_one()).await
+    /// How many bad cells of these rows are stored: not always those sent, for an earlier attempt, made when the job had
+    /// more quota or less, may have been stored before it was cut off.
+    pub async fn stored_rejects(&self, rows: &RowRange) -> Result<u64, Failure> {
+        in_time(self.ranged(&self.stored_rejects, rows).fetch_one()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_batch_keeps_is_bounded_over_all_its_chunks_and_by_the_quota_of_its_job() {
+        let limits = RejectLimits::remaining;
+        assert_eq!(limits(0, 0, 10), RejectLimits { cells: 10, bytes: MAX_BYTES });
+        assert_eq!(limits(MAX_CELLS - 1, MAX_BYTES - 2, u64::MAX), RejectLimits { cells: 1, bytes: 2 });
+        assert_eq!(limits(MAX_CELLS + 5, MAX_BYTES + 5, 10), RejectLimits { cells: 0, bytes: 0 });
     }
 }

@@ -1,14 +1,14 @@
-//! When a job is told its news. Pure: the clock is an argument.
+//! When the progress of a job is written to its status. Pure: the clock is an argument.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::backoff;
 
-/// A job is told at most once in so long.
+/// A job is written at most once in so long.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The jobs with news, and those that were told lately.
+/// The jobs with progress to write, and those that were written lately.
 #[derive(Debug, Default)]
 pub struct Debounce {
     jobs: HashMap<String, Entry>,
@@ -16,8 +16,8 @@ pub struct Debounce {
 
 #[derive(Debug, Default)]
 struct Entry {
-    news: bool,
-    told: Option<Instant>,
+    dirty: bool,
+    written: Option<Instant>,
     /// The last time came before the interval was over.
     early: bool,
     failures: u32,
@@ -25,68 +25,68 @@ struct Entry {
 }
 
 impl Entry {
-    /// When it is to be told. A job of which no chunk is in hand has perhaps just ended: it need not wait for the
+    /// When it is to be written. A job of which nothing is in flight has perhaps just ended: it need not wait for the
     /// interval, but not twice in a row.
     fn due(&self, idle: bool) -> Option<Instant> {
-        let told = self.told?;
-        let regular = if idle && !self.early { told } else { told + INTERVAL };
+        let written = self.written?;
+        let regular = if idle && !self.early { written } else { written + INTERVAL };
         Some(self.not_before.map_or(regular, |t| t.max(regular)))
     }
 }
 
 impl Debounce {
-    /// There is news of a job.
+    /// A job has made progress.
     pub fn note(&mut self, uid: &str) {
         match self.jobs.get_mut(uid) {
-            Some(entry) => entry.news = true,
+            Some(entry) => entry.dirty = true,
             None => {
-                self.jobs.insert(uid.to_owned(), Entry { news: true, ..Entry::default() });
+                self.jobs.insert(uid.to_owned(), Entry { dirty: true, ..Entry::default() });
             }
         }
     }
 
-    /// The jobs that are to be told now; their news is no news any more.
+    /// The jobs that are to be written now. Their progress is taken as written.
     pub fn due(&mut self, now: Instant, idle: impl Fn(&str) -> bool) -> Vec<String> {
-        self.jobs.retain(|_, e| e.news || e.told.is_some_and(|told| now < told + INTERVAL));
+        self.jobs.retain(|_, e| e.dirty || e.written.is_some_and(|written| now < written + INTERVAL));
         let mut due = Vec::new();
         for (uid, entry) in &mut self.jobs {
             let at = entry.due(idle(uid)).or(entry.not_before);
-            if entry.news && at.is_none_or(|at| at <= now) {
-                entry.news = false;
+            if entry.dirty && at.is_none_or(|at| at <= now) {
+                entry.dirty = false;
                 due.push(uid.clone());
             }
         }
         due
     }
 
-    /// All jobs with news.
+    /// All jobs with progress to write.
     #[must_use]
     pub fn all(&self) -> Vec<String> {
-        self.jobs.iter().filter(|(_, e)| e.news).map(|(uid, _)| uid.clone()).collect()
+        self.jobs.iter().filter(|(_, e)| e.dirty).map(|(uid, _)| uid.clone()).collect()
     }
 
-    /// How long until a job is to be told; `None` if there is no news.
+    /// How long until a job is to be written; `None` if there is nothing to write.
     #[must_use]
     pub fn wait(&self, now: Instant, idle: impl Fn(&str) -> bool) -> Option<Duration> {
         let at = |(uid, e): (&String, &Entry)| e.due(idle(uid)).or(e.not_before).unwrap_or(now);
-        let news = self.jobs.iter().filter(|(_, e)| e.news);
-        news.map(at).min().map(|at| at.saturating_duration_since(now))
+        let dirty = self.jobs.iter().filter(|(_, e)| e.dirty);
+        dirty.map(at).min().map(|at| at.saturating_duration_since(now))
     }
 
-    /// A job was told.
-    pub fn told(&mut self, uid: &str, now: Instant) {
+    /// A job was written.
+    pub fn written(&mut self, uid: &str, now: Instant) {
         if let Some(entry) = self.jobs.get_mut(uid) {
-            entry.early = entry.told.is_some_and(|told| now < told + INTERVAL);
-            entry.told = Some(now);
+            entry.early = entry.written.is_some_and(|written| now < written + INTERVAL);
+            entry.written = Some(now);
             entry.failures = 0;
             entry.not_before = None;
         }
     }
 
-    /// A job could not be told: its news stays news, for later.
+    /// A job could not be written: its progress waits for later.
     pub fn failed(&mut self, uid: &str, now: Instant) {
         if let Some(entry) = self.jobs.get_mut(uid) {
-            entry.news = true;
+            entry.dirty = true;
             entry.not_before = Some(now + backoff::delay(entry.failures, u64::MAX));
             entry.failures = entry.failures.saturating_add(1);
         }
@@ -105,34 +105,34 @@ mod tests {
     }
 
     #[test]
-    fn the_first_news_is_told_at_once_and_the_next_after_a_second() {
+    fn the_first_progress_is_written_at_once_and_the_next_after_a_second() {
         let (mut debounce, start) = (Debounce::default(), Instant::now());
         debounce.note("a");
         assert_eq!(debounce.wait(start, BUSY), Some(Duration::ZERO));
         assert_eq!(debounce.due(start, BUSY), ["a"]);
-        debounce.told("a", start);
+        debounce.written("a", start);
         debounce.note("a");
         assert!(debounce.due(ms(start, 999), BUSY).is_empty());
         assert_eq!(debounce.wait(ms(start, 400), BUSY), Some(Duration::from_millis(600)));
         assert_eq!(debounce.due(ms(start, 1000), BUSY), ["a"]);
-        assert_eq!(debounce.due(ms(start, 5000), BUSY), [""; 0], "no news");
+        assert_eq!(debounce.due(ms(start, 5000), BUSY), [""; 0], "nothing to write");
     }
 
     #[test]
-    fn the_end_of_a_job_is_told_at_once_but_not_twice_in_a_row() {
+    fn the_end_of_a_job_is_written_at_once_but_not_twice_in_a_row() {
         let (mut debounce, start) = (Debounce::default(), Instant::now());
         for (at, due) in [(0, true), (100, true), (200, false), (1100, true), (1200, true), (1300, false)] {
             debounce.note("a");
             let now = ms(start, at);
             assert_eq!(!debounce.due(now, IDLE).is_empty(), due, "at {at} ms");
             if due {
-                debounce.told("a", now);
+                debounce.written("a", now);
             }
         }
     }
 
     #[test]
-    fn a_job_that_could_not_be_told_waits_longer_each_time_and_is_not_forgotten() {
+    fn a_job_that_could_not_be_written_waits_longer_each_time_and_is_not_forgotten() {
         let (mut debounce, start) = (Debounce::default(), Instant::now());
         debounce.note("a");
         assert_eq!(debounce.due(start, BUSY).len(), 1);
@@ -150,7 +150,7 @@ mod tests {
         let (mut debounce, start) = (Debounce::default(), Instant::now());
         debounce.note("a");
         debounce.due(start, BUSY);
-        debounce.told("a", start);
+        debounce.written("a", start);
         debounce.due(ms(start, 1000), BUSY);
         assert!(debounce.jobs.is_empty());
     }
@@ -160,7 +160,7 @@ mod tests {
         let (mut debounce, start) = (Debounce::default(), Instant::now());
         debounce.note("a");
         debounce.due(start, BUSY);
-        debounce.told("a", start);
+        debounce.written("a", start);
         debounce.note("a");
         debounce.note("b");
         assert_eq!(debounce.due(ms(start, 1), BUSY), ["b"]);

@@ -88,3 +88,32 @@ status: {state: PENDING, reason: ModelNotFound, message: 'there is no model m; c
     "]]
     .assert_eq(&text(|out| print_jobs(&[unseen], Output::Table, out)));
 }
+
+#[test]
+fn a_blocked_job_says_why_and_what_a_person_can_do() {
+    let blocked = job("metadata: {name: aa}
+spec: {modelRef: {name: m}, source: {upload: {}}}
+status: {state: BLOCKED, reason: ChunksParked, message: 'ClickHouse refuses 1 chunk of 3: see batch dlq list m'}");
+    expect![[r"
+
+        ChunksParked: ClickHouse refuses 1 chunk of 3: see batch dlq list m
+    "]]
+    .assert_eq(&text(|out| print_why(&blocked, out)));
+    assert!(
+        text(|out| print_jobs(&[blocked], Output::Table, out)).contains("aa       m           BLOCKED   ")
+    );
+}
+
+#[test]
+fn a_job_that_cannot_be_loaded_now_says_why_while_it_is_tried_again() {
+    let job = |state: &str| {
+        job(&format!(
+            "metadata: {{name: aa}}
+spec: {{modelRef: {{name: m}}, source: {{upload: {{}}}}}}
+status: {{state: {state}, reason: R, message: r, loadProblem: {{reason: ClickHouseRefused, message: code 252}}}}"
+        ))
+    };
+    assert_eq!(text(|out| print_why(&job("PROCESSING"), out)), "\nClickHouseRefused: code 252\n");
+    assert_eq!(text(|out| print_why(&job("FAILED"), out)), "\nR: r\n");
+    assert_eq!(text(|out| print_why(&job("SUCCESS"), out)), "");
+}

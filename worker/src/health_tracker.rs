@@ -13,7 +13,7 @@ const LONGEST_TURN: Duration = Duration::from_mins(1);
 
 /// What `/healthz` and `/readyz` answer from.
 #[derive(Clone, Debug)]
-pub struct Vitals(Arc<Inner>);
+pub struct HealthTracker(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -25,7 +25,7 @@ struct Inner {
     troubles: Mutex<BTreeMap<&'static str, String>>,
 }
 
-impl Vitals {
+impl HealthTracker {
     /// Not ready yet, because of each of `untried`.
     #[must_use]
     pub fn new(health: Health, untried: &[&'static str]) -> Self {
@@ -96,15 +96,15 @@ mod tests {
     #[test]
     fn a_worker_is_ready_once_it_joined_and_while_nothing_is_waited_out() {
         let health = Health::default();
-        let vitals = Vitals::new(health.clone(), &["clickhouse"]);
+        let tracker = HealthTracker::new(health.clone(), &["clickhouse"]);
         let ready = || health.readiness().0.is_success();
-        vitals.joined();
+        tracker.joined();
         assert!(!ready(), "ClickHouse has not answered yet");
-        vitals.fine("clickhouse");
+        tracker.fine("clickhouse");
         assert!(ready());
-        vitals.trouble("insert", "UnknownTable".into());
+        tracker.trouble("insert", "UnknownTable".into());
         assert!(health.readiness().1.contains("UnknownTable"));
-        vitals.fine("insert");
+        tracker.fine("insert");
         assert!(ready());
     }
 }

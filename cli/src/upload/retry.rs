@@ -1,0 +1,188 @@
+//! What comes after an attempt that failed. Pure, but for the clock that is passed in.
+
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+
+use super::Step;
+use crate::client::Failure;
+
+/// Attempts without any progress until the upload is given up; with their pauses about 15 seconds.
+pub const ATTEMPTS: u32 = 6;
+/// How long a job that is not made yet waits for the server to take its upload: as long as a job waits for its file unless
+/// its `uploadDeadlineSeconds` says otherwise. That ends the wait of a job that is made.
+const SLOT_WITHIN: Duration = Duration::from_secs(3600);
+/// The pauses while it waits, where the server does not say, and at least.
+const SLOT_PAUSE: Duration = Duration::from_secs(2);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What was tried, and with what result.
+#[derive(Debug, Default)]
+pub struct Retries {
+    /// Attempts since the last progress.
+    attempts: u32,
+    /// Whether the job may be there because of this upload. While it is not, a job of its name is another client's.
+    made: bool,
+    /// Since when the server takes no more uploads.
+    busy_since: Option<Instant>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It cannot succeed, or not for this client.
+    GiveUp,
+    /// Nothing changed in too many attempts.
+    GiveUpTrying,
+    /// Pause, then find out where to go on.
+    Retry {
+        pause: Duration,
+        /// Whether the API knows where to go on; else the job is to be made.
+        ask: bool,
+        /// What to say of it; nothing where it was said before.
+        say: Option<String>,
+    },
+}
+
+impl Retries {
+    /// Decides after `step` failed at `now`.
+    pub fn decide(&mut self, failure: &Failure, step: Step, now: Instant) -> Decision {
+        self.made |= step != Step::Create || may_have_made(failure);
+        match failure.reason() {
+            // A retry would be refused again, or would take the upload from the client that has it now.
+            "DifferentFile" | "UploadSuperseded" => Decision::GiveUp,
+            "TooManyUploads" => self.wait_for_slot(failure, now),
+            _ => {
+                // Somebody, or this very upload when its connection was already thought lost, moved the job on.
+                let moved = self.made && failure.status() == Some(StatusCode::CONFLICT);
+                let absent =
+                    matches!(failure, Failure::Unreachable { .. }) && !self.made && self.attempts == 0;
+                if absent || !(failure.is_transient() || moved) {
+                    return Decision::GiveUp;
+                }
+                self.try_again(failure)
+            }
+        }
+    }
+
+    /// Decides after the API did not answer where the upload goes on.
+    pub fn decide_unanswered(&mut self, failure: &Failure) -> Decision {
+        if failure.is_transient() { self.try_again(failure) } else { Decision::GiveUp }
+    }
+
+    /// Bytes were taken, so earlier failures do not count any more.
+    pub fn progress(&mut self) {
+        self.attempts = 0;
+    }
+
+    fn try_again(&mut self, failure: &Failure) -> Decision {
+        self.busy_since = None;
+        self.attempts += 1;
+        if self.attempts >= ATTEMPTS {
+            return Decision::GiveUpTrying;
+        }
+        let pause = failure.retry_after().unwrap_or_else(|| Duration::from_millis(250 << self.attempts));
+        let say = Some(format!("trying again in {:.1} s", pause.as_secs_f64()));
+        Decision::Retry { pause: pause.max(SHORTEST_PAUSE), ask: self.made, say }
+    }
+
+    fn wait_for_slot(&mut self, failure: &Failure, now: Instant) -> Decision {
+        let say = self.busy_since.is_none().then(|| "waiting for a free upload slot".to_owned());
+        let since = *self.busy_since.get_or_insert(now);
+        if !self.made && now.duration_since(since) >= SLOT_WITHIN {
+            return Decision::GiveUp;
+        }
+        let pause = failure.retry_after().unwrap_or(SLOT_PAUSE).max(SHORTEST_PAUSE);
+        Decision::Retry { pause, ask: self.made, say }
+    }
+}
+
+/// Whether a request that makes a job may have made it although it failed.
+fn may_have_made(failure: &Failure) -> bool {
+    match failure {
+        Failure::Unreachable { .. } => false,
+        Failure::Broken { .. } | Failure::Unreadable { .. } => true,
+        Failure::Refused(refusal) => refusal.made,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Refusal;
+
+    fn refused(status: u16, reason: &str) -> Failure {
+        let status = StatusCode::from_u16(status).unwrap();
+        let retry_after = Some(Duration::from_secs(3));
+        Failure::Refused(Refusal {
+            status,
+            reason: reason.into(),
+            message: String::new(),
+            retry_after,
+            made: false,
+        })
+    }
+
+    fn broken() -> Failure {
+        Failure::Broken { why: String::new() }
+    }
+
+    fn retry(seconds: u64, ask: bool, say: Option<&str>) -> Decision {
+        Decision::Retry { pause: Duration::from_secs(seconds), ask, say: say.map(str::to_owned) }
+    }
+
+    #[test]
+    fn what_cannot_succeed_is_not_tried_again() {
+        let refusals =
+            [(409, "DifferentFile"), (409, "UploadSuperseded"), (422, "EmptyFile"), (404, "JobNotFound")];
+        for (status, reason) in refusals {
+            let decision =
+                Retries::default().decide(&refused(status, reason), Step::Resume(5), Instant::now());
+            assert_eq!(decision, Decision::GiveUp, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_job_of_the_same_name_is_not_taken_from_the_client_that_made_it() {
+        let (mut retries, now) = (Retries::default(), Instant::now());
+        let again = Some("trying again in 3.0 s");
+        assert_eq!(retries.decide(&refused(503, "LabelBusy"), Step::Create, now), retry(3, false, again));
+        assert_eq!(retries.decide(&refused(409, "JobExists"), Step::Create, now), Decision::GiveUp);
+        // Now it may be the job of the request that broke.
+        assert!(matches!(retries.decide(&broken(), Step::Create, now), Decision::Retry { ask: true, .. }));
+        assert_eq!(retries.decide(&refused(409, "JobExists"), Step::Create, now), retry(3, true, again));
+    }
+
+    #[test]
+    fn attempts_without_progress_end() {
+        let (mut retries, now) = (Retries::default(), Instant::now());
+        for _ in 1..ATTEMPTS {
+            assert!(matches!(retries.decide(&broken(), Step::Resume(5), now), Decision::Retry { .. }));
+        }
+        assert_eq!(retries.decide_unanswered(&broken()), Decision::GiveUpTrying);
+        retries.progress();
+        assert!(matches!(retries.decide(&broken(), Step::Resume(6), now), Decision::Retry { .. }));
+    }
+
+    #[test]
+    fn a_slot_is_waited_for_much_longer_and_announced_once() {
+        let (mut retries, start) = (Retries::default(), Instant::now());
+        let busy = refused(429, "TooManyUploads");
+        let mut decide = |seconds, step| retries.decide(&busy, step, start + Duration::from_secs(seconds));
+        assert_eq!(decide(0, Step::Create), retry(3, false, Some("waiting for a free upload slot")));
+        for seconds in 1..3600 {
+            assert_eq!(decide(seconds, Step::Create), retry(3, false, None), "{seconds}");
+        }
+        assert_eq!(decide(3600, Step::Create), Decision::GiveUp);
+        // The deadline of a job that is there is the API's to say.
+        assert_eq!(decide(9999, Step::Resume(5)), retry(3, true, None));
+    }
+
+    #[test]
+    fn an_api_that_is_not_there_at_first_is_not_waited_for() {
+        let away = Failure::Unreachable { url: "http://h".parse().unwrap(), why: String::new() };
+        assert_eq!(Retries::default().decide(&away, Step::Create, Instant::now()), Decision::GiveUp);
+        let decision = Retries::default().decide(&away, Step::Resume(0), Instant::now());
+        assert!(matches!(decision, Decision::Retry { ask: true, .. }), "{decision:?}");
+    }
+}

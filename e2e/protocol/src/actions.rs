@@ -1,0 +1,273 @@
+//! What can happen next.
+
+use std::fmt;
+
+use crate::file::{Batch, CHUNKS, File, PARTITIONS};
+use crate::guards::{Fault, Guard, Protocol};
+use crate::state::{JobState, Request, State, Step, Worker};
+
+/// One step of one part, or a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The client opens a request and the API takes the next epoch.
+    Start(File),
+    /// A request does something; it is known by its epoch.
+    Api(u8, ApiStep),
+    /// A worker does something; it is known by its partition and its role there.
+    Work(usize, Role, WorkerStep),
+    /// A late INSERT lands: one that nobody waits for any more.
+    Land(usize),
+    /// A late INSERT comes to nothing.
+    Vanish(usize),
+    /// The operator ends the job.
+    End(JobState),
+    /// The user cancels the job.
+    Cancel,
+    /// A request dies with its pod.
+    ApiCrash(u8),
+    /// The owner of a partition dies.
+    WorkerCrash(usize),
+    /// A partition goes to another worker; the owner before goes on for now, if it has anything to go on with. Otherwise
+    /// it is as if it died.
+    Rebalance(usize),
+    /// A late INSERT lands in the first of its table partitions only.
+    PartialInsert(usize),
+    /// Other inserts make ClickHouse forget all tokens.
+    WearWindow,
+    /// Kafka deletes all records of a partition.
+    DeleteRecords(usize),
+}
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiStep {
+    /// Fixes the first chunk's digest in the status.
+    FixFirstChunk,
+    /// Sends the next chunk, which Kafka acknowledges.
+    Produce,
+    /// Writes how many chunks are acknowledged.
+    Acknowledge,
+    /// Writes that the upload is complete.
+    Complete,
+    /// Ends, because it was overtaken.
+    Leave,
+}
+
+/// Which of the workers of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It is assigned the partition.
+    Owner,
+    /// It was, and does not know yet that it is no longer.
+    CutOff,
+}
+
+/// What a worker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerStep {
+    /// Takes records until it has a whole batch or there are no more; reads the ledger before the first.
+    Take,
+    /// Checks partition and job before an attempt to insert a batch, looks it up in the table where it may have been sent
+    /// before, and sends what is missing.
+    Attempt,
+    /// Its INSERT lands and is answered.
+    Answer,
+    /// A fault: no answer comes.
+    LoseAnswer,
+    /// Writes the ledger line.
+    WriteLedger,
+    /// Reads the counts from the ledger.
+    ReadCounts,
+    /// Writes the counts to the status.
+    WriteCounts,
+    /// Commits the offset.
+    Commit,
+    /// Gives up a batch whose rest cannot come any more.
+    GiveUp,
+    /// Notices that the partition is no longer its own, or dies.
+    Stop,
+}
+
+impl Protocol {
+    /// Everything that can happen next, always in the same order.
+    pub(crate) fn possible(&self, state: &State, actions: &mut Vec<Action>) {
+        self.steps(state, actions);
+        let overtakes = state.requests.iter().any(Option::is_some);
+        let may_overtake = state.faults_left > 0 && self.faults.has(Fault::Takeover);
+        if !state.job.is_over() && state.requests_made < self.max_requests && (may_overtake || !overtakes) {
+            actions.extend([File::First, File::Second].map(Action::Start));
+        }
+        if self.cancel && !state.job.is_over() {
+            actions.push(Action::Cancel);
+        }
+        if state.faults_left > 0 {
+            self.possible_faults(state, actions);
+        }
+    }
+
+    /// What goes on by itself, without a client, a user or a fault.
+    pub(crate) fn steps(&self, state: &State, actions: &mut Vec<Action>) {
+        for request in state.requests.iter().flatten() {
+            self.request_steps(state, request, |step| actions.push(Action::Api(request.epoch, step)));
+        }
+        for (partition, workers) in state.workers.iter().enumerate() {
+            self.owner_steps(state, partition, |step| {
+                actions.push(Action::Work(partition, Role::Owner, step));
+            });
+            if let Some(worker) = &workers.cut_off {
+                self.cut_off_steps(state, worker, |step| {
+                    actions.push(Action::Work(partition, Role::CutOff, step));
+                });
+            }
+        }
+        for (at, _) in in_flight(state) {
+            actions.extend([Action::Land(at), Action::Vanish(at)]);
+        }
+        actions.extend(self.ends_of(state).map(Action::End));
+    }
+
+    fn request_steps(&self, state: &State, request: &Request, mut can: impl FnMut(ApiStep)) {
+        let overtaken = request.epoch < state.job.upload.epoch;
+        if !request.first_chunk_fixed {
+            can(ApiStep::FixFirstChunk);
+        } else if request.next < CHUNKS {
+            can(ApiStep::Produce);
+        }
+        if overtaken {
+            can(ApiStep::Leave);
+        }
+        if overtaken && self.holds(Guard::EpochFencing) {
+            return;
+        }
+        if request.next > request.written {
+            can(ApiStep::Acknowledge);
+        }
+        if request.next == CHUNKS {
+            can(ApiStep::Complete);
+        }
+    }
+
+    fn owner_steps(&self, state: &State, partition: usize, mut can: impl FnMut(WorkerStep)) {
+        let worker = &state.workers[partition].owner;
+        match worker.step {
+            Step::Taking => {
+                let log = &state.logs[partition];
+                if worker.has_more(log) {
+                    can(WorkerStep::Take);
+                } else if self.can_give_up(state, partition) {
+                    can(WorkerStep::GiveUp);
+                }
+            }
+            Step::Assembled => {
+                if !self.must_wait(state, partition, worker) {
+                    can(WorkerStep::Attempt);
+                }
+                if !self.holds(Guard::DataBeforeLedger) {
+                    can(WorkerStep::WriteLedger);
+                }
+            }
+            Step::Reported => can(WorkerStep::Commit),
+            step => can(after_insert(step)),
+        }
+        if !self.holds(Guard::OffsetLast) && worker.held.is_some() && worker.step != Step::Taking {
+            can(WorkerStep::Commit);
+        }
+    }
+
+    fn cut_off_steps(&self, state: &State, worker: &Worker, mut can: impl FnMut(WorkerStep)) {
+        match worker.step {
+            Step::Taking | Step::Reported => {}
+            Step::Assembled if self.holds(Guard::TicketCheck) || state.job.is_over() => {}
+            Step::Assembled => can(WorkerStep::Attempt),
+            step => can(after_insert(step)),
+        }
+        can(WorkerStep::Stop);
+    }
+
+    fn possible_faults(&self, state: &State, actions: &mut Vec<Action>) {
+        let strikes = |fault| self.faults.has(fault);
+        if strikes(Fault::ApiCrash) {
+            actions.extend(state.requests.iter().flatten().map(|request| Action::ApiCrash(request.epoch)));
+        }
+        for partition in 0..PARTITIONS {
+            let workers = &state.workers[partition];
+            if strikes(Fault::WorkerCrash) {
+                actions.push(Action::WorkerCrash(partition));
+            }
+            if strikes(Fault::Rebalance) && self.goes_on_when_cut_off(&workers.owner) {
+                actions.push(Action::Rebalance(partition));
+            }
+            if strikes(Fault::LostAnswer) && workers.owner.step == Step::Waiting {
+                actions.push(Action::Work(partition, Role::Owner, WorkerStep::LoseAnswer));
+            }
+            let log = &state.logs[partition];
+            let requests = state.requests.iter().any(Option::is_some);
+            let uploading = !state.job.is_over() && (requests || !state.job.upload.complete);
+            let kept = uploading && self.holds(Guard::RetentionOutlastsUploads);
+            if strikes(Fault::DeletedRecords) && log.start < log.end && !kept {
+                actions.push(Action::DeleteRecords(partition));
+            }
+        }
+        if strikes(Fault::PartialInsert) {
+            let several = in_flight(state).filter(|(_, batch)| batch.insert.count_ones() > 1);
+            actions.extend(several.map(|(at, _)| Action::PartialInsert(at)));
+        }
+        let worn = state.clickhouse.tokens != 0
+            && !(self.holds(Guard::LandsWithinWindow) && anything_in_flight(state));
+        if strikes(Fault::WornWindow) && worn {
+            actions.push(Action::WearWindow);
+        }
+    }
+
+    /// Whether a worker does anything more after it lost its partition.
+    pub(crate) fn goes_on_when_cut_off(&self, worker: &Worker) -> bool {
+        match worker.step {
+            Step::Taking | Step::Reported => false,
+            Step::Assembled => !self.holds(Guard::TicketCheck),
+            Step::Waiting | Step::Loaded | Step::Ledgered | Step::Reporting(_) => true,
+        }
+    }
+}
+
+/// What follows the INSERT, whoever does it.
+fn after_insert(step: Step) -> WorkerStep {
+    match step {
+        Step::Waiting => WorkerStep::Answer,
+        Step::Loaded => WorkerStep::WriteLedger,
+        Step::Ledgered => WorkerStep::ReadCounts,
+        _ => WorkerStep::WriteCounts,
+    }
+}
+
+fn in_flight(state: &State) -> impl Iterator<Item = (usize, Batch)> {
+    state.in_flight.iter().enumerate().filter_map(|(at, batch)| batch.map(|batch| (at, batch)))
+}
+
+fn anything_in_flight(state: &State) -> bool {
+    let waits = |worker: &Worker| worker.step == Step::Waiting;
+    in_flight(state).next().is_some()
+        || state.workers.iter().any(|w| waits(&w.owner) || w.cut_off.as_ref().is_some_and(waits))
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(file) => write!(f, "the client opens a request with the {file:?} file"),
+            Self::Api(epoch, step) => write!(f, "request {epoch}: {step:?}"),
+            Self::Work(partition, role, step) => {
+                let fault = if *step == WorkerStep::LoseAnswer { "FAULT " } else { "" };
+                write!(f, "{fault}partition {partition}, {role:?}: {step:?}")
+            }
+            Self::Land(at) => write!(f, "late INSERT {at} lands"),
+            Self::Vanish(at) => write!(f, "late INSERT {at} comes to nothing"),
+            Self::End(state) => write!(f, "the operator ends the job: {state:?}"),
+            Self::Cancel => write!(f, "the user cancels the job"),
+            Self::ApiCrash(epoch) => write!(f, "FAULT request {epoch} dies with its pod"),
+            Self::WorkerCrash(partition) => write!(f, "FAULT the worker of partition {partition} dies"),
+            Self::Rebalance(partition) => write!(f, "FAULT the worker of partition {partition} is cut off"),
+            Self::PartialInsert(at) => write!(f, "FAULT late INSERT {at} lands in one table partition only"),
+            Self::WearWindow => write!(f, "FAULT other inserts make ClickHouse forget all tokens"),
+            Self::DeleteRecords(partition) => write!(f, "FAULT Kafka deletes partition {partition}"),
+        }
+    }
+}

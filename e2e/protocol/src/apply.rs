@@ -1,0 +1,71 @@
+//! The state after an action: who is called for it.
+
+use crate::actions::{Action, WorkerStep};
+use crate::api;
+use crate::guards::Protocol;
+use crate::state::{Event, JobState, State, Worker, Workers};
+
+impl Protocol {
+    /// The state after an action. None where the action is refused and changes nothing.
+    pub(crate) fn apply(&self, state: &mut State, action: Action) -> Option<()> {
+        if action.is_fault(state) {
+            state.faults_left -= 1;
+        }
+        match action {
+            Action::Start(file) => self.start(state, file)?,
+            Action::Api(epoch, step) => self.request(state, epoch, step),
+            Action::Work(partition, role, step) => self.work(state, partition, role, step)?,
+            Action::Land(at) => self.land_late(state, at, true)?,
+            Action::Vanish(at) => {
+                state.in_flight[at] = None;
+                state.in_flight.sort_unstable();
+            }
+            Action::End(end) => state.job.state = end,
+            Action::Cancel => state.job.state = JobState::Cancelled,
+            Action::ApiCrash(epoch) => {
+                for request in &mut state.requests {
+                    *request = request.filter(|request| request.epoch != epoch);
+                }
+                api::order(&mut state.requests);
+            }
+            Action::WorkerCrash(partition) => {
+                state.stop(state.workers[partition].owner);
+                state.workers[partition].owner = Worker::assigned(&state.logs[partition]);
+            }
+            Action::Rebalance(partition) => {
+                // With two workers, one that was cut off before is the one that is assigned now.
+                let Workers { owner, cut_off } = state.workers[partition];
+                if let Some(before) = cut_off {
+                    state.stop(before);
+                }
+                let assigned = Worker::assigned(&state.logs[partition]);
+                state.workers[partition] = Workers { owner: assigned, cut_off: Some(owner) };
+            }
+            Action::PartialInsert(at) => self.land_late(state, at, false)?,
+            Action::WearWindow => state.clickhouse.tokens = 0,
+            Action::DeleteRecords(partition) => {
+                let log = &mut state.logs[partition];
+                log.start = log.end;
+                state.events = state.events.with(Event::RecordsDeleted);
+            }
+        }
+        Some(())
+    }
+}
+
+impl Action {
+    /// Whether it takes one from the number of faults.
+    fn is_fault(self, state: &State) -> bool {
+        match self {
+            Self::ApiCrash(_)
+            | Self::WorkerCrash(_)
+            | Self::Rebalance(_)
+            | Self::PartialInsert(_)
+            | Self::WearWindow
+            | Self::DeleteRecords(_) => true,
+            Self::Work(_, _, step) => step == WorkerStep::LoseAnswer,
+            Self::Start(_) => state.requests.iter().any(Option::is_some),
+            Self::Api(..) | Self::Land(_) | Self::Vanish(_) | Self::End(_) | Self::Cancel => false,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Files, chunks, records and batches: a job of three chunks in two batches.
+
+use std::fmt;
+
+/// How many chunks each file has: 0 and 1 are the first batch, 2 is the second.
+pub const CHUNKS: u8 = 3;
+/// How many partitions the topic has at most: one a batch.
+pub const PARTITIONS: usize = 2;
+
+/// Which file a client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum File {
+    /// That of the first request.
+    First,
+    /// See [`SecondFile`].
+    Second,
+}
+
+/// How the other file differs from the first, which has 1, 2 and 1 rows in its chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondFile {
+    /// There is none: the client always sends the same file.
+    None,
+    /// In every chunk; the rows are as many.
+    Different,
+    /// In the second and the third chunk; the rows are as many.
+    SameStart,
+    /// The same, but its second chunk has one row only.
+    SameStartFewerRows,
+}
+
+impl SecondFile {
+    /// What is in the chunks of a file.
+    #[must_use]
+    pub fn contents(self, file: File) -> Contents {
+        match (file, self) {
+            (File::First, _) | (_, Self::None) => Contents(0b000),
+            (File::Second, Self::Different) => Contents(0b111),
+            (File::Second, Self::SameStart | Self::SameStartFewerRows) => Contents(0b110),
+        }
+    }
+
+    /// The rows of a chunk.
+    #[must_use]
+    pub fn rows(self, chunk: u8, other: bool) -> u8 {
+        match (chunk, other, self) {
+            (1, true, Self::SameStartFewerRows) => 1,
+            (1, _, _) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// For each chunk, whether its content is that of the second file where the two differ. It stands for the digests.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Contents(pub u8);
+
+impl Contents {
+    /// Whether this chunk is that of the second file.
+    #[must_use]
+    pub fn other(self, chunk: u8) -> bool {
+        self.0 & 1 << chunk != 0
+    }
+
+    /// With this chunk.
+    #[must_use]
+    pub fn with(self, chunk: u8, other: bool) -> Self {
+        Self(self.0 & !(1 << chunk) | u8::from(other) << chunk)
+    }
+
+    /// The first `chunks` chunks only.
+    #[must_use]
+    pub fn prefix(self, chunks: u8) -> Self {
+        Self(self.0 & ((1 << chunks) - 1))
+    }
+}
+
+impl fmt::Debug for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (0..CHUNKS).try_for_each(|chunk| f.write_str(if self.other(chunk) { "b" } else { "a" }))
+    }
+}
+
+/// A chunk as it is in Kafka.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Record {
+    /// Its number.
+    pub chunk: u8,
+    /// Whether its content is that of the second file.
+    pub other: bool,
+    /// Whether it was cut without regard to the batches before: chunks 1 and 2 are one batch.
+    pub recut: bool,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (file, recut) = (if self.other { "b" } else { "a" }, if self.recut { " recut" } else { "" });
+        write!(f, "{file}{}{recut}", self.chunk)
+    }
+}
+
+impl Record {
+    /// The number of its batch's first chunk: the token.
+    #[must_use]
+    pub fn first(self) -> u8 {
+        match (self.chunk, self.recut) {
+            (_, true) => 1,
+            (2, false) => 2,
+            _ => 0,
+        }
+    }
+
+    /// Whether it is the last of its batch.
+    #[must_use]
+    pub fn ends_batch(self) -> bool {
+        self.chunk == 2 || (self.chunk == 1 && !self.recut)
+    }
+}
+
+/// A batch, or the part of it that a worker holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Batch {
+    /// The number of its first chunk.
+    pub first: u8,
+    /// The number after its last chunk.
+    pub end: u8,
+    /// What is in its chunks; 0 elsewhere.
+    pub contents: Contents,
+    /// The chunks that an INSERT of it holds, by bit. A chunk stands for one table partition that the batch falls into.
+    pub insert: u8,
+}
+
+impl Batch {
+    /// A batch that begins with this chunk.
+    #[must_use]
+    pub fn begin(record: Record) -> Self {
+        let empty = Self { first: record.chunk, end: record.chunk, contents: Contents(0), insert: 0 };
+        empty.with(record)
+    }
+
+    /// And this chunk, the next.
+    #[must_use]
+    pub fn with(self, record: Record) -> Self {
+        let contents = self.contents.with(record.chunk, record.other);
+        Self { end: record.chunk + 1, contents, insert: self.insert | 1 << record.chunk, ..self }
+    }
+
+    /// Whether it has this chunk.
+    #[must_use]
+    pub fn has(self, chunk: u8) -> bool {
+        (self.first..self.end).contains(&chunk)
+    }
+
+    /// The numbers of its chunks.
+    pub fn chunks(self) -> impl Iterator<Item = u8> {
+        self.first..self.end
+    }
+}

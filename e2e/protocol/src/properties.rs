@@ -1,0 +1,202 @@
+//! What always holds, and what has to be possible.
+
+use stateright::Property;
+
+use crate::file::{CHUNKS, File, PARTITIONS, SecondFile};
+use crate::flags::{Flag, Flags};
+use crate::guards::Protocol;
+use crate::state::{Event, JobState, State, Step};
+
+/// What always holds. *At rest* means that nothing goes on by itself any more: no request, no INSERT, no record to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invariant {
+    /// A job in SUCCESS is one file, each row of it once in the table, all its lines in the ledger.
+    SuccessIsTheFile,
+    /// No row is in the table twice, whatever becomes of the job.
+    NoRowTwice,
+    /// At rest, the counts are what the table holds, also of a job that was cancelled. Not where Kafka deleted records: of
+    /// a batch whose INSERT landed and whose chunks are gone, nobody can write the ledger line.
+    CountsAreTheTable,
+    /// `status.counts` only grows.
+    CountsOnlyGrow,
+    /// `status.upload` only grows.
+    UploadOnlyGrows,
+    /// A request that was overtaken writes nothing.
+    OlderEpochsWriteNothing,
+    /// No INSERT begins for a job that is over.
+    NoInsertAfterTheEnd,
+    /// What is committed has its ledger line, or the job is over, or Kafka deleted records.
+    CommittedIsLedgered,
+    /// At rest, a job of a complete upload is over.
+    CompleteUploadEnds,
+    /// At rest, a job that is over leaves nothing to consume, so that its workers can go.
+    NoLagIsLeft,
+    /// A job ends as `ChunksLost` only if Kafka deleted records.
+    LostOnlyIfDeleted,
+    /// A job ends as `ChunkConflict` only if chunks of two files were sent, and only if the first chunk does not show it.
+    ConflictOnlyIfTwoFiles,
+    /// At rest, a job is over if its workers saw two files under the same numbers, whatever becomes of the upload.
+    TwoFilesEnd,
+}
+
+impl Flag for Invariant {
+    const ALL: &'static [Self] = &[
+        Self::SuccessIsTheFile,
+        Self::NoRowTwice,
+        Self::CountsAreTheTable,
+        Self::CountsOnlyGrow,
+        Self::UploadOnlyGrows,
+        Self::OlderEpochsWriteNothing,
+        Self::NoInsertAfterTheEnd,
+        Self::CommittedIsLedgered,
+        Self::CompleteUploadEnds,
+        Self::NoLagIsLeft,
+        Self::LostOnlyIfDeleted,
+        Self::ConflictOnlyIfTwoFiles,
+        Self::TwoFilesEnd,
+    ];
+
+    fn index(self) -> u32 {
+        self as u32
+    }
+}
+
+/// The one property that is an invariant: a run looks at those of [`Protocol::invariants`].
+pub const INVARIANTS: &str = "the invariants hold";
+
+/// What has to be possible, so that the invariants do not hold of a model that does nothing.
+pub const POSSIBLE: [&str; 4] = [
+    "SUCCESS",
+    "SUCCESS after the last fault that may strike",
+    "ChunkConflict",
+    "rows counted after a cancellation",
+];
+
+pub(crate) fn all(protocol: &Protocol) -> Vec<Property<Protocol>> {
+    let mut all = vec![Property::always(INVARIANTS, |p: &Protocol, s| p.broken(s).is_none())];
+    if protocol.looks_for_possible {
+        all.extend([
+            Property::sometimes(POSSIBLE[0], |_, s: &State| s.job.state == JobState::Success),
+            Property::sometimes(POSSIBLE[1], |_, s: &State| {
+                s.job.state == JobState::Success && s.faults_left == 0
+            }),
+            Property::sometimes(POSSIBLE[2], |_, s: &State| s.job.state == JobState::ChunkConflict),
+            Property::sometimes(POSSIBLE[3], |p: &Protocol, s: &State| {
+                s.job.state == JobState::Cancelled && s.job.counts.rows > 0 && p.at_rest(s)
+            }),
+        ]);
+    }
+    all
+}
+
+impl Protocol {
+    /// The first invariant that does not hold in a state, of those that the run looks at.
+    #[must_use]
+    pub fn broken(&self, state: &State) -> Option<Invariant> {
+        let broken =
+            |invariant: &&Invariant| self.invariants.has(**invariant) && !self.holds_in(state, **invariant);
+        let at_rest = self.at_rest(state);
+        Invariant::ALL.iter().filter(|invariant| at_rest || !invariant.is_of_rest()).find(broken).copied()
+    }
+
+    fn holds_in(&self, state: &State, invariant: Invariant) -> bool {
+        let (job, event) = (&state.job, |event| state.events.has(event));
+        match invariant {
+            Invariant::SuccessIsTheFile => job.state != JobState::Success || self.is_loaded(state),
+            Invariant::NoRowTwice => {
+                state.clickhouse.copies.iter().all(|[first, second]| first + second <= 1)
+            }
+            Invariant::CountsAreTheTable => {
+                event(Event::RecordsDeleted) || job.counts.rows == state.clickhouse.rows(self.second_file)
+            }
+            Invariant::CountsOnlyGrow => !event(Event::CountsWentBack),
+            Invariant::UploadOnlyGrows => !event(Event::UploadWentBack),
+            Invariant::OlderEpochsWriteNothing => !event(Event::OlderEpochWrote),
+            Invariant::NoInsertAfterTheEnd => !event(Event::SentAfterEnd),
+            Invariant::CommittedIsLedgered => {
+                !event(Event::CommittedTooEarly) || event(Event::RecordsDeleted)
+            }
+            Invariant::CompleteUploadEnds => job.is_over() || !job.upload.complete,
+            Invariant::NoLagIsLeft => {
+                !job.is_over() || state.logs.iter().all(|log| log.committed.max(log.start) >= log.end)
+            }
+            Invariant::LostOnlyIfDeleted => job.state != JobState::ChunksLost || event(Event::RecordsDeleted),
+            Invariant::ConflictOnlyIfTwoFiles => {
+                let two = event(Event::SecondFileSent) && self.second_file != SecondFile::Different;
+                job.state != JobState::ChunkConflict || two
+            }
+            Invariant::TwoFilesEnd => !event(Event::ConflictPassedOver) || job.is_over(),
+        }
+    }
+
+    fn is_loaded(&self, state: &State) -> bool {
+        let counts = state.clickhouse.counts(self.second_file);
+        let is = |file| {
+            let contents = self.second_file.contents(file);
+            let once = |(chunk, copies): (u8, &[u8; 2])| {
+                let other = contents.other(chunk);
+                copies[usize::from(other)] == 1 && copies[usize::from(!other)] == 0
+            };
+            (0..CHUNKS).zip(&state.clickhouse.copies).all(once)
+                && counts.chunks == CHUNKS
+                && counts.digest == contents
+                && state.job.upload.digest == contents
+        };
+        is(File::First) || is(File::Second)
+    }
+
+    /// Whether nothing goes on by itself any more.
+    #[must_use]
+    pub fn at_rest(&self, state: &State) -> bool {
+        let idle = |partition: usize| {
+            let (log, workers) = (&state.logs[partition], &state.workers[partition]);
+            workers.cut_off.is_none()
+                && workers.owner.step == Step::Taking
+                && !workers.owner.has_more(log)
+                && !self.can_give_up(state, partition)
+        };
+        state.requests == [None, None]
+            && state.in_flight.iter().all(Option::is_none)
+            && (0..PARTITIONS).all(idle)
+            && self.ends_of(state).next().is_none()
+    }
+}
+
+impl Invariant {
+    /// Whether it says something of states at rest only.
+    fn is_of_rest(self) -> bool {
+        let at_rest =
+            [Self::CountsAreTheTable, Self::CompleteUploadEnds, Self::NoLagIsLeft, Self::TwoFilesEnd];
+        at_rest.contains(&self)
+    }
+
+    /// As a set of one.
+    #[must_use]
+    pub fn only(self) -> Flags<Self> {
+        Flags::NONE.with(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use stateright::Model;
+
+    use super::*;
+
+    #[test]
+    fn at_rest_nothing_goes_on_by_itself_and_otherwise_something_does() {
+        let protocol = Protocol::new().any_faults(1).second_file(SecondFile::SameStart);
+        let (mut seen, mut pending) = (HashSet::new(), protocol.init_states());
+        let (mut steps, mut rests) = (Vec::new(), 0);
+        while let Some(state) = pending.pop() {
+            steps.clear();
+            protocol.steps(&state, &mut steps);
+            assert_eq!(protocol.at_rest(&state), steps.is_empty(), "{state:?} {steps:?}");
+            rests += u32::from(steps.is_empty());
+            pending.extend(protocol.next_states(&state).into_iter().filter(|next| seen.insert(*next)));
+        }
+        assert!(rests > 100, "{rests} states at rest of {}", seen.len());
+    }
+}

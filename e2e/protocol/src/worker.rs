@@ -1,0 +1,257 @@
+//! The workers: what each does with the records of a partition.
+
+use crate::actions::{Role, WorkerStep};
+use crate::clickhouse::Line;
+use crate::file::{Batch, Record};
+use crate::guards::{Guard, Protocol};
+use crate::state::{Counts, Event, JobState, Log, State, Step, Worker};
+
+impl Protocol {
+    /// A worker does a step.
+    pub(crate) fn work(
+        &self,
+        state: &mut State,
+        partition: usize,
+        role: Role,
+        step: WorkerStep,
+    ) -> Option<()> {
+        let workers = &state.workers[partition];
+        let mut worker = match role {
+            Role::Owner => workers.owner,
+            Role::CutOff => workers.cut_off?,
+        };
+        match step {
+            WorkerStep::Take => {
+                while worker.step == Step::Taking && worker.has_more(&state.logs[partition]) {
+                    self.take(state, partition, &mut worker);
+                }
+            }
+            WorkerStep::Attempt => self.attempt(state, &mut worker)?,
+            WorkerStep::Answer => {
+                self.land(state, worker.held?);
+                worker.step = Step::Loaded;
+            }
+            WorkerStep::LoseAnswer => {
+                state.leave_in_flight(worker.held?);
+                worker.attempted = true;
+                worker.step = Step::Assembled;
+            }
+            WorkerStep::WriteLedger => self.write_ledger(state, &mut worker)?,
+            WorkerStep::ReadCounts => {
+                worker.step = Step::Reporting(self.counts_to_write(state, &worker));
+                if self.reports_at_once {
+                    self.write_counts(state, &mut worker);
+                }
+            }
+            WorkerStep::WriteCounts => self.write_counts(state, &mut worker),
+            WorkerStep::Commit => {
+                state.commit(partition, worker.position);
+                if worker.step == Step::Reported {
+                    worker = Worker { held: None, attempted: false, step: Step::Taking, ..worker };
+                }
+            }
+            WorkerStep::GiveUp => {
+                worker.held = None;
+                worker.step = Step::Reported;
+            }
+            WorkerStep::Stop => {
+                state.stop(worker);
+                state.workers[partition].cut_off = None;
+                return Some(());
+            }
+        }
+        let workers = &mut state.workers[partition];
+        match role {
+            Role::Owner => workers.owner = worker,
+            Role::CutOff => workers.cut_off = self.goes_on_when_cut_off(&worker).then_some(worker),
+        }
+        Some(())
+    }
+
+    /// Takes one record.
+    fn take(&self, state: &mut State, partition: usize, worker: &mut Worker) {
+        let log = &state.logs[partition];
+        let known = *worker.known.get_or_insert_with(|| self.read_ledger(state));
+        worker.position = worker.position.max(log.start);
+        let record = log.at(worker.position);
+        worker.position += 1;
+        if worker.position > worker.assigned_end {
+            worker.assigned_end = 0;
+        }
+        let over = state.job.is_over();
+        if known & 1 << record.first() != 0 {
+            worker.held = None;
+            let line = state.clickhouse.ledger[usize::from(record.first())];
+            let differs =
+                |line: Line| record.chunk < line.end && line.contents.other(record.chunk) != record.other;
+            // It may have been done by a worker that died before it reported.
+            worker.step = if record.ends_batch() { Step::Ledgered } else { Step::Reported };
+            if line.is_some_and(differs) && !over {
+                self.conflict(state, worker);
+            }
+            return;
+        }
+        let conflicts =
+            |held: Batch| held.has(record.chunk) && held.contents.other(record.chunk) != record.other;
+        match worker.held.filter(|held| held.first == record.first()) {
+            Some(held) if conflicts(held) && !over => self.conflict(state, worker),
+            Some(held) if held.end == record.chunk => worker.hold(held.with(record), record),
+            Some(_) => {}
+            None if record.chunk == record.first() => worker.hold(Batch::begin(record), record),
+            // Its beginning was deleted.
+            None => worker.step = Step::Reported,
+        }
+    }
+
+    fn read_ledger(&self, state: &State) -> u8 {
+        if !self.holds(Guard::LedgerLookUp) {
+            return 0;
+        }
+        (0..)
+            .zip(&state.clickhouse.ledger)
+            .filter(|(_, line)| line.is_some())
+            .fold(0, |set, (first, _)| set | 1 << first)
+    }
+
+    fn conflict(&self, state: &mut State, worker: &mut Worker) {
+        if !self.holds(Guard::ChunkDigest) {
+            state.events = state.events.with(Event::ConflictPassedOver);
+            return;
+        }
+        state.job.state = JobState::ChunkConflict;
+        worker.held = None;
+        worker.step = Step::Reported;
+    }
+
+    /// Whether the owner may give up the part of a batch it holds, after it took all there is: the job is over, or the
+    /// upload is complete and this is behind its end.
+    pub(crate) fn can_give_up(&self, state: &State, partition: usize) -> bool {
+        let (job, worker) = (&state.job, &state.workers[partition].owner);
+        let all_came = job.upload.complete && worker.position >= job.upload.ends[partition];
+        self.holds(Guard::GiveUpIncomplete) && worker.held.is_some() && (job.is_over() || all_came)
+    }
+
+    /// Whether the worker cannot decide yet, because an INSERT of the batch may still land.
+    pub(crate) fn must_wait(&self, state: &State, partition: usize, worker: &Worker) -> bool {
+        let (Some(held), true) = (worker.held, state.job.is_over()) else { return false };
+        let same = |batch: &Batch| batch.first == held.first;
+        let cut_off = state.workers[partition].cut_off.filter(|other| other.step == Step::Waiting);
+        self.holds(Guard::WaitForLateInserts)
+            && self.may_be_sent_before(state, worker)
+            && state.in_flight.iter().flatten().chain(cut_off.and_then(|other| other.held).as_ref()).any(same)
+    }
+
+    fn attempt(&self, state: &mut State, worker: &mut Worker) -> Option<()> {
+        let held = worker.held?;
+        let all = held.chunks().fold(0, |set, chunk| set | 1 << chunk);
+        let looks_up = self.holds(Guard::TableLookUp) && self.may_be_sent_before(state, worker);
+        let missing = if looks_up { state.clickhouse.missing(held) } else { all };
+        let (begun, over) = (missing != all, state.job.is_over());
+        worker.step = match missing {
+            0 => Step::Loaded,
+            _ if over && !begun && self.holds(Guard::JobCheck) => Step::Reported,
+            _ => Step::Waiting,
+        };
+        if worker.step == Step::Waiting && over && !begun {
+            state.events = state.events.with(Event::SentAfterEnd);
+        }
+        let insert = if self.holds(Guard::InsertOnlyMissing) && missing != 0 { missing } else { all };
+        worker.held = (worker.step != Step::Reported).then_some(Batch { insert, ..held });
+        Some(())
+    }
+
+    /// Whether an INSERT of the batch it holds may have been sent before, by itself or another.
+    fn may_be_sent_before(&self, state: &State, worker: &Worker) -> bool {
+        let retry_asks = self.holds(Guard::TableLookUpBeforeRetry) || state.job.is_over();
+        worker.position <= worker.assigned_end || (worker.attempted && retry_asks)
+    }
+
+    fn write_ledger(&self, state: &mut State, worker: &mut Worker) -> Option<()> {
+        let held = worker.held?;
+        state.clickhouse.ledger[usize::from(held.first)] =
+            Some(Line { end: held.end, contents: held.contents });
+        if worker.step == Step::Assembled {
+            return Some(());
+        }
+        if self.holds(Guard::LedgerLookUp) {
+            worker.known = worker.known.map(|known| known | 1 << held.first);
+        }
+        worker.step = Step::Ledgered;
+        Some(())
+    }
+
+    fn counts_to_write(&self, state: &State, worker: &Worker) -> Counts {
+        let ledger = state.clickhouse.counts(self.second_file);
+        if self.holds(Guard::CountsFromLedger) {
+            return ledger;
+        }
+        let before = state.job.counts;
+        let chunks = || worker.held.into_iter().flat_map(Batch::chunks);
+        let rows =
+            |chunk| self.second_file.rows(chunk, worker.held.is_some_and(|held| held.contents.other(chunk)));
+        let added = chunks().map(|_| 1).sum::<u8>();
+        Counts { chunks: before.chunks + added, rows: before.rows + chunks().map(rows).sum::<u8>(), ..ledger }
+    }
+
+    fn write_counts(&self, state: &mut State, worker: &mut Worker) {
+        if let Step::Reporting(counts) = worker.step {
+            let forward = counts.chunks > state.job.counts.chunks;
+            if forward || !self.holds(Guard::CountsOnlyForward) {
+                if counts.chunks < state.job.counts.chunks {
+                    state.events = state.events.with(Event::CountsWentBack);
+                }
+                if !self.holds(Guard::EndByCompareAndSwap) {
+                    state.job.old_counts = state.job.counts;
+                }
+                state.job.counts = counts;
+            }
+        }
+        worker.step = Step::Reported;
+    }
+}
+
+impl Worker {
+    /// A worker that is assigned a partition.
+    pub(crate) fn assigned(log: &Log) -> Self {
+        let assigned_end = if log.end > log.committed { log.end } else { 0 };
+        Self { position: log.committed, assigned_end, ..Self::default() }
+    }
+
+    fn hold(&mut self, batch: Batch, last: Record) {
+        self.held = Some(batch);
+        if last.ends_batch() {
+            self.step = Step::Assembled;
+        }
+    }
+
+    /// Whether the partition holds records that it has not taken.
+    pub(crate) fn has_more(&self, log: &Log) -> bool {
+        self.position.max(log.start) < log.end
+    }
+}
+
+impl State {
+    /// A worker is no more; what it had sent may land later.
+    pub(crate) fn stop(&mut self, worker: Worker) {
+        if let (Step::Waiting, Some(held)) = (worker.step, worker.held) {
+            self.leave_in_flight(held);
+        }
+    }
+
+    fn commit(&mut self, partition: usize, position: u8) {
+        let log = &mut self.logs[partition];
+        let from = log.committed.max(log.start).min(position);
+        let has_no_line = |record: Record| self.clickhouse.ledger[usize::from(record.first())].is_none();
+        if !self.job.is_over() && log.range(from, position).any(has_no_line) {
+            self.events = self.events.with(Event::CommittedTooEarly);
+        }
+        log.committed = log.committed.max(position);
+    }
+
+    fn leave_in_flight(&mut self, batch: Batch) {
+        if let Some(free) = self.in_flight.iter_mut().find(|slot| slot.is_none()) {
+            *free = Some(batch);
+        }
+        self.in_flight.sort_unstable();
+    }
+}

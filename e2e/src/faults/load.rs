@@ -1,0 +1,302 @@
+//! One load, from its file to the last byte sent, whatever breaks meanwhile.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::expected::prefix_digest;
+use super::inputs::{self, Format};
+use super::plan::{Client, JobPlan, model};
+use super::system::System;
+use super::watcher::Watcher;
+
+/// A file, and the other one where one is sent on purpose.
+pub struct Files {
+    /// The file of the job.
+    pub file: PathBuf,
+    /// The other one.
+    pub other: Option<PathBuf>,
+}
+
+/// Writes the files of a job.
+pub fn write_files(system: &System, job: &JobPlan) -> Result<Files> {
+    let shape = model(&job.model).context("a model of the run")?.shape;
+    let write = |name: String, seed: u64| -> Result<PathBuf> {
+        let path = system.folder.join(name);
+        let mut out = BufWriter::with_capacity(1 << 20, File::create(&path)?);
+        let (format, rows, bad, days) = (job.format, job.rows, job.bad, job.days);
+        inputs::write(&mut out, &inputs::File { shape, format, rows, bad, days, seed })?;
+        out.flush()?;
+        Ok(path)
+    };
+    let extension = job.format.extension();
+    let file = write(format!("{}.{extension}", job.name), job.seed)?;
+    let other = match job.client {
+        Client::OtherFile { .. } => Some(write(format!("{}-other.{extension}", job.name), job.seed + 1)?),
+        _ => None,
+    };
+    Ok(Files { file, other })
+}
+
+/// One load under way.
+pub struct Load<'a> {
+    /// What it reaches.
+    pub system: &'a System,
+    /// What is seen of it.
+    pub watcher: &'a Watcher,
+    /// What is asked for.
+    pub job: &'a JobPlan,
+    /// What is sent.
+    pub files: &'a Files,
+    /// When it is given up.
+    pub end: Instant,
+    /// Counts uploads that were taken up again.
+    pub resumed: &'a AtomicU64,
+}
+
+/// What an upload was answered.
+struct Answer {
+    /// The HTTP status; 0: none came.
+    code: u16,
+    body: String,
+}
+
+impl Load<'_> {
+    /// Sends the file until the job has all of it, or has ended.
+    pub fn send(&self) -> Result<()> {
+        if self.job.client == Client::Inline {
+            return self.apply();
+        }
+        if self.job.max_errors.is_some() {
+            // Only a manifest can say so; the file comes after it.
+            self.create()?;
+        }
+        self.first_attempt()?;
+        self.finish()
+    }
+
+    fn first_attempt(&self) -> Result<()> {
+        let made = self.job.max_errors.is_some();
+        let file = self.files.file.as_path();
+        match self.job.client {
+            Client::Inline => {}
+            Client::Batch if !made => {
+                let path = file.to_string_lossy();
+                let args = ["job", "create", &self.job.model, &path, "--name", &self.job.name];
+                // Whatever it says: what is missing is sent by `finish`.
+                self.system.batch(&args)?;
+            }
+            Client::Batch => drop(self.upload(made, file, 0)?),
+            Client::Curl { kbytes_per_second } => drop(self.upload(made, file, kbytes_per_second)?),
+            Client::Killed { kbytes_per_second, after_ms } => {
+                self.killed(made, kbytes_per_second, after_ms)?;
+            }
+            Client::OtherFile { kbytes_per_second, after_ms } => {
+                self.killed(made, kbytes_per_second, after_ms)?;
+                if let Some(other) = &self.files.other {
+                    self.send_other(other)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The other file as if it were the rest of this one. While chunks of the killed upload are still acknowledged, the
+    /// offset moves.
+    fn send_other(&self, other: &Path) -> Result<()> {
+        for _ in 0..5 {
+            let Some(offset) = self.offset() else { return Ok(()) };
+            let answer = self.resume(other, offset)?;
+            if !answer.body.contains("OffsetMismatch") && !answer.body.contains("UploadRunning") {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(300));
+        }
+        Ok(())
+    }
+
+    /// The whole file, in one request: with the job, or for a job that was made.
+    fn upload(&self, made: bool, file: &Path, kbytes_per_second: u64) -> Result<Answer> {
+        self.answer(self.start(made, file, kbytes_per_second)?)
+    }
+
+    fn killed(&self, made: bool, kbytes_per_second: u64, after_ms: u64) -> Result<()> {
+        let mut child = self.start(made, &self.files.file, kbytes_per_second)?;
+        let end = Instant::now() + Duration::from_millis(after_ms);
+        while Instant::now() < end && child.try_wait()?.is_none() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _ = child.kill();
+        child.wait()?;
+        Ok(())
+    }
+
+    fn start(&self, made: bool, file: &Path, kbytes_per_second: u64) -> Result<Child> {
+        let (namespace, job) = (&self.system.namespace, &self.job.name);
+        let (method, path) = if made {
+            ("PUT", format!("/v1/namespaces/{namespace}/jobs/{job}/data"))
+        } else {
+            ("POST", format!("/v1/namespaces/{namespace}/models/{}/jobs?name={job}", self.job.model))
+        };
+        let mut command = self.curl(method, &path);
+        if kbytes_per_second > 0 {
+            command.args(["--limit-rate", &format!("{kbytes_per_second}K")]);
+        }
+        command.arg("--upload-file").arg(file).spawn().context("failed to start curl")
+    }
+
+    /// `curl` whose last line is the HTTP status.
+    fn curl(&self, method: &str, path: &str) -> Command {
+        let mut command = Command::new("curl");
+        command
+            .args([
+                "-sS",
+                "--connect-timeout",
+                "5",
+                "--max-time",
+                "900",
+                "--speed-limit",
+                "1",
+                "--speed-time",
+                "60",
+            ])
+            .args(["-X", method, "-w", "\n%{http_code}", "-H"])
+            .arg(format!("Content-Type: {}", self.job.format.content_type()))
+            .arg(format!("{}{path}", self.system.api_url))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        command
+    }
+
+    fn answer(&self, child: Child) -> Result<Answer> {
+        let output = child.wait_with_output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (body, code) = text.rsplit_once('\n').unwrap_or(("", "0"));
+        let answer = Answer { code: code.trim().parse().unwrap_or(0), body: body.to_owned() };
+        let log = format!(
+            "{} {} {}\n",
+            self.job.name,
+            answer.code,
+            answer.body.chars().take(300).collect::<String>()
+        );
+        let path = self.system.folder.join("answers.log");
+        File::options().create(true).append(true).open(path)?.write_all(log.as_bytes())?;
+        Ok(answer)
+    }
+
+    /// Sends what is missing until nothing is.
+    fn finish(&self) -> Result<()> {
+        let mut file = self.files.file.as_path();
+        let mut other = self.files.other.as_deref();
+        let mut made = self.job.max_errors.is_some();
+        loop {
+            if self.is_sent() {
+                return Ok(());
+            }
+            if Instant::now() >= self.end {
+                bail!("job {}: its upload is not complete", self.job.name);
+            }
+            let answer = match self.offset() {
+                Some(offset) => {
+                    self.resumed.fetch_add(1, Ordering::Relaxed);
+                    self.resume(file, offset)?
+                }
+                None if self.watcher.seen(&self.job.name).is_none() => self.upload(made, file, 0)?,
+                None => Answer { code: 0, body: String::new() },
+            };
+            made = made || self.watcher.seen(&self.job.name).is_some();
+            // The other file came first, by the job's own word: then that is its file.
+            if answer.code == 409 && answer.body.contains("DifferentFile") {
+                match other.take() {
+                    Some(path) => file = path,
+                    None => bail!("job {}: neither file is taken: {}", self.job.name, answer.body),
+                }
+            }
+            if (200..300).contains(&answer.code) {
+                self.watcher.wait(&self.job.name, Instant::now() + Duration::from_secs(20), |seen| {
+                    seen.status.upload.complete || seen.status.ended()
+                });
+            } else {
+                thread::sleep(Duration::from_millis(400));
+            }
+        }
+    }
+
+    /// The rest of a file, with the digest of what is left out.
+    fn resume(&self, file: &Path, offset: u64) -> Result<Answer> {
+        let path = format!("/v1/namespaces/{}/jobs/{}/data", self.system.namespace, self.job.name);
+        let mut body = File::open(file)?;
+        // Beyond the end of the other file nothing is left to send.
+        let offset = offset.min(body.metadata()?.len());
+        body.seek(SeekFrom::Start(offset))?;
+        let mut command = self.curl("PUT", &path);
+        command.args(["-H", &format!("Upload-Offset: {offset}")]);
+        if offset > 0 {
+            command.args(["-H", &format!("Upload-Digest: {}", prefix_digest(file, offset)?)]);
+        }
+        let child =
+            command.args(["--upload-file", "-"]).stdin(body).spawn().context("failed to start curl")?;
+        self.answer(child)
+    }
+
+    /// From which byte the upload goes on; nothing while the API does not say, or knows no such job.
+    fn offset(&self) -> Option<u64> {
+        let path = format!("/v1/namespaces/{}/jobs/{}/data", self.system.namespace, self.job.name);
+        let url = format!("{}{path}", self.system.api_url);
+        let args = ["-sS", "--head", "--fail", "--connect-timeout", "5", "--max-time", "30", &url];
+        let output = self.system.target.shell.run("curl", &args).ok()?.ok().ok()?;
+        let value = |name: &str| {
+            output.lines().find_map(|line| {
+                let (key, value) = line.split_once(':')?;
+                key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+            })
+        };
+        value("upload-offset")?.parse().ok()
+    }
+
+    fn is_sent(&self) -> bool {
+        self.watcher
+            .seen(&self.job.name)
+            .is_some_and(|seen| seen.status.upload.complete || seen.status.ended())
+    }
+
+    /// Makes the job without its file.
+    fn create(&self) -> Result<()> {
+        self.manifest("upload: {}")
+    }
+
+    /// Makes the job with its file in it.
+    fn apply(&self) -> Result<()> {
+        let text = fs::read_to_string(&self.files.file)?;
+        self.manifest(&format!("inline: {}", serde_json::to_string(&text)?))
+    }
+
+    fn manifest(&self, source: &str) -> Result<()> {
+        let JobPlan { name, model, format, max_errors, .. } = self.job;
+        let format = if *format == Format::Csv { "CSV" } else { "JSONLines" };
+        let policy = max_errors
+            .map(|most| format!("  errorPolicy: {{maxErrors: {most}, maxStoredErrors: {STORED_ERRORS}}}\n"))
+            .unwrap_or_default();
+        let yaml = format!(
+            "apiVersion: ingest.batch-on-kafka.io/v1alpha1\nkind: IngestJob\nmetadata: {{name: {name}}}\nspec:\n  \
+             modelRef: {{name: {model}}}\n  input: {{format: {format}}}\n{policy}  source:\n    {source}\n"
+        );
+        let left = self.end.saturating_duration_since(Instant::now());
+        // `create`: an annotation of `apply` could not hold a file.
+        self.system.keep_trying("to make a job", left, || {
+            let args = ["create", "-n", &self.system.namespace, "-f", "-"];
+            let output = self.system.target.shell.run_with("kubectl", &args, Some(&yaml))?;
+            if output.stderr.contains("AlreadyExists") { Ok(()) } else { output.ok().map(drop) }
+        })
+    }
+}
+
+/// `maxStoredErrors` of every model and job of a run.
+pub const STORED_ERRORS: u64 = 1_000_000;

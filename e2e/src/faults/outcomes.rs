@@ -1,0 +1,90 @@
+//! How a job may end, by its file, its plan and the faults that struck it. Pure.
+
+use super::expected::Expected;
+use super::plan::{Client, JobPlan};
+
+/// What struck a job between its start and its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Struck {
+    /// It was cancelled.
+    pub cancelled: bool,
+    /// Its topic, or the records in it, were deleted.
+    pub records_lost: bool,
+}
+
+/// A state and the reason for it.
+pub type End = (&'static str, &'static str);
+
+/// The ends that are right.
+#[must_use]
+pub fn allowed(job: &JobPlan, expected: &Expected, struck: Struck) -> Vec<End> {
+    let mut ends = vec![];
+    let too_many = job.max_errors.is_some_and(|most| expected.bad() > most);
+    ends.push(match (expected.good, expected.bad()) {
+        _ if too_many => ("FAILED", "TooManyErrors"),
+        (_, 0) => ("SUCCESS", "AllRowsLoaded"),
+        (0, _) => ("FAILED", "AllRowsRejected"),
+        _ => ("PARTIAL_SUCCESS", "SomeRowsRejected"),
+    });
+    if struck.cancelled {
+        ends.push(("CANCELLED", "Cancelled"));
+    }
+    if struck.records_lost {
+        ends.push(("FAILED", "ChunksLost"));
+    }
+    if matches!(job.client, Client::OtherFile { .. }) {
+        ends.push(("FAILED", "ChunkConflict"));
+    }
+    ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::inputs::{Bad, Format};
+
+    fn job(client: Client, max_errors: Option<u64>) -> JobPlan {
+        JobPlan {
+            name: "j".into(),
+            model: "narrow".into(),
+            format: Format::Csv,
+            rows: 10,
+            bad: Bad::None,
+            days: 1,
+            seed: 1,
+            start_ms: 0,
+            client,
+            max_errors,
+        }
+    }
+
+    fn file(good: u64, bad: u64) -> Expected {
+        Expected { rows: good + bad, good, ..Expected::default() }
+    }
+
+    #[test]
+    fn a_job_that_nothing_struck_may_end_in_one_way_only() {
+        let ends = |good, bad, most| allowed(&job(Client::Batch, most), &file(good, bad), Struck::default());
+        assert_eq!(ends(3, 0, None), [("SUCCESS", "AllRowsLoaded")]);
+        assert_eq!(ends(3, 1, None), [("PARTIAL_SUCCESS", "SomeRowsRejected")]);
+        assert_eq!(ends(0, 1, None), [("FAILED", "AllRowsRejected")]);
+        assert_eq!(ends(3, 2, Some(1)), [("FAILED", "TooManyErrors")]);
+        assert_eq!(ends(3, 2, Some(2)), [("PARTIAL_SUCCESS", "SomeRowsRejected")]);
+    }
+
+    #[test]
+    fn cancels_lost_records_and_other_files_allow_one_more_end_each() {
+        let struck = Struck { cancelled: true, records_lost: true };
+        let client = Client::OtherFile { kbytes_per_second: 1, after_ms: 1 };
+        let ends = allowed(&job(client, None), &file(1, 0), struck);
+        assert_eq!(
+            ends,
+            [
+                ("SUCCESS", "AllRowsLoaded"),
+                ("CANCELLED", "Cancelled"),
+                ("FAILED", "ChunksLost"),
+                ("FAILED", "ChunkConflict")
+            ]
+        );
+    }
+}

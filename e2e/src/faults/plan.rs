@@ -1,0 +1,316 @@
+//! What happens when: drawn from a seed, or read from a file. Pure.
+
+mod draw;
+
+pub use draw::{Limits, round};
+
+use serde::{Deserialize, Serialize};
+
+use super::inputs::{Bad, Format};
+use super::shape::Shape;
+
+/// A whole run, or the part of one that is to be done again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// What it was drawn from; 0: written by a person.
+    #[serde(default)]
+    pub seed: u64,
+    /// Why it is kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// One after the other, on the same models.
+    pub rounds: Vec<Round>,
+}
+
+/// Loads that start within a time, and what strikes meanwhile. A round ends when all its jobs have ended and were checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Round {
+    /// The loads.
+    pub jobs: Vec<JobPlan>,
+    /// The faults.
+    #[serde(default)]
+    pub strikes: Vec<Strike>,
+}
+
+/// One load.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobPlan {
+    /// The name of the `IngestJob`.
+    pub name: String,
+    /// One of [`MODELS`].
+    pub model: String,
+    /// How the file is written.
+    pub format: Format,
+    /// Its rows.
+    pub rows: u64,
+    /// How many of them are bad.
+    #[serde(default)]
+    pub bad: Bad,
+    /// Over how many days its dates are spread.
+    #[serde(default = "one")]
+    pub days: u32,
+    /// What its cells are drawn from.
+    pub seed: u64,
+    /// When it starts, in milliseconds from the start of the round.
+    #[serde(default)]
+    pub start_ms: u64,
+    /// Who sends it.
+    #[serde(default)]
+    pub client: Client,
+    /// `errorPolicy.maxErrors` of the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_errors: Option<u64>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Who sends the file of a job. Whatever breaks, the suite goes on until every byte is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "by", deny_unknown_fields)]
+pub enum Client {
+    /// `batch job create`.
+    #[default]
+    Batch,
+    /// `curl`, at most so fast; 0: as fast as it can.
+    Curl {
+        /// Kilobytes a second.
+        #[serde(default)]
+        kbytes_per_second: u64,
+    },
+    /// A slow `curl` that is killed after this time. The suite resumes the upload.
+    Killed {
+        /// Kilobytes a second.
+        kbytes_per_second: u64,
+        /// Milliseconds from its start.
+        after_ms: u64,
+    },
+    /// The same, and then another file is sent under the name of this job before the upload is resumed.
+    OtherFile {
+        /// Kilobytes a second.
+        kbytes_per_second: u64,
+        /// Milliseconds from its start.
+        after_ms: u64,
+    },
+    /// Nobody: the file is in the `IngestJob`.
+    Inline,
+}
+
+/// A fault at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strike {
+    /// Milliseconds from the start of the round.
+    pub at_ms: u64,
+    /// Which of several processes: the number of one, modulo how many there are.
+    #[serde(default)]
+    pub which: u32,
+    /// What happens.
+    #[serde(flatten)]
+    pub fault: Fault,
+}
+
+/// A fault and, where it lasts, how long. Each is undone by the suite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "fault")]
+pub enum Fault {
+    /// SIGKILL. Kubernetes starts pods again, the suite starts parts of the stack again after a while.
+    Kill {
+        /// Which process.
+        target: Target,
+        /// Milliseconds until a part of the stack is started again.
+        #[serde(default)]
+        down_ms: u64,
+    },
+    /// SIGSTOP, then SIGCONT.
+    Pause {
+        /// Which process.
+        target: Target,
+        /// Milliseconds.
+        for_ms: u64,
+    },
+    /// SIGTERM.
+    Terminate {
+        /// Which process.
+        target: Target,
+    },
+    /// Four workers of a model, then one at most, then as before.
+    Scale {
+        /// Which model.
+        model: String,
+        /// Milliseconds of each of both.
+        for_ms: u64,
+    },
+    /// No packet to or from a worker but for what the kubelet asks it.
+    CutOff {
+        /// Milliseconds.
+        for_ms: u64,
+    },
+    /// No free byte on ClickHouse's disk.
+    DiskFull {
+        /// Milliseconds.
+        for_ms: u64,
+    },
+    /// The topic of a model is deleted.
+    DeleteTopic {
+        /// Which model.
+        model: String,
+    },
+    /// All records of the topic of a model are deleted.
+    DeleteRecords {
+        /// Which model.
+        model: String,
+    },
+    /// The workers of a model are stopped, the tables forget all tokens, the group goes back to offset 0.
+    Replay {
+        /// Which model.
+        model: String,
+    },
+    /// A job is cancelled.
+    Cancel {
+        /// Its name.
+        job: String,
+    },
+}
+
+/// What a signal can be sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// A worker of the models of the run.
+    Worker,
+    /// A pod of the upload API.
+    Api,
+    /// The operator.
+    Operator,
+    /// The broker.
+    Kafka,
+    /// The database.
+    Clickhouse,
+    /// The store of the API server.
+    Etcd,
+    /// The Kubernetes API.
+    KubeApiserver,
+}
+
+impl Target {
+    /// As in plans and summaries.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Api => "api",
+            Self::Operator => "operator",
+            Self::Kafka => "kafka",
+            Self::Clickhouse => "clickhouse",
+            Self::Etcd => "etcd",
+            Self::KubeApiserver => "kube-apiserver",
+        }
+    }
+
+    /// Whether it is a part of the stack, not a pod.
+    #[must_use]
+    pub fn is_part(self) -> bool {
+        !matches!(self, Self::Worker | Self::Api | Self::Operator)
+    }
+}
+
+impl Fault {
+    /// Its kind, for the summary.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Kill { target, .. } => format!("kill {}", target.name()),
+            Self::Pause { target, .. } => format!("pause {}", target.name()),
+            Self::Terminate { target } => format!("terminate {}", target.name()),
+            Self::Scale { .. } => "scale 1 -> 4 -> 1".into(),
+            Self::CutOff { .. } => "cut off worker".into(),
+            Self::DiskFull { .. } => "disk full".into(),
+            Self::DeleteTopic { .. } => "delete topic".into(),
+            Self::DeleteRecords { .. } => "delete records".into(),
+            Self::Replay { .. } => "replay from offset 0".into(),
+            Self::Cancel { .. } => "cancel".into(),
+        }
+    }
+}
+
+/// A model of the run: loads of one shape go to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Model {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns.
+    pub shape: Shape,
+    /// `chunkBytes`; 0: the default.
+    pub chunk_bytes: u32,
+}
+
+/// Every model of a run. Small chunks make many places to break at.
+pub const MODELS: [Model; 5] = [
+    Model { name: "narrow", shape: Shape::Narrow, chunk_bytes: 0 },
+    Model { name: "narrow-small", shape: Shape::Narrow, chunk_bytes: 16_384 },
+    Model { name: "wide", shape: Shape::Wide, chunk_bytes: 0 },
+    Model { name: "wide-small", shape: Shape::Wide, chunk_bytes: 65_536 },
+    Model { name: "days", shape: Shape::Partitioned, chunk_bytes: 65_536 },
+];
+
+/// The model of a name.
+#[must_use]
+pub fn model(name: &str) -> Option<Model> {
+    MODELS.into_iter().find(|model| model.name == name)
+}
+
+impl Plan {
+    /// Reads a plan and says what is wrong with it.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let plan: Self = serde_yaml::from_str(text)?;
+        for job in plan.rounds.iter().flat_map(|round| &round.jobs) {
+            anyhow::ensure!(model(&job.model).is_some(), "job {}: no model {}", job.name, job.model);
+        }
+        for fault in plan.rounds.iter().flat_map(|round| round.strikes.iter().map(|s| &s.fault)) {
+            if let Fault::Scale { model: name, .. }
+            | Fault::DeleteTopic { model: name }
+            | Fault::DeleteRecords { model: name }
+            | Fault::Replay { model: name } = fault
+            {
+                anyhow::ensure!(model(name).is_some(), "{}: no model {name}", fault.kind());
+            }
+        }
+        Ok(plan)
+    }
+
+    /// As YAML, to be read by [`Self::parse`].
+    pub fn to_yaml(&self) -> anyhow::Result<String> {
+        Ok(serde_yaml::to_string(self)?)
+    }
+
+    /// Whether ClickHouse needs a disk of its own.
+    #[must_use]
+    pub fn fills_the_disk(&self) -> bool {
+        let mut strikes = self.rounds.iter().flat_map(|round| &round.strikes);
+        strikes.any(|strike| matches!(strike.fault, Fault::DiskFull { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_was_printed_is_read_back() {
+        let limits = Limits { disk: true, ..Limits::default() };
+        let plan =
+            Plan { seed: 9, about: String::new(), rounds: (0..20).map(|n| round(9, n, &limits)).collect() };
+        let yaml = plan.to_yaml().unwrap();
+        assert_eq!(Plan::parse(&yaml).unwrap(), plan, "{yaml}");
+    }
+
+    #[test]
+    fn a_plan_that_names_an_unknown_model_is_refused() {
+        let error = Plan::parse("rounds: [{jobs: [], strikes: [{at_ms: 0, fault: replay, model: nope}]}]");
+        assert_eq!(error.unwrap_err().to_string(), "replay from offset 0: no model nope");
+    }
+}

@@ -1,0 +1,115 @@
+//! What an administrator of Kafka may do to a topic and to a group, by Kafka's own tools.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+
+use super::model::{patch, undo};
+use crate::faults::plan::Target;
+use crate::faults::strike::Outcome;
+use crate::faults::system::System;
+use crate::kafka;
+
+/// Partitions of each topic of a run.
+pub const PARTITIONS: u32 = 4;
+/// How long workers may take to leave.
+const LEAVING: Duration = Duration::from_secs(120);
+
+/// Deletes the topic of a model.
+pub fn delete_topic(system: &System, model: &str, struck: &dyn Fn()) -> Result<Outcome> {
+    let topic = topic(system, model)?;
+    // Nobody kills Kafka meanwhile: the tool would wait for minutes.
+    let lock = system.lock(Target::Kafka.name());
+    let _held = lock.lock();
+    struck();
+    run(system, "org.apache.kafka.tools.TopicCommand", &["--delete", "--topic", &topic])?;
+    Ok(Outcome::Done(topic))
+}
+
+/// Deletes every record that is in the topic of a model now.
+pub fn delete_records(system: &System, model: &str, struck: &dyn Fn()) -> Result<Outcome> {
+    let topic = topic(system, model)?;
+    let lock = system.lock(Target::Kafka.name());
+    let _held = lock.lock();
+    struck();
+    kafka::delete_records(&system.target, &topic, PARTITIONS)?;
+    Ok(Outcome::Done(topic))
+}
+
+/// Stops the workers of a model, makes the tables forget every insert token, and sets the group back to offset 0.
+pub fn replay(system: &System, model: &str, struck: &dyn Fn()) -> Result<Outcome> {
+    let lock = system.lock(&format!("model {model}"));
+    let _held = lock.lock();
+    let topic = topic(system, model)?;
+    let table = model_status(system, model, "{.status.table}")?;
+    let restart = system.journal.note(undo(system, model, r#"{"spec":{"paused":false}}"#))?;
+    struck();
+    patch(system, model, r#"{"spec":{"paused":true}}"#)?;
+    let done = (|| {
+        reset(system, &topic)?;
+        [table.as_str(), "rejected_rows", "ingest_batches"]
+            .iter()
+            .try_for_each(|table| wear_out(system, table))
+    })();
+    system.keep_trying("to let the model go on", LEAVING, || system.journal.undo(restart))?;
+    done.map(|()| Outcome::Done(topic))
+}
+
+/// Sets the group back once no worker is in it.
+fn reset(system: &System, topic: &str) -> Result<()> {
+    let end = Instant::now() + LEAVING;
+    let args = ["--group", topic, "--topic", topic, "--reset-offsets", "--to-earliest", "--execute"];
+    loop {
+        let lock = system.lock(Target::Kafka.name());
+        let held = lock.lock();
+        let output = run(system, "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", &args)?;
+        drop(held);
+        // A line a partition. Where the group still has members, the tool says so and ends with 0.
+        if output.lines().filter(|line| line.contains(topic)).count() >= PARTITIONS as usize {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "the group {topic} is not set back: {output}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// A window of one token drops all others; the second statement gives the table its own size back. 10,000 inserts would do
+/// the same to the window, in some minutes.
+fn wear_out(system: &System, table: &str) -> Result<()> {
+    let setting = "non_replicated_deduplication_window";
+    system.keep_trying("to wear the window out", LEAVING, || {
+        let now = system.sql(&format!(
+            "SELECT extract(create_table_query, '{setting} = (\\\\d+)') FROM system.tables \
+             WHERE concat(database, '.', name) = '{table}' OR (database = currentDatabase() AND name = '{table}')"
+        ))?;
+        if now.is_empty() {
+            bail!("{table} has no window");
+        }
+        let changed = system.sql(&format!("ALTER TABLE {table} MODIFY SETTING {setting} = 1"));
+        system.sql(&format!("ALTER TABLE {table} MODIFY SETTING {setting} = {}", restored(&now)))?;
+        changed.map(drop)
+    })
+}
+
+/// A table that was left at 1 by a broken attempt gets the size that all tables have.
+fn restored(now: &str) -> &str {
+    if now == "1" { "10000" } else { now }
+}
+
+fn topic(system: &System, model: &str) -> Result<String> {
+    model_status(system, model, "{.status.topic}")
+}
+
+fn model_status(system: &System, model: &str, path: &str) -> Result<String> {
+    let path = format!("jsonpath={path}");
+    let args = ["get", "ingestmodel", "-n", &system.namespace, model, "-o", &path];
+    let text =
+        system.keep_trying("to read a model", Duration::from_secs(60), || system.target.kubectl(&args))?;
+    ensure!(!text.is_empty(), "model {model} has no {path}");
+    Ok(text)
+}
+
+fn run(system: &System, class: &str, args: &[&str]) -> Result<String> {
+    let server = ["--bootstrap-server", system.target.parts.kafka_host.as_str()];
+    kafka::tool(&system.target, class, &[&server, args].concat())
+}

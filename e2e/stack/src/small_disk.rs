@@ -1,0 +1,138 @@
+//! A small disk for ClickHouse: its data folder as a file system in a file, so that a test can fill it and the machine's
+//! own disk has room all the time.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{kubernetes::teardown::remove, part::Part, paths::Paths, progress::output, stack::Stack};
+
+/// The file that takes all free space.
+const FILLER: &str = "filler";
+
+impl Stack {
+    /// Moves ClickHouse's data to a file system of `mib` MiB. ClickHouse is stopped meanwhile.
+    pub fn enter_small_disk(&self, mib: u64) -> Result<()> {
+        let paths = &self.paths;
+        if image(paths).exists() {
+            return mount(paths);
+        }
+        Part::Clickhouse.stop(paths)?;
+        let new = paths.data.join("clickhouse.new");
+        fs::create_dir_all(&new)?;
+        let file = fs::File::create(image(paths)).context("failed to make the image of the small disk")?;
+        file.set_len(mib << 20)?;
+        let made = format(paths).and_then(|()| mount_at(paths, &new)).and_then(|()| copy(&data(paths), &new));
+        let unmounted = unmount(&new);
+        fs::remove_dir(&new)?;
+        if made.is_err() {
+            fs::remove_file(image(paths))?;
+        }
+        made.and(unmounted).and_then(|()| {
+            fs::rename(data(paths), aside(paths))?;
+            mount(paths)
+        })?;
+        self.start(Part::Clickhouse)
+    }
+
+    /// Moves the data back to the machine's disk. ClickHouse is stopped meanwhile.
+    pub fn leave_small_disk(&self) -> Result<()> {
+        let paths = &self.paths;
+        if !image(paths).exists() {
+            return Ok(());
+        }
+        self.free_small_disk()?;
+        Part::Clickhouse.stop(paths)?;
+        mount(paths)?;
+        remove(&aside(paths))?;
+        fs::create_dir_all(aside(paths))?;
+        copy(&data(paths), &aside(paths))?;
+        unmount(&data(paths))?;
+        fs::remove_dir(data(paths))?;
+        fs::rename(aside(paths), data(paths))?;
+        fs::remove_file(image(paths))?;
+        self.start(Part::Clickhouse)
+    }
+
+    /// Takes all free space of the small disk. What is taken is not written: it costs the machine's disk nothing.
+    pub fn fill_small_disk(&self) -> Result<()> {
+        let folder = data(&self.paths);
+        ensure!(is_mounted(&folder)?, "ClickHouse is not on a small disk");
+        // A file system keeps some blocks to itself: ask for less until it gives them.
+        let mut kib: u64 =
+            output(Command::new("df").args(["--output=avail", "--block-size=1K"]).arg(&folder))?
+                .lines()
+                .nth(1)
+                .and_then(|line| line.trim().parse().ok())
+                .context("df says nothing")?;
+        while kib > 64 {
+            let mut command = Command::new("fallocate");
+            command.arg("--length").arg(format!("{kib}KiB")).arg(folder.join(FILLER));
+            if output(&mut command).is_ok() {
+                return Ok(());
+            }
+            kib -= kib / 64 + 1;
+        }
+        Ok(())
+    }
+
+    /// Gives the space back.
+    pub fn free_small_disk(&self) -> Result<()> {
+        match fs::remove_file(data(&self.paths).join(FILLER)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context("failed to free the disk"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Mounts the image over the data folder, where there is one and it is not mounted.
+pub fn mount(paths: &Paths) -> Result<()> {
+    if !image(paths).exists() || is_mounted(&data(paths))? {
+        return Ok(());
+    }
+    fs::create_dir_all(data(paths))?;
+    mount_at(paths, &data(paths))
+}
+
+fn mount_at(paths: &Paths, folder: &Path) -> Result<()> {
+    output(Command::new("mount").args(["-o", "loop"]).arg(image(paths)).arg(folder)).map(drop)
+}
+
+fn unmount(folder: &Path) -> Result<()> {
+    if is_mounted(folder)? {
+        output(Command::new("umount").arg(folder))?;
+    }
+    Ok(())
+}
+
+fn format(paths: &Paths) -> Result<()> {
+    // No journal and nothing kept for root: what is full is full.
+    let options = ["-q", "-F", "-m", "0", "-O", "^has_journal"];
+    output(Command::new("mkfs.ext4").args(options).arg(image(paths))).map(drop)
+}
+
+/// The content of one folder into another, with owners, links and times.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    output(Command::new("cp").arg("--archive").arg(from.join(".")).arg(to)).map(drop)
+}
+
+fn is_mounted(folder: &Path) -> Result<bool> {
+    let mounts = fs::read_to_string("/proc/mounts")?;
+    Ok(mounts.lines().any(|line| line.split(' ').nth(1) == folder.to_str()))
+}
+
+fn image(paths: &Paths) -> PathBuf {
+    paths.data.join("clickhouse.img")
+}
+
+fn data(paths: &Paths) -> PathBuf {
+    paths.data.join("clickhouse")
+}
+
+fn aside(paths: &Paths) -> PathBuf {
+    paths.data.join("clickhouse.host")
+}

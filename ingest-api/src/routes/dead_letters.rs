@@ -1,0 +1,141 @@
+//! The dead letters of a model: batches that `ClickHouse` refuses, listed, sent again, given up.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use crds::ModelId;
+use kube::ResourceExt;
+use serde::{Deserialize, Serialize};
+
+use crate::dead_letters::requeue::requeue as send_again;
+use crate::dead_letters::{ParkedBatch, Which, give_up, parked};
+use crate::error::{ApiError, ErrorBody};
+use crate::names::{Name, Namespace};
+use crate::routes::{InNamespace, MaybeQuery, names, query};
+use crate::state::Shared;
+
+/// Which batches; all of the model where nothing is said.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    /// Only those of this job: its name or its uid
+    job: Option<String>,
+    /// Only the batch that begins with this chunk
+    first_chunk: Option<u32>,
+}
+
+/// Parked batches of a model, oldest first, at most 1,000.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ParkedBatches {
+    /// The batches.
+    items: Vec<ParkedBatch>,
+}
+
+/// What became of batches that were to be sent again.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RequeuedBatches {
+    /// Kafka has all their chunks again; workers try them soon.
+    requeued: Vec<ParkedBatch>,
+    /// The dead-letter topic no longer has all their chunks: they can only be dropped.
+    gone: Vec<ParkedBatch>,
+}
+
+/// Batches that were given up.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct DroppedBatches {
+    /// The batches.
+    dropped: Vec<ParkedBatch>,
+}
+
+/// List the dead letters of a model
+#[utoipa::path(get, path = "/v1/namespaces/{ns}/models/{model}/dead-letters", tag = "dead letters",
+    params(("ns" = String, Path, description = "The namespace"), ("model" = String, Path, description = "The model's name or id"), Chosen),
+    responses((status = 200, body = ParkedBatches), (status = 404, body = ErrorBody, description = "ModelNotFound"),
+        (status = 503, body = ErrorBody, description = "ClickHouseUnavailable")))]
+pub async fn all(
+    State(app): State<Shared>,
+    path: InNamespace,
+    chosen: MaybeQuery<Chosen>,
+) -> Result<Json<ParkedBatches>, ApiError> {
+    let items = found(&app, &names(path)?, chosen).await?.1;
+    Ok(Json(ParkedBatches { items }))
+}
+
+/// Show a dead letter
+#[utoipa::path(get, path = "/v1/namespaces/{ns}/models/{model}/dead-letters/{uid}/{first_chunk}", tag = "dead letters",
+    params(("ns" = String, Path, description = "The namespace"), ("model" = String, Path, description = "The model's name or id"),
+        ("uid" = String, Path, description = "The job's uid"), ("first_chunk" = u32, Path, description = "The batch's first chunk")),
+    responses((status = 200, body = ParkedBatch), (status = 404, body = ErrorBody, description = "ModelNotFound, DeadLetterNotFound"),
+        (status = 503, body = ErrorBody, description = "ClickHouseUnavailable")))]
+pub async fn one(
+    State(app): State<Shared>,
+    path: Result<Path<(String, String, String, u32)>, PathRejection>,
+) -> Result<Json<ParkedBatch>, ApiError> {
+    let Path((namespace, model, uid, first_chunk)) = path.map_err(|e| ApiError::BadRequest(e.body_text()))?;
+    let of = (Namespace::parse(&namespace)?, Name::parse(&model)?);
+    let which = Which { job: Some(uid.clone()), first_chunk: Some(first_chunk) };
+    let model = app.model(&of.0, &of.1).await?;
+    let found = parked(&app.tables, &namespace, &model.name_any(), &which).await?;
+    let found = found.into_iter().find(|batch| batch.uid == uid);
+    found.map(Json).ok_or(ApiError::DeadLetterNotFound { uid, first_chunk })
+}
+
+/// Send dead letters again
+///
+/// Their chunks go back to the model's topic as they were; workers that know them as loaded pass over them. Repair first
+/// what `reason` and `message` name, or they are parked again.
+#[utoipa::path(post, path = "/v1/namespaces/{ns}/models/{model}/dead-letters/requeue", tag = "dead letters",
+    params(("ns" = String, Path, description = "The namespace"), ("model" = String, Path, description = "The model's name or id"), Chosen),
+    responses((status = 200, body = RequeuedBatches), (status = 404, body = ErrorBody, description = "ModelNotFound"),
+        (status = 409, body = ErrorBody, description = "DeadLettersGone: none of them can be sent again"),
+        (status = 503, body = ErrorBody, description = "ClickHouseUnavailable, KafkaUnavailable")))]
+pub async fn requeue(
+    State(app): State<Shared>,
+    path: InNamespace,
+    chosen: MaybeQuery<Chosen>,
+) -> Result<Json<RequeuedBatches>, ApiError> {
+    let of = names(path)?;
+    let (id, batches) = found(&app, &of, chosen).await?;
+    let done = send_again(app.kafka.clone(), id.topic(), id.dead_letter_topic(), batches).await?;
+    tracing::info!(model = %of.1, sent = done.sent.len(), gone = done.gone.len(), "dead letters requeued");
+    if done.sent.is_empty() && !done.gone.is_empty() {
+        return Err(ApiError::DeadLettersGone(format!(
+            "topic '{}' no longer has the chunks of these {} batches; drop them, and load their jobs' files again",
+            id.dead_letter_topic(),
+            done.gone.len()
+        )));
+    }
+    Ok(Json(RequeuedBatches { requeued: done.sent, gone: done.gone }))
+}
+
+/// Give dead letters up: their rows are not loaded, and their jobs end as `ChunksDropped`
+#[utoipa::path(post, path = "/v1/namespaces/{ns}/models/{model}/dead-letters/drop", tag = "dead letters",
+    params(("ns" = String, Path, description = "The namespace"), ("model" = String, Path, description = "The model's name or id"), Chosen),
+    responses((status = 200, body = DroppedBatches), (status = 404, body = ErrorBody, description = "ModelNotFound"),
+        (status = 503, body = ErrorBody, description = "ClickHouseUnavailable")))]
+pub async fn drop_batches(
+    State(app): State<Shared>,
+    path: InNamespace,
+    chosen: MaybeQuery<Chosen>,
+) -> Result<Json<DroppedBatches>, ApiError> {
+    let of = names(path)?;
+    let dropped = found(&app, &of, chosen).await?.1;
+    for batch in &dropped {
+        give_up(&app.tables, batch).await?;
+    }
+    tracing::info!(model = %of.1, batches = dropped.len(), "dead letters dropped");
+    Ok(Json(DroppedBatches { dropped }))
+}
+
+/// The parked batches that are chosen, and the id of their model.
+async fn found(
+    app: &Shared,
+    (namespace, model): &(Namespace, Name),
+    chosen: MaybeQuery<Chosen>,
+) -> Result<(ModelId, Vec<ParkedBatch>), ApiError> {
+    let Chosen { job, first_chunk } = query(chosen)?;
+    let model = app.model(namespace, model).await?.name_any();
+    let batches = parked(&app.tables, namespace.as_str(), &model, &Which { job, first_chunk }).await?;
+    Ok((ModelId::of(namespace.as_str(), &model), batches))
+}

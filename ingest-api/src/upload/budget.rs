@@ -1,0 +1,238 @@
+//! One budget of memory for all that uploads hold: bytes of bodies, chunks, decoders, and what is on its way to Kafka.
+//!
+//! **Promise:** what is reserved never exceeds the budget. Who waits is served in order. An upload waits for memory only
+//! at its start and where its file turns out to need more than most; both for a bounded time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::error::ApiError;
+use crate::upload::body::BODY_BYTES;
+use crate::upload::decode::Encoding;
+
+/// Chunks that an upload holds at most: one that is cut, one held back until another follows, one that waits, one that
+/// is handed over, and its copy on its way to Kafka. What goes beyond has a reservation of its own.
+const CHUNKS: u64 = 5;
+/// What an upload needs beside that: tasks, status, headers.
+const SLACK: u64 = 64 * 1024;
+/// How long an upload that is running waits for memory that its file turns out to need.
+const GROWTH_WAIT: Duration = Duration::from_secs(10);
+
+/// Memory that all uploads share.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    /// A permit is a KiB.
+    free: Arc<Semaphore>,
+    kib: u32,
+}
+
+/// A part of a budget, given back when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Reservation(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    budget: Budget,
+    permit: Mutex<OwnedSemaphorePermit>,
+}
+
+/// Why there is no memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoMemory {
+    /// Others hold it; later there may be some.
+    #[error("other uploads hold the memory that is needed")]
+    Busy,
+    /// There never is so much.
+    #[error("{needs} MiB are needed and {budget} MiB are there")]
+    Never {
+        /// What is needed, in MiB.
+        needs: u64,
+        /// What all uploads may use, in MiB.
+        budget: u64,
+    },
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    #[must_use]
+    pub fn new(bytes: u64) -> Self {
+        let kib = kib(bytes);
+        Self { free: Arc::new(Semaphore::new(kib as usize)), kib }
+    }
+
+    /// Reserves so many bytes; waits for them, in order, until `deadline`.
+    pub async fn reserve(&self, bytes: u64, deadline: Instant) -> Result<Reservation, NoMemory> {
+        let permit =
+            timeout_at(deadline, Arc::clone(&self.free).acquire_many_owned(self.fits(0, bytes)?)).await;
+        match permit {
+            Ok(Ok(permit)) => {
+                Ok(Reservation(Arc::new(Held { budget: self.clone(), permit: Mutex::new(permit) })))
+            }
+            _ => Err(NoMemory::Busy),
+        }
+    }
+
+    /// So many bytes if they are free now and nobody waits for them.
+    #[must_use]
+    pub fn try_reserve(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).try_acquire_many_owned(kib(bytes)).ok()
+    }
+
+    /// The bytes that are free.
+    #[must_use]
+    pub fn free(&self) -> u64 {
+        self.free.available_permits() as u64 * 1024
+    }
+
+    /// So many bytes in KiB, unless they and what is held exceed the whole budget.
+    fn fits(&self, held_kib: usize, bytes: u64) -> Result<u32, NoMemory> {
+        let more = kib(bytes);
+        let needs = held_kib as u64 + u64::from(more);
+        if needs > u64::from(self.kib) {
+            return Err(NoMemory::Never { needs: needs.div_ceil(1024), budget: u64::from(self.kib) / 1024 });
+        }
+        Ok(more)
+    }
+}
+
+impl Reservation {
+    /// Reserves more. Waits for it on the thread of a decoder; where there is no runtime it does not wait.
+    pub fn grow_blocking(&self, bytes: u64) -> Result<(), NoMemory> {
+        let Held { budget, permit } = &*self.0;
+        let held = permit.lock().unwrap_or_else(PoisonError::into_inner).num_permits();
+        let more = budget.fits(held, bytes)?;
+        let free = Arc::clone(&budget.free);
+        let new = match Handle::try_current() {
+            Ok(runtime) => {
+                let waiting = async { timeout(GROWTH_WAIT, free.acquire_many_owned(more)).await };
+                runtime.block_on(waiting).ok().and_then(Result::ok)
+            }
+            Err(_) => free.try_acquire_many_owned(more).ok(),
+        };
+        let new = new.ok_or(NoMemory::Busy)?;
+        permit.lock().unwrap_or_else(PoisonError::into_inner).merge(new);
+        Ok(())
+    }
+}
+
+/// What an upload needs from its start to its end, in bytes; `length` is that of the body, where it is known.
+///
+/// What a zstd window or an xz dictionary needs beyond the least is reserved when the stream says how large it is.
+#[must_use]
+pub fn need(encoding: Encoding, chunk_bytes: u64, length: Option<u64>) -> u64 {
+    let chunks = CHUNKS * chunk_bytes;
+    let (body, chunks) = match (encoding, length) {
+        (Encoding::Identity, Some(length)) => (length.min(BODY_BYTES), chunks.min(length.saturating_mul(3))),
+        (_, Some(length)) => (length.min(BODY_BYTES), chunks),
+        (_, None) => (BODY_BYTES, chunks),
+    };
+    SLACK + body + chunks + encoding.memory()
+}
+
+/// What more an upload needs when its longest chunk grows.
+#[must_use]
+pub fn growth(from: u64, to: u64) -> u64 {
+    CHUNKS * to.saturating_sub(from)
+}
+
+impl From<NoMemory> for ApiError {
+    fn from(error: NoMemory) -> Self {
+        match error {
+            NoMemory::Busy => Self::TooManyUploads("memory"),
+            NoMemory::Never { needs, budget } => Self::UploadNeedsMemory { needs, budget },
+        }
+    }
+}
+
+fn kib(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    /// So many bytes of a budget that has them.
+    pub fn reserved(budget: &Budget, bytes: u64) -> Reservation {
+        let permit = Mutex::new(budget.try_reserve(bytes).unwrap());
+        Reservation(Arc::new(Held { budget: budget.clone(), permit }))
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_fit_waits_and_is_then_refused() {
+        let budget = Budget::new(10 * MIB);
+        let first = budget.reserve(8 * MIB, soon()).await.unwrap();
+        let asked = Instant::now();
+        assert_eq!(budget.reserve(4 * MIB, soon()).await.err(), Some(NoMemory::Busy));
+        assert_eq!(asked.elapsed().as_secs(), 5);
+        let waiting = tokio::spawn({
+            let budget = budget.clone();
+            async move { budget.reserve(4 * MIB, soon()).await }
+        });
+        tokio::task::yield_now().await;
+        drop(first);
+        assert!(waiting.await.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_small_upload_does_not_overtake_a_large_one_that_waits() {
+        let budget = Budget::new(10 * MIB);
+        let _first = budget.reserve(8 * MIB, soon()).await.unwrap();
+        let large = tokio::spawn({
+            let budget = budget.clone();
+            async move { budget.reserve(4 * MIB, soon()).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(budget.try_reserve(MIB).is_none(), "the large one waits for it");
+        assert!(large.await.unwrap().is_err());
+        assert!(budget.try_reserve(MIB).is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_larger_than_the_whole_budget_is_refused_at_once_with_both_sizes() {
+        let budget = Budget::new(10 * MIB);
+        let never = NoMemory::Never { needs: 11, budget: 10 };
+        assert_eq!(budget.reserve(11 * MIB, soon()).await.err(), Some(never));
+        let held = budget.reserve(4 * MIB, soon()).await.unwrap();
+        assert_eq!(held.grow_blocking(7 * MIB), Err(never));
+    }
+
+    #[test]
+    fn all_of_a_reservation_comes_back_with_its_last_clone() {
+        let budget = Budget::new(10 * MIB);
+        let held = reserved(&budget, 4 * MIB);
+        let clone = held.clone();
+        clone.grow_blocking(5 * MIB).unwrap();
+        assert_eq!(clone.grow_blocking(MIB + 1), Err(NoMemory::Never { needs: 11, budget: 10 }));
+        let other = budget.try_reserve(MIB).unwrap();
+        assert_eq!(held.grow_blocking(MIB), Err(NoMemory::Busy));
+        drop(held);
+        assert_eq!(budget.free(), 0);
+        drop((clone, other));
+        assert_eq!(budget.free(), 10 * MIB);
+    }
+
+    #[test]
+    fn sixteen_uploads_of_default_chunks_fit_into_the_default_budget() {
+        let chunk = 960 * 1024;
+        assert!(16 * need(Encoding::Identity, chunk, None) <= 96 * MIB);
+        assert!(16 * need(Encoding::Gzip, chunk, None) <= 100 * MIB);
+    }
+
+    #[test]
+    fn a_file_of_two_rows_needs_next_to_nothing() {
+        assert!(need(Encoding::Identity, 960 * 1024, Some(100)) < 100 * 1024);
+        assert!(need(Encoding::Identity, 960 * 1024, None) > 5 * MIB);
+        assert!(need(Encoding::Bzip2, 960 * 1024, Some(100)) > 8 * MIB);
+    }
+}

@@ -1,0 +1,159 @@
+//! Who may write `status.upload` of a job. Pure: the job as it is in, a decision out.
+//!
+//! A request that takes an upload up writes the next epoch on the very version of the job by which it decided. From then
+//! on it writes only while that epoch stands, so whoever was overtaken, here or in another replica, writes nothing more.
+
+use crds::job::{IngestJob, UploadStatus};
+use kube::ResourceExt;
+
+use crate::error::ApiError;
+use crate::upload::progress::JobRef;
+
+/// The epoch of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// Ours, once it is written.
+    pub ours: i64,
+    /// The one that must be there for the next write: the one before ours until ours is written.
+    expected: i64,
+}
+
+impl Epoch {
+    /// The epoch after that of the status by which a request decided to take an upload up.
+    #[must_use]
+    pub fn after(status: &UploadStatus) -> Self {
+        Self { ours: status.epoch + 1, expected: status.epoch }
+    }
+
+    /// Whether it is written.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.expected == self.ours
+    }
+
+    /// Notes that it is written.
+    pub fn written(&mut self) {
+        self.expected = self.ours;
+    }
+
+    /// The epoch to go on with where a first write was not answered, and a later one was refused: the first may have been
+    /// taken. Then it is as if this request took the upload up once more, whoever it was that wrote. `None` where the
+    /// upload has moved on since.
+    #[must_use]
+    pub fn once_more(&self, job: &IngestJob, reference: &JobRef, status: &UploadStatus) -> Option<Self> {
+        let there = job.status.as_ref()?.upload.as_ref()?;
+        let written = UploadStatus { epoch: self.ours, ..status.clone() };
+        let same = job.uid().as_ref() == Some(&reference.uid) && *there == written;
+        (same && !self.is_written()).then(|| Self::after(there))
+    }
+
+    /// Whether `job` is still the one that this request may write to.
+    pub fn holds(&self, job: &IngestJob, reference: &JobRef) -> Result<(), ApiError> {
+        let JobRef { namespace, name, uid, .. } = reference;
+        if job.uid().as_ref() != Some(uid) {
+            return Err(ApiError::JobNotFound { namespace: namespace.clone(), job: name.clone() });
+        }
+        let there = job.status.as_ref().and_then(|s| s.upload.as_ref()).map_or(0, |upload| upload.epoch);
+        if there == self.expected { Ok(()) } else { Err(ApiError::UploadSuperseded(name.clone())) }
+    }
+
+    /// Whether `status` may be written to a job that somebody else has written to.
+    pub fn may_write(
+        &self,
+        job: &IngestJob,
+        reference: &JobRef,
+        status: &UploadStatus,
+    ) -> Result<(), ApiError> {
+        self.holds(job, reference)?;
+        let is_complete = job.status.as_ref().and_then(|s| s.upload.as_ref()).is_some_and(|u| u.complete);
+        if is_complete && !status.complete {
+            return Err(ApiError::UploadComplete(reference.name.clone()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crds::job::IngestJobStatus;
+
+    fn upload(epoch: i64) -> UploadStatus {
+        UploadStatus { epoch, ..UploadStatus::default() }
+    }
+
+    fn job(uid: &str, upload: UploadStatus) -> IngestJob {
+        let spec = serde_json::json!({"modelRef": {"name": "m"}, "source": {"upload": {}}});
+        let mut job = IngestJob::new("j", serde_json::from_value(spec).unwrap());
+        job.metadata.uid = Some(uid.into());
+        job.status = Some(IngestJobStatus { upload: Some(upload), ..IngestJobStatus::default() });
+        job
+    }
+
+    fn reference() -> JobRef {
+        JobRef { namespace: "shop".into(), name: "j".into(), uid: "u".into(), version: "7".into() }
+    }
+
+    fn reason(epoch: Epoch, job: &IngestJob, status: &UploadStatus) -> &'static str {
+        epoch.may_write(job, &reference(), status).map_or_else(|e| e.reason(), |()| "yes")
+    }
+
+    #[test]
+    fn an_epoch_is_written_only_over_the_one_by_which_it_was_decided() {
+        let epoch = Epoch::after(&upload(3));
+        assert_eq!((epoch.ours, epoch.is_written()), (4, false));
+        assert_eq!(reason(epoch, &job("u", upload(3)), &upload(4)), "yes");
+        for other in [2, 4, 5] {
+            assert_eq!(reason(epoch, &job("u", upload(other)), &upload(4)), "UploadSuperseded", "{other}");
+        }
+    }
+
+    #[test]
+    fn an_older_epoch_writes_nothing_any_more() {
+        let mut epoch = Epoch::after(&upload(3));
+        epoch.written();
+        assert_eq!(reason(epoch, &job("u", upload(4)), &upload(4)), "yes");
+        for other in [3, 5] {
+            assert_eq!(reason(epoch, &job("u", upload(other)), &upload(4)), "UploadSuperseded", "{other}");
+        }
+    }
+
+    #[test]
+    fn a_first_write_that_was_taken_without_an_answer_is_made_once_more_over_it() {
+        let epoch = Epoch::after(&upload(3));
+        let status = UploadStatus { first_chunk: Some("a".into()), ..upload(3) };
+        let taken = UploadStatus { epoch: 4, ..status.clone() };
+        let again = epoch.once_more(&job("u", taken.clone()), &reference(), &status).unwrap();
+        assert_eq!(again, Epoch { ours: 5, expected: 4 });
+        let others = [
+            UploadStatus { epoch: 5, ..taken.clone() },
+            UploadStatus { chunks: 1, ..taken.clone() },
+            UploadStatus { first_chunk: Some("b".into()), ..taken.clone() },
+        ];
+        for other in others {
+            assert_eq!(epoch.once_more(&job("u", other), &reference(), &status), None);
+        }
+        assert_eq!(epoch.once_more(&job("u2", taken), &reference(), &status), None);
+    }
+
+    #[test]
+    fn a_job_without_an_upload_has_epoch_0() {
+        let mut fresh = job("u", upload(0));
+        fresh.status = None;
+        assert_eq!(reason(Epoch::after(&upload(0)), &fresh, &upload(1)), "yes");
+    }
+
+    #[test]
+    fn a_job_of_the_same_name_that_came_after_is_never_written_to() {
+        assert_eq!(reason(Epoch::after(&upload(0)), &job("u2", upload(0)), &upload(1)), "JobNotFound");
+    }
+
+    #[test]
+    fn a_complete_upload_is_never_made_incomplete() {
+        let mut epoch = Epoch::after(&upload(0));
+        epoch.written();
+        let complete = UploadStatus { complete: true, ..upload(1) };
+        assert_eq!(reason(epoch, &job("u", complete.clone()), &upload(1)), "UploadComplete");
+        assert_eq!(reason(epoch, &job("u", complete.clone()), &complete), "yes");
+    }
+}

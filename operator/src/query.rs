@@ -1,0 +1,75 @@
+//! Asking ClickHouse: a limit on the time of every query, and two kinds of failure.
+
+use std::time::Duration;
+
+/// The longest that a query may take, unless it says otherwise.
+pub const TIME_LIMIT: Duration = Duration::from_secs(15);
+
+/// Why a query has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// The server cannot be reached, or does not answer in time.
+    #[error("failed to reach ClickHouse: {0}; retrying")]
+    Unavailable(String),
+    /// The server refused it.
+    #[error("ClickHouse answered: {0}")]
+    Refused(String),
+}
+
+impl QueryError {
+    /// Whether the server says that there is no such table.
+    #[must_use]
+    pub fn is_unknown_table(&self) -> bool {
+        matches!(self, Self::Refused(text) if text.contains("UNKNOWN_TABLE") || text.contains("UNKNOWN_DATABASE"))
+    }
+}
+
+impl From<clickhouse::error::Error> for QueryError {
+    fn from(error: clickhouse::error::Error) -> Self {
+        use clickhouse::error::Error;
+        match error {
+            Error::BadResponse(text) => Self::Refused(text.trim().chars().take(1000).collect()),
+            Error::Network(source) => Self::Unavailable(chain(source.as_ref())),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+/// The answer of a query that comes within `limit`.
+pub async fn within<T>(
+    limit: Duration,
+    query: impl Future<Output = clickhouse::error::Result<T>>,
+) -> Result<T, QueryError> {
+    match tokio::time::timeout(limit, query).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(QueryError::Unavailable(format!("no answer within {} s", limit.as_secs()))),
+    }
+}
+
+/// An error with its causes: `hyper`'s own text does not say what went wrong.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_not_there_is_known_by_the_name_of_the_error() {
+        let refused = |text: &str| QueryError::Refused(text.to_owned());
+        assert!(
+            refused("Code: 60. DB::Exception: Table a.b does not exist. (UNKNOWN_TABLE)").is_unknown_table()
+        );
+        assert!(
+            !refused("Code: 497. DB::Exception: Not enough privileges. (ACCESS_DENIED)").is_unknown_table()
+        );
+        assert!(!QueryError::Unavailable("UNKNOWN_TABLE".into()).is_unknown_table());
+    }
+}

@@ -1,0 +1,139 @@
+//! Digests of bytes that come in parts: CRC-64/NVME.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crc_fast::CrcAlgorithm::Crc64Nvme;
+
+/// The CRC-64/NVME of bytes. The default is the digest of no bytes.
+///
+/// Why a CRC: its state is its value. The digest of a prefix is all that is needed to go on after a crash, and digests of
+/// parts join to the digest of the whole. S3 uses the same one for the same reason. It detects accidents: a bit that
+/// flipped, a part that is missing, doubled or out of order. It does not detect a forger, who would fool only their own
+/// job.
+///
+/// As text it is `crc64nvme:` and 16 lower-case hexadecimal digits.
+///
+/// Source: <https://reveng.sourceforge.io/crc-catalogue/all.htm#crc.cat.crc-64-nvme>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Digest(u64);
+
+/// What a digest's text begins with.
+const PREFIX: &str = "crc64nvme:";
+/// Hexadecimal digits of a digest.
+const DIGITS: usize = 16;
+
+/// The text is no digest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is not a digest; write {PREFIX} and {DIGITS} lower-case hexadecimal digits")]
+pub struct DigestError {
+    /// The text as it was written.
+    pub text: String,
+}
+
+impl Digest {
+    /// The digest of no bytes.
+    pub(crate) const EMPTY: Self = Self(0);
+
+    /// The digest of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(crc_fast::checksum(Crc64Nvme, bytes))
+    }
+
+    /// The digest of the bytes of this one and then those of `next`, of which there are `next_len`.
+    ///
+    /// This takes some microseconds, so join digests of kilobytes, not of bytes.
+    #[must_use]
+    pub fn then(self, next: Self, next_len: u64) -> Self {
+        if next_len == 0 {
+            return self;
+        }
+        Self(crc_fast::checksum_combine(Crc64Nvme, self.0, next.0, next_len))
+    }
+
+    /// The digest of this value.
+    #[must_use]
+    pub const fn from_u64(value: u64) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{:0DIGITS$x}", self.0)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let error = || DigestError { text: text.chars().take(64).collect() };
+        let digits = text.strip_prefix(PREFIX).filter(|digits| digits.len() == DIGITS).ok_or_else(error)?;
+        if !digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(error());
+        }
+        u64::from_str_radix(digits, 16).map(Self).map_err(|_| error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_digest_is_the_crc_of_the_catalogue() {
+        assert_eq!(Digest::of(b"123456789").as_u64(), 0xae8b_1486_0a79_9888);
+        assert_eq!(Digest::of(b""), Digest::default());
+        assert_eq!(Digest::EMPTY, Digest::default());
+    }
+
+    #[test]
+    fn a_text_that_is_no_digest_is_refused() {
+        let good = "crc64nvme:ae8b14860a799888";
+        assert_eq!(good.parse(), Ok(Digest::of(b"123456789")));
+        let bad = [
+            "",
+            "ae8b14860a799888",
+            "crc64nvme:",
+            "crc64nvme:ae8b14860a79988",
+            "crc64nvme:ae8b14860a7998880",
+            "crc64nvme:AE8B14860A799888",
+            "crc64nvme:+e8b14860a799888",
+            "crc64nvme: e8b14860a799888",
+            "CRC64NVME:ae8b14860a799888",
+            "sha256:ae8b14860a799888",
+        ];
+        for text in bad {
+            let error = text.parse::<Digest>().unwrap_err();
+            assert_eq!(error.text, text);
+        }
+        let error = "ü".repeat(100).parse::<Digest>().unwrap_err();
+        assert_eq!(error.text.chars().count(), 64);
+        let message = "'x' is not a digest; write crc64nvme: and 16 lower-case hexadecimal digits";
+        assert_eq!("x".parse::<Digest>().unwrap_err().to_string(), message);
+    }
+
+    proptest! {
+        #[test]
+        fn digests_of_parts_join_to_the_digest_of_the_whole(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..600), 0..6)) {
+            let joined = parts.iter().fold(Digest::default(), |so_far, part| so_far.then(Digest::of(part), part.len() as u64));
+            prop_assert_eq!(joined, Digest::of(&parts.concat()));
+        }
+
+        #[test]
+        fn a_digest_is_read_as_it_is_shown(value: u64) {
+            let digest = Digest::from_u64(value);
+            prop_assert_eq!(digest.to_string().parse(), Ok(digest));
+            prop_assert_eq!(digest.as_u64(), value);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! A batch while its chunks come in: which are there, and what is kept of them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crds::ChunkHeader;
+use rows::Digest;
+
+use crate::budget::{Lane, Share};
+use crate::check::{CheckedChunk, RowCounts};
+use crate::insert::RowRange;
+use crate::job::InFlight;
+use crate::plan::Target;
+use crate::refusal::Refusal;
+use crate::summary::{self, Kind};
+use crate::tracker::Ticket;
+
+/// Which chunks of a batch are there. Pure.
+#[derive(Clone, Debug, Default)]
+pub struct BatchChunks {
+    facts: Vec<Option<ChunkFacts>>,
+    seen: usize,
+    /// How many chunks the batch has, once its last one is there.
+    len: Option<usize>,
+}
+
+/// What is kept of a chunk in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ChunkFacts {
+    digest: Digest,
+    first_row: u64,
+    rows: u32,
+    /// Where Kafka has it.
+    offset: i64,
+}
+
+/// What a chunk is to its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It was not there.
+    New,
+    /// It is there already.
+    Again,
+    /// Another chunk is there under its number, or the batch has another end.
+    Conflict,
+}
+
+impl BatchChunks {
+    /// Notes a chunk that Kafka has at `offset`.
+    pub fn note(&mut self, header: &ChunkHeader, offset: i64) -> Noted {
+        let index = (header.chunk - header.batch.first_chunk) as usize;
+        let ends = self.len.is_some_and(|len| index >= len || header.ends_batch != (index + 1 == len));
+        let ends_before_others = header.ends_batch && self.facts.len() > index + 1;
+        if ends || ends_before_others {
+            return Noted::Conflict;
+        }
+        let new =
+            ChunkFacts { digest: header.digest, first_row: header.first_row, rows: header.rows, offset };
+        if self.facts.len() <= index {
+            self.facts.resize(index + 1, None);
+        }
+        let Some(slot) = self.facts.get_mut(index) else { return Noted::Conflict };
+        match slot {
+            Some(old) if (ChunkFacts { offset: old.offset, ..new }) == *old => return Noted::Again,
+            Some(_) => return Noted::Conflict,
+            None => *slot = Some(new),
+        }
+        self.seen += 1;
+        if header.ends_batch {
+            self.len = Some(index + 1);
+        }
+        Noted::New
+    }
+
+    /// Whether every chunk of the batch is there.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.len == Some(self.seen)
+    }
+
+    /// Whether each chunk begins with the row after the last of the one before.
+    #[must_use]
+    pub fn is_contiguous(&self, first_row: u64) -> bool {
+        let end = self.facts.iter().flatten().try_fold(first_row, |row, chunk| {
+            (chunk.first_row == row).then_some(row + u64::from(chunk.rows))
+        });
+        end.is_some()
+    }
+
+    /// How many chunks are there.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.seen
+    }
+
+    /// The digest of each chunk, in order.
+    #[must_use]
+    pub fn digests(&self) -> Vec<u64> {
+        self.facts.iter().flatten().map(|chunk| chunk.digest.as_u64()).collect()
+    }
+
+    /// All rows.
+    #[must_use]
+    pub fn rows(&self) -> u32 {
+        self.facts.iter().flatten().map(|chunk| chunk.rows).sum()
+    }
+
+    /// Where Kafka has the chunks, each once.
+    #[must_use]
+    pub fn offsets(&self) -> Vec<i64> {
+        self.facts.iter().flatten().map(|chunk| chunk.offset).collect()
+    }
+}
+
+/// A batch. All its tickets are of one partition and assignment.
+#[derive(Debug)]
+pub struct Batch {
+    /// Of the chunk that came first.
+    pub header: ChunkHeader,
+    /// The job.
+    pub job: InFlight,
+    /// The way that it takes.
+    pub lane: Lane,
+    /// Which chunks are there.
+    pub chunks: BatchChunks,
+    /// Of every chunk, those that came again included.
+    pub tickets: Vec<Ticket>,
+    /// What is kept of its rows.
+    pub content: Content,
+}
+
+/// What is kept of the rows of a batch.
+#[derive(Debug)]
+pub enum Content {
+    /// All that is sent.
+    Held(Held),
+    /// Nothing: the chunks are read from Kafka again.
+    Evicted,
+    /// Nothing: it cannot be loaded.
+    Refused(Refusal),
+    /// The loader has it.
+    Taken,
+}
+
+/// All that is sent of a batch.
+#[derive(Debug)]
+pub struct Held {
+    /// Where it goes.
+    pub target: Arc<Target>,
+    /// The rows.
+    pub counts: RowCounts,
+    /// The bad cells by column and code.
+    pub summary: Vec<Kind>,
+    /// The blocks, by the number of the chunk.
+    blocks: Vec<(u32, Bytes)>,
+    /// Bad cells, as `RowBinary`.
+    pub rejects: Vec<Bytes>,
+    /// How many.
+    pub reject_count: u64,
+    /// What all this takes.
+    pub share: Share,
+}
+
+impl Batch {
+    /// The rows of the batch.
+    #[must_use]
+    pub fn rows(&self) -> RowRange {
+        let first = self.header.batch.first_row;
+        RowRange { job: self.header.job.clone(), first, end: first + u64::from(self.chunks.rows()) }
+    }
+
+    /// Whether work on it still makes sense: its partition is ours.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.tickets.first().is_none_or(Ticket::is_valid)
+    }
+
+    /// Whether its insert may go on: its partition is ours, or is leaving.
+    #[must_use]
+    pub fn is_assigned(&self) -> bool {
+        self.tickets.first().is_none_or(Ticket::is_assigned)
+    }
+
+    /// Whether it may have been delivered before as a whole.
+    #[must_use]
+    pub fn is_maybe_delivered(&self) -> bool {
+        self.tickets.iter().any(Ticket::is_maybe_delivered)
+    }
+
+    /// How long after `now` an INSERT of it may still land that was begun before its partition was assigned.
+    #[must_use]
+    pub fn late_inserts(&self, now: Instant) -> Duration {
+        self.tickets.first().map_or(Duration::ZERO, |ticket| ticket.late_inserts(now))
+    }
+
+    /// Its partition.
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        self.tickets.first().map_or(0, |ticket| ticket.position().0)
+    }
+}
+
+impl Held {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(target: Arc<Target>, share: Share) -> Self {
+        Self {
+            target,
+            counts: RowCounts::default(),
+            summary: Vec::new(),
+            blocks: Vec::new(),
+            rejects: Vec::new(),
+            reject_count: 0,
+            share,
+        }
+    }
+
+    /// Adds a chunk.
+    pub fn add(&mut self, number: u32, chunk: CheckedChunk) {
+        self.share.add(chunk.memory);
+        self.counts.add(chunk.counts);
+        summary::merge(&mut self.summary, chunk.summary);
+        if !chunk.block.is_empty() {
+            let at = self.blocks.partition_point(|(known, _)| *known < number);
+            self.blocks.insert(at, (number, chunk.block));
+        }
+        if chunk.rejects.count > 0 {
+            self.reject_count += chunk.rejects.count;
+            self.rejects.push(chunk.rejects.bytes);
+        }
+    }
+
+    /// The blocks in the order of the file, to be sent.
+    #[must_use]
+    pub fn take_blocks(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.blocks).into_iter().map(|(_, block)| block).collect()
+    }
+
+    /// The bytes of the rejects.
+    #[must_use]
+    pub fn reject_bytes(&self) -> usize {
+        self.rejects.iter().map(Bytes::len).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::header;
+
+    fn noted(chunks: &[(u32, bool)]) -> (BatchChunks, Vec<Noted>) {
+        let mut batch = BatchChunks::default();
+        let noted =
+            chunks.iter().map(|(chunk, ends)| batch.note(&header(*chunk, 4, *ends), i64::from(*chunk)));
+        let noted = noted.collect();
+        (batch, noted)
+    }
+
+    #[test]
+    fn a_batch_is_complete_once_its_last_chunk_and_all_before_are_there_in_any_order() {
+        for order in [[(4, false), (5, false), (6, true)], [(6, true), (4, false), (5, false)]] {
+            let (batch, noted) = noted(&order);
+            assert_eq!(noted, [Noted::New; 3]);
+            assert!(batch.is_complete() && batch.is_contiguous(41) && !batch.is_contiguous(40));
+            assert_eq!((batch.count(), batch.rows(), batch.offsets()), (3, 30, vec![4, 5, 6]));
+        }
+        assert!(!noted(&[(4, false), (6, true)]).0.is_complete());
+        assert!(!noted(&[(4, false), (5, false)]).0.is_complete());
+    }
+
+    #[test]
+    fn a_chunk_that_comes_again_is_there_already_unless_its_digest_differs() {
+        let (mut batch, _) = noted(&[(4, false), (5, false)]);
+        assert_eq!(batch.note(&header(4, 4, false), 99), Noted::Again);
+        assert_eq!(batch.offsets(), [4, 5], "the place that was seen first");
+        let mut other = header(4, 4, false);
+        other.digest = Digest::of(b"another file");
+        assert_eq!(batch.note(&other, 100), Noted::Conflict);
+    }
+
+    #[test]
+    fn a_batch_has_one_end() {
+        let (mut batch, _) = noted(&[(4, false), (5, true)]);
+        assert_eq!(batch.note(&header(6, 4, false), 6), Noted::Conflict, "beyond its end");
+        assert_eq!(
+            batch.note(&header(5, 4, false), 6),
+            Noted::Conflict,
+            "the last chunk of another file goes on"
+        );
+        assert_eq!(batch.note(&header(4, 4, true), 6), Noted::Conflict);
+        let (mut batch, _) = noted(&[(6, false)]);
+        assert_eq!(batch.note(&header(5, 4, true), 5), Noted::Conflict, "a later chunk is there");
+    }
+}

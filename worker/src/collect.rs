@@ -1,0 +1,432 @@
+//! The open batches: chunks that were checked, until their batch is complete.
+//!
+//! An open batch never stops the others. It takes memory of the budget; where that is needed, the batch that was idle
+//! longest is evicted: its blocks are dropped, and its chunks are read from Kafka again once all are known.
+
+mod lost;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crds::ChunkHeader;
+
+use crate::batch::{Batch, BatchChunks, Content, Held, Noted};
+use crate::budget::{Budget, Lane};
+use crate::check::CheckedChunk;
+use crate::done::InLedger;
+use crate::insert::rejects::RejectLimits;
+use crate::job::{InFlight, Job};
+use crate::metrics::{ChunkOutcome, Metrics};
+use crate::plan::Target;
+use crate::refusal::Refusal;
+use crate::report::ProgressUpdate;
+use crate::tracker::Ticket;
+
+/// After so long without a chunk an open batch is looked at: has its job ended?
+const IDLE: Duration = Duration::from_secs(5);
+/// An open batch of a job that has ended, of which it is not known whether more of it comes, is kept so long.
+const UNKNOWN_END: Duration = Duration::from_secs(600);
+
+/// The open batches and those being inserted.
+#[derive(Debug)]
+pub struct Collector {
+    budget: Arc<Budget>,
+    metrics: Metrics,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: HashMap<Key, Open>,
+    in_flight: HashMap<Key, Late>,
+}
+
+#[derive(Debug)]
+struct Open {
+    batch: Batch,
+    touched: Instant,
+}
+
+/// Why an open batch is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Its partition is no longer ours.
+    Left,
+    /// Its job has ended.
+    JobEnded,
+    /// The rest of it cannot come any more.
+    Lost,
+}
+
+/// What comes of a batch while it is inserted.
+#[derive(Debug)]
+struct Late {
+    chunks: BatchChunks,
+    tickets: Vec<Ticket>,
+}
+
+/// Chunks of another assignment of a partition make another batch: the tickets of the one before are void.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    job: String,
+    first_chunk: u32,
+    assignment: u64,
+}
+
+/// A chunk on its way to its batch.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its header.
+    pub header: ChunkHeader,
+    /// Its ticket.
+    pub ticket: Ticket,
+    /// Its job.
+    pub job: InFlight,
+    /// Its way.
+    pub lane: Lane,
+    /// What is known of its rows.
+    pub rows: ArrivedRows,
+}
+
+/// What is known of the rows of a chunk.
+#[derive(Debug)]
+pub enum ArrivedRows {
+    /// They were checked.
+    Checked(Arc<Target>, Box<CheckedChunk>),
+    /// They were not: the batch does not keep them now.
+    Unchecked,
+    /// They cannot be.
+    Refused(Refusal),
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub enum Added {
+    /// Nothing: the batch waits for more chunks, is being inserted, or is no longer ours.
+    Nothing,
+    /// The batch is to be inserted.
+    Complete(Box<Batch>),
+    /// Report, then finish the tickets: the chunk is in the ledger, or its job has a conflict.
+    Report(ProgressUpdate),
+}
+
+/// What the check of a chunk is to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Block and rejects, these within limits.
+    Rows(RejectLimits),
+    /// Nothing: the batch keeps none, or has the chunk.
+    Nothing,
+}
+
+impl Key {
+    /// The batch of a chunk.
+    #[must_use]
+    pub fn of(header: &ChunkHeader, ticket: &Ticket) -> Self {
+        let assignment = ticket.assignment();
+        Self { job: header.job.clone(), first_chunk: header.batch.first_chunk, assignment }
+    }
+}
+
+impl Collector {
+    /// No batch.
+    #[must_use]
+    pub fn new(budget: Arc<Budget>, metrics: Metrics) -> Self {
+        Self { budget, metrics, state: Mutex::default() }
+    }
+
+    /// Waits until another chunk may be checked. Batches being inserted give their memory back by themselves; where there
+    /// are none, an open batch is evicted.
+    pub async fn admit(&self, lane: Lane) {
+        self.make_space(lane, 1).await;
+    }
+
+    /// Waits until `bytes` more may be taken, or nothing is left to evict.
+    pub async fn make_space(&self, lane: Lane, bytes: u64) {
+        while !self.budget.has_space(lane, bytes) {
+            self.budget.wait(lane, bytes).await;
+            if self.budget.has_space(lane, bytes) || !self.evict() {
+                return;
+            }
+        }
+    }
+
+    /// What the check of this chunk is to give. Of a job that has ended nothing is kept: few of its batches are inserted.
+    #[must_use]
+    pub fn wanted(&self, header: &ChunkHeader, ticket: &Ticket, job: &Job) -> Wanted {
+        let (key, state) = (Key::of(header, ticket), self.state());
+        if job.has_ended() || state.in_flight.contains_key(&key) {
+            return Wanted::Nothing;
+        }
+        let (cells, bytes) = match state.open.get(&key).map(|open| &open.batch) {
+            None => (0, 0),
+            Some(batch) => match &batch.content {
+                // A chunk that comes again is checked for nothing; that is rare.
+                Content::Held(held) => (held.reject_count, held.reject_bytes()),
+                Content::Evicted | Content::Refused(_) | Content::Taken => return Wanted::Nothing,
+            },
+        };
+        Wanted::Rows(RejectLimits::remaining(cells, bytes, job.remaining_quota()))
+    }
+
+    /// Adds a chunk to its batch.
+    pub fn add(&self, arrival: Arrival, now: Instant) -> Added {
+        let Arrival { header, ticket, job, lane, rows } = arrival;
+        if !ticket.is_valid() {
+            return Added::Nothing;
+        }
+        let mut state = self.state();
+        match job.job().find(&header) {
+            InLedger::Loaded => {
+                job.forget(&rows);
+                self.metrics.chunks(ChunkOutcome::Skipped, 1);
+                return Added::Report(ProgressUpdate { job: job.job().clone(), tickets: vec![ticket] });
+            }
+            InLedger::Other => return conflict(&mut state, &header, &job, ticket, "the ledger"),
+            InLedger::No | InLedger::Parked => {}
+        }
+        let key = Key::of(&header, &ticket);
+        let offset = ticket.position().1;
+        if let Some(late) = state.in_flight.get_mut(&key) {
+            if late.chunks.note(&header, offset) != Noted::Again {
+                return conflict(&mut state, &header, &job, ticket, "the batch that is being inserted");
+            }
+            // Fails only for a partition that is leaving: then the ticket is dropped with the others.
+            let _ = ticket.set_in_flight();
+            late.tickets.push(ticket);
+            return Added::Nothing;
+        }
+        let open = state.open.entry(key.clone()).or_insert_with(|| Open {
+            batch: Batch {
+                header: header.clone(),
+                job: job.job().begin(),
+                lane,
+                chunks: BatchChunks::default(),
+                tickets: Vec::new(),
+                content: self.content(lane, &rows),
+            },
+            touched: now,
+        });
+        open.touched = now;
+        match open.batch.chunks.note(&header, offset) {
+            Noted::Conflict => return conflict(&mut state, &header, &job, ticket, "its batch"),
+            Noted::Again => job.forget(&rows),
+            Noted::New => open.batch.take(header.chunk, rows),
+        }
+        ticket.set_waiting();
+        open.batch.tickets.push(ticket);
+        let added = if open.batch.chunks.is_complete() { complete(&mut state, &key) } else { Added::Nothing };
+        drop(state);
+        self.show();
+        added
+    }
+
+    /// A batch is done with. Returns the tickets of its chunks that came again meanwhile.
+    #[must_use]
+    pub fn finish(&self, key: &Key) -> Vec<Ticket> {
+        let tickets = self.state().in_flight.remove(key).map(|late| late.tickets).unwrap_or_default();
+        self.show();
+        tickets
+    }
+
+    /// The jobs of batches that were idle for some seconds.
+    #[must_use]
+    pub fn idle_jobs(&self, now: Instant) -> Vec<Arc<Job>> {
+        let state = self.state();
+        let idle = state.open.values().filter(|open| now.duration_since(open.touched) >= IDLE);
+        let mut jobs: Vec<Arc<Job>> = idle.map(|open| open.batch.job.job().clone()).collect();
+        jobs.sort_unstable_by(|a, b| a.uid.cmp(&b.uid));
+        jobs.dedup_by(|a, b| a.uid == b.uid);
+        jobs
+    }
+
+    /// Drops the batches whose partition is no longer ours, and the idle ones of jobs that have ended, whose tickets are
+    /// finished. A batch that may have been delivered before is kept until it is known that no more of it comes: if all of
+    /// it is there, its rows may be in the table, and then they have to be counted. An idle batch of any job is given up
+    /// once its other chunks cannot come any more; the ledger has no line of it, so the operator ends the job.
+    pub fn sweep(&self, now: Instant) {
+        let mut state = self.state();
+        let over = state.open.iter().filter_map(|(key, open)| Some((key.clone(), open.ending(now)?)));
+        let over: Vec<(Key, Ending)> = over.collect();
+        let over =
+            over.into_iter().filter_map(|(key, ending)| Some((state.open.remove(&key)?.batch, ending)));
+        let over: Vec<(Batch, Ending)> = over.collect();
+        drop(state);
+        for (batch, ending) in over {
+            batch.release_quota();
+            let outcome = match ending {
+                Ending::Left => continue,
+                Ending::JobEnded => ChunkOutcome::Dropped,
+                Ending::Lost => {
+                    let (job, first_chunk) = (&batch.header.name, batch.header.batch.first_chunk);
+                    let chunks = batch.chunks.count();
+                    tracing::warn!(
+                        job,
+                        first_chunk,
+                        chunks,
+                        "Kafka has no more chunks of a batch: giving it up"
+                    );
+                    ChunkOutcome::Lost
+                }
+            };
+            self.metrics.chunks(outcome, batch.tickets.len());
+            batch.tickets.into_iter().for_each(Ticket::finish);
+        }
+        self.show();
+    }
+
+    /// Evicts the open batch that was idle longest; false if none keeps anything.
+    fn evict(&self) -> bool {
+        let mut state = self.state();
+        let held = state.open.values_mut().filter(
+            |open| matches!(&open.batch.content, Content::Held(held) if held.share.bytes() > 0 && open.batch.lane == Lane::Bulk),
+        );
+        let Some(open) = held.min_by_key(|open| open.touched) else { return false };
+        open.batch.evict();
+        let (job, first_chunk) = (&open.batch.header.name, open.batch.header.batch.first_chunk);
+        tracing::debug!(job, first_chunk, "an open batch leaves memory; it is read from Kafka again");
+        drop(state);
+        self.metrics.evicted();
+        self.show();
+        true
+    }
+
+    fn content(&self, lane: Lane, rows: &ArrivedRows) -> Content {
+        match rows {
+            ArrivedRows::Checked(target, _) => {
+                Content::Held(Held::new(target.clone(), self.budget.share(lane)))
+            }
+            ArrivedRows::Unchecked => Content::Evicted,
+            ArrivedRows::Refused(refusal) => Content::Refused(refusal.clone()),
+        }
+    }
+
+    /// The budget of the batches.
+    #[must_use]
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    fn show(&self) {
+        let used = self.budget.used();
+        self.metrics.held(used.open + used.in_flight + used.small);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    /// Why it is not kept any more, if it is not.
+    fn ending(&self, now: Instant) -> Option<Ending> {
+        let (batch, idle) = (&self.batch, now.duration_since(self.touched));
+        let job = batch.job.job();
+        if !batch.is_valid() {
+            return Some(Ending::Left);
+        }
+        if job.has_ended() && is_over(batch, idle) {
+            return Some(Ending::JobEnded);
+        }
+        if idle < IDLE {
+            return None;
+        }
+        let last_offset = lost::last_offset(job.last_offsets(), batch.partition());
+        let arrived = batch.tickets.first().and_then(Ticket::arrived);
+        let parked = job.find(&batch.header) == InLedger::Parked;
+        lost::is_lost(last_offset, arrived, parked).then_some(Ending::Lost)
+    }
+}
+
+impl Batch {
+    /// Takes what is known of the rows of a new chunk.
+    fn take(&mut self, number: u32, rows: ArrivedRows) {
+        match (&mut self.content, rows) {
+            (Content::Held(held), ArrivedRows::Checked(_, chunk)) => held.add(number, *chunk),
+            (Content::Held(_), ArrivedRows::Unchecked) => self.evict(),
+            (Content::Held(_) | Content::Evicted, ArrivedRows::Refused(refusal)) => {
+                self.release_quota();
+                self.content = Content::Refused(refusal);
+            }
+            (_, rows) => self.job.forget(&rows),
+        }
+    }
+
+    /// Drops what is kept of the rows.
+    pub fn evict(&mut self) {
+        self.release_quota();
+        if matches!(self.content, Content::Held(_)) {
+            self.content = Content::Evicted;
+        }
+    }
+
+    /// Its bad cells are not stored now.
+    pub fn release_quota(&self) {
+        if let Content::Held(held) = &self.content {
+            self.job.job().will_not_store(held.reject_count);
+        }
+    }
+}
+
+impl InFlight {
+    /// The bad cells of a chunk that is not kept are not stored.
+    fn forget(&self, rows: &ArrivedRows) {
+        if let ArrivedRows::Checked(_, chunk) = rows {
+            self.job().will_not_store(chunk.rejects.count);
+        }
+    }
+}
+
+/// Whether no more of a batch, of a job that has ended, has to be waited for.
+fn is_over(batch: &Batch, idle: Duration) -> bool {
+    if !batch.is_maybe_delivered() || batch.tickets.first().is_none_or(Ticket::is_past_end) {
+        return idle >= IDLE;
+    }
+    idle >= UNKNOWN_END
+}
+
+/// The batch goes to its insert, if its partition is still ours.
+fn complete(state: &mut State, key: &Key) -> Added {
+    let Some(Open { mut batch, .. }) = state.open.remove(key) else { return Added::Nothing };
+    if !batch.chunks.is_contiguous(batch.header.batch.first_row) {
+        batch.release_quota();
+        let first = batch.header.batch.first_chunk;
+        let message = format!(
+            "the rows of the batch of chunk {first} do not follow one another: they are of different files"
+        );
+        return end_job(state, batch.job.job(), message, batch.tickets);
+    }
+    if !batch.tickets.iter().all(Ticket::set_in_flight) {
+        batch.release_quota();
+        return Added::Nothing;
+    }
+    if let Content::Held(held) = &mut batch.content {
+        held.share.set_in_flight();
+    }
+    let late = Late { chunks: batch.chunks.clone(), tickets: Vec::new() };
+    state.in_flight.insert(key.clone(), late);
+    Added::Complete(Box::new(batch))
+}
+
+/// Another chunk came under a number that is taken.
+fn conflict(state: &mut State, header: &ChunkHeader, job: &InFlight, ticket: Ticket, found: &str) -> Added {
+    let message = format!(
+        "chunk {} came with other bytes than those in {found}: two files were sent for this job; make a new job",
+        header.chunk
+    );
+    end_job(state, job.job(), message, vec![ticket])
+}
+
+/// The job ends: its open batches go, and all tickets are finished once the job says why.
+fn end_job(state: &mut State, job: &Arc<Job>, message: String, mut tickets: Vec<Ticket>) -> Added {
+    tracing::error!(job = job.name, message, "ChunkConflict");
+    job.set_conflict(message);
+    for (_, open) in state.open.extract_if(|key, _| key.job == job.uid) {
+        open.batch.release_quota();
+        tickets.extend(open.batch.tickets);
+    }
+    Added::Report(ProgressUpdate { job: job.clone(), tickets })
+}

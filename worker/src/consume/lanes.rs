@@ -1,0 +1,218 @@
+//! The records that were polled and not yet handed over, by lane, and which partitions are paused for them.
+//!
+//! A pause throws away what librdkafka has fetched ahead, so a lane is paused only once it has been full for a while. The
+//! other lane goes on.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::Sender;
+
+use crate::budget::Lane;
+use crate::pipeline::Delivery;
+
+/// A lane is full with so many bytes,
+const LANE_BYTES: usize = 8 << 20;
+/// or so many records.
+const LANE_RECORDS: usize = 256;
+/// A lane is paused once it was full for so long: shorter than what a small job can wait, longer than most inserts.
+pub const FULL_BEFORE_PAUSE: Duration = Duration::from_millis(300);
+/// The partition of small jobs.
+const SMALL_PARTITION: i32 = 0;
+
+/// Both lanes.
+#[derive(Debug)]
+pub struct Lanes {
+    /// All but small ones.
+    pub bulk: Waiting,
+    /// Chunks of small batches.
+    pub small: Waiting,
+}
+
+/// What waits in one lane.
+#[derive(Debug)]
+pub struct Waiting {
+    next: Sender<Delivery>,
+    queue: VecDeque<Delivery>,
+    bytes: usize,
+    full_since: Option<Instant>,
+    paused: bool,
+}
+
+impl Lanes {
+    /// Lanes that lead to these stages.
+    #[must_use]
+    pub fn new(bulk: Sender<Delivery>, small: Sender<Delivery>) -> Self {
+        Self { bulk: Waiting::new(bulk), small: Waiting::new(small) }
+    }
+
+    /// A record was polled.
+    pub fn push(&mut self, delivery: Delivery, now: Instant) {
+        match delivery.lane() {
+            Lane::Bulk => self.bulk.push(delivery, now),
+            Lane::Small => self.small.push(delivery, now),
+        }
+    }
+
+    /// Hands over what the stages take. Small ones first.
+    pub fn hand_over(&mut self) {
+        self.small.hand_over();
+        self.bulk.hand_over();
+    }
+
+    /// Whether anything waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bulk.queue.is_empty() && self.small.queue.is_empty()
+    }
+
+    /// Whether a lane is full and not paused: then nothing may be polled.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        [&self.bulk, &self.small].iter().any(|lane| lane.full_since.is_some() && !lane.paused)
+    }
+
+    /// Which of the assigned partitions are to be paused. `waits`: a lane may wait a while before it is paused.
+    pub fn paused(&mut self, assigned: &[i32], waits: bool, now: Instant) -> BTreeSet<i32> {
+        let mut paused = BTreeSet::new();
+        for (lane, small) in [(&mut self.bulk, false), (&mut self.small, true)] {
+            if !lane.is_paused(waits, now) {
+                continue;
+            }
+            let of_lane = |partition: &&i32| (**partition == SMALL_PARTITION) == small;
+            paused.extend(assigned.iter().filter(of_lane));
+            paused.extend(lane.queue.iter().map(Delivery::partition));
+        }
+        paused.retain(|partition| assigned.contains(partition));
+        paused
+    }
+}
+
+impl Waiting {
+    fn new(next: Sender<Delivery>) -> Self {
+        Self { next, queue: VecDeque::new(), bytes: 0, full_since: None, paused: false }
+    }
+
+    /// The stage that it leads to.
+    #[must_use]
+    pub fn next(&self) -> &Sender<Delivery> {
+        &self.next
+    }
+
+    /// Whether it is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full_since.is_some()
+    }
+
+    fn push(&mut self, delivery: Delivery, now: Instant) {
+        self.bytes += delivery.bytes();
+        self.queue.push_back(delivery);
+        if self.bytes >= LANE_BYTES || self.queue.len() >= LANE_RECORDS {
+            self.full_since.get_or_insert(now);
+        }
+    }
+
+    fn hand_over(&mut self) {
+        while !self.queue.is_empty() {
+            // Also fails if the stage has ended, with the worker.
+            let Ok(place) = self.next.try_reserve() else { return };
+            let Some(delivery) = self.queue.pop_front() else { return };
+            self.bytes -= delivery.bytes();
+            if self.bytes < LANE_BYTES && self.queue.len() < LANE_RECORDS {
+                self.full_since = None;
+            }
+            place.send(delivery);
+        }
+    }
+
+    /// Paused from when it was full for a while until it is empty.
+    fn is_paused(&mut self, waits: bool, now: Instant) -> bool {
+        let full = |since: Instant| !waits || now.duration_since(since) >= FULL_BEFORE_PAUSE;
+        self.paused = if self.paused { !self.queue.is_empty() } else { self.full_since.is_some_and(full) };
+        self.paused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::buffers::Buffers;
+    use crate::pipeline::Chunk;
+    use crate::testing::header;
+    use crate::tracker::Tracker;
+
+    struct Fixture {
+        lanes: Lanes,
+        tracker: Arc<Tracker>,
+        bulk: mpsc::Receiver<Delivery>,
+        small: mpsc::Receiver<Delivery>,
+        offset: i64,
+        start: Instant,
+    }
+
+    fn fixture() -> Fixture {
+        let ((to_bulk, bulk), (to_small, small)) = (mpsc::channel(1), mpsc::channel(1));
+        let tracker = Arc::new(Tracker::default());
+        (0..3).for_each(|partition| tracker.offsets().assign(partition, Some(0), Instant::now()));
+        let (lanes, start) = (Lanes::new(to_bulk, to_small), Instant::now());
+        Fixture { lanes, tracker, bulk, small, offset: 0, start }
+    }
+
+    impl Fixture {
+        fn push(&mut self, partition: i32, small: bool, bytes: usize) {
+            self.offset += 1;
+            let ticket = self.tracker.take(partition, self.offset).unwrap();
+            let header = if small { header(0, 0, true) } else { header(1, 0, false) };
+            let body = Buffers::new(0).copy(&vec![0; bytes]);
+            self.lanes.push(Delivery::Chunk(Chunk { header, body, ticket }), self.start);
+        }
+
+        fn paused(&mut self, after: Duration) -> Vec<i32> {
+            let now = self.start + after;
+            self.lanes.paused(&[0, 1, 2], true, now).into_iter().collect()
+        }
+    }
+
+    #[test]
+    fn a_full_lane_is_paused_after_a_while_until_it_is_empty_and_small_jobs_go_on() {
+        let mut f = fixture();
+        f.push(1, false, LANE_BYTES / 2);
+        f.push(2, false, LANE_BYTES);
+        assert!(f.lanes.is_full() && f.paused(Duration::ZERO).is_empty());
+        assert_eq!(f.paused(FULL_BEFORE_PAUSE), [1, 2]);
+        assert!(!f.lanes.is_full(), "what is paused may be polled");
+        f.push(0, true, 10);
+        f.lanes.hand_over();
+        assert!(f.small.try_recv().is_ok() && f.bulk.try_recv().is_ok());
+        assert_eq!(f.paused(FULL_BEFORE_PAUSE), [1, 2], "one still waits");
+        f.lanes.hand_over();
+        assert!(f.paused(FULL_BEFORE_PAUSE).is_empty() && f.lanes.is_empty());
+    }
+
+    #[test]
+    fn in_a_topic_of_one_partition_it_is_paused_for_either_lane() {
+        let mut f = fixture();
+        f.push(0, false, LANE_BYTES);
+        assert_eq!(f.paused(FULL_BEFORE_PAUSE), [0, 1, 2]);
+    }
+
+    #[test]
+    fn too_many_small_ones_pause_their_own_partition_only() {
+        let mut f = fixture();
+        (0..LANE_RECORDS).for_each(|_| f.push(0, true, 10));
+        assert_eq!(f.paused(FULL_BEFORE_PAUSE), [0]);
+    }
+
+    #[test]
+    fn where_waiting_is_of_no_use_a_full_lane_is_paused_at_once() {
+        let mut f = fixture();
+        f.push(1, false, LANE_BYTES);
+        let now = f.start;
+        assert_eq!(f.lanes.paused(&[0, 1, 2], false, now).len(), 2);
+    }
+}

@@ -1,0 +1,136 @@
+//! What the ledger lines of a job add up to, and whether they contradict each other. Pure.
+
+use crds::job::Counts;
+use crds::tables::outcomes;
+
+/// The newest ledger line of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// The number of its first chunk.
+    pub first_chunk: u32,
+    /// How many chunks it has.
+    pub chunks: u32,
+    /// Its rows: all, loaded, rejected.
+    pub rows: u32,
+    /// Loaded.
+    pub ok: u32,
+    /// Rejected.
+    pub errors: u32,
+    /// Bad cells.
+    pub cells: u64,
+    /// Those in `rejected_rows`.
+    pub stored: u64,
+    /// The digests of its chunks, added up.
+    pub checksum: i64,
+    /// One of [`outcomes`].
+    pub outcome: String,
+    /// How many lists of digests its lines have, the older ones included. More than one is a conflict.
+    pub variants: u64,
+}
+
+/// What the lines of a job add up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// The counts.
+    pub counts: Counts,
+    /// Why the lines cannot all be of one file.
+    pub conflict: Option<String>,
+}
+
+/// Adds up the lines of one job.
+#[must_use]
+pub fn totals(mut lines: Vec<Line>) -> Totals {
+    lines.sort_unstable_by_key(|line| line.first_chunk);
+    let mut totals = Totals::default();
+    let counts = &mut totals.counts;
+    for line in &lines {
+        let chunks = i64::from(line.chunks);
+        match line.outcome.as_str() {
+            outcomes::LOADED => {
+                counts.chunks_done += chunks;
+                counts.checksum = counts.checksum.wrapping_add(line.checksum);
+                counts.total += i64::from(line.rows);
+                counts.ok += i64::from(line.ok);
+                counts.errors += i64::from(line.errors);
+                counts.bad_cells = counts.bad_cells.saturating_add(signed(line.cells));
+                counts.stored_errors = counts.stored_errors.saturating_add(signed(line.stored));
+            }
+            outcomes::PARKED => counts.chunks_parked += chunks,
+            outcomes::DROPPED => counts.chunks_dropped += chunks,
+            _ => {}
+        }
+    }
+    totals.conflict = conflict(&lines);
+    totals
+}
+
+/// Whether two lines are of different files; the lines are in order.
+fn conflict(lines: &[Line]) -> Option<String> {
+    if let Some(line) = lines.iter().find(|line| line.variants > 1) {
+        let first = line.first_chunk;
+        return Some(format!("the batch of chunk {first} is in the ledger with different digests"));
+    }
+    let overlap = lines.windows(2).find(|pair| match pair {
+        [a, b] => u64::from(a.first_chunk) + u64::from(a.chunks) > u64::from(b.first_chunk),
+        _ => false,
+    });
+    overlap
+        .and_then(|pair| pair.last())
+        .map(|line| format!("the ledger has chunk {} in two batches", line.first_chunk))
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(first_chunk: u32, chunks: u32, outcome: &str) -> Line {
+        Line {
+            first_chunk,
+            chunks,
+            rows: 10 * chunks,
+            ok: 9 * chunks,
+            errors: chunks,
+            cells: 2,
+            stored: 1,
+            checksum: i64::from(first_chunk) + 1,
+            outcome: outcome.into(),
+            variants: 1,
+        }
+    }
+
+    #[test]
+    fn only_loaded_batches_count_as_rows() {
+        let lines =
+            vec![line(5, 1, "dropped"), line(0, 2, "loaded"), line(2, 3, "parked"), line(6, 1, "loaded")];
+        let expected = Counts {
+            total: 30,
+            ok: 27,
+            errors: 3,
+            chunks_done: 3,
+            checksum: 8,
+            chunks_parked: 3,
+            chunks_dropped: 1,
+            bad_cells: 4,
+            stored_errors: 2,
+        };
+        assert_eq!(totals(lines), Totals { counts: expected, conflict: None });
+    }
+
+    #[test]
+    fn two_lists_of_digests_for_one_batch_are_a_conflict() {
+        let two = Line { variants: 2, ..line(4, 2, "loaded") };
+        let conflict = totals(vec![line(0, 4, "loaded"), two]).conflict.unwrap();
+        assert!(conflict.contains("chunk 4"), "{conflict}");
+    }
+
+    #[test]
+    fn a_chunk_in_two_batches_is_a_conflict() {
+        assert_eq!(totals(vec![line(2, 2, "loaded"), line(0, 2, "loaded")]).conflict, None);
+        let conflict = totals(vec![line(2, 2, "parked"), line(0, 3, "loaded")]).conflict.unwrap();
+        assert!(conflict.contains("chunk 2 in two batches"), "{conflict}");
+    }
+}

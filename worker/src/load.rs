@@ -1,0 +1,306 @@
+//! The last stage: complete batches to ClickHouse, in the order data, rejects, ledger. Each batch has a task of its own, and
+//! a place only during its attempts, so one that ClickHouse refuses does not hold up the others.
+
+mod data;
+mod ended;
+mod evicted;
+mod park;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::task::JoinSet;
+
+use self::slots::{Slot, Slots};
+use crate::backoff;
+use crate::batch::{Batch, Content, Held};
+use crate::buffers::Buffers;
+use crate::collect::{Collector, Key};
+use crate::dead_letter::DeadLetters;
+use crate::done::{BatchLine, InLedger};
+use crate::error::Failure;
+use crate::insert::Inserter;
+use crate::insert::ledger::LedgerEntry;
+use crate::jobs::Jobs;
+use crate::metrics::{ChunkOutcome, Metrics};
+use crate::plan::Targets;
+use crate::refusal::Refusal;
+use crate::report::ProgressUpdate;
+use crate::reread::Reread;
+use crate::retry::Retry;
+use crate::stop::Stopped;
+use crate::tracker::Ticket;
+
+/// What the loading of batches needs from others.
+pub struct LoaderParts {
+    /// The way to ClickHouse.
+    pub inserter: Inserter,
+    /// Whether a job goes on.
+    pub jobs: Arc<Jobs>,
+    /// How batches are checked that are read again.
+    pub targets: Arc<Targets>,
+    /// Where the batches come from.
+    pub collector: Arc<Collector>,
+    /// Where refused batches go.
+    pub dead_letters: Arc<DeadLetters>,
+    /// How chunks are read again.
+    pub reread: Reread,
+    /// How calls are made.
+    pub retry: Retry,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where blocks live.
+    pub buffers: Buffers,
+    /// Whether the table's engine replaces rows.
+    pub replaces: bool,
+    /// Whom progress is sent to.
+    pub progress: UnboundedSender<ProgressUpdate>,
+}
+
+/// Loads batches.
+pub struct Loader {
+    parts: LoaderParts,
+    /// One batch is read again at a time.
+    rereads: Semaphore,
+    slots: Slots,
+}
+
+impl std::ops::Deref for Loader {
+    type Target = LoaderParts;
+
+    fn deref(&self) -> &LoaderParts {
+        &self.parts
+    }
+}
+
+/// What became of a batch whose tickets are to be settled.
+enum Settled {
+    /// It has a ledger line, by us or another: report.
+    InLedger(ChunkOutcome),
+    /// It is of no more use: finish.
+    Over(ChunkOutcome),
+}
+
+/// Why a batch does not go on to its ledger line.
+enum NotLoaded {
+    /// It is left to others.
+    GivenUp,
+    /// Its job has ended.
+    Dropped,
+    /// It is to be parked.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// Whether it was sent to ClickHouse.
+        attempted: bool,
+    },
+    /// Kafka no longer has its chunks.
+    Lost,
+}
+
+impl From<Stopped> for NotLoaded {
+    fn from(_: Stopped) -> Self {
+        Self::GivenUp
+    }
+}
+
+impl Loader {
+    /// Inserts `width` batches at once, and a small one more.
+    #[must_use]
+    pub fn new(parts: LoaderParts, width: usize) -> Arc<Self> {
+        Arc::new(Self { parts, rereads: Semaphore::new(1), slots: Slots::new(width) })
+    }
+
+    /// Loads batches until no more come. Their number is bounded by the budget of the collector.
+    pub async fn run(self: Arc<Self>, mut complete: UnboundedReceiver<Box<Batch>>) {
+        let mut running = JoinSet::new();
+        while let Some(batch) = complete.recv().await {
+            while running.try_join_next().is_some() {}
+            running.spawn(self.clone().load(*batch));
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    async fn load(self: Arc<Self>, mut batch: Batch) {
+        let Some(key) = batch.tickets.first().map(|ticket| Key::of(&batch.header, ticket)) else { return };
+        let settled = self.settle(&mut batch).await;
+        let Batch { job: in_flight, mut tickets, chunks, content, .. } = batch;
+        drop(content);
+        let job = in_flight.job().clone();
+        // From here on its chunks are in the ledger for those that come again.
+        tickets.extend(self.collector.finish(&key));
+        // Before the report, so that the last batch of a job finds it idle and is reported at once.
+        drop(in_flight);
+        match settled {
+            Ok(Settled::InLedger(outcome)) => {
+                self.metrics.batch(outcome, chunks.count());
+                // Fails only if the reporter has ended, with the worker.
+                let _ = self.progress.send(ProgressUpdate { job, tickets });
+            }
+            Ok(Settled::Over(outcome)) => {
+                self.metrics.batch(outcome, chunks.count());
+                tickets.into_iter().for_each(Ticket::finish);
+            }
+            Err(Stopped) => {}
+        }
+    }
+
+    async fn settle(&self, batch: &mut Batch) -> Result<Settled, Stopped> {
+        let before = batch.job.job().find(&batch.header);
+        if before == InLedger::Loaded {
+            batch.release_quota();
+            return Ok(Settled::InLedger(ChunkOutcome::Skipped));
+        }
+        // A parked batch was tried before: the table may remember its token for rows that were deleted.
+        let maybe = before == InLedger::Parked || batch.is_maybe_delivered();
+        let mut slot = self.slots.slot(batch.lane);
+        let (refusal, attempted) = match self.insert(batch, maybe, &mut slot).await {
+            Ok(()) => {
+                batch.job.job().clear_problem(maybe);
+                return Ok(Settled::InLedger(ChunkOutcome::Loaded));
+            }
+            Err(NotLoaded::Refused { refusal, attempted }) => (refusal, attempted),
+            Err(NotLoaded::GivenUp) => return Err(Stopped),
+            Err(NotLoaded::Dropped) => {
+                batch.release_quota();
+                return Ok(Settled::Over(ChunkOutcome::Dropped));
+            }
+            Err(NotLoaded::Lost) => return Ok(Settled::Over(ChunkOutcome::Lost)),
+        };
+        batch.release_quota();
+        batch.content = Content::Taken;
+        if attempted || maybe {
+            self.clean(batch, &mut slot).await?;
+        }
+        self.park(batch, refusal, &mut slot).await?;
+        Ok(Settled::InLedger(ChunkOutcome::Parked))
+    }
+
+    /// Data, rejects, ledger.
+    async fn insert(&self, batch: &mut Batch, maybe: bool, slot: &mut Slot) -> Result<(), NotLoaded> {
+        let mut maybe = maybe;
+        if batch.job.job().has_ended() {
+            if !batch.late_inserts(Instant::now()).is_zero() {
+                // It waits for them, and most likely goes.
+                batch.evict();
+            }
+            if self.is_over(batch, maybe, slot).await? {
+                return Err(NotLoaded::Dropped);
+            }
+        }
+        self.restore(batch).await?;
+        let held = match std::mem::replace(&mut batch.content, Content::Taken) {
+            Content::Held(held) => held,
+            Content::Refused(refusal) => return Err(NotLoaded::Refused { refusal, attempted: false }),
+            Content::Evicted | Content::Taken => return Err(NotLoaded::GivenUp),
+        };
+        let rejects = held.reject_count;
+        let result = self.insert_held(batch, held, slot, &mut maybe).await;
+        if result.is_err() {
+            batch.job.job().will_not_store(rejects);
+        }
+        result
+    }
+
+    async fn insert_held(
+        &self,
+        batch: &Batch,
+        mut held: Held,
+        slot: &mut Slot,
+        maybe: &mut bool,
+    ) -> Result<(), NotLoaded> {
+        let blocks = held.take_blocks();
+        if !blocks.is_empty() {
+            let start = Instant::now();
+            self.data(batch, &held, &blocks, slot, maybe).await?;
+            self.metrics.stage("data", start.elapsed());
+        }
+        drop(blocks);
+        let stored = self.rejects(batch, &held, slot, *maybe).await?;
+        held.rejects.clear();
+        let digests = batch.chunks.digests();
+        let entry = LedgerEntry {
+            header: &batch.header,
+            digests: &digests,
+            partition: batch.partition(),
+            counts: held.counts,
+            stored,
+            summary: &held.summary,
+            parked: None,
+        };
+        let start = Instant::now();
+        self.call(batch, slot, "insert ledger", || self.inserter.ledger(&entry)).await?;
+        self.metrics.stage("ledger", start.elapsed());
+        batch.job.job().set_done(batch.header.batch.first_chunk, BatchLine { digests, loaded: true });
+        Ok(())
+    }
+
+    /// Stores the bad cells; returns how many of the batch are stored.
+    async fn rejects(
+        &self,
+        batch: &Batch,
+        held: &Held,
+        slot: &mut Slot,
+        maybe: bool,
+    ) -> Result<u64, Stopped> {
+        if held.counts.bad_cells == 0 {
+            return Ok(0);
+        }
+        let (start, rows) = (Instant::now(), batch.rows());
+        let count = || self.inserter.stored_rejects(&rows);
+        let mut stored = if maybe { self.call(batch, slot, "count rejects", count).await? } else { 0 };
+        if stored == 0 && held.reject_count > 0 {
+            let token = format!("{}/r", batch.header.batch_token());
+            let insert = || self.inserter.rejects(token.clone(), &held.rejects);
+            self.call(batch, slot, "insert rejects", insert).await?;
+        }
+        if stored == 0 {
+            stored = self.call(batch, slot, "count rejects", count).await?;
+        }
+        self.metrics.stage("rejects", start.elapsed());
+        Ok(stored)
+    }
+
+    /// How many rows of the batch the table has.
+    async fn count(&self, batch: &Batch, slot: &mut Slot) -> Result<u64, Stopped> {
+        self.metrics.looked_up();
+        let rows = batch.rows();
+        self.call(batch, slot, "count rows", || self.inserter.rows_in_table(&rows)).await
+    }
+
+    /// Calls until it succeeds. Before each attempt it looks whether the batch is still ours; between attempts others have
+    /// its place.
+    async fn call<T, F>(
+        &self,
+        batch: &Batch,
+        slot: &mut Slot,
+        what: &'static str,
+        mut call: impl FnMut() -> F,
+    ) -> Result<T, Stopped>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut attempt = 0;
+        loop {
+            slot.acquire().await;
+            if !batch.is_assigned() {
+                return Err(Stopped);
+            }
+            match call().await {
+                Ok(value) => {
+                    self.retry.fine(what);
+                    return Ok(value);
+                }
+                Err(failure) => self.retry.failed(what, attempt, &failure),
+            }
+            slot.release();
+            self.retry.pause(backoff::delay(attempt, backoff::jitter())).await?;
+            attempt = attempt.saturating_add(1);
+        }
+    }
+}

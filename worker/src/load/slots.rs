@@ -1,0 +1,81 @@
+//! Who may insert: a fixed number of batches at a time, and one small batch more.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::budget::Lane;
+
+/// The places of all batches.
+#[derive(Clone, Debug)]
+pub struct Slots {
+    bulk: Arc<Semaphore>,
+    small: Arc<Semaphore>,
+}
+
+/// The place of one batch, which it holds during an attempt and not while it waits for the next.
+#[derive(Debug)]
+pub struct Slot {
+    slots: Slots,
+    lane: Lane,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Slots {
+    /// So many batches at a time.
+    #[must_use]
+    pub fn new(width: usize) -> Self {
+        Self { bulk: Arc::new(Semaphore::new(width)), small: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// A place to be taken.
+    #[must_use]
+    pub fn slot(&self, lane: Lane) -> Slot {
+        Slot { slots: self.clone(), lane, held: None }
+    }
+}
+
+impl Slot {
+    /// Waits for the place, if it is not held.
+    pub async fn acquire(&mut self) {
+        if self.held.is_some() {
+            return;
+        }
+        let bulk = self.slots.bulk.clone().acquire_owned();
+        let permit = match self.lane {
+            Lane::Bulk => bulk.await,
+            Lane::Small => {
+                tokio::select! {
+                    biased;
+                    small = self.slots.small.clone().acquire_owned() => small,
+                    bulk = bulk => bulk,
+                }
+            }
+        };
+        // Fails only if the semaphore is closed, which nobody does.
+        self.held = permit.ok();
+    }
+
+    /// Lets others insert.
+    pub fn release(&mut self) {
+        self.held = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_small_batch_does_not_wait_for_large_ones_nor_they_for_it() {
+        let slots = Slots::new(1);
+        let mut large = slots.slot(Lane::Bulk);
+        large.acquire().await;
+        let mut small = slots.slot(Lane::Small);
+        small.acquire().await;
+        let mut next = slots.slot(Lane::Bulk);
+        assert!(futures::poll!(std::pin::pin!(next.acquire())).is_pending());
+        large.release();
+        next.acquire().await;
+    }
+}
