@@ -46,7 +46,9 @@ fn slow_upload(target: &Target, ns: &Namespace, file: &str) -> Result<Child> {
 /// Sends a file in one go; gives HTTP status and body.
 fn upload(target: &Target, ns: &Namespace, file: &str, headers: &[&str]) -> Result<(String, Value)> {
     let mut args = vec!["-X", "PUT", "-w", "\n%{http_code}", "-H", "Content-Type: text/csv", "-T", file];
-    headers.iter().for_each(|header| args.extend(["-H", header]));
+    for header in headers {
+        args.extend(["-H", header]);
+    }
     let text = target.api(&args, &format!("/v1/namespaces/{}/jobs/j/data", ns.name))?.ok()?;
     let (body, code) = text.rsplit_once('\n').context("a status code")?;
     Ok((code.to_owned(), serde_json::from_str(body).with_context(|| text.clone())?))
@@ -90,9 +92,9 @@ fn another_file_after_a_killed_upload_is_refused_and_the_first_one_goes_on() -> 
     let reason = answer["error"]["reason"].as_str().unwrap_or_default().to_owned();
     assert!(["DifferentFile", "OffsetMismatch"].contains(&reason.as_str()), "{answer}");
 
-    let head = target.api(&["-I"], &format!("/v1/namespaces/{}/jobs/j/data", ns.name))?.ok()?;
+    let answer = target.api(&["-I"], &format!("/v1/namespaces/{}/jobs/j/data", ns.name))?.ok()?;
     let offset =
-        head.lines().find_map(|l| l.to_lowercase().strip_prefix("upload-offset: ").map(str::to_owned));
+        answer.lines().find_map(|l| l.to_lowercase().strip_prefix("upload-offset: ").map(str::to_owned));
     let offset: usize = offset.context("an offset")?.trim().parse()?;
     let rest = ns.file("rest.csv", &rows("a", 4000)[offset..])?;
     let (code, answer) = upload(&target, &ns, &rest, &[&format!("Upload-Offset: {offset}")])?;

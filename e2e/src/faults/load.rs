@@ -208,7 +208,8 @@ impl Load<'_> {
                     self.resumed.fetch_add(1, Ordering::Relaxed);
                     self.resume(file, offset)?
                 }
-                None if self.watcher.seen(&self.job.name).is_none() => self.upload(made, file, 0)?,
+                // The API takes a job back whose upload could not begin: it is made again.
+                None if !made || self.is_gone() => self.upload(false, file, 0)?,
                 None => Answer { code: 0, body: String::new() },
             };
             made = made || self.watcher.seen(&self.job.name).is_some();
@@ -259,6 +260,12 @@ impl Load<'_> {
             })
         };
         value("upload-offset")?.parse().ok()
+    }
+
+    /// Whether the API server says that there is no such job.
+    fn is_gone(&self) -> bool {
+        let args = ["ingestjob", "-n", self.system.namespace.as_str(), self.job.name.as_str()];
+        self.system.target.get(&args).is_ok_and(|found| found.is_none())
     }
 
     fn is_sent(&self) -> bool {

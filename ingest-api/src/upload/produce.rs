@@ -135,6 +135,11 @@ impl Kafka {
             let result = delivery.await;
             drop(held);
             match result {
+                // librdkafka takes a sequence number that the broker knows already for a delivery, and has no offset then.
+                // Without an offset nobody can say that the record is there: the chunk is sent again.
+                Ok(Ok(at)) if at.offset < 0 => Err(SendError::Other(ApiError::KafkaUnavailable(
+                    "a chunk was acknowledged without an offset".into(),
+                ))),
                 Ok(Ok(at)) => {
                     Ok(Delivered { partition: at.partition, offset: at.offset, took: started.elapsed() })
                 }
