@@ -56,7 +56,10 @@ pub struct TableSpec {
     /// MergeTree settings: names to plain values. Only settings that cannot stop or repeat an INSERT are allowed, and a value
     /// has bounds; a refusal lists them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32), inner(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_.]+$")))]
+    #[schemars(extend(
+        "maxProperties" = 32,
+        "additionalProperties" = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_.]+$"}
+    ))]
     pub settings: BTreeMap<String, String>,
     /// The cluster on which the table is made (`ON CLUSTER`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
