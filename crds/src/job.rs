@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{ErrorPolicy, Format, InputSpec};
 use crate::state::JobState;
 use crate::status::Condition;
+use crate::tables::outcomes;
 
 /// The most characters of `spec.source.inline`: what the CRD counts.
 pub const MAX_INLINE_CHARACTERS: usize = 256 * 1024;
@@ -338,6 +339,46 @@ pub struct Counts {
     /// Bad cells that `rejected_rows` holds; fewer than `badCells` where `maxStoredErrors` was reached.
     #[serde(default)]
     pub stored_errors: i64,
+}
+
+/// The numbers of one ledger line, to be added to a job's [`Counts`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineCounts {
+    /// Chunks of the batch.
+    pub chunks: u32,
+    /// Rows checked.
+    pub rows: u32,
+    /// Rows loaded.
+    pub ok: u32,
+    /// Rows rejected.
+    pub errors: u32,
+    /// Bad cells.
+    pub cells: u64,
+    /// Bad cells that `rejected_rows` holds.
+    pub stored: u64,
+    /// The digests of its chunks, added up.
+    pub checksum: i64,
+}
+
+impl Counts {
+    /// Adds the newest ledger line of a batch: its rows count only if it was loaded.
+    pub fn add(&mut self, outcome: &str, line: LineCounts) {
+        let chunks = i64::from(line.chunks);
+        match outcome {
+            outcomes::LOADED => {
+                self.chunks_done += chunks;
+                self.checksum = self.checksum.wrapping_add(line.checksum);
+                self.total += i64::from(line.rows);
+                self.ok += i64::from(line.ok);
+                self.errors += i64::from(line.errors);
+                self.bad_cells = self.bad_cells.saturating_add_unsigned(line.cells);
+                self.stored_errors = self.stored_errors.saturating_add_unsigned(line.stored);
+            }
+            outcomes::PARKED => self.chunks_parked += chunks,
+            outcomes::DROPPED => self.chunks_dropped += chunks,
+            _ => {}
+        }
+    }
 }
 
 /// One kind of error of a job.

@@ -5,7 +5,7 @@ pub mod read;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crds::job::Counts;
+use crds::job::{Counts, LineCounts};
 use crds::tables::outcomes;
 use jiff::Timestamp;
 
@@ -53,20 +53,8 @@ pub type ChunkRange = (u32, u32);
 pub fn totals(lines: &[Line]) -> Counts {
     let mut counts = Counts::default();
     for line in lines {
-        let chunks = i64::from(line.chunks);
-        match line.outcome.as_str() {
-            outcomes::PARKED => counts.chunks_parked += chunks,
-            outcomes::DROPPED => counts.chunks_dropped += chunks,
-            _ => {
-                counts.chunks_done += chunks;
-                counts.checksum = counts.checksum.wrapping_add(line.checksum);
-                counts.total += i64::from(line.rows);
-                counts.ok += i64::from(line.ok);
-                counts.errors += i64::from(line.errors);
-                counts.bad_cells = counts.bad_cells.saturating_add_unsigned(line.cells);
-                counts.stored_errors = counts.stored_errors.saturating_add_unsigned(line.stored);
-            }
-        }
+        let Line { chunks, rows, ok, errors, cells, stored, checksum, .. } = *line;
+        counts.add(&line.outcome, LineCounts { chunks, rows, ok, errors, cells, stored, checksum });
     }
     counts
 }

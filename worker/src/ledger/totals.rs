@@ -1,7 +1,6 @@
 //! What the ledger lines of a job add up to, and whether they contradict each other. Pure.
 
-use crds::job::Counts;
-use crds::tables::outcomes;
+use crds::job::{Counts, LineCounts};
 
 /// The newest ledger line of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub struct Line {
     pub stored: u64,
     /// The digests of its chunks, added up.
     pub checksum: i64,
-    /// One of [`outcomes`].
+    /// One of [`crds::tables::outcomes`].
     pub outcome: String,
     /// How many lists of digests its lines have, the older ones included. More than one is a conflict.
     pub variants: u64,
@@ -44,21 +43,8 @@ pub fn totals(mut lines: Vec<Line>) -> Totals {
     let mut totals = Totals::default();
     let counts = &mut totals.counts;
     for line in &lines {
-        let chunks = i64::from(line.chunks);
-        match line.outcome.as_str() {
-            outcomes::LOADED => {
-                counts.chunks_done += chunks;
-                counts.checksum = counts.checksum.wrapping_add(line.checksum);
-                counts.total += i64::from(line.rows);
-                counts.ok += i64::from(line.ok);
-                counts.errors += i64::from(line.errors);
-                counts.bad_cells = counts.bad_cells.saturating_add(signed(line.cells));
-                counts.stored_errors = counts.stored_errors.saturating_add(signed(line.stored));
-            }
-            outcomes::PARKED => counts.chunks_parked += chunks,
-            outcomes::DROPPED => counts.chunks_dropped += chunks,
-            _ => {}
-        }
+        let Line { chunks, rows, ok, errors, cells, stored, checksum, .. } = *line;
+        counts.add(&line.outcome, LineCounts { chunks, rows, ok, errors, cells, stored, checksum });
     }
     totals.conflict = conflict(&lines);
     totals
@@ -77,10 +63,6 @@ fn conflict(lines: &[Line]) -> Option<String> {
     overlap
         .and_then(|pair| pair.last())
         .map(|line| format!("the ledger has chunk {} in two batches", line.first_chunk))
-}
-
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
