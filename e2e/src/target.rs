@@ -76,10 +76,19 @@ impl Target {
 
     /// `batch ARGS` in a namespace.
     pub fn batch(&self, namespace: &str, args: &[&str]) -> Result<Output> {
+        self.batch_shell(namespace)?.run("batch", args)
+    }
+
+    /// The same with a file, or the end of a pipe, as its standard input.
+    pub fn batch_from(&self, namespace: &str, args: &[&str], input: File) -> Result<Output> {
+        self.batch_shell(namespace)?.run_from("batch", args, input)
+    }
+
+    fn batch_shell(&self, namespace: &str) -> Result<Shell> {
         let mut shell = self.shell.clone();
         shell.env.push(("BATCH_API_URL".into(), self.api_url()?));
         shell.env.push(("BATCH_NAMESPACE".into(), namespace.into()));
-        shell.run("batch", args)
+        Ok(shell)
     }
 
     /// `curl ARGS URL` of the upload API; the path begins with `/`.
