@@ -42,6 +42,9 @@ impl WorkerEnv {
             ("CLICKHOUSE_USER", clickhouse.clickhouse_user.clone()),
             ("CLICKHOUSE_SECURE", clickhouse.clickhouse_secure.to_string()),
             ("LOG_FORMAT", format.to_owned()),
+            // Chunks are allocated and freed hundreds of times a second: the allocator keeps some MiB for the next ones.
+            ("MALLOC_MMAP_THRESHOLD_", (8 << 20).to_string()),
+            ("MALLOC_TRIM_THRESHOLD_", (32 << 20).to_string()),
         ];
         plain.extend(kafka.kafka_sasl_mechanism.clone().map(|v| ("KAFKA_SASL_MECHANISM", v)));
         plain.extend(settings.worker_log.clone().map(|v| ("RUST_LOG", v)));

@@ -43,13 +43,11 @@ impl Digest {
 
     /// The digest of the bytes of this one and then those of `next`, of which there are `next_len`.
     ///
-    /// This takes some microseconds, so join digests of kilobytes, not of bytes.
+    /// This takes some microseconds, so join digests of kilobytes, not of bytes. `crc-fast` joins too, but takes a hundred
+    /// times as long.
     #[must_use]
     pub fn then(self, next: Self, next_len: u64) -> Self {
-        if next_len == 0 {
-            return self;
-        }
-        Self(crc_fast::checksum_combine(Crc64Nvme, self.0, next.0, next_len))
+        Self(product(self.0, power(next_len)) ^ next.0)
     }
 
     /// The digest of this value.
@@ -63,6 +61,36 @@ impl Digest {
     pub const fn as_u64(self) -> u64 {
         self.0
     }
+}
+
+/// The polynomial of CRC-64/NVME, in the order of bits that polynomials have here: the highest bit is the factor of 1, the
+/// next one of x. It is of degree 64; that factor is left out.
+const POLYNOMIAL: u64 = 0x9a6c_9329_ac4b_c9b5;
+/// The polynomial 1.
+const ONE: u64 = 1 << 63;
+
+/// The product of two polynomials, modulo [`POLYNOMIAL`].
+fn product(a: u64, mut b: u64) -> u64 {
+    let mut sum = 0;
+    for factor in (0..u64::BITS).rev() {
+        sum ^= if a >> factor & 1 == 1 { b } else { 0 };
+        b = b >> 1 ^ if b & 1 == 1 { POLYNOMIAL } else { 0 };
+    }
+    sum
+}
+
+/// x to the power of the bits in so many bytes, modulo [`POLYNOMIAL`]: a digest times this is that of the same bytes with
+/// so many more behind them, up to what is added for these.
+fn power(bytes: u64) -> u64 {
+    let (mut power, mut square, mut left) = (ONE, ONE >> u8::BITS, bytes);
+    while left > 0 {
+        if left & 1 == 1 {
+            power = product(power, square);
+        }
+        square = product(square, square);
+        left >>= 1;
+    }
+    power
 }
 
 impl fmt::Display for Digest {
@@ -123,6 +151,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn long_digests_are_joined_as_crc_fast_joins_them(first: u64, next: u64, len in 1_u64..) {
+            let joined = Digest(first).then(Digest(next), len);
+            prop_assert_eq!(joined.0, crc_fast::checksum_combine(Crc64Nvme, first, next, len));
+        }
+
         #[test]
         fn digests_of_parts_join_to_the_digest_of_the_whole(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..600), 0..6)) {
             let joined = parts.iter().fold(Digest::default(), |so_far, part| so_far.then(Digest::of(part), part.len() as u64));

@@ -62,6 +62,12 @@ impl Budget {
         Arc::new(Self { limit, used: watch::Sender::new(Used::default()) })
     }
 
+    /// The most that batches which are not small may take, in bytes.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// What is taken.
     #[must_use]
     pub fn used(&self) -> Used {

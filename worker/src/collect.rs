@@ -27,6 +27,8 @@ use crate::tracker::Ticket;
 
 /// After so long without a chunk an open batch is looked at: has its job ended?
 const IDLE: Duration = Duration::from_secs(5);
+/// An open batch grows if a chunk came within this time: that is an upload of 20 MB/s.
+const GROWING: Duration = Duration::from_millis(50);
 /// An open batch of a job that has ended, of which it is not known whether more of it comes, is kept so long.
 const UNKNOWN_END: Duration = Duration::from_secs(600);
 
@@ -292,6 +294,27 @@ impl Collector {
         self.metrics.evicted();
         self.show();
         true
+    }
+
+    /// The only partition to take more chunks from, apart from that of small jobs, where many batches are open and take much
+    /// memory: that of the fullest one, so that batches are completed one after the other and none has to be evicted. Only a
+    /// batch that grows just now counts: nobody waits for a slow upload.
+    #[must_use]
+    pub fn crowded(&self, now: Instant) -> Option<i32> {
+        if self.budget.used().open <= self.budget.limit() / 4 {
+            return None;
+        }
+        let state = self.state();
+        let held = state.open.values().filter_map(|open| match &open.batch.content {
+            Content::Held(held) if open.batch.lane == Lane::Bulk && held.share.bytes() > 0 => {
+                Some((held.share.bytes(), open.batch.tickets.first()?.position().0, open.touched))
+            }
+            _ => None,
+        });
+        let held: Vec<(u64, i32, Instant)> = held.collect();
+        let (_, partition, touched) =
+            *held.iter().max_by_key(|(bytes, ..)| *bytes).filter(|_| held.len() > 1)?;
+        (now.duration_since(touched) < GROWING).then_some(partition)
     }
 
     fn content(&self, lane: Lane, rows: &ArrivedRows) -> Content {

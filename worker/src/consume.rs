@@ -21,9 +21,10 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
 use self::context::{Context, store};
-use self::lanes::{FULL_BEFORE_PAUSE, Lanes};
+use self::lanes::{FULL_BEFORE_PAUSE, Lanes, SMALL_PARTITION};
 use crate::budget::Lane;
 use crate::buffers::Buffers;
+use crate::collect::Collector;
 use crate::dead_letter::DeadLetter;
 use crate::health_tracker::HealthTracker;
 use crate::metrics::Metrics;
@@ -63,6 +64,8 @@ pub struct Consume {
     pub health: HealthTracker,
     /// Notes the lag.
     pub metrics: Metrics,
+    /// Whether open batches take much memory.
+    pub collector: Arc<Collector>,
     /// The runtime of the stages.
     pub runtime: Handle,
 }
@@ -145,7 +148,11 @@ impl Consume {
             if reported {
                 lanes.hand_over();
             }
-            let pause = lanes.paused(&partitions, reported, Instant::now());
+            let mut pause = lanes.paused(&partitions, reported, Instant::now());
+            if let Some(kept) = self.collector.crowded(Instant::now()) {
+                let others = |partition: &&i32| ![kept, SMALL_PARTITION].contains(*partition);
+                pause.extend(partitions.iter().filter(others));
+            }
             if (&pause, assignments) != (&paused.0, paused.1) {
                 self.pause(consumer, &paused.0, &pause)?;
                 paused = (pause, assignments);
@@ -187,11 +194,11 @@ impl Consume {
         let resume = list(&mut old.difference(new));
         let pause = list(&mut new.iter());
         if resume.count() > 0 {
-            tracing::info!(partitions = ?old.difference(new), "going on");
+            tracing::debug!(partitions = ?old.difference(new), "going on");
             consumer.resume(&resume)?;
         }
         if pause.count() > 0 {
-            tracing::info!(partitions = ?new, "no space for more chunks: pausing");
+            tracing::debug!(partitions = ?new, "no space for more chunks: pausing");
             consumer.pause(&pause)?;
         }
         Ok(())

@@ -29,7 +29,7 @@ const PIECE: usize = 1 << 20;
 const SETTINGS: [(&str, &str); 10] = [
     ("async_insert", "0"),
     ("insert_deduplicate", "1"),
-    ("min_insert_block_size_rows", "1048449"),
+    ("min_insert_block_size_rows", "4000000"),
     ("min_insert_block_size_bytes", "0"),
     ("max_insert_threads", "1"),
     ("input_format_parallel_parsing", "0"),

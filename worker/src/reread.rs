@@ -43,6 +43,8 @@ impl Reread {
             .set("auto.offset.reset", "earliest")
             .set("enable.partition.eof", "true")
             .set("fetch.wait.max.ms", "50")
+            // By default fetching rests for a second whenever the queue is full.
+            .set("fetch.queue.backoff.ms", "10")
             .set("queued.max.messages.kbytes", "2048")
             .set("fetch.message.max.bytes", "1048576");
         Self { config, topic }

@@ -44,7 +44,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// How often the API server is asked whether the job of an idle batch and its upload go on.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Bytes of free buffers that are kept.
-const FREE_BUFFERS: usize = 32 << 20;
+const FREE_BUFFERS: usize = 64 << 20;
 /// Chunks between two stages.
 const BETWEEN_STAGES: usize = 4;
 
@@ -151,6 +151,7 @@ async fn work(
         stop: stop.clone(),
         health: health_tracker,
         metrics: metrics.clone(),
+        collector: stages.collector.clone(),
         runtime: Handle::current(),
     };
     let loader = LoaderParts {

@@ -27,7 +27,7 @@ pub struct Settings {
     #[arg(long, env = "WORKER_PREFETCH_KIB", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1024..=1_048_576))]
     pub worker_prefetch_kib: u32,
     /// How many MiB of checked chunks are held until their batches are inserted
-    #[arg(long, env = "WORKER_BATCH_MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(64..=65_536))]
+    #[arg(long, env = "WORKER_BATCH_MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(96..=65_536))]
     pub worker_batch_mib: u32,
     /// How INSERTs are compressed: worth it only where the network is dearer than the CPU
     #[arg(long, env = "CLICKHOUSE_COMPRESSION", value_enum, default_value_t = Compression::None)]
@@ -83,6 +83,6 @@ mod tests {
         let args = ["worker", "--model-name=purchases", "--model-namespace=shop"];
         assert_eq!(Settings::parse_from(args).model_id().topic(), "ingest.5231e672");
         assert!(Settings::try_parse_from(args.into_iter().chain(["--worker-inserts=0"])).is_err());
-        assert!(Settings::try_parse_from(args.into_iter().chain(["--worker-batch-mib=63"])).is_err());
+        assert!(Settings::try_parse_from(args.into_iter().chain(["--worker-batch-mib=95"])).is_err());
     }
 }

@@ -82,6 +82,8 @@ impl DeadLetterTopic {
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "false")
             .set("fetch.message.max.bytes", (2 << 20).to_string())
+            // By default fetching rests for a second whenever the queue is full.
+            .set("fetch.queue.backoff.ms", "10")
             .set("queued.max.messages.kbytes", (4 << 10).to_string());
         let failed = |source| TopicError::Kafka { topic: topic.to_owned(), source };
         Ok(Self { consumer: config.create().map_err(failed)?, topic: topic.to_owned(), deadline })

@@ -3,14 +3,12 @@
 use super::limits::Limits;
 use crate::digest::Digest;
 
-/// A batch ends with the first chunk that brings it to this many records: with
-/// [`MAX_CHUNK_ROWS`](super::MAX_CHUNK_ROWS) on top it stays below 1,040,000, and one INSERT of at most 1,048,449 rows is
-/// one ClickHouse block, and so atomic.
-pub const BATCH_ROWS: u32 = 840_000;
+/// A batch ends with the first chunk that brings it to this many records.
+pub const BATCH_ROWS: u32 = 2_000_000;
 /// Most records of a batch.
 pub const MAX_BATCH_ROWS: u32 = BATCH_ROWS - 1 + super::MAX_CHUNK_ROWS;
 /// A batch ends with the first chunk that brings it to this [weight](Limits::weight), in bytes.
-pub const BATCH_WEIGHT: u64 = 64 << 20;
+pub const BATCH_WEIGHT: u64 = 96 << 20;
 /// Most chunks of a batch.
 pub const MAX_BATCH_CHUNKS: u32 = 256;
 

@@ -151,6 +151,23 @@ fn the_batch_that_was_idle_longest_is_evicted_and_its_rows_are_not_wanted_any_mo
     assert_eq!(batch.chunks.offsets().len(), 2);
 }
 
+#[test]
+fn where_many_batches_are_open_only_the_partition_of_the_fullest_goes_on_while_it_grows() {
+    let (f, a, b) = (fixture(100), job("a", 100), job("b", 100));
+    f.tracker.offsets().assign(1, Some(0), Instant::now());
+    f.add(&a, header(0, 0, false), f.rows(40), 0);
+    assert_eq!(f.collector.crowded(f.start), None, "there is only one");
+    let mut other = header(0, 0, false);
+    other.job.clone_from(&b.uid);
+    let ticket = f.tracker.take(1, 0).unwrap();
+    let arrival = Arrival { header: other, ticket, job: b.begin(), lane: Lane::Bulk, rows: f.rows(30) };
+    f.collector.add(arrival, f.start);
+    assert_eq!(f.collector.crowded(f.start), Some(0));
+    assert_eq!(f.collector.crowded(f.start + GROWING), None, "nobody waits for a slow upload");
+    assert!(matches!(f.add(&a, header(1, 0, true), f.rows(40), 0), Added::Complete(_)));
+    assert_eq!(f.collector.crowded(f.start), None, "what is being inserted is not open");
+}
+
 #[tokio::test]
 async fn an_open_batch_never_stops_the_worker() {
     let (f, a) = (fixture(100), job("a", 100));

@@ -18,7 +18,7 @@ const LANE_RECORDS: usize = 256;
 /// A lane is paused once it was full for so long: shorter than what a small job can wait, longer than most inserts.
 pub const FULL_BEFORE_PAUSE: Duration = Duration::from_millis(300);
 /// The partition of small jobs.
-const SMALL_PARTITION: i32 = 0;
+pub const SMALL_PARTITION: i32 = 0;
 
 /// Both lanes.
 #[derive(Debug)]

@@ -38,18 +38,13 @@ fn batches(limits: Limits, file: &[u8]) -> Vec<(u32, u64)> {
 
 #[test]
 fn a_batch_ends_with_the_chunk_that_brings_it_to_its_records() {
-    let file = "1\n".repeat(2_100_000);
-    // five chunks of 200,000 records are the first to be 840,000
-    let starts = [(0, 1), (5, 1_000_001), (10, 2_000_001)];
+    let file = "1\n".repeat(4_200_000);
+    // chunks of 200,000 records: exactly 2,000,000
+    let starts = [(0, 1), (10, 2_000_001), (20, 4_000_001)];
     assert_eq!(batches(Limits::plain(1 << 30), file.as_bytes()), starts);
-    // chunks of 168,000 records: exactly 840,000
-    let limits = Limits { chunk_rows: 168_000, ..Limits::plain(1 << 30) };
-    assert_eq!(batches(limits, file.as_bytes()), [(0, 1), (5, 840_001), (10, 1_680_001)]);
-}
-
-#[test]
-fn the_most_records_of_a_batch_fit_into_one_block() {
-    const { assert!(MAX_BATCH_ROWS < 1_048_449) };
+    // seven chunks of 300,000 records are the first to be 2,000,000
+    let limits = Limits { chunk_rows: 300_000, ..Limits::plain(1 << 30) };
+    assert_eq!(batches(limits, file.as_bytes()), [(0, 1), (7, 2_100_001)]);
 }
 
 #[test]
@@ -59,7 +54,7 @@ fn a_batch_ends_with_the_chunk_that_brings_it_to_its_weight() {
     assert_eq!(batches(rows, file.as_bytes()), [(0, 1), (4, 5), (8, 9)]);
     let less = Limits { row_weight: rows.row_weight - 1, ..rows };
     assert_eq!(batches(less, file.as_bytes()), [(0, 1), (5, 6)]);
-    let bytes = Limits { byte_weight: BATCH_WEIGHT / 6, ..Limits::plain(2) };
+    let bytes = Limits { byte_weight: BATCH_WEIGHT / 8, ..Limits::plain(2) };
     assert_eq!(batches(bytes, file.as_bytes()), [(0, 1), (4, 5), (8, 9)]);
 }
 
