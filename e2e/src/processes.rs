@@ -8,8 +8,10 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 
 /// What a part used.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Usage {
+    /// Its processes.
+    pub pids: Vec<u32>,
     /// CPU seconds, user and system.
     pub cpu: f64,
     /// The most resident memory so far, in MiB.
@@ -23,6 +25,7 @@ pub fn usage() -> Result<BTreeMap<&'static str, Usage>> {
         // A process that ended meanwhile is passed over: what it used is no longer told.
         let (Some(cpu), Some(peak_mib)) = (cpu_seconds(pid), peak_mib(pid)) else { continue };
         let sum = parts.entry(part).or_default();
+        sum.pids.push(pid);
         sum.cpu += cpu;
         sum.peak_mib = sum.peak_mib.max(peak_mib);
     }

@@ -126,6 +126,10 @@ fn a_label_is_loaded_once() -> Result<()> {
         let first = first.split_whitespace().nth(1).context("job … created.")?;
         let again = create()?;
         assert!(again.code == 2 && again.stderr.contains(first), "the first is named: {again:?}");
+        target.job_end(&ns.name, first, Duration::from_secs(60))?;
+        target.kubectl(&["delete", "ij", "-n", &ns.name, first])?;
+        let again = create()?;
+        assert!(again.code == 2 && again.stderr.contains(first), "also once it is deleted: {again:?}");
         Ok(())
     })
 }

@@ -85,6 +85,31 @@ fn chunks_that_clickhouse_refuses_are_parked_and_other_jobs_go_on() -> Result<()
 }
 
 #[test]
+fn chunks_that_were_refused_load_once_after_the_cause_is_gone_and_they_are_sent_again() -> Result<()> {
+    let target = Target::load()?;
+    let ns = Namespace::new(&target, "requeued")?;
+    let table = model(&ns, &target, "{columns: [{name: id, type: UInt32}, {name: day, type: DateTime}]}")?;
+    target.sql(&format!("ALTER TABLE {table} ADD CONSTRAINT late CHECK id > 10"))?;
+    let job = create(&target, &ns, &ns.file("days.csv", days(400))?)?;
+    let blocked = until("the job to be BLOCKED", Duration::from_secs(120), || {
+        let job = target.get(&["ij", "-n", &ns.name, &job])?.context("the job")?;
+        Ok((job["status"]["state"] == "BLOCKED").then(|| job["status"].clone()))
+    })?;
+    assert_eq!(blocked["counts"]["ok"], 0, "{blocked}");
+    target.sql(&format!("ALTER TABLE {table} DROP CONSTRAINT late"))?;
+    target.batch(&ns.name, &["dlq", "requeue", "m", "--yes"])?.ok()?;
+    let status = target.job_end(&ns.name, &job, Duration::from_secs(60))?;
+    assert_eq!(
+        (&status["state"], &status["receipt"]["tableRows"]),
+        (&"SUCCESS".into(), &400.into()),
+        "{status}"
+    );
+    target.batch(&ns.name, &["job", "verify", &job])?.ok()?;
+    assert_eq!(target.sql(&format!("SELECT count(), uniqExact(_row) FROM {table}"))?, "400\t400");
+    Ok(())
+}
+
+#[test]
 fn sparse_json_lines_for_a_wide_table_load_in_little_memory() -> Result<()> {
     const ROWS: u64 = 930_000;
     let target = Target::load()?;

@@ -175,6 +175,13 @@ fn take(shared: &Arc<Shared>, event: &Value) {
     };
     match status {
         Ok(status) => {
+            if seen.uid != uid {
+                // The upload API takes a job back whose upload could not begin, and the client makes it again.
+                if seen.status.finished() || seen.status.counts.total > 0 {
+                    seen.wrong.push("a job with rows was deleted and made again".into());
+                }
+                seen.status = Status::default();
+            }
             seen.wrong.extend(wrong_step(&seen.status, &status));
             let model = text(&object["spec"]["modelRef"]["name"]);
             if status.finished() && !seen.status.finished() {
