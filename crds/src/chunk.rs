@@ -27,7 +27,7 @@ pub struct ChunkHeader {
     pub ends_batch: bool,
     /// The digest of its bytes: the same number with another digest is a chunk of another file.
     pub digest: rows::Digest,
-    /// The name of the ControllerRevision by which the job is judged.
+    /// The name of the ControllerRevision that the job uses.
     pub revision: String,
     /// How the bytes are to be read.
     pub input: rows::Input,

@@ -1,4 +1,4 @@
-//! What a job is judged by: the part of a model's spec that a ControllerRevision keeps.
+//! What the rows of a job are checked against: the part of a model's spec that a ControllerRevision keeps.
 
 use serde::{Deserialize, Serialize};
 

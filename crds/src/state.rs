@@ -91,7 +91,7 @@ pub mod reasons {
     pub const CHUNKS_LOST: &str = "ChunksLost";
 }
 
-/// Rows that must be judged before a ratio says anything, unless the job has ended.
+/// Rows that must be checked before a ratio counts, unless the job has ended.
 const RATIO_NEEDS_ROWS: i64 = 1000;
 
 /// The state that upload, counts and the workers' problem alone call for, once a job is pinned, with its reason.
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_judged_late_enough_to_mean_something() {
+    fn a_ratio_counts_only_once_enough_rows_are_checked() {
         let policy = ErrorPolicy { max_error_ratio: Some(0.1), ..ErrorPolicy::default() };
         assert_eq!(state(&upload(true, 9999), &counts(1, 1), &policy).1, "Processing");
         assert_eq!(state(&upload(true, 9999), &counts(500, 500), &policy).1, "TooManyErrors");

@@ -23,7 +23,7 @@ use crate::job::labels::Labels;
 use crate::job::lost::Suspicion;
 use crate::ledger::Reading;
 use crate::lookup::Lookup;
-use crate::model::memory::Memory;
+use crate::model::model_state::ModelState;
 use crate::scale::lag::{LagReader, Positions};
 use crate::settings::Settings;
 use crate::telemetry::metrics::OperatorMetrics;
@@ -51,7 +51,7 @@ pub struct Context {
     pub topics: Topics,
     /// Kafka's consumer groups.
     pub lag: LagReader,
-    /// What every worker is told.
+    /// The environment of every worker.
     pub worker_env: WorkerEnv,
     /// Sends inline sources to the upload API.
     pub inline: InlineSender,
@@ -93,7 +93,7 @@ pub struct Context {
     pub job_failures: Backoff<JobKey>,
     /// What is known of each model besides its object. Taken out while the model is worked on: one reconcile of an
     /// object runs at a time, and no lock is held while it waits.
-    pub memories: Memories,
+    pub model_states: ModelStates,
 }
 
 impl Context {
@@ -149,16 +149,16 @@ impl<K: Hash + Eq, V: Clone> Known<K, V> {
 
 /// What is known of each model besides its object.
 #[derive(Default)]
-pub struct Memories(Mutex<HashMap<ModelKey, Memory>>);
+pub struct ModelStates(Mutex<HashMap<ModelKey, ModelState>>);
 
-impl Memories {
+impl ModelStates {
     /// Takes a model's memory out; empty if there is none.
-    pub fn take(&self, key: &ModelKey) -> Memory {
+    pub fn take(&self, key: &ModelKey) -> ModelState {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default()
     }
 
     /// Puts it back.
-    pub fn put(&self, key: ModelKey, memory: Memory) {
+    pub fn put(&self, key: ModelKey, memory: ModelState) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, memory);
     }
 }

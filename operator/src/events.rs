@@ -7,9 +7,9 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 /// The most bytes of an Event's note that Kubernetes takes.
 const MAX_NOTE: usize = 1024;
 
-/// What is to be told.
+/// What an Event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct EventNote {
     /// Whether someone should look at it.
     pub warning: bool,
     /// CamelCase.
@@ -20,7 +20,7 @@ pub struct Told {
     pub action: String,
 }
 
-impl Told {
+impl EventNote {
     /// Something that went as it should.
     #[must_use]
     pub fn normal(reason: &str, note: impl Into<String>) -> Self {
@@ -51,13 +51,13 @@ impl Events {
         Self(Recorder::new(client, Reporter { controller: "batch-operator".into(), instance }))
     }
 
-    /// Tells it.
-    pub async fn tell(&self, told: Told, about: &ObjectReference) {
+    /// Writes an Event about an object.
+    pub async fn publish(&self, note: EventNote, about: &ObjectReference) {
         let event = Event {
-            type_: if told.warning { EventType::Warning } else { EventType::Normal },
-            reason: told.reason,
-            note: Some(cut(told.note)),
-            action: told.action,
+            type_: if note.warning { EventType::Warning } else { EventType::Normal },
+            reason: note.reason,
+            note: Some(cut(note.note)),
+            action: note.action,
             secondary: None,
         };
         if let Err(error) = self.0.publish(&event, about).await {

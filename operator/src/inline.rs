@@ -14,7 +14,7 @@ use reqwest::{Client, Url};
 use crate::backoff;
 
 /// The longest that one try may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A job's inline file.
 #[derive(Clone, Debug)]
@@ -63,7 +63,10 @@ impl InlineSender {
     pub fn new(api_url: &str) -> Result<Self, SenderError> {
         let api = Url::parse(api_url).ok().filter(|url| !url.cannot_be_a_base());
         Ok(Self {
-            client: Client::builder().timeout(PATIENCE).connect_timeout(Duration::from_secs(5)).build()?,
+            client: Client::builder()
+                .timeout(REQUEST_TIMEOUT)
+                .connect_timeout(Duration::from_secs(5))
+                .build()?,
             api: api.ok_or_else(|| SenderError::Url(api_url.to_owned()))?,
             attempts: Attempts::default(),
         })

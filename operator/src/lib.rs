@@ -45,7 +45,7 @@ use crate::lookup::Request;
 
 pub use settings::Settings;
 
-/// How long what is being worked on may take when the operator is told to stop.
+/// How long what is being worked on may take when the operator is asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
 /// For how long questions about jobs are collected before they are asked: a job that starts waits for its label.
 const LABEL_WINDOW: Duration = Duration::from_millis(10);
@@ -100,7 +100,7 @@ pub async fn run(
         deployments_known: gate::Gate::default(),
         model_failures: backoff::Backoff::default(),
         job_failures: backoff::Backoff::default(),
-        memories: context::Memories::default(),
+        model_states: context::ModelStates::default(),
         client,
         settings,
     });

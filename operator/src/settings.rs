@@ -3,7 +3,7 @@
 use clap::Args;
 use connect::{ClickHouseArgs, KafkaArgs};
 
-/// Everything the operator must be told.
+/// Everything that the operator must know.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// How Kafka is reached, by the operator and by the workers it starts.

@@ -14,7 +14,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// The longest that one call may take.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// More than a failed call leaves behind.
 const PENDING_ERRORS: usize = 16;
@@ -143,7 +143,7 @@ impl Topics {
     async fn partitions(&self, topic: &str) -> Result<Option<i32>, TopicError> {
         let (reader, name) = (Arc::clone(&self.reader), topic.to_owned());
         let read = move || {
-            let metadata = reader.fetch_metadata(Some(&name), PATIENCE);
+            let metadata = reader.fetch_metadata(Some(&name), ADMIN_TIMEOUT);
             // Nothing is consumed: this only hands the client's pending errors, one a call, to `LastError`.
             (0..PENDING_ERRORS).for_each(|_| drop(reader.poll(Duration::ZERO)));
             metadata
@@ -286,7 +286,7 @@ fn is_away(code: RDKafkaErrorCode) -> bool {
 }
 
 fn options() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
+    AdminOptions::new().request_timeout(Some(ADMIN_TIMEOUT)).operation_timeout(Some(ADMIN_TIMEOUT))
 }
 
 #[cfg(test)]

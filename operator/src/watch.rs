@@ -172,7 +172,7 @@ fn log<K, E>(
     E: std::error::Error + 'static,
 {
     match done {
-        // `on_error` has told it; an object that is gone is no error.
+        // `on_error` has reported it; an object that is gone is no error.
         Ok(_) | Err(ControllerError::ReconcilerFailed(..) | ControllerError::ObjectNotFound(_)) => {}
         Err(ControllerError::QueueError(error)) => {
             ctx.metrics.error(kind, "WatchFailed");

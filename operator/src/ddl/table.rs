@@ -191,7 +191,7 @@ impl DataTable {
         }
         let _ = write!(out, "\nSETTINGS {} = {DEDUPLICATION_WINDOW}", self.deduplication_setting());
         if self.key_is_nullable() {
-            // ClickHouse refuses NULLs in a sorting key unless it is told; the model's owner asked for both.
+            // ClickHouse refuses NULLs in a sorting key unless a setting allows them; the model's owner asked for both.
             out.push_str(", allow_nullable_key = 1");
         }
         for (name, value) in &self.settings {

@@ -16,7 +16,7 @@ use super::lost::{self, Suspicion};
 use super::text;
 use super::validate::{ModelState, Phase, ValidJob};
 use crate::clock;
-use crate::events::Told;
+use crate::events::EventNote;
 use crate::ledger;
 
 /// A small job is loaded moments after its upload: within this time it goes from UPLOADING to its end without a write for
@@ -49,8 +49,8 @@ pub struct Write {
     pub status: IngestJobStatus,
     /// A start or an end: to be written only over the very object it was decided on.
     pub exclusive: bool,
-    /// What people are told once it is written.
-    pub told: Option<Told>,
+    /// The Event to publish once the status is written.
+    pub event: Option<EventNote>,
     /// When to look again without being called.
     pub again: Option<Duration>,
     /// Whether the inline file is to be sent.
@@ -145,7 +145,7 @@ fn start(job: &ValidJob, revision: &str, now: Timestamp) -> Next {
     Write {
         status,
         exclusive: true,
-        told: Some(Told::normal("Started", format!("judged by revision {revision}"))),
+        event: Some(EventNote::normal("Started", format!("checked by revision {revision}"))),
         again: Some(Duration::from_secs(1)),
         send_inline: job.inline,
         ..Write::default()
@@ -262,7 +262,8 @@ fn end(
     for (type_, is) in [(conditions::COMPLETE, complete), (conditions::FAILED, !complete)] {
         set_condition(&mut list, condition(type_, is, reason, &message), &clock::seconds(now));
     }
-    let told = if complete { Told::normal(reason, &message) } else { Told::warning(reason, &message) };
+    let event =
+        if complete { EventNote::normal(reason, &message) } else { EventNote::warning(reason, &message) };
     let finished = start.is_some() && is_done(&job.upload, &job.counts);
     let status = IngestJobStatus {
         model_revision: job.status.model_revision.clone(),
@@ -278,7 +279,7 @@ fn end(
     Write {
         status,
         exclusive: true,
-        told: Some(told),
+        event: Some(event),
         again: Some(job.ttl.unsigned_abs()),
         ..Write::default()
     }

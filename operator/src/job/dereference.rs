@@ -19,7 +19,7 @@ use crate::scale::lag::Positions;
 
 /// What a decision about a job rests on besides the job itself.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct Dereferenced {
     /// The model, if there is one that can be read.
     pub model: Option<Arc<Guarded<IngestModel>>>,
     /// Whether the job may have its label.
@@ -40,11 +40,11 @@ pub struct Facts {
 
 /// Reads them. A label that nobody has now is looked up in the history, in the background.
 #[must_use]
-pub fn facts(ctx: &Context, job: &IngestJob) -> Facts {
+pub fn facts(ctx: &Context, job: &IngestJob) -> Dereferenced {
     let namespace = job.namespace().unwrap_or_default();
     let uid = job.uid().unwrap_or_default();
     let model = ModelKey::new(&job.spec.model_ref.name).within(&namespace);
-    Facts {
+    Dereferenced {
         model: ctx.models.get(&model),
         label: label(ctx, job, &namespace, &uid),
         inline_problem: ctx.inline.problem(&uid),

@@ -19,7 +19,7 @@ use kube::{Resource, ResourceExt};
 use self::build::{Ask, Next, Write};
 use self::validate::Phase;
 use crate::context::{Context, Guarded, JobKey};
-use crate::events::Told;
+use crate::events::EventNote;
 use crate::inline::InlineFile;
 use crate::model::apply::{is_conflict, is_not_found};
 
@@ -49,7 +49,7 @@ pub async fn reconcile(object: Arc<Guarded<IngestJob>>, ctx: Arc<Context>) -> Re
     // Before all models are known, none can be said to be missing.
     ctx.models_known.passed().await;
     let done = match &object.0 {
-        Ok(job) => whole(job, &ctx).await,
+        Ok(job) => reconcile_job(job, &ctx).await,
         Err(invalid) => {
             ctx.metrics.error(KIND, "Undecodable");
             tracing::warn!(
@@ -58,7 +58,9 @@ pub async fn reconcile(object: Arc<Guarded<IngestJob>>, ctx: Arc<Context>) -> Re
                 error = invalid.error,
                 "cannot be read"
             );
-            ctx.events.tell(Told::warning("JobInvalid", &invalid.error), &object.object_ref(&())).await;
+            ctx.events
+                .publish(EventNote::warning("JobInvalid", &invalid.error), &object.object_ref(&()))
+                .await;
             Ok(Action::await_change())
         }
     };
@@ -78,7 +80,7 @@ pub fn on_error(object: Arc<Guarded<IngestJob>>, error: &JobError, ctx: Arc<Cont
     Action::requeue(wait)
 }
 
-async fn whole(job: &IngestJob, ctx: &Context) -> Result<Action, JobError> {
+async fn reconcile_job(job: &IngestJob, ctx: &Context) -> Result<Action, JobError> {
     if job.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
@@ -113,8 +115,8 @@ async fn write(
     }
     if write.status != valid.status {
         apply::status(ctx, job, &write.status, write.exclusive).await?;
-        if let Some(told) = write.told {
-            announce(ctx, job, &write.status, told).await;
+        if let Some(event) = write.event {
+            announce(ctx, job, &write.status, event).await;
         }
     }
     match write.ask {
@@ -148,17 +150,17 @@ pub fn forget(ctx: &Context, uid: &str) {
     ctx.receipts.forget(uid);
 }
 
-async fn announce(ctx: &Context, job: &IngestJob, status: &crds::IngestJobStatus, told: Told) {
+async fn announce(ctx: &Context, job: &IngestJob, status: &crds::IngestJobStatus, event: EventNote) {
     tracing::info!(
         job = job.name_any(),
         namespace = job.namespace(),
         state = status.state.map(crds::state::JobState::as_str),
-        reason = told.reason,
-        note = told.note,
+        reason = event.reason,
+        note = event.note,
         "job"
     );
     if let Some(state) = status.state.filter(|state| state.is_end()) {
         ctx.metrics.ended(state.as_str());
     }
-    ctx.events.tell(told, &job.object_ref(&())).await;
+    ctx.events.publish(event, &job.object_ref(&())).await;
 }

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::apply::own_part;
-use super::dereference::{Facts, is_invalid};
+use super::dereference::{Dereferenced, is_invalid};
 use super::labels::LabelState;
 use super::lost::Suspicion;
 use crate::ledger::Reading;
@@ -88,7 +88,7 @@ pub enum ModelState {
         /// The job's message.
         message: String,
     },
-    /// Jobs that start now are judged by this revision. `problem` is what is wrong nevertheless.
+    /// Jobs that start now use this revision. `problem` is what is wrong nevertheless.
     Ready {
         /// The `ControllerRevision`.
         revision: String,
@@ -99,7 +99,7 @@ pub enum ModelState {
 
 /// The job's state of affairs. `now` stands in for times that the object lacks.
 #[must_use]
-pub fn validate(job: &IngestJob, facts: &Facts, now: Timestamp) -> ValidJob {
+pub fn validate(job: &IngestJob, facts: &Dereferenced, now: Timestamp) -> ValidJob {
     let status = job.status.clone().unwrap_or_default();
     let model = facts.model.as_deref().map(|guarded| guarded.0.as_ref());
     let policy = job.spec.error_policy.clone();

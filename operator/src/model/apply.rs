@@ -14,14 +14,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::memory::{Applied, Ensured, Fault};
+use super::model_state::{Applied, Ensured, Fault};
 use super::validate::ValidModel;
 use super::{build, dereference, revisions};
 use crate::context::{Context, Guarded};
 use crate::ddl;
 use crate::ddl::run::DdlError;
 use crate::ddl::shared::Ttls;
-use crate::events::Told;
+use crate::events::EventNote;
 
 /// Server-side apply, ours over everyone's: what the operator says of an object is decided by the model alone.
 #[must_use]
@@ -29,9 +29,13 @@ pub fn params() -> PatchParams {
     PatchParams::apply(managers::OPERATOR).force()
 }
 
-/// Makes revision, table and topic. Only the API server's errors are errors here: what ClickHouse and Kafka say is told in
+/// Makes revision, table and topic. Only the API server's errors are errors here: what ClickHouse and Kafka answer is reported in
 /// conditions, and each is tried whether or not the other is there.
-pub async fn ensure(ctx: &Context, model: &ValidModel, now: Timestamp) -> kube::Result<(Ensured, Vec<Told>)> {
+pub async fn ensure(
+    ctx: &Context,
+    model: &ValidModel,
+    now: Timestamp,
+) -> kube::Result<(Ensured, Vec<EventNote>)> {
     // The revision first: nothing may speak of it before it is there.
     revision(ctx, model).await?;
     let (table, topic, dead_letters) = tokio::join!(
@@ -39,11 +43,11 @@ pub async fn ensure(ctx: &Context, model: &ValidModel, now: Timestamp) -> kube::
         ctx.topics.ensure(&model.topic),
         ctx.topics.ensure(&model.dead_letters),
     );
-    let mut told = vec![];
+    let mut events = vec![];
     let table = match table {
         Ok(statements) => {
             if !statements.is_empty() {
-                told.push(Told::normal("TableAltered", statements.join("; ")));
+                events.push(EventNote::normal("TableAltered", statements.join("; ")));
             }
             Ok(())
         }
@@ -51,7 +55,7 @@ pub async fn ensure(ctx: &Context, model: &ValidModel, now: Timestamp) -> kube::
     };
     let topic = topic.and_then(|partitions| dead_letters.map(|_| partitions));
     let topic = topic.map_err(|error| fault(ctx, error.reason(), &error));
-    Ok((Ensured { of: model.of.clone(), at: now, table, topic }, told))
+    Ok((Ensured { of: model.of.clone(), at: now, table, topic }, events))
 }
 
 /// Makes the shared tables and the model's.

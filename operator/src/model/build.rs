@@ -113,7 +113,7 @@ pub fn deployment(
             replicas: Some(replicas),
             selector: LabelSelector { match_labels: Some(selector), ..LabelSelector::default() },
             template,
-            // A worker that cannot start is told within a minute, not within ten.
+            // A worker that cannot start is reported within a minute, not within ten.
             progress_deadline_seconds: Some(60),
             revision_history_limit: Some(2),
             ..DeploymentSpec::default()

@@ -20,7 +20,7 @@ use super::validate::ValidModel;
 use crate::clock;
 use crate::context::{Context, Guarded};
 use crate::ddl;
-use crate::events::Told;
+use crate::events::EventNote;
 
 /// The finalizer; set only under `deletionPolicy: Delete`.
 pub const FINALIZER: &str = "ingest.batch-on-kafka.io/cleanup";
@@ -74,7 +74,7 @@ pub async fn run(
         Step::Clear => finalizers(ctx, model, false).await?,
         Step::GiveUp => {
             let note = "table and topic could not be dropped in time: drop them by hand";
-            tell(ctx, model, Told::warning("CleanupGivenUp", note)).await;
+            publish(ctx, model, EventNote::warning("CleanupGivenUp", note)).await;
             finalizers(ctx, model, false).await?;
         }
         Step::Drop => {
@@ -91,14 +91,15 @@ async fn drop_all(ctx: &Context, model: &IngestModel, valid: &ValidModel) -> Res
     // The workers first: they would find the table missing.
     apply::delete_workers(ctx, valid).await?;
     let table = valid.table.name.plain();
-    let told = if ddl::run::drop_own(&ctx.clickhouse, &valid.table).await? {
-        Told::normal("TableDropped", format!("table {table} was dropped"))
+    let event = if ddl::run::drop_own(&ctx.clickhouse, &valid.table).await? {
+        EventNote::normal("TableDropped", format!("table {table} was dropped"))
     } else {
-        Told::normal("TableKept", format!("table {table} was not made by this model: it stays"))
+        EventNote::normal("TableKept", format!("table {table} was not made by this model: it stays"))
     };
-    tell(ctx, model, told).await;
+    publish(ctx, model, event).await;
     ctx.topics.delete(&[&valid.topic.name, &valid.dead_letters.name]).await?;
-    tell(ctx, model, Told::normal("TopicDeleted", format!("topic {} was deleted", valid.topic.name))).await;
+    publish(ctx, model, EventNote::normal("TopicDeleted", format!("topic {} was deleted", valid.topic.name)))
+        .await;
     Ok(())
 }
 
@@ -120,9 +121,9 @@ async fn finalizers(ctx: &Context, model: &IngestModel, set: bool) -> kube::Resu
     }
 }
 
-async fn tell(ctx: &Context, model: &IngestModel, told: Told) {
+async fn publish(ctx: &Context, model: &IngestModel, event: EventNote) {
     use kube::Resource;
-    ctx.events.tell(told, &model.object_ref(&())).await;
+    ctx.events.publish(event, &model.object_ref(&())).await;
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ pub mod apply;
 pub mod build;
 pub mod cleanup;
 pub mod dereference;
-pub mod memory;
+pub mod model_state;
 pub mod revisions;
 pub mod status;
 pub mod validate;
@@ -18,12 +18,12 @@ use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 
-use self::memory::{Fault, MEASURE, Measured, Memory, RESYNC};
+use self::model_state::{Fault, MEASURE, Measured, ModelState, RESYNC};
 use self::status::Workers;
 use self::validate::ValidModel;
 use crate::context::{Context, Guarded, ModelKey};
 use crate::ddl::run::DdlError;
-use crate::events::Told;
+use crate::events::EventNote;
 use crate::scale::decide::{History, Inputs, decide};
 use crate::topic::TopicError;
 
@@ -31,7 +31,7 @@ const KIND: &str = "IngestModel";
 /// When what could wait is done after what could not.
 const SOON: SignedDuration = SignedDuration::from_millis(50);
 
-/// Why a reconcile has to be done again. What is wrong with a model itself is no error: it is told in its conditions.
+/// Why a reconcile has to be done again. A problem of the model itself is no error: its conditions report it.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The API server.
@@ -64,7 +64,7 @@ pub async fn reconcile(object: Arc<Guarded<IngestModel>>, ctx: Arc<Context>) -> 
     ctx.deployments_known.passed().await;
     let key = ModelKey::from_obj(&*object);
     let done = match &object.0 {
-        Ok(model) => whole(model, &key, &ctx).await,
+        Ok(model) => reconcile_model(model, &key, &ctx).await,
         Err(invalid) => {
             undecodable(&object, invalid, &ctx).await;
             Ok(Action::await_change())
@@ -86,7 +86,7 @@ pub fn on_error(object: Arc<Guarded<IngestModel>>, error: &ModelError, ctx: Arc<
     Action::requeue(wait)
 }
 
-async fn whole(model: &IngestModel, key: &ModelKey, ctx: &Context) -> Result<Action, ModelError> {
+async fn reconcile_model(model: &IngestModel, key: &ModelKey, ctx: &Context) -> Result<Action, ModelError> {
     let now = ctx.now();
     let valid = validate::validate(model, &ctx.settings.clickhouse.clickhouse_database);
     cleanup::run(ctx, model, valid.as_ref().ok(), cleanup::step(model, now)).await?;
@@ -96,60 +96,59 @@ async fn whole(model: &IngestModel, key: &ModelKey, ctx: &Context) -> Result<Act
     }
     match valid {
         Ok(valid) => {
-            let mut memory = ctx.memories.take(key);
-            let done = serve(ctx, key, model, &valid, &mut memory, now).await;
-            ctx.memories.put(key.clone(), memory);
+            let mut state = ctx.model_states.take(key);
+            let done = reconcile_valid(ctx, key, model, &valid, &mut state, now).await;
+            ctx.model_states.put(key.clone(), state);
             done
         }
         Err(problem) => {
             ctx.metrics.error(KIND, crds::state::reasons::MODEL_INVALID);
             let old = model.status.clone().unwrap_or_default();
             let new = status::of_invalid(&old, model.metadata.generation, &problem.to_string(), now);
-            tell_status(ctx, model, &old, &new).await?;
+            publish_status(ctx, model, &old, &new).await?;
             Ok(Action::await_change())
         }
     }
 }
 
-/// A model that can be served: make what it needs, measure, scale, tell.
-async fn serve(
+/// A model that can be served: make what it needs, measure, scale, report.
+async fn reconcile_valid(
     ctx: &Context,
     key: &ModelKey,
     model: &IngestModel,
     valid: &ValidModel,
-    memory: &mut Memory,
+    state: &mut ModelState,
     now: Timestamp,
 ) -> Result<Action, ModelError> {
     let about = model.object_ref(&());
-    if memory.is_stale(&valid.of, now) {
-        let (ensured, told) = apply::ensure(ctx, valid, now).await?;
-        memory.failures =
-            if ensured.table.is_ok() && ensured.topic.is_ok() { 0 } else { memory.failures + 1 };
-        memory.ensured = Some(ensured);
+    if state.is_stale(&valid.of, now) {
+        let (ensured, events) = apply::ensure(ctx, valid, now).await?;
+        state.failures = if ensured.table.is_ok() && ensured.topic.is_ok() { 0 } else { state.failures + 1 };
+        state.ensured = Some(ensured);
         // What others did to the objects meanwhile is undone with it.
-        memory.applied = None;
-        for told in told {
-            ctx.events.tell(told, &about).await;
+        state.applied = None;
+        for event in events {
+            ctx.events.publish(event, &about).await;
         }
     }
-    let Some(ensured) = memory.ensured.clone() else { return Ok(Action::requeue(Duration::from_secs(1))) };
+    let Some(ensured) = state.ensured.clone() else { return Ok(Action::requeue(Duration::from_secs(1))) };
     let deployment = dereference::deployment(ctx, valid);
     let replicas = deployment.as_ref().and_then(|d| d.spec.as_ref()?.replicas).unwrap_or(0);
     ctx.tables.set(key, Some(valid.table.name.clone()));
     let jobs = dereference::open_jobs(ctx, valid);
     let active = jobs.active;
     // Dead letters that are sent again are noticed as lag.
-    let busy = active || jobs.blocked || replicas > valid.workers.min || waiting(memory) > 0;
-    let idle = memory.history.as_ref().is_none_or(|history| history.wanted() == 0);
-    let first = memory.measured.is_none();
+    let busy = active || jobs.blocked || replicas > valid.workers.min || waiting(state) > 0;
+    let idle = state.history.as_ref().is_none_or(|history| history.wanted() == 0);
+    let first = state.measured.is_none();
     if first {
         // Kafka may take seconds to tell a first lag; neither `Ready` nor a first worker waits for that.
-        memory.measured = Some(Measured { at: Timestamp::UNIX_EPOCH, active, lag: None, rows: None });
-    } else if !(active && idle) && memory.is_measure_due(active, busy, now) {
-        memory.measured = Some(measure(ctx, key, valid, &ensured, active, now).await);
+        state.measured = Some(Measured { at: Timestamp::UNIX_EPOCH, active, lag: None, rows: None });
+    } else if !(active && idle) && state.is_measure_due(active, busy, now) {
+        state.measured = Some(measure(ctx, key, valid, &ensured, active, now).await);
     }
 
-    let history = memory.history.get_or_insert_with(|| History::found(replicas, now));
+    let history = state.history.get_or_insert_with(|| History::found(replicas, now));
     let inputs = Inputs {
         min: valid.workers.min,
         max: valid.workers.max,
@@ -157,46 +156,46 @@ async fn serve(
         cooldown: SignedDuration::from_secs(valid.workers.cooldown_seconds.into()),
         paused: valid.paused,
         active,
-        lag: memory.measured.as_ref().and_then(|m| m.lag.as_deref()),
+        lag: state.measured.as_ref().and_then(|m| m.lag.as_deref()),
         now,
     };
     let before = history.wanted();
     let (wanted, why, next) = decide(&inputs, history);
-    memory.history = Some(next);
+    state.history = Some(next);
 
     // No worker before its table and topic were there once; after that an outage stops none.
     let mut fault = None;
     if (ensured.table.is_ok() && ensured.topic.is_ok()) || deployment.is_some() {
         let seen = deployment.as_ref().and_then(|d| d.metadata.generation);
-        match apply::workers(ctx, valid, wanted, memory.applied.as_ref(), seen).await {
-            Ok(applied) => memory.applied = Some(applied),
+        match apply::workers(ctx, valid, wanted, state.applied.as_ref(), seen).await {
+            Ok(applied) => state.applied = Some(applied),
             Err(error) => {
                 ctx.metrics.error(KIND, "WorkersRefused");
                 let message = format!(
                     "failed to apply the workers' objects: {error}; see the operator's rights (RBAC) and quotas"
                 );
                 fault = Some(Fault { reason: "WorkersRefused", message });
-                memory.applied = None;
+                state.applied = None;
             }
         }
         if wanted != before && fault.is_none() {
             let note = format!("workers {before} -> {wanted}: {}", why.as_str());
             tracing::info!(model = valid.name, namespace = valid.namespace, "{note}");
-            ctx.events.tell(Told::scaled(wanted, note), &about).await;
+            ctx.events.publish(EventNote::scaled(wanted, note), &about).await;
         }
     }
-    let lag = memory.measured.as_ref().and_then(|m| m.lag.as_ref()).map(|lag| lag.iter().sum());
+    let lag = state.measured.as_ref().and_then(|m| m.lag.as_ref()).map(|lag| lag.iter().sum());
     ctx.metrics.scaled(&valid.namespace, &valid.name, wanted, lag);
 
     let old = model.status.clone().unwrap_or_default();
     let workers = Workers { wanted, why, deployment: deployment.as_deref(), fault: fault.as_ref() };
-    let new = status::of_valid(valid, &old, &ensured, memory.measured.as_ref(), &workers, now);
-    tell_status(ctx, model, &old, &new).await?;
+    let new = status::of_valid(valid, &old, &ensured, state.measured.as_ref(), &workers, now);
+    publish_status(ctx, model, &old, &new).await?;
 
     if wanted == 0 && !active && !jobs.blocked {
         ctx.lag.forget(&valid.topic.name);
     }
-    let mut wait = if active || jobs.blocked || wanted > valid.workers.min || waiting(memory) > 0 {
+    let mut wait = if active || jobs.blocked || wanted > valid.workers.min || waiting(state) > 0 {
         MEASURE
     } else {
         RESYNC
@@ -204,8 +203,8 @@ async fn serve(
     if first {
         wait = SOON;
     }
-    if memory.failures > 0 {
-        wait = wait.min(memory.retry_after());
+    if state.failures > 0 {
+        wait = wait.min(state.retry_after());
     }
     if fault.is_some() {
         wait = wait.min(SignedDuration::from_secs(5));
@@ -217,7 +216,7 @@ async fn measure(
     ctx: &Context,
     key: &ModelKey,
     valid: &ValidModel,
-    ensured: &memory::Ensured,
+    ensured: &model_state::Ensured,
     active: bool,
     now: Timestamp,
 ) -> Measured {
@@ -243,12 +242,12 @@ async fn measure(
     Measured { at: now, active, lag, rows }
 }
 
-fn waiting(memory: &Memory) -> i64 {
-    memory.measured.as_ref().and_then(|m| m.lag.as_ref()).map_or(0, |lag| lag.iter().sum())
+fn waiting(state: &ModelState) -> i64 {
+    state.measured.as_ref().and_then(|m| m.lag.as_ref()).map_or(0, |lag| lag.iter().sum())
 }
 
 /// Writes the status and tells of it, if anything changed.
-async fn tell_status(
+async fn publish_status(
     ctx: &Context,
     model: &IngestModel,
     old: &crds::IngestModelStatus,
@@ -262,20 +261,20 @@ async fn tell_status(
         Err(error) if apply::is_not_found(&error) || apply::is_conflict(&error) => return Ok(()),
         other => other?,
     }
-    if let Some(told) = status::ready_event(old, new) {
+    if let Some(event) = status::ready_event(old, new) {
         tracing::info!(
             model = model.name_any(),
             namespace = model.namespace(),
-            reason = told.reason,
-            note = told.note,
+            reason = event.reason,
+            note = event.note,
             "ready changed"
         );
-        ctx.events.tell(told, &model.object_ref(&())).await;
+        ctx.events.publish(event, &model.object_ref(&())).await;
     }
     Ok(())
 }
 
-/// An object that the CRD let through and we cannot read: told on the object, never the end of the others.
+/// An object that the CRD let through and we cannot read: reported on the object. The others go on.
 async fn undecodable(object: &Guarded<IngestModel>, invalid: &InvalidObject, ctx: &Context) {
     ctx.metrics.error(KIND, "Undecodable");
     tracing::warn!(
@@ -285,13 +284,16 @@ async fn undecodable(object: &Guarded<IngestModel>, invalid: &InvalidObject, ctx
         "cannot be read"
     );
     ctx.events
-        .tell(Told::warning(crds::state::reasons::MODEL_INVALID, &invalid.error), &object.object_ref(&()))
+        .publish(
+            EventNote::warning(crds::state::reasons::MODEL_INVALID, &invalid.error),
+            &object.object_ref(&()),
+        )
         .await;
 }
 
 /// A model is gone, or on its way.
 pub fn forget(ctx: &Context, key: &ModelKey) {
-    drop(ctx.memories.take(key));
+    drop(ctx.model_states.take(key));
     ctx.positions.set(key, None);
     ctx.model_failures.reset(key);
     let namespace = key.namespace.as_deref().unwrap_or_default();

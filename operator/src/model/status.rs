@@ -1,14 +1,14 @@
-//! What is told of a model: its status and Events. Pure.
+//! What is reported of a model: its status and Events. Pure.
 
 use crds::IngestModelStatus;
 use crds::status::{Condition, conditions, set_condition};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 
-use super::memory::{Ensured, Fault, Measured};
+use super::model_state::{Ensured, Fault, Measured};
 use super::validate::ValidModel;
 use crate::clock;
-use crate::events::Told;
+use crate::events::EventNote;
 use crate::scale::decide::Why;
 
 /// The reason of a condition that is `True`.
@@ -47,7 +47,7 @@ pub fn of_valid(
         Some(fault) => Err(fault.clone()),
         None => Ok("files can be loaded".to_owned()),
     };
-    // A revision is told only once the table has its columns: jobs are pinned to what is told here.
+    // The status names a revision only once the table has its columns: jobs are pinned to it.
     let revision = if table.is_ok() { Some(model.revision.name.clone()) } else { old.revision.clone() };
     let mut list = known(&old.conditions);
     let states = [
@@ -72,7 +72,7 @@ pub fn of_valid(
     }
 }
 
-/// The status of a model that cannot be served: what is there stays, and the reason is told.
+/// The status of a model that cannot be served: what exists stays, and the status has the reason.
 #[must_use]
 pub fn of_invalid(
     old: &IngestModelStatus,
@@ -92,7 +92,7 @@ pub fn of_invalid(
 
 /// The Event that a change of `Ready` deserves, if it changed.
 #[must_use]
-pub fn ready_event(old: &IngestModelStatus, new: &IngestModelStatus) -> Option<Told> {
+pub fn ready_event(old: &IngestModelStatus, new: &IngestModelStatus) -> Option<EventNote> {
     let ready =
         |status: &IngestModelStatus| status.conditions.iter().find(|c| c.type_ == conditions::READY).cloned();
     let new = ready(new)?;
@@ -100,9 +100,9 @@ pub fn ready_event(old: &IngestModelStatus, new: &IngestModelStatus) -> Option<T
         return None;
     }
     Some(if new.status == "True" {
-        Told::normal("Ready", new.message)
+        EventNote::normal("Ready", new.message)
     } else {
-        Told::warning(&new.reason, new.message)
+        EventNote::warning(&new.reason, new.message)
     })
 }
 
@@ -117,7 +117,7 @@ fn workers_state(model: &ValidModel, workers: &Workers<'_>) -> Result<String, Fa
     if let (Some(stuck), true) = (stuck, workers.wanted > 0) {
         let message = format!(
             "the workers do not start: {}; see kubectl -n {} describe pods -l {}={}",
-            stuck.message.as_deref().unwrap_or("no cause is told"),
+            stuck.message.as_deref().unwrap_or("no cause is known"),
             model.namespace,
             crds::labels::MODEL_ID,
             model.id
@@ -210,8 +210,8 @@ mod tests {
         assert_eq!(ready_event(&none, &good).unwrap().reason, "Ready");
         assert_eq!(ready_event(&good, &status(&good, &ensured(Ok(()), Ok(6)), &idle(), 5)), None);
         let bad = of_invalid(&good, Some(4), "spec.columns[0] ('a'): …", at(6));
-        let told = ready_event(&good, &bad).unwrap();
-        assert!(told.warning && told.reason == "ModelInvalid");
+        let event = ready_event(&good, &bad).unwrap();
+        assert!(event.warning && event.reason == "ModelInvalid");
         assert_eq!((bad.table, bad.revision), (good.table, good.revision));
     }
 

@@ -29,7 +29,7 @@ pub struct ValidModel {
     pub of: (String, i64),
     /// What our objects say of their owner.
     pub owner: OwnerReference,
-    /// The revision by which a job that starts now is judged.
+    /// The revision of a job that starts now.
     pub revision: Revision,
     /// The table.
     pub table: DataTable,

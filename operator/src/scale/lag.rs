@@ -12,7 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 /// The longest that one call may take: a slow answer must not delay a scale-up that does not need it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const OFFSETS_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Client = Arc<BaseConsumer<LastError>>;
 
@@ -126,10 +126,10 @@ fn read(
         Ok(list)
     };
     // The commits first: a commit that is read before the end is never beyond it.
-    let committed = offsets(&client.committed_offsets(at(Offset::Invalid)?, PATIENCE)?, partitions);
+    let committed = offsets(&client.committed_offsets(at(Offset::Invalid)?, OFFSETS_TIMEOUT)?, partitions);
     // All partitions in one request, unlike watermarks.
-    let begins = offsets(&client.offsets_for_times(at(Offset::Beginning)?, PATIENCE)?, partitions);
-    let ends = offsets(&client.offsets_for_times(at(Offset::End)?, PATIENCE)?, partitions);
+    let begins = offsets(&client.offsets_for_times(at(Offset::Beginning)?, OFFSETS_TIMEOUT)?, partitions);
+    let ends = offsets(&client.offsets_for_times(at(Offset::End)?, OFFSETS_TIMEOUT)?, partitions);
     let all = committed.into_iter().zip(begins).zip(ends);
     Ok(all.map(|((committed, begin), end)| Position::of(committed, begin, end)).collect())
 }

@@ -1,7 +1,7 @@
 //! Each way a job can go, by the clock.
 
 use super::*;
-use crate::job::dereference::Facts;
+use crate::job::dereference::Dereferenced;
 use crate::job::validate::validate;
 use crate::ledger::Reading;
 use crate::ledger::tests::line;
@@ -26,14 +26,14 @@ fn job(spec: &str, status: &str) -> IngestJob {
     .unwrap()
 }
 
-fn model(spec: &str, conditions: &str) -> Facts {
+fn model(spec: &str, conditions: &str) -> Dereferenced {
     let model: IngestModel = serde_yaml::from_str(&format!(
         "{{apiVersion: ingest.batch-on-kafka.io/v1alpha1, kind: IngestModel, metadata: {{name: purchases, namespace: shop, generation: 2}},
           spec: {{columns: [{{name: a, type: String}}] {spec}}},
           status: {{observedGeneration: 2, revision: purchases-1, conditions: [{conditions}]}}}}"
     ))
     .unwrap();
-    Facts { model: Some(Arc::new(DeserializeGuard(Ok(model)))), ..Facts::default() }
+    Dereferenced { model: Some(Arc::new(DeserializeGuard(Ok(model)))), ..Dereferenced::default() }
 }
 
 fn condition(type_: &str, status: &str, reason: &str, message: &str) -> String {
@@ -42,7 +42,7 @@ fn condition(type_: &str, status: &str, reason: &str, message: &str) -> String {
     )
 }
 
-fn ready() -> Facts {
+fn ready() -> Dereferenced {
     let ok = |type_| condition(type_, "True", "AsWanted", "fine");
     model("", &[ok("TableReady"), ok("TopicReady"), ok("WorkersReady"), ok("Ready")].join(", "))
 }
@@ -50,7 +50,7 @@ fn ready() -> Facts {
 const RUNNING: &str =
     "state: UPLOADING, modelRevision: purchases-1, startTime: '2024-05-18T10:00:05Z', waiting: '00:05'";
 
-fn decide(job: &IngestJob, facts: &Facts, now: i64) -> Write {
+fn decide(job: &IngestJob, facts: &Dereferenced, now: i64) -> Write {
     match next(&validate(job, facts, at(now)), at(now)) {
         Next::Write(write) => *write,
         Next::Delete => panic!("the job was deleted"),
@@ -67,11 +67,11 @@ fn is(write: &Write, type_: &str) -> bool {
 
 #[test]
 fn a_job_without_a_model_waits_and_says_for_what() {
-    let write = decide(&job("", ""), &Facts::default(), 7);
+    let write = decide(&job("", ""), &Dereferenced::default(), 7);
     assert_eq!(state(&write), (JobState::Pending, "ModelNotFound"));
     assert_eq!((write.status.waiting, write.again), (None, None), "nothing moves with the clock");
     assert!(write.status.message.unwrap().contains("'purchases'"));
-    assert_eq!((write.status.model_revision, write.told), (None, None));
+    assert_eq!((write.status.model_revision, write.event), (None, None));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_job_is_pinned_as_soon_as_its_model_is_ready_even_if_no_worker_is() {
     assert_eq!(write.status.start_time.as_deref(), Some("2024-05-18T10:00:05.000Z"));
     assert_eq!(write.status.waiting.as_deref(), Some("00:05"));
     assert!(write.exclusive && !write.send_inline);
-    assert_eq!(write.told.unwrap().reason, "Started");
+    assert_eq!(write.event.unwrap().reason, "Started");
     assert!(write.status.message.unwrap().contains("no node"), "what is wrong is shown in the job too");
 }
 
@@ -122,7 +122,7 @@ fn a_job_is_pinned_as_soon_as_its_model_is_ready_even_if_no_worker_is() {
 fn an_inline_file_is_sent_once_the_job_is_pinned_and_until_it_is_complete() {
     let mut inline = job("", "");
     inline.spec.source = serde_yaml::from_str("inline: \"a\\n1\\n\"").unwrap();
-    assert!(!decide(&inline, &Facts::default(), 1).send_inline);
+    assert!(!decide(&inline, &Dereferenced::default(), 1).send_inline);
     assert!(decide(&inline, &ready(), 1).send_inline);
     inline.status = serde_yaml::from_str(&format!("{{{RUNNING}}}")).unwrap();
     let mut facts = ready();
@@ -145,7 +145,7 @@ fn a_running_job_shows_its_progress_and_keeps_its_revision() {
     assert_eq!(write.status.progress.as_deref(), Some("25%"));
     assert_eq!(write.status.waiting.as_deref(), Some("00:05"));
     assert_eq!(write.status.model_revision.as_deref(), Some("purchases-1"));
-    assert_eq!((write.exclusive, write.told), (false, None));
+    assert_eq!((write.exclusive, write.event), (false, None));
     assert_eq!(
         (write.status.upload, write.status.counts),
         (None, None),
@@ -156,7 +156,7 @@ fn a_running_job_shows_its_progress_and_keeps_its_revision() {
 #[test]
 fn a_job_that_is_loaded_moments_after_its_upload_is_not_written_as_processing_first() {
     let uploaded = job("", &format!("{RUNNING}, upload: {{complete: true, rows: 2, bytes: 9, chunks: 1}}"));
-    let seen = |seconds| Facts { complete_since: Some(at(seconds)), ..ready() };
+    let seen = |seconds| Dereferenced { complete_since: Some(at(seconds)), ..ready() };
     let first = decide(&uploaded, &seen(7), 7);
     assert_eq!(state_of(&first), Some(JobState::Uploading), "as it is");
     assert_eq!((first.again, first.exclusive), (Some(Duration::from_millis(300)), false));
@@ -181,8 +181,8 @@ fn a_status_does_not_change_with_the_clock_alone() {
     }
     let waiting = job("", "");
     assert_eq!(
-        decide(&waiting, &Facts::default(), 7).status,
-        decide(&waiting, &Facts::default(), 900).status
+        decide(&waiting, &Dereferenced::default(), 7).status,
+        decide(&waiting, &Dereferenced::default(), 900).status
     );
 }
 
@@ -208,8 +208,8 @@ fn each_end_has_its_state_reason_conditions_and_event() {
         assert_eq!(write.status.completion_time.as_deref(), Some("2024-05-18T10:00:07.000Z"));
         assert_eq!(write.again, Some(Duration::from_secs(100)));
         assert!(write.exclusive);
-        let told = write.told.unwrap();
-        assert_eq!((told.reason.as_str(), told.warning), (reason, !complete));
+        let event = write.event.unwrap();
+        assert_eq!((event.reason.as_str(), event.warning), (reason, !complete));
     }
 }
 
@@ -277,7 +277,7 @@ fn a_cancelled_job_ends_whether_it_runs_or_waits() {
 
 #[test]
 fn a_second_job_with_a_label_is_refused_and_names_the_first() {
-    let facts = Facts { label: LabelState::Taken("job 'first' has the same label".into()), ..ready() };
+    let facts = Dereferenced { label: LabelState::Taken("job 'first' has the same label".into()), ..ready() };
     let write = decide(&job("", ""), &facts, 1);
     assert_eq!(state(&write), (JobState::Failed, "DuplicateLabel"));
     assert!(write.status.message.unwrap().starts_with("job 'first' has the same label: nothing was loaded"));
@@ -290,7 +290,7 @@ fn a_second_job_with_a_label_is_refused_and_names_the_first() {
 
 #[test]
 fn a_job_with_a_label_starts_only_after_the_history_answered() {
-    let with = |label| Facts { label, ..ready() };
+    let with = |label| Dereferenced { label, ..ready() };
     let asked = decide(&job("", ""), &with(LabelState::Asked), 1);
     assert_eq!((asked.status, asked.send_inline), (IngestJobStatus::default(), false), "nothing is written");
     let away = decide(&job("", ""), &with(LabelState::Unavailable("failed to reach ClickHouse".into())), 1);
@@ -301,7 +301,7 @@ fn a_job_with_a_label_starts_only_after_the_history_answered() {
 
 #[test]
 fn a_job_whose_model_is_deleted_does_not_hang() {
-    let write = decide(&job("", RUNNING), &Facts::default(), 9);
+    let write = decide(&job("", RUNNING), &Dereferenced::default(), 9);
     assert_eq!(state(&write), (JobState::Failed, "ModelNotFound"));
 }
 
@@ -320,17 +320,17 @@ fn ended(receipt: &str) -> IngestJob {
 #[test]
 fn an_ended_job_never_changes_again_and_goes_when_its_time_is_over() {
     let job = ended(RECEIPT);
-    let write = decide(&job, &Facts::default(), 60);
-    assert_eq!(write.status, validate(&job, &Facts::default(), at(60)).status);
+    let write = decide(&job, &Dereferenced::default(), 60);
+    assert_eq!(write.status, validate(&job, &Dereferenced::default(), at(60)).status);
     assert!(write.status.receipt.is_some(), "what is left out would be removed");
     assert_eq!((write.again, write.ask), (Some(Duration::from_secs(50)), None));
-    assert_eq!(next(&validate(&job, &Facts::default(), at(110)), at(110)), Next::Delete);
+    assert_eq!(next(&validate(&job, &Dereferenced::default(), at(110)), at(110)), Next::Delete);
 }
 
 #[test]
 fn an_ended_job_is_kept_until_its_row_is_in_the_history_but_not_for_ever() {
     let job = ended("");
-    let decide = |now| next(&validate(&job, &Facts::default(), at(now)), at(now));
+    let decide = |now| next(&validate(&job, &Dereferenced::default(), at(now)), at(now));
     let again = |now| match decide(now) {
         Next::Write(write) => write.ask.map(|ask| (ask, write.again.unwrap().as_secs())),
         Next::Delete => None,
@@ -391,7 +391,7 @@ fn a_blocked_job_says_which_chunks_are_refused_why_and_what_to_do() {
     assert_eq!(blocked.again, Some(Duration::from_secs(5)));
     let mut parked = line(8, 4, "parked");
     (parked.reason, parked.message) = ("TooManyParts".into(), "the table has too many parts".into());
-    let facts = Facts { ledger: Some(reading(19, vec![line(0, 8, "loaded"), parked])), ..ready() };
+    let facts = Dereferenced { ledger: Some(reading(19, vec![line(0, 8, "loaded"), parked])), ..ready() };
     let blocked = decide(&short(4), &facts, 20);
     let message = blocked.status.message.unwrap();
     for part in [
@@ -409,7 +409,7 @@ fn a_blocked_job_says_which_chunks_are_refused_why_and_what_to_do() {
 #[test]
 fn chunks_that_a_person_gave_up_are_seen_in_the_ledger_and_end_a_blocked_job() {
     let dropped = vec![line(0, 8, "loaded"), line(8, 4, "dropped")];
-    let facts = Facts { ledger: Some(reading(19, dropped)), ..ready() };
+    let facts = Dereferenced { ledger: Some(reading(19, dropped)), ..ready() };
     let counts = decide(&short(4), &facts, 20).counts.unwrap();
     assert_eq!((counts.chunks_done, counts.chunks_parked, counts.chunks_dropped), (8, 0, 4));
     let mut ends = short(0);
@@ -421,8 +421,10 @@ fn chunks_that_a_person_gave_up_are_seen_in_the_ledger_and_end_a_blocked_job() {
 
 #[test]
 fn an_old_reading_of_the_ledger_does_not_move_counts_backwards() {
-    let old =
-        Facts { ledger: Some(reading(19, vec![line(0, 7, "loaded"), line(8, 4, "parked")])), ..ready() };
+    let old = Dereferenced {
+        ledger: Some(reading(19, vec![line(0, 7, "loaded"), line(8, 4, "parked")])),
+        ..ready()
+    };
     assert_eq!(decide(&short(4), &old, 20).counts, None);
 }
 
@@ -434,20 +436,20 @@ fn chunks_that_vanished_from_kafka_end_the_job_and_are_named() {
             partitions: vec![None, Some(Position { consumed: 8, end: 8 })],
         }))
     };
-    let first = decide(&short(0), &Facts { positions: positions(10), ..ready() }, 11);
+    let first = decide(&short(0), &Dereferenced { positions: positions(10), ..ready() }, 11);
     assert_eq!((first.again, first.ask), (Some(Duration::from_secs(5)), None));
     let suspicion = first.suspicion;
     assert!(suspicion.is_some());
-    let later = Facts { positions: positions(40), suspicion, ..ready() };
+    let later = Dereferenced { positions: positions(40), suspicion, ..ready() };
     assert_eq!(decide(&short(0), &later, 41).ask, Some(Ask::Ledger));
 
     let lines = vec![line(0, 3, "loaded"), line(6, 3, "loaded"), line(10, 2, "loaded")];
-    let write = decide(&short(0), &Facts { ledger: Some(reading(41, lines)), ..later.clone() }, 42);
+    let write = decide(&short(0), &Dereferenced { ledger: Some(reading(41, lines)), ..later.clone() }, 42);
     assert_eq!(state(&write), (JobState::Failed, "ChunksLost"));
     let message = write.status.message.unwrap();
     assert!(message.starts_with("chunks 3-5, 9 of 12 vanished from Kafka"), "{message}");
 
-    let all = Facts { ledger: Some(reading(41, vec![line(0, 12, "loaded")])), ..later };
+    let all = Dereferenced { ledger: Some(reading(41, vec![line(0, 12, "loaded")])), ..later };
     let behind = decide(&short(0), &all, 42);
     assert_eq!(state(&behind), (JobState::Processing, "Processing"));
     assert_eq!(behind.counts.unwrap().chunks_done, 12, "the ledger has all: only the counts are behind");

@@ -12,7 +12,7 @@ pub const MEASURE: SignedDuration = SignedDuration::from_millis(1800);
 
 /// What the operator remembers of a model.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub struct ModelState {
     /// What came of making revision, table and topic.
     pub ensured: Option<Ensured>,
     /// Failures in a row of that.
@@ -73,7 +73,7 @@ pub struct Applied {
     pub generation: Option<i64>,
 }
 
-impl Memory {
+impl ModelState {
     /// Whether revision, table and topic are to be made (again).
     #[must_use]
     pub fn is_stale(&self, of: &(String, i64), now: Timestamp) -> bool {
@@ -108,25 +108,25 @@ mod tests {
     #[test]
     fn a_model_is_made_again_when_it_changes_grows_old_or_has_failed_long_enough_ago() {
         let of = ("uid".to_owned(), 1);
-        let mut memory = Memory::default();
-        assert!(memory.is_stale(&of, at(0)));
-        memory.ensured = Some(Ensured { of: of.clone(), at: at(0), table: Ok(()), topic: Ok(6) });
-        assert!(!memory.is_stale(&of, at(59)));
-        assert!(memory.is_stale(&of, at(60)));
-        assert!(memory.is_stale(&("uid".to_owned(), 2), at(1)));
-        memory.failures = 3;
-        assert!(!memory.is_stale(&of, at(3)));
-        assert!(memory.is_stale(&of, at(4)));
+        let mut state = ModelState::default();
+        assert!(state.is_stale(&of, at(0)));
+        state.ensured = Some(Ensured { of: of.clone(), at: at(0), table: Ok(()), topic: Ok(6) });
+        assert!(!state.is_stale(&of, at(59)));
+        assert!(state.is_stale(&of, at(60)));
+        assert!(state.is_stale(&("uid".to_owned(), 2), at(1)));
+        state.failures = 3;
+        assert!(!state.is_stale(&of, at(3)));
+        assert!(state.is_stale(&of, at(4)));
     }
 
     #[test]
     fn lag_is_read_often_only_while_there_is_work() {
-        let mut memory = Memory::default();
-        assert!(memory.is_measure_due(false, false, at(0)));
-        memory.measured = Some(Measured { at: at(0), active: false, lag: None, rows: None });
-        assert!(!memory.is_measure_due(false, false, at(10)));
-        assert!(memory.is_measure_due(false, true, at(10)));
-        assert!(memory.is_measure_due(true, true, at(1)), "a job started");
-        assert!(!memory.is_measure_due(false, true, at(1)));
+        let mut state = ModelState::default();
+        assert!(state.is_measure_due(false, false, at(0)));
+        state.measured = Some(Measured { at: at(0), active: false, lag: None, rows: None });
+        assert!(!state.is_measure_due(false, false, at(10)));
+        assert!(state.is_measure_due(false, true, at(10)));
+        assert!(state.is_measure_due(true, true, at(1)), "a job started");
+        assert!(!state.is_measure_due(false, true, at(1)));
     }
 }
