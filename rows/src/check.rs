@@ -4,26 +4,26 @@
 //! first, those with inner structure last), bad records taken out, texts written. A bad cell leaves twelve bytes; its
 //! message is made when somebody reads it.
 
-mod keep;
+pub(crate) mod fault_log;
+pub(crate) mod record_batch;
+mod selection;
 mod splitter;
-pub(crate) mod tally;
-pub(crate) mod tile;
 
 use std::sync::Arc;
 
-use tally::Tally;
-use tile::Tile;
+use fault_log::FaultLog;
+use record_batch::RecordBatch;
 
 use splitter::Splitter;
 
 use crate::column::{Reader, fixed, nested, texts, with_reader};
-use crate::native::{self, Output, Room};
+use crate::native::{self, GrowBuffer, Output};
 use crate::plan::Plan;
 use crate::reject::{Reject, Rejects, Summary, summary};
 use crate::simd::Level;
 use crate::split::cells::{Regular, Source};
 
-/// Bytes of a tile.
+/// Bytes of a record batch.
 const TILE: usize = 256 * 1024;
 /// Longest chunk: the index counts positions in 32 bits, a block past the end too.
 const MAX_CHUNK: usize = u32::MAX as usize - 64;
@@ -33,10 +33,10 @@ pub struct Checker {
     plan: Arc<Plan>,
     split: Splitter,
     first_row: u64,
-    tally: Tally,
+    log: FaultLog,
     outputs: Vec<Output>,
     /// `row_in` of the good rows.
-    numbers: Room,
+    numbers: GrowBuffer,
     /// The block without the bytes that the outputs and `numbers` have, and where those of each column follow.
     frame: Vec<u8>,
     frame_ends: Vec<usize>,
@@ -69,9 +69,9 @@ impl Checker {
             plan,
             split,
             first_row: 0,
-            tally: Tally::default(),
+            log: FaultLog::default(),
             outputs: (0..columns).map(|_| Output::default()).collect(),
-            numbers: Room::default(),
+            numbers: GrowBuffer::default(),
             frame: Vec::new(),
             frame_ends: Vec::new(),
         }
@@ -84,29 +84,32 @@ impl Checker {
     pub fn check<'a>(&'a mut self, bytes: &'a [u8], first_row: u64, job: &str) -> Outcome<'a> {
         let chunk = &bytes[..bytes.len().min(MAX_CHUNK)];
         self.first_row = first_row;
-        self.tally.clear(self.plan.schema.columns().len());
+        self.log.clear(self.plan.schema.columns().len());
         self.outputs.iter_mut().for_each(Output::clear);
         self.numbers.clear();
         self.frame.clear();
         self.frame_ends.clear();
         let mut at = 0;
         while at < chunk.len() {
-            at = self.tile(chunk, at);
+            at = self.batch(chunk, at);
         }
         self.finish(job);
         Outcome { checker: self, chunk }
     }
 
-    /// Splits and checks the next tile; gives the offset behind it.
-    fn tile(&mut self, chunk: &[u8], at: usize) -> usize {
-        let Self { plan, split, first_row, tally, outputs, numbers, .. } = self;
-        let mut run = Run { tally, outputs, numbers, first_row: *first_row };
+    /// Splits and checks the next record batch; gives the offset behind it.
+    fn batch(&mut self, chunk: &[u8], at: usize) -> usize {
+        let Self { plan, split, first_row, log, outputs, numbers, .. } = self;
+        let mut run = Run { log, outputs, numbers, first_row: *first_row };
         let level = split.level;
-        // a tile ends after a line feed, which is never part of a longer character
+        // a record batch ends after a line feed, which is never part of a longer character
         let valid = |end: usize| simdutf8::basic::from_utf8(&chunk[at..end]).is_ok();
         if plan.is_json() || !plan.dialect.is_rfc() {
             let end = split.one_by_one(chunk, at, plan);
-            run.tile(&Tile::new(plan, chunk, &split.table, valid(end), level), &split.table.malformed);
+            run.batch(
+                &RecordBatch::new(plan, chunk, &split.table, valid(end), level),
+                &split.table.malformed,
+            );
             return end;
         }
         let mut window = TILE;
@@ -115,7 +118,10 @@ impl Checker {
             let dialect = plan.dialect;
             let Some(found) = split.index.build(chunk, at, end, plan.fields, dialect, split.level) else {
                 let end = split.one_by_one(chunk, at, plan);
-                run.tile(&Tile::new(plan, chunk, &split.table, valid(end), level), &split.table.malformed);
+                run.batch(
+                    &RecordBatch::new(plan, chunk, &split.table, valid(end), level),
+                    &split.table.malformed,
+                );
                 return end;
             };
             if found.records == 0 {
@@ -127,10 +133,10 @@ impl Checker {
             let (quote, returns) = (dialect.quote, found.returns);
             if found.quotes {
                 let source = Regular::<true> { bytes: chunk, positions, fields, quote, returns };
-                run.tile(&Tile::new(plan, chunk, &source, valid(found.end), level), &[]);
+                run.batch(&RecordBatch::new(plan, chunk, &source, valid(found.end), level), &[]);
             } else {
                 let source = Regular::<false> { bytes: chunk, positions, fields, quote, returns };
-                run.tile(&Tile::new(plan, chunk, &source, valid(found.end), level), &[]);
+                run.batch(&RecordBatch::new(plan, chunk, &source, valid(found.end), level), &[]);
             }
             return found.end;
         }
@@ -138,7 +144,7 @@ impl Checker {
 
     /// Puts the block together.
     fn finish(&mut self, job: &str) {
-        let rows = self.tally.ok as usize;
+        let rows = self.log.ok as usize;
         if rows == 0 {
             return;
         }
@@ -161,54 +167,58 @@ impl Checker {
 
 /// Where the tiles of a chunk leave their results.
 struct Run<'a> {
-    tally: &'a mut Tally,
+    log: &'a mut FaultLog,
     outputs: &'a mut [Output],
-    numbers: &'a mut Room,
+    numbers: &'a mut GrowBuffer,
     first_row: u64,
 }
 
 impl Run<'_> {
-    /// Checks the records of a tile, column by column.
-    fn tile<S: Source>(&mut self, tile: &Tile<'_, S>, malformed: &[(u32, crate::coerce::Why)]) {
-        let records = tile.source.records();
-        let base = self.tally.rows;
-        let mut verdict = self.tally.begin(records, malformed, !tile.plan.missing.is_empty());
-        for (at, (column, field)) in tile.plan.columns() {
+    /// Checks the records of a record batch, column by column.
+    fn batch<S: Source>(
+        &mut self,
+        batch: &RecordBatch<'_, S>,
+        malformed: &[(u32, crate::coerce::CellError)],
+    ) {
+        let records = batch.source.records();
+        let base = self.log.rows;
+        let mut sink = self.log.begin(records, malformed, !batch.plan.missing.is_empty());
+        for (at, (column, field)) in batch.plan.columns() {
             with_reader!(&column.reader,
-                reader => fixed::read(tile, column, reader, at, field, &mut self.outputs[at], &mut verdict),
-                texts => texts::check(tile, column, at, field, &mut verdict)
+                reader => fixed::read(batch, column, reader, at, field, &mut self.outputs[at], &mut sink),
+                texts => texts::check(batch, column, at, field, &mut sink)
             );
         }
         // of records that are known to be bad they keep nothing
-        for (at, (column, field)) in tile.plan.columns() {
+        for (at, (column, field)) in batch.plan.columns() {
             if let Reader::Nested(node) = &column.reader {
-                nested::read(tile, column, node, at, field, &mut self.outputs[at], &mut verdict);
+                nested::read(batch, column, node, at, field, &mut self.outputs[at], &mut sink);
             }
         }
-        let good = self.tally.end(tile);
-        let Tally { bad, keep, scratch, .. } = self.tally;
-        for (at, (column, field)) in tile.plan.columns() {
+        let good = self.log.end(batch);
+        let FaultLog { bad, selection, scratch, .. } = self.log;
+        for (at, (column, field)) in batch.plan.columns() {
             let out = &mut self.outputs[at];
             if column.reader.is_text() {
-                texts::write(tile, column, at, field, out, keep.each(), scratch);
+                texts::write(batch, column, at, field, out, selection.each(), scratch);
                 continue;
             }
             if good == records {
                 continue;
             }
             if let Reader::Nested(node) = &column.reader {
-                out.nested(node).end_tile(node, bad);
+                out.nested(node).end_batch(node, bad);
             } else {
                 let width = column.reader.width().unwrap_or(0);
-                keep.compact(&mut out.data, width);
+                selection.compact(&mut out.data, width);
                 if column.nullable {
-                    keep.compact(&mut out.nulls, 1);
+                    selection.compact(&mut out.nulls, 1);
                 }
             }
         }
         let first = self.first_row + u64::from(base);
         let (slots, _) = self.numbers.grow(8 * good).as_chunks_mut::<8>();
-        keep.number(first, slots);
+        selection.number(first, slots);
     }
 }
 
@@ -216,13 +226,13 @@ impl Outcome<'_> {
     /// Records in the chunk.
     #[must_use]
     pub fn rows(&self) -> u32 {
-        self.checker.tally.rows
+        self.checker.log.rows
     }
 
     /// Records in the block.
     #[must_use]
     pub fn ok(&self) -> u32 {
-        self.checker.tally.ok
+        self.checker.log.ok
     }
 
     /// Records with at least one reject; `rows == ok + bad_rows`.
@@ -234,7 +244,7 @@ impl Outcome<'_> {
     /// How many [`Outcome::rejects`] there are.
     #[must_use]
     pub fn bad_cells(&self) -> u64 {
-        self.checker.tally.bad_cells(&self.checker.plan)
+        self.checker.log.bad_cells(&self.checker.plan)
     }
 
     /// One ClickHouse `Native` block of the good rows: the schema's columns in order, then `job_in
@@ -259,14 +269,14 @@ impl Outcome<'_> {
     /// Every bad cell, in the order of rows and then of columns; built while iterating.
     pub fn rejects(&self) -> impl Iterator<Item = Reject<'_>> {
         let c = self.checker;
-        Rejects::new(&c.plan, self.chunk, &c.tally, c.first_row)
+        Rejects::new(&c.plan, self.chunk, &c.log, c.first_row)
     }
 
     /// Bad cells counted by column and code, the most frequent first; at most one entry a column and code.
     #[must_use]
     pub fn summary(&self) -> Vec<Summary> {
         let c = self.checker;
-        summary(&c.plan, self.chunk, &c.tally, c.first_row)
+        summary(&c.plan, self.chunk, &c.log, c.first_row)
     }
 }
 

@@ -8,6 +8,7 @@
 //! * Good cells take [`Read::read`], which is small and says only "no". Bad cells take [`Read::explain`], out of line.
 
 pub(crate) mod boolean;
+pub(crate) mod cell_error;
 pub(crate) mod date;
 pub(crate) mod datetime;
 pub(crate) mod decimal;
@@ -22,15 +23,14 @@ pub(crate) mod ip;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod uuid;
-pub(crate) mod why;
 pub(crate) mod wide;
 mod zone;
 
 use crate::policy::Policies;
 use crate::simd::Lanes;
 use crate::simd::numbers::{EIGHT, Numbers};
+pub(crate) use cell_error::CellError;
 pub(crate) use text::Text;
-pub(crate) use why::Why;
 pub(crate) use zone::zone;
 
 /// Reads the cells of one fixed-width type.
@@ -55,11 +55,11 @@ pub(crate) trait Read {
     }
 
     /// Why [`Read::read`] gave none.
-    fn explain(&self, text: &[u8]) -> Why;
+    fn explain(&self, text: &[u8]) -> CellError;
 
     /// What [`Read::lenient`] says of a text that cannot be a value, whatever the policies: a quick look that the usual
     /// bad cell does not pass. `None` says nothing.
-    fn refuse(&self, _text: &[u8]) -> Option<Why> {
+    fn refuse(&self, _text: &[u8]) -> Option<CellError> {
         None
     }
 
@@ -69,7 +69,7 @@ pub(crate) trait Read {
     }
 
     /// What the column's policies make of a text that [`Read::read`] did not take.
-    fn lenient(&self, text: &[u8], _policies: Policies) -> Result<Self::Value, Why> {
+    fn lenient(&self, text: &[u8], _policies: Policies) -> Result<Self::Value, CellError> {
         Err(self.explain(text))
     }
 }

@@ -16,7 +16,7 @@ use crate::coerce::int::{BigInt, Int, Signed256, Unsigned256};
 use crate::coerce::ip::{Ipv4, Ipv6};
 use crate::coerce::time::Time;
 use crate::coerce::uuid::Uuid;
-use crate::coerce::{Native, Read, Text, Why};
+use crate::coerce::{CellError, Native, Read, Text};
 use crate::nested::{Nested, Node};
 use crate::policy::Policies;
 use crate::reject::{Messages, message};
@@ -190,8 +190,8 @@ impl Reader {
     }
 
     /// The value in `Native` form (a text: as it is), or what is wrong.
-    pub(crate) fn value(&self, text: &[u8], policies: Policies) -> Result<Vec<u8>, Why> {
-        fn value<R: Read>(reader: &R, text: &[u8], policies: Policies) -> Result<Vec<u8>, Why> {
+    pub(crate) fn value(&self, text: &[u8], policies: Policies) -> Result<Vec<u8>, CellError> {
+        fn value<R: Read>(reader: &R, text: &[u8], policies: Policies) -> Result<Vec<u8>, CellError> {
             let value = match reader.read(Portable, Text::whole(text)) {
                 Some(value) => value,
                 None => reader.lenient(text, policies)?,
@@ -201,7 +201,7 @@ impl Reader {
             Ok(bytes)
         }
         match self {
-            Self::FixedString(n) if text.len() > *n => Err(Why::TooLong),
+            Self::FixedString(n) if text.len() > *n => Err(CellError::TooLong),
             Self::Nested(node) => Nested::new(node).push(node, text).map(|()| text.to_vec()),
             reader => with_reader!(reader, r => value(r, text, policies), texts => Ok(text.to_vec())),
         }
@@ -236,10 +236,10 @@ impl Compiled {
         let default = match &column.default {
             None => None,
             Some(text) => {
-                let refused = |why: Why| SchemaError::BadDefault {
+                let refused = |error: CellError| SchemaError::BadDefault {
                     column: column.name.clone(),
                     ty: column.ty.to_string(),
-                    message: message::of_cell(why, column, &column.ty.to_string()).into_owned(),
+                    message: message::of_cell(error, column, &column.ty.to_string()).into_owned(),
                 };
                 let exact = Column { policies: policies.exact(), ..column.clone() };
                 let value = Reader::new(&exact)?.value(text.as_bytes(), exact.policies).map_err(refused)?;

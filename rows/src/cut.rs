@@ -329,16 +329,16 @@ impl Cutter {
         while len > 0 && !(too_long && self.edge > 0) {
             let mut scanner = self.scanner;
             let found = scanner.piece(&self.buffer.bytes()[self.scanned..][..len]);
-            let tally = found.map_err(|(tally, at, broken)| {
-                self.rows += tally.records;
+            let log = found.map_err(|(log, at, broken)| {
+                self.rows += log.records;
                 self.broken(broken, self.scanned + at)
             })?;
-            if self.rows + tally.records < chunk_rows && !(too_long && tally.last_edge.is_some()) {
+            if self.rows + log.records < chunk_rows && !(too_long && log.last_edge.is_some()) {
                 self.scanner = scanner;
-                if let Some(last) = tally.last_edge {
+                if let Some(last) = log.last_edge {
                     self.edge = self.scanned + last;
                 }
-                self.rows += tally.records;
+                self.rows += log.records;
                 self.scanned += len;
                 return Ok(true);
             }

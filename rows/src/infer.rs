@@ -274,8 +274,8 @@ fn is_null(input: &Input, text: &[u8]) -> bool {
 
 impl Proposal {
     /// Takes a column out; the file may have it all the same.
-    fn leave_out(&mut self, name: &str, why: &str) {
-        self.notes.push(format!("{name} is left out: {why}; unknownColumns: ignore passes over it"));
+    fn leave_out(&mut self, name: &str, error: &str) {
+        self.notes.push(format!("{name} is left out: {error}; unknownColumns: ignore passes over it"));
         self.input.unknown_columns = UnknownColumns::Ignore;
     }
 }

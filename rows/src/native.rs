@@ -4,10 +4,10 @@
 //! `SerializationLowCardinality.cpp`.
 
 mod dictionary;
-mod room;
+mod grow_buffer;
 
 pub(crate) use dictionary::{Dictionary, Rows};
-pub(crate) use room::{Room, SHORT};
+pub(crate) use grow_buffer::{GrowBuffer, SHORT};
 
 use crate::column::{Compiled, Reader};
 use crate::nested::{Nested, Node};
@@ -16,9 +16,9 @@ use crate::nested::{Nested, Node};
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     /// Fixed-width values; or texts, each after its length; or nothing where the dictionary has it all.
-    pub data: Room,
+    pub data: GrowBuffer,
     /// For each row 1 if it is NULL.
-    pub nulls: Room,
+    pub nulls: GrowBuffer,
     pub dictionary: Dictionary,
     /// Of a type with inner structure: all of it.
     nested: Option<Box<Nested>>,

@@ -22,7 +22,7 @@ mod read;
 mod tree;
 mod write;
 
-use crate::coerce::Why;
+use crate::coerce::CellError;
 use crate::column::Reader;
 use crate::policy::Policies;
 use crate::schema::{Column, SchemaError};
@@ -100,15 +100,15 @@ impl Node {
 
     /// What is wrong with a text that does not even begin like a value, as most bad ones do not; `None` also for what needs
     /// a closer look.
-    pub(crate) fn refuse(&self, text: &[u8]) -> Option<Why> {
+    pub(crate) fn refuse(&self, text: &[u8]) -> Option<CellError> {
         let mut cursor = Cursor::new(text);
         cursor.blanks();
         let first = cursor.peek()?;
         match self {
-            Self::Array(_) => (first != b'[').then_some(Why::NotArray),
-            Self::Map(..) => (first != b'{').then_some(Why::NotMap),
+            Self::Array(_) => (first != b'[').then_some(CellError::NotArray),
+            Self::Map(..) => (first != b'{').then_some(CellError::NotMap),
             Self::Tuple(tuple) => {
-                (!tuple.nullable && !matches!(first, b'(' | b'[' | b'{')).then_some(Why::NotTuple)
+                (!tuple.nullable && !matches!(first, b'(' | b'[' | b'{')).then_some(CellError::NotTuple)
             }
             Self::Leaf(_) => None,
         }
@@ -128,7 +128,7 @@ impl Node {
 pub(crate) struct Nested {
     tree: Tree,
     scratch: Scratch,
-    /// For each record of the tile 0 if it has a row here.
+    /// For each record of the record batch 0 if it has a row here.
     dropped: Vec<u8>,
 }
 
@@ -141,12 +141,12 @@ impl Nested {
         self.tree.clear();
     }
 
-    /// Begins a tile, of whose rows [`Nested::end_tile`] takes some out.
-    pub(crate) fn begin_tile(&mut self) {
-        self.tree.begin_tile();
+    /// Begins a record batch, of whose rows [`Nested::end_tile`] takes some out.
+    pub(crate) fn begin_batch(&mut self) {
+        self.tree.begin_batch();
     }
 
-    /// Ends the reading of a tile: those of its records have a row that are not bad now.
+    /// Ends the reading of a record batch: those of its records have a row that are not bad now.
     pub(crate) fn is_read(&mut self, bad: &[u8]) {
         self.dropped.clear();
         self.dropped.extend_from_slice(bad);
@@ -178,7 +178,7 @@ impl Nested {
     }
 
     /// Adds the value of a text; of a bad one, a row that means nothing.
-    pub(crate) fn push(&mut self, node: &Node, text: &[u8]) -> Result<(), Why> {
+    pub(crate) fn push(&mut self, node: &Node, text: &[u8]) -> Result<(), CellError> {
         if let Some(elements) = node.elements()
             && self.push_list(Portable, elements, text, text.len(), false, true)
         {
@@ -199,7 +199,7 @@ impl Nested {
     }
 
     /// Takes out the rows of records that another column made bad since they were read.
-    pub(crate) fn end_tile(&mut self, node: &Node, bad: &[u8]) {
+    pub(crate) fn end_batch(&mut self, node: &Node, bad: &[u8]) {
         if self.dropped == bad {
             return;
         }
@@ -216,9 +216,9 @@ impl Nested {
 }
 
 /// Where a text is wrong: the words for the place ("" for all of it), the type there, and what is wrong.
-pub(crate) fn explain<'t>(node: &Node, ty: &'t Type, text: &[u8]) -> Option<(String, &'t Type, Why)> {
+pub(crate) fn explain<'t>(node: &Node, ty: &'t Type, text: &[u8]) -> Option<(String, &'t Type, CellError)> {
     let mut scratch = Scratch::default();
-    let why = read::whole(node, text, &mut Tree::new(node), &mut scratch).err()?;
+    let error = read::whole(node, text, &mut Tree::new(node), &mut scratch).err()?;
     let (mut place, mut ty) = (String::new(), ty);
     for step in scratch.trail.iter().rev() {
         let (words, part) = match (&ty.base, step) {
@@ -234,7 +234,7 @@ pub(crate) fn explain<'t>(node: &Node, ty: &'t Type, text: &[u8]) -> Option<(Str
         place = if place.is_empty() { words } else { format!("{words} of {place}") };
         ty = part;
     }
-    Some((place, ty, why))
+    Some((place, ty, error))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::coerce::Why;
+use crate::coerce::CellError;
 use crate::column::Compiled;
 use crate::input::{ColumnsBy, Dialect, HeaderCase, Input, UnknownColumns};
 use crate::schema::Schema;
@@ -111,7 +111,7 @@ pub fn parse_header(input: &Input, record: &[u8]) -> Result<Vec<String>, HeaderE
 }
 
 fn usable(input: &Input) -> Result<(), HeaderError> {
-    let problem = |(field, why)| HeaderError::Input { problem: format!("{field} {why}") };
+    let problem = |(field, error)| HeaderError::Input { problem: format!("{field} {error}") };
     input.problem().map_or(Ok(()), |found| Err(problem(found)))
 }
 
@@ -202,16 +202,16 @@ impl Plan {
         fields: &[csv::Field],
         problem: Option<Malformed>,
         cells: &mut [Cell],
-    ) -> Result<(), Why> {
+    ) -> Result<(), CellError> {
         for (field, column) in fields.iter().zip(&self.column_of) {
             let Some(column) = column else { continue };
             cells[*column] = self.cell(bytes, *field);
         }
         match problem {
-            Some(Malformed::AfterQuote) => Err(Why::AfterQuote),
-            Some(Malformed::OpenQuote) => Err(Why::OpenQuote),
-            Some(Malformed::OpenEscape) => Err(Why::OpenEscape),
-            None if fields.len() != self.fields => Err(Why::Ragged),
+            Some(Malformed::AfterQuote) => Err(CellError::AfterQuote),
+            Some(Malformed::OpenQuote) => Err(CellError::OpenQuote),
+            Some(Malformed::OpenEscape) => Err(CellError::OpenEscape),
+            None if fields.len() != self.fields => Err(CellError::Ragged),
             None => Ok(()),
         }
     }

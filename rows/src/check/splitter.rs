@@ -1,4 +1,4 @@
-//! What splits a chunk into the records of a tile, with its buffers.
+//! What splits a chunk into the records of a record batch, with its buffers.
 
 use super::TILE;
 use crate::input::{Dialect, Format};
@@ -14,9 +14,9 @@ use crate::split::json::rows::BATCH;
 
 pub(super) struct Splitter {
     pub level: Level,
-    /// Of a tile of regular records, found all at once.
+    /// Of a record batch of regular records, found all at once.
     pub index: Index,
-    /// The cells of a tile whose records are read one by one.
+    /// The cells of a record batch whose records are read one by one.
     pub table: Table,
     fields: Vec<Field>,
     keys: Keys,
@@ -36,7 +36,7 @@ impl Splitter {
         }
     }
 
-    /// Reads records into the table until it is a tile; gives the offset behind them.
+    /// Reads records into the table until it is a record batch; gives the offset behind them.
     pub(super) fn one_by_one(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
         self.table.clear(plan.schema.columns().len());
         let Self { level, table, keys, lined, .. } = self;

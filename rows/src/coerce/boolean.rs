@@ -1,8 +1,8 @@
 //! `Bool`: `true`, `false` (also `True`, `TRUE`, `False`, `FALSE`), `1`, `0`.
 
 use super::Read;
+use super::cell_error::CellError;
 use super::text::Text;
-use super::why::Why;
 use crate::simd::Lanes;
 
 const WORDS: [(&[u8], bool); 8] = [
@@ -78,12 +78,12 @@ impl Read for Bool {
         (SLOTS[slot] == key).then_some((TRUE >> slot & 1) as u8)
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
-        if text.is_empty() { Why::MissingValue } else { Why::NotBool }
+    fn explain(&self, text: &[u8]) -> CellError {
+        if text.is_empty() { CellError::MissingValue } else { CellError::NotBool }
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
-        (!matches!(text.first()?, b't' | b'f' | b'T' | b'F' | b'0' | b'1')).then_some(Why::NotBool)
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
+        (!matches!(text.first()?, b't' | b'f' | b'T' | b'F' | b'0' | b'1')).then_some(CellError::NotBool)
     }
 }
 

@@ -3,9 +3,9 @@
 //! Ranges: <https://clickhouse.com/docs/sql-reference/data-types/date> (1970-01-01 to 2149-06-06) and
 //! <https://clickhouse.com/docs/sql-reference/data-types/date32> (1900-01-01 to 2299-12-31).
 
+use super::cell_error::CellError;
 use super::format::Format;
 use super::text::Text;
-use super::why::Why;
 use super::{Native, Read};
 use crate::simd::Lanes;
 use crate::words::{digit_pairs, is_digits, word_at};
@@ -140,30 +140,31 @@ impl<T: Days> Read for Date<T> {
         T::from_days(lanes.day(text.front(&mut None))?.number()?)
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
+    fn explain(&self, text: &[u8]) -> CellError {
         if text.is_empty() {
-            return Why::MissingValue;
+            return CellError::MissingValue;
         }
         if self.format != Format::Iso {
-            return self.format.day(text).err().unwrap_or(Why::OutOfRange);
+            return self.format.day(text).err().unwrap_or(CellError::OutOfRange);
         }
         explain_day(Text::whole(text)).unwrap_or(if text.len() == 10 {
-            Why::OutOfRange
+            CellError::OutOfRange
         } else {
-            Why::NotDate
+            CellError::NotDate
         })
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
         let first = *text.first()?;
-        (self.format == Format::Iso && (text.len() < 10 || !first.is_ascii_digit())).then_some(Why::NotDate)
+        (self.format == Format::Iso && (text.len() < 10 || !first.is_ascii_digit()))
+            .then_some(CellError::NotDate)
     }
 }
 
 /// What is wrong with the first ten bytes as a date of the years 1900 to 2299; `None`: nothing.
-pub(crate) fn explain_day(text: Text<'_>) -> Option<Why> {
+pub(crate) fn explain_day(text: Text<'_>) -> Option<CellError> {
     let Some(day) = text.head().filter(|_| text.len() >= 10).and_then(fields) else {
-        return Some(Why::NotDate);
+        return Some(CellError::NotDate);
     };
     if day.number().is_some() {
         return None;
@@ -171,9 +172,9 @@ pub(crate) fn explain_day(text: Text<'_>) -> Option<Why> {
     // the calendar repeats every 400 years
     let same_calendar = FIRST_YEAR + (day.year + 400 - FIRST_YEAR % 400) % 400;
     Some(if (Day { year: same_calendar, ..day }).number().is_some() {
-        Why::OutOfRange
+        CellError::OutOfRange
     } else {
-        Why::NoSuchDay
+        CellError::NoSuchDay
     })
 }
 

@@ -13,10 +13,10 @@
 
 use std::sync::Arc;
 
+use super::cell_error::CellError;
 use super::date::{Day, explain_day};
 use super::format::{Format, Moment};
 use super::text::{Text, digits};
-use super::why::Why;
 use super::zone::Clock;
 use super::{Native, Read};
 use crate::simd::Lanes;
@@ -66,13 +66,13 @@ impl<T: Ticks> DateTime<T> {
         Self { digits, unit: TENS[usize::from(digits)], clock, format, marker: std::marker::PhantomData }
     }
 
-    fn ticks(&self, seconds: i64, nanos: u32) -> Result<T, Why> {
+    fn ticks(&self, seconds: i64, nanos: u32) -> Result<T, CellError> {
         let unit = TENS[usize::from(9 - self.digits)];
         let (fraction, lost) = (i64::from(nanos) / unit, i64::from(nanos) % unit);
         if lost != 0 {
-            return Err(Why::SubSecond);
+            return Err(CellError::SubSecond);
         }
-        self.join(seconds, fraction).ok_or(Why::OutOfRange)
+        self.join(seconds, fraction).ok_or(CellError::OutOfRange)
     }
 
     /// Seconds and a fraction in the type's own unit, if in range.
@@ -96,7 +96,7 @@ impl<T: Ticks> DateTime<T> {
     }
 
     #[inline(always)]
-    fn at(&self, moment: Moment) -> Result<T, Why> {
+    fn at(&self, moment: Moment) -> Result<T, CellError> {
         match moment {
             Moment::Universal(seconds, nanos) => self.ticks(seconds, nanos),
             Moment::Local(seconds, nanos) => self.ticks(self.to_utc(seconds)?, nanos),
@@ -104,15 +104,15 @@ impl<T: Ticks> DateTime<T> {
     }
 
     #[inline(always)]
-    fn to_utc(&self, local: i64) -> Result<i64, Why> {
+    fn to_utc(&self, local: i64) -> Result<i64, CellError> {
         self.clock.as_ref().map_or(Ok(local), |clock| clock.to_utc(local))
     }
 
     /// Every text but the usual ones.
     #[inline(never)]
-    fn other(&self, text: Text<'_>) -> Result<T, Why> {
+    fn other(&self, text: Text<'_>) -> Result<T, CellError> {
         if text.len() == 0 {
-            return Err(Why::MissingValue);
+            return Err(CellError::MissingValue);
         }
         if self.format != Format::Iso {
             return self.at(self.format.moment(text.bytes())?);
@@ -159,15 +159,15 @@ impl<T: Ticks> Read for DateTime<T> {
         self.other(text).ok()
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
-        self.other(Text::whole(text)).err().unwrap_or(Why::NotDateTime)
+    fn explain(&self, text: &[u8]) -> CellError {
+        self.other(Text::whole(text)).err().unwrap_or(CellError::NotDateTime)
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
         let first = *text.first()?;
         // nine digits are seconds
         (self.format == Format::Iso && (text.len() < 9 || !first.is_ascii_digit()))
-            .then_some(Why::NotDateTime)
+            .then_some(CellError::NotDateTime)
     }
 }
 
@@ -223,9 +223,9 @@ fn epoch(text: Text<'_>) -> Option<Moment> {
 }
 
 /// ISO 8601 with what may follow the seconds; or what is wrong with it.
-fn iso(text: Text<'_>) -> Result<Moment, Why> {
+fn iso(text: Text<'_>) -> Result<Moment, CellError> {
     if text.len() < 19 {
-        return Err(Why::NotDateTime);
+        return Err(CellError::NotDateTime);
     }
     let Some(seconds) = clock(text) else {
         return Err(explain_clock(text));
@@ -235,11 +235,11 @@ fn iso(text: Text<'_>) -> Result<Moment, Why> {
     if let [b'.', after @ ..] = rest {
         let places = after.iter().take_while(|b| b.is_ascii_digit()).count();
         if places == 0 {
-            return Err(Why::NotDateTime);
+            return Err(CellError::NotDateTime);
         }
         let (kept, beyond) = after[..places].split_at(places.min(9));
         if beyond.iter().any(|b| *b != b'0') {
-            return Err(Why::SubSecond);
+            return Err(CellError::SubSecond);
         }
         nanos = kept.iter().fold(0, |n, b| n * 10 + u32::from(b - b'0')) * TENS[9 - kept.len()] as u32;
         rest = &after[places..];
@@ -253,23 +253,23 @@ fn iso(text: Text<'_>) -> Result<Moment, Why> {
             let pair = |a: &u8, b: &u8| i64::from(a - b'0') * 10 + i64::from(b - b'0');
             let (hours, minutes) = (pair(h1, h2), pair(m1, m2));
             if hours > 18 || minutes > 59 {
-                return Err(Why::NoSuchTime);
+                return Err(CellError::NoSuchTime);
             }
             let offset = hours * 3600 + minutes * 60;
             Ok(Moment::Universal(if *sign == b'+' { seconds - offset } else { seconds + offset }, nanos))
         }
-        _ => Err(Why::NotDateTime),
+        _ => Err(CellError::NotDateTime),
     }
 }
 
-fn explain_clock(text: Text<'_>) -> Why {
-    if let Some(why) = explain_day(text) {
-        return if why == Why::NotDate { Why::NotDateTime } else { why };
+fn explain_clock(text: Text<'_>) -> CellError {
+    if let Some(error) = explain_day(text) {
+        return if error == CellError::NotDate { CellError::NotDateTime } else { error };
     }
     let time = &text.bytes()[11..19];
     let written =
         time.iter().enumerate().all(|(i, b)| if i % 3 == 2 { *b == b':' } else { b.is_ascii_digit() });
-    if written && hms(text.word(11)).is_none() { Why::NoSuchTime } else { Why::NotDateTime }
+    if written && hms(text.word(11)).is_none() { CellError::NoSuchTime } else { CellError::NotDateTime }
 }
 
 #[cfg(test)]

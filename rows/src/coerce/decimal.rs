@@ -2,9 +2,9 @@
 //!
 //! A `Decimal(P, S)` is an integer of 32, 64, 128 or 256 bits: the value times 10^S, of at most P digits.
 
+use super::cell_error::{CellError, no_number, not_a_number};
 use super::int::Signed256;
 use super::text::{Text, is_json_number, number};
-use super::why::{Why, no_number, not_a_number};
 use super::wide::I256;
 use super::{Native, Read};
 use crate::policy::{OnOverflow, OnPrecisionLoss, Policies};
@@ -95,12 +95,12 @@ impl<T: Unscaled> Decimal<T> {
 
     /// The slow way, for all texts, and for what the policies say of them.
     #[inline(never)]
-    fn long(&self, text: &[u8], on_loss: OnPrecisionLoss) -> Result<T, Why> {
+    fn long(&self, text: &[u8], on_loss: OnPrecisionLoss) -> Result<T, CellError> {
         if !is_json_number(text) {
             return Err(not_a_number(text));
         }
         if text.iter().any(|b| matches!(b, b'e' | b'E')) {
-            return Err(Why::NotPlainDecimal);
+            return Err(CellError::NotPlainDecimal);
         }
         let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |d| (true, d));
         let point = memchr::memchr(b'.', digits).unwrap_or(digits.len());
@@ -109,18 +109,18 @@ impl<T: Unscaled> Decimal<T> {
         // zeros at the end of the fraction lose nothing
         let kept = fraction.len() - fraction.iter().rev().take_while(|b| **b == b'0').count();
         if whole != b"0" && whole.len() > usize::from(self.precision - self.scale) {
-            return Err(Why::OutOfRange);
+            return Err(CellError::OutOfRange);
         }
         let scale = usize::from(self.scale);
         if kept > scale && on_loss == OnPrecisionLoss::Reject {
-            return Err(Why::Scale);
+            return Err(CellError::Scale);
         }
         // half a unit is rounded away from zero, as ClickHouse's and SQL's ROUND do
         let up = fraction.get(scale).is_some_and(|b| *b >= b'5');
         let kept = kept.min(scale);
         let n = join(Text::whole(whole), Text::whole(&fraction[..kept]), scale - kept);
         let n = n.filter(|n| !up || *n != self.nines()).map(|n| if up { n.next() } else { n });
-        n.and_then(|n| n.with_sign(negative)).map(T::from_wide).ok_or(Why::OutOfRange)
+        n.and_then(|n| n.with_sign(negative)).map(T::from_wide).ok_or(CellError::OutOfRange)
     }
 
     /// The largest number of the precision.
@@ -169,11 +169,11 @@ impl<T: Unscaled> Read for Decimal<T> {
         Numbers::wrong(&wrong)
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
-        self.long(text, OnPrecisionLoss::Reject).err().unwrap_or(Why::OutOfRange)
+    fn explain(&self, text: &[u8]) -> CellError {
+        self.long(text, OnPrecisionLoss::Reject).err().unwrap_or(CellError::OutOfRange)
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
         no_number(text)
     }
 
@@ -181,10 +181,10 @@ impl<T: Unscaled> Read for Decimal<T> {
         value.float() / 10f64.powi(i32::from(self.scale))
     }
 
-    fn lenient(&self, text: &[u8], policies: Policies) -> Result<T, Why> {
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<T, CellError> {
         match self.long(text, policies.on_precision_loss) {
-            Err(Why::OutOfRange) if policies.on_overflow == OnOverflow::Clamp => {
-                self.nines().with_sign(text[0] == b'-').map(T::from_wide).ok_or(Why::OutOfRange)
+            Err(CellError::OutOfRange) if policies.on_overflow == OnOverflow::Clamp => {
+                self.nines().with_sign(text[0] == b'-').map(T::from_wide).ok_or(CellError::OutOfRange)
             }
             read => read,
         }

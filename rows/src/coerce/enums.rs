@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::cell_error::CellError;
 use super::text::Text;
-use super::why::Why;
 use super::{Native, Read};
 use crate::simd::Lanes;
 
@@ -105,7 +105,7 @@ impl<T: EnumValue> Read for Enum<T> {
         (slot.word == word && usize::from(slot.len) == text.len()).then(|| T::from_i16(slot.value))
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
-        if text.is_empty() { Why::MissingValue } else { Why::NotInEnum }
+    fn explain(&self, text: &[u8]) -> CellError {
+        if text.is_empty() { CellError::MissingValue } else { CellError::NotInEnum }
     }
 }

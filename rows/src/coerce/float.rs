@@ -2,8 +2,8 @@
 //!
 //! Fast path (Clinger): digits and power of ten are both exact floats, so their quotient is rounded once and right.
 
+use super::cell_error::{CellError, no_number, not_a_number};
 use super::text::{Text, is_json_number, number};
-use super::why::{Why, no_number, not_a_number};
 use super::{Native, Read};
 use crate::policy::{NonFinite, Policies};
 use crate::simd::Lanes;
@@ -51,15 +51,15 @@ impl Read for Float64 {
         Numbers::wrong(&wrong)
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
+    fn explain(&self, text: &[u8]) -> CellError {
         explain::<f64>(text)
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
         no_number(text)
     }
 
-    fn lenient(&self, text: &[u8], policies: Policies) -> Result<f64, Why> {
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<f64, CellError> {
         lenient(text, policies, f64::NAN, f64::INFINITY)
     }
 
@@ -102,15 +102,15 @@ impl Read for Float32 {
         Numbers::wrong(&wrong)
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
+    fn explain(&self, text: &[u8]) -> CellError {
         explain::<f32>(text)
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
         no_number(text)
     }
 
-    fn lenient(&self, text: &[u8], policies: Policies) -> Result<f32, Why> {
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<f32, CellError> {
         lenient(text, policies, f32::NAN, f32::INFINITY)
     }
 
@@ -148,11 +148,11 @@ impl Read for BFloat16 {
         (bits << 1 == 0 || half << 1 != 0).then_some(Half(half))
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
+    fn explain(&self, text: &[u8]) -> CellError {
         explain::<f32>(text)
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
         no_number(text)
     }
 
@@ -160,7 +160,7 @@ impl Read for BFloat16 {
         f64::from(f32::from_bits(u32::from(value.0) << 16))
     }
 
-    fn lenient(&self, text: &[u8], policies: Policies) -> Result<Half, Why> {
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<Half, CellError> {
         let value = lenient(text, policies, f32::NAN, f32::INFINITY)?;
         Ok(Half((value.to_bits() >> 16) as u16))
     }
@@ -212,20 +212,20 @@ fn lenient<F: Float + std::ops::Neg<Output = F>>(
     policies: Policies,
     nan: F,
     infinity: F,
-) -> Result<F, Why> {
-    let why = explain::<F>(text);
-    if why != Why::NotFinite || policies.non_finite == NonFinite::Reject {
-        return Err(why);
+) -> Result<F, CellError> {
+    let error = explain::<F>(text);
+    if error != CellError::NotFinite || policies.non_finite == NonFinite::Reject {
+        return Err(error);
     }
     let (negative, word) = text.strip_prefix(b"-").map_or((false, text), |w| (true, w));
     let value = if matches!(word, [b'n' | b'N', ..]) { nan } else { infinity };
     Ok(if negative { -value } else { value })
 }
 
-fn explain<F: Float>(text: &[u8]) -> Why {
+fn explain<F: Float>(text: &[u8]) -> CellError {
     match parse::<F>(text) {
         None => not_a_number(text),
-        Some(value) if !value.is_finite() => Why::FloatTooLarge,
-        Some(_) => Why::FloatTooSmall,
+        Some(value) if !value.is_finite() => CellError::FloatTooLarge,
+        Some(_) => CellError::FloatTooSmall,
     }
 }

@@ -3,8 +3,8 @@
 use jiff::civil;
 use jiff::fmt::strtime::BrokenDownTime;
 
+use super::cell_error::{CellError, not_a_number};
 use super::date;
-use super::why::{Why, not_a_number};
 
 /// The `format` of a column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,27 +63,27 @@ impl Format {
     }
 
     /// Days since 1970.
-    pub(crate) fn day(&self, text: &[u8]) -> Result<i32, Why> {
-        let Self::Pattern(pattern) = self else { return Err(Why::NotDate) };
-        let time = BrokenDownTime::parse(pattern, text).map_err(|_| Why::NotFormat)?;
-        let day = time.to_date().map_err(|_| Why::NoSuchDay)?;
-        days(day).ok_or(Why::OutOfRange)
+    pub(crate) fn day(&self, text: &[u8]) -> Result<i32, CellError> {
+        let Self::Pattern(pattern) = self else { return Err(CellError::NotDate) };
+        let time = BrokenDownTime::parse(pattern, text).map_err(|_| CellError::NotFormat)?;
+        let day = time.to_date().map_err(|_| CellError::NoSuchDay)?;
+        days(day).ok_or(CellError::OutOfRange)
     }
 
     /// The moment in a text that is not ISO 8601.
-    pub(crate) fn moment(&self, text: &[u8]) -> Result<Moment, Why> {
+    pub(crate) fn moment(&self, text: &[u8]) -> Result<Moment, CellError> {
         match self {
-            Self::Iso => Err(Why::NotDateTime),
+            Self::Iso => Err(CellError::NotDateTime),
             Self::Epoch(unit) => epoch(text, *unit),
             Self::Pattern(pattern) => {
-                let time = BrokenDownTime::parse(pattern, text).map_err(|_| Why::NotFormat)?;
+                let time = BrokenDownTime::parse(pattern, text).map_err(|_| CellError::NotFormat)?;
                 if time.offset().is_some() {
-                    let at = time.to_timestamp().map_err(|_| Why::NoSuchDay)?.as_nanosecond();
+                    let at = time.to_timestamp().map_err(|_| CellError::NoSuchDay)?.as_nanosecond();
                     let (seconds, nanos) = (at.div_euclid(1_000_000_000), at.rem_euclid(1_000_000_000));
                     return Ok(Moment::Universal(seconds as i64, nanos as u32));
                 }
-                let at = time.to_datetime().map_err(|_| Why::NoSuchDay)?;
-                let day = days(at.date()).ok_or(Why::OutOfRange)?;
+                let at = time.to_datetime().map_err(|_| CellError::NoSuchDay)?;
+                let day = days(at.date()).ok_or(CellError::OutOfRange)?;
                 let clock =
                     i64::from(at.hour()) * 3600 + i64::from(at.minute()) * 60 + i64::from(at.second());
                 Ok(Moment::Local(i64::from(day) * 86_400 + clock, at.subsec_nanosecond() as u32))
@@ -96,15 +96,16 @@ fn days(day: civil::Date) -> Option<i32> {
     date::days(u32::try_from(day.year()).ok()?, day.month() as u32, day.day() as u32)
 }
 
-fn epoch(text: &[u8], unit: u8) -> Result<Moment, Why> {
+fn epoch(text: &[u8], unit: u8) -> Result<Moment, CellError> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(if text.is_empty() { Why::MissingValue } else { Why::NotEpoch });
+        return Err(if text.is_empty() { CellError::MissingValue } else { CellError::NotEpoch });
     }
     if digits.len() > 1 && digits[0] == b'0' {
         return Err(not_a_number(text));
     }
-    let number: i64 = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()).ok_or(Why::OutOfRange)?;
+    let number: i64 =
+        std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()).ok_or(CellError::OutOfRange)?;
     let second = 10i64.pow(u32::from(unit));
     let nanos = number.rem_euclid(second) * (1_000_000_000 / second);
     Ok(Moment::Universal(number.div_euclid(second), nanos as u32))

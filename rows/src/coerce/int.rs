@@ -1,7 +1,7 @@
 //! Integers: JSON's integer grammar, exactly in range.
 
+use super::cell_error::{CellError, no_number, not_a_number};
 use super::text::{Text, digits, is_json_number};
-use super::why::{Why, no_number, not_a_number};
 use super::wide::I256;
 use super::{Native, Read, integral};
 use crate::policy::{IntegralFloats, OnOverflow, Policies};
@@ -93,11 +93,11 @@ impl<T: Small> Read for Int<T> {
         Numbers::wrong(&wrong)
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
+    fn explain(&self, text: &[u8]) -> CellError {
         explain(text, T::SIGNED)
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
         no_number(text)
     }
 
@@ -105,7 +105,7 @@ impl<T: Small> Read for Int<T> {
         value.float()
     }
 
-    fn lenient(&self, text: &[u8], policies: Policies) -> Result<T, Why> {
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<T, CellError> {
         lenient(self, text, policies, T::SIGNED, [T::MIN, T::MAX])
     }
 }
@@ -133,15 +133,15 @@ fn is_integer(text: &[u8]) -> bool {
     is_json_number(text) && !text.iter().any(|b| matches!(b, b'.' | b'e' | b'E'))
 }
 
-fn explain(text: &[u8], signed: bool) -> Why {
+fn explain(text: &[u8], signed: bool) -> CellError {
     if !is_json_number(text) {
         not_a_number(text)
     } else if !is_integer(text) {
-        Why::NotInteger
+        CellError::NotInteger
     } else if !signed && text[0] == b'-' {
-        Why::Negative
+        CellError::Negative
     } else {
-        Why::OutOfRange
+        CellError::OutOfRange
     }
 }
 
@@ -152,19 +152,21 @@ fn lenient<R: Read>(
     policies: Policies,
     signed: bool,
     [min, max]: [R::Value; 2],
-) -> Result<R::Value, Why> {
-    let mut why = explain(text, signed);
-    if why == Why::NotInteger && policies.integral_floats == IntegralFloats::Accept {
+) -> Result<R::Value, CellError> {
+    let mut error = explain(text, signed);
+    if error == CellError::NotInteger && policies.integral_floats == IntegralFloats::Accept {
         let digits = integral::digits(text)?;
         if let Some(value) = reader.read(Portable, Text::whole(digits.text())) {
             return Ok(value);
         }
-        why = explain(digits.text(), signed);
+        error = explain(digits.text(), signed);
     }
-    if policies.on_overflow == OnOverflow::Clamp && matches!(why, Why::OutOfRange | Why::Negative) {
+    if policies.on_overflow == OnOverflow::Clamp
+        && matches!(error, CellError::OutOfRange | CellError::Negative)
+    {
         return Ok(if text[0] == b'-' { min } else { max });
     }
-    Err(why)
+    Err(error)
 }
 
 /// An integer type of 128 or 256 bits.
@@ -273,11 +275,11 @@ impl<T: Large> Read for BigInt<T> {
         T::make(negative, I256::from_digits(text)?)
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
+    fn explain(&self, text: &[u8]) -> CellError {
         explain(text, T::SIGNED)
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
         no_number(text)
     }
 
@@ -285,7 +287,7 @@ impl<T: Large> Read for BigInt<T> {
         value.float()
     }
 
-    fn lenient(&self, text: &[u8], policies: Policies) -> Result<T, Why> {
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<T, CellError> {
         lenient(self, text, policies, T::SIGNED, [T::MIN, T::MAX])
     }
 }

@@ -1,7 +1,7 @@
 //! Whole numbers that are written with a fraction or an exponent: `1.0`, `1e3`, `-2.50e1`.
 
+use super::cell_error::{CellError, not_a_number};
 use super::text::is_json_number;
-use super::why::{Why, not_a_number};
 
 /// More digits than any integer type holds: 2^256 has 78.
 const MOST: usize = 79;
@@ -26,7 +26,7 @@ impl Digits {
 /// The number of a text in JSON's grammar, written out, if it is whole; exact, with no float on the way.
 ///
 /// A number that no type holds comes out as some number that no type holds.
-pub(super) fn digits(text: &[u8]) -> Result<Digits, Why> {
+pub(super) fn digits(text: &[u8]) -> Result<Digits, CellError> {
     if !is_json_number(text) {
         return Err(not_a_number(text));
     }
@@ -46,7 +46,7 @@ pub(super) fn digits(text: &[u8]) -> Result<Digits, Why> {
     let written = mantissa.iter().filter(|b| **b != b'.').zip(0i64..);
     for (byte, place) in written.clone() {
         if place >= whole && *byte != b'0' {
-            return Err(Why::NotInteger);
+            return Err(CellError::NotInteger);
         }
     }
     let first = digits.len;
@@ -82,7 +82,7 @@ fn exponent(text: &[u8]) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::digits;
-    use crate::coerce::why::Why;
+    use crate::coerce::cell_error::CellError;
     use proptest::prelude::*;
 
     #[test]
@@ -107,7 +107,11 @@ mod tests {
     #[test]
     fn numbers_that_are_not_whole_are_refused() {
         for text in ["1.5", "1e-1", "0.1e0", "1e-99999999999999999999", "12.34e1"] {
-            assert_eq!(digits(text.as_bytes()).map(|d| d.text().to_vec()), Err(Why::NotInteger), "{text}");
+            assert_eq!(
+                digits(text.as_bytes()).map(|d| d.text().to_vec()),
+                Err(CellError::NotInteger),
+                "{text}"
+            );
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::net::Ipv6Addr;
 
+use super::cell_error::CellError;
 use super::text::Text;
 use super::uuid::{from_hex, is_hex};
-use super::why::Why;
 use super::{Native, Read};
 use crate::simd::{BLOCK, Lanes, Portable};
 
@@ -20,12 +20,12 @@ impl Read for Ipv4 {
         lanes.octets(text.front(&mut None), text.len())
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
-        if text.is_empty() { Why::MissingValue } else { Why::NotIpv4 }
+    fn explain(&self, text: &[u8]) -> CellError {
+        if text.is_empty() { CellError::MissingValue } else { CellError::NotIpv4 }
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
-        (!text.first()?.is_ascii_digit()).then_some(Why::NotIpv4)
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
+        (!text.first()?.is_ascii_digit()).then_some(CellError::NotIpv4)
     }
 }
 
@@ -109,12 +109,13 @@ impl Read for Ipv6 {
         }
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
-        if text.is_empty() { Why::MissingValue } else { Why::NotIpv6 }
+    fn explain(&self, text: &[u8]) -> CellError {
+        if text.is_empty() { CellError::MissingValue } else { CellError::NotIpv6 }
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
-        (!matches!(text.first()?, b':' | b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F')).then_some(Why::NotIpv6)
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
+        (!matches!(text.first()?, b':' | b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F'))
+            .then_some(CellError::NotIpv6)
     }
 }
 

@@ -4,8 +4,8 @@
 //! type keeps is `PRECISION_LOSS`, unless it is zeros.
 
 use super::Read;
+use super::cell_error::CellError;
 use super::text::Text;
-use super::why::Why;
 use crate::coerce::Native;
 use crate::simd::Lanes;
 
@@ -39,7 +39,7 @@ impl<T: Span> Time<T> {
         Self { digits, marker: std::marker::PhantomData }
     }
 
-    fn parse(&self, text: &[u8]) -> Result<T, Why> {
+    fn parse(&self, text: &[u8]) -> Result<T, CellError> {
         let (negative, clock) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
         let point = memchr::memchr(b'.', clock).unwrap_or(clock.len());
         let fraction = clock.get(point + 1..);
@@ -47,27 +47,28 @@ impl<T: Span> Time<T> {
             [a, b] if a.is_ascii_digit() && b.is_ascii_digit() => {
                 Ok(i64::from(a - b'0') * 10 + i64::from(b - b'0'))
             }
-            _ => Err(Why::NotTime),
+            _ => Err(CellError::NotTime),
         };
-        let (hours, rest) = clock[..point].split_at_checked(point.wrapping_sub(6)).ok_or(Why::NotTime)?;
-        let [b':', m1, m2, b':', s1, s2] = rest else { return Err(Why::NotTime) };
+        let (hours, rest) =
+            clock[..point].split_at_checked(point.wrapping_sub(6)).ok_or(CellError::NotTime)?;
+        let [b':', m1, m2, b':', s1, s2] = rest else { return Err(CellError::NotTime) };
         let hours = match hours {
             [_, _] => two(hours)?,
             [a, pair @ ..] if a.is_ascii_digit() => i64::from(a - b'0') * 100 + two(pair)?,
-            _ => return Err(Why::NotTime),
+            _ => return Err(CellError::NotTime),
         };
         let (minutes, seconds) = (two(&[*m1, *m2])?, two(&[*s1, *s2])?);
         if minutes > 59 || seconds > 59 {
-            return Err(Why::NoSuchClock);
+            return Err(CellError::NoSuchClock);
         }
         let places = usize::from(self.digits);
         let mut ticks = hours * 3600 + minutes * 60 + seconds;
         let fraction = fraction.unwrap_or(b"0");
         if fraction.is_empty() || !fraction.iter().all(u8::is_ascii_digit) {
-            return Err(Why::NotTime);
+            return Err(CellError::NotTime);
         }
         if fraction.iter().skip(places).any(|b| *b != b'0') {
-            return Err(Why::SubSecond);
+            return Err(CellError::SubSecond);
         }
         for place in 0..places {
             ticks = ticks * 10 + fraction.get(place).map_or(0, |b| i64::from(b - b'0'));
@@ -83,11 +84,15 @@ impl<T: Span> Read for Time<T> {
         self.parse(text.bytes()).ok()
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
-        if text.is_empty() { Why::MissingValue } else { self.parse(text).err().unwrap_or(Why::NotTime) }
+    fn explain(&self, text: &[u8]) -> CellError {
+        if text.is_empty() {
+            CellError::MissingValue
+        } else {
+            self.parse(text).err().unwrap_or(CellError::NotTime)
+        }
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
-        (!matches!(text.first()?, b'-' | b'0'..=b'9')).then_some(Why::NotTime)
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
+        (!matches!(text.first()?, b'-' | b'0'..=b'9')).then_some(CellError::NotTime)
     }
 }

@@ -1,7 +1,7 @@
 //! `UUID`: 8-4-4-4-12 hexadecimal digits of either case (RFC 9562), nothing around them.
 
+use super::cell_error::CellError;
 use super::text::Text;
-use super::why::Why;
 use super::{Native, Read};
 use crate::simd::Lanes;
 use crate::words::word_at;
@@ -37,12 +37,12 @@ impl Read for Uuid {
         lanes.uuid(text.head()?).map(|[first, second]| Halves(first, second))
     }
 
-    fn explain(&self, text: &[u8]) -> Why {
-        if text.is_empty() { Why::MissingValue } else { Why::NotUuid }
+    fn explain(&self, text: &[u8]) -> CellError {
+        if text.is_empty() { CellError::MissingValue } else { CellError::NotUuid }
     }
 
-    fn refuse(&self, text: &[u8]) -> Option<Why> {
-        (!text.is_empty() && text.len() != 36).then_some(Why::NotUuid)
+    fn refuse(&self, text: &[u8]) -> Option<CellError> {
+        (!text.is_empty() && text.len() != 36).then_some(CellError::NotUuid)
     }
 }
 

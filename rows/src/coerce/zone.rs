@@ -9,8 +9,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use jiff::Timestamp;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
 
+use super::cell_error::CellError;
 use super::datetime::{FIRST, LAST};
-use super::why::Why;
 
 /// The time zone of an IANA name.
 pub(crate) fn zone(name: &str) -> Option<TimeZone> {
@@ -101,7 +101,7 @@ impl Clock {
 
     /// Seconds since 1970 UTC of what the clock showed, in seconds since 1970 as if it showed UTC.
     #[inline(always)]
-    pub(crate) fn to_utc(&self, local: i64) -> Result<i64, Why> {
+    pub(crate) fn to_utc(&self, local: i64) -> Result<i64, CellError> {
         let at = local.wrapping_sub(FIRST) >> STRETCH;
         match self.stretches.get(at as usize) {
             Some(Stretch { next: [a, b], offsets: [first, second, third] }) => {
@@ -115,11 +115,11 @@ impl Clock {
     }
 
     #[cold]
-    fn search(&self, local: i64) -> Result<i64, Why> {
+    fn search(&self, local: i64) -> Result<i64, CellError> {
         match self.span(local).and_then(|at| self.offsets.get(at)) {
-            Some(&SKIPPED) => Err(Why::Gap),
+            Some(&SKIPPED) => Err(CellError::Gap),
             Some(offset) => Ok(local - i64::from(*offset)),
-            None => Err(Why::OutOfRange),
+            None => Err(CellError::OutOfRange),
         }
     }
 }
@@ -140,7 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn assert_like_jiff(name: &str, clock: &Clock, zone: &TimeZone, local: i64) {
-        let expected = offset_at(zone, local).map(|offset| local - i64::from(offset)).ok_or(Why::Gap);
+        let expected = offset_at(zone, local).map(|offset| local - i64::from(offset)).ok_or(CellError::Gap);
         assert_eq!(clock.to_utc(local), expected, "{name} at {local}");
     }
 
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_time_before_the_table_is_out_of_range() {
         let clock = Clock::of("Asia/Tokyo").unwrap();
-        assert_eq!(clock.to_utc(FIRST - 1), Err(Why::OutOfRange));
+        assert_eq!(clock.to_utc(FIRST - 1), Err(CellError::OutOfRange));
     }
 
     proptest! {

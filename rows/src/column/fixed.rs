@@ -2,67 +2,67 @@
 //! source of its texts.
 
 use super::{Compiled, Rules};
-use crate::check::tile::{Tile, Verdict};
-use crate::coerce::{Native, Read, Text, Why};
-use crate::native::{Output, Room};
+use crate::check::record_batch::{FaultSink, RecordBatch};
+use crate::coerce::{CellError, Native, Read, Text};
+use crate::native::{GrowBuffer, Output};
 use crate::policy::Policies;
 use crate::simd::numbers::{EIGHT, Texts};
 use crate::simd::{Kernel, Lanes, Portable};
 use crate::split::cells::{Cell, Kind, SPANS, Source, Spans};
 
-/// Reads the column's cells of a tile to the end of `out`, bad ones too: their bytes mean nothing and are taken out
+/// Reads the column's cells of a record batch to the end of `out`, bad ones too: their bytes mean nothing and are taken out
 /// later.
 pub(crate) fn read<S: Source, R: Read>(
-    tile: &Tile<'_, S>,
+    batch: &RecordBatch<'_, S>,
     column: &Compiled,
     reader: &R,
     at: usize,
     field: usize,
     out: &mut Output,
-    verdict: &mut Verdict<'_>,
+    sink: &mut FaultSink<'_>,
 ) {
-    let place = tile.source.column(at, field);
-    let records = tile.source.records();
+    let place = batch.source.column(at, field);
+    let records = batch.source.records();
     let width = R::Value::WIDTH;
     let slots = out.data.grow(records * width);
     let nulls = out.nulls.grow(if column.nullable { records } else { 0 });
     nulls.fill(0);
-    let faults = verdict.faults.len();
-    let careful = tile.careful[at];
+    let faults = sink.faults.len();
+    let careful = batch.careful[at];
     // then nothing to read is NULL, whatever the cell's kind
     let empty_is_null = column.nullable && column.default.is_none() && !careful;
     let mut spans = Spans::new();
     for (block, slots) in slots.chunks_mut(SPANS * width).enumerate() {
         let first = block * SPANS;
-        tile.source.spans(first, place, &mut spans);
+        batch.source.spans(first, place, &mut spans);
         let nulls = nulls.get_mut(first..).unwrap_or_default();
-        let otherwise = |record: usize, slot: &mut [u8], verdict: &mut Verdict<'_>| {
-            let read = other(tile, column, reader, record, place, slot, verdict.scratch);
-            let Err(why) = read else { return matches!(read, Ok(Slot::Null)) };
-            verdict.fault(record, at, tile.source.cell(record, place), why);
+        let otherwise = |record: usize, slot: &mut [u8], sink: &mut FaultSink<'_>| {
+            let read = other(batch, column, reader, record, place, slot, sink.scratch);
+            let Err(error) = read else { return matches!(read, Ok(Slot::Null)) };
+            sink.fault(record, at, batch.source.cell(record, place), error);
             false
         };
         let odd = Odd {
-            bytes: tile.bytes,
+            bytes: batch.bytes,
             reader,
             policies: column.policies,
-            plain: (S::PLAIN && !careful && !tile.has_null_texts()).then_some(tile.plan.dialect.quote),
+            plain: (S::PLAIN && !careful && !batch.has_null_texts()).then_some(batch.plan.dialect.quote),
             at,
             first,
-            verdict,
+            sink,
             otherwise: &otherwise,
         };
         let cells =
-            Cells { bytes: tile.bytes, spans: &spans, reader, careful, empty_is_null, slots, nulls, odd };
+            Cells { bytes: batch.bytes, spans: &spans, reader, careful, empty_is_null, slots, nulls, odd };
         if R::NUMBERS {
-            tile.level.run(cells);
+            batch.level.run(cells);
         } else {
-            tile.level.run_scalar(cells);
+            batch.level.run_scalar(cells);
         }
     }
     if let Some(rules) = &column.rules {
         let values = slots.chunks_exact(width).map(|slot| reader.magnitude(R::Value::get(slot)));
-        hold(tile, rules, at, place, values, nulls, faults, verdict);
+        hold(batch, rules, at, place, values, nulls, faults, sink);
     }
 }
 
@@ -71,7 +71,7 @@ struct Cells<'a, 'v, R> {
     bytes: &'a [u8],
     spans: &'a Spans,
     reader: &'a R,
-    /// [`Tile::careful`]: the reader must not be asked about a text as it is written.
+    /// [`RecordBatch::careful`]: the reader must not be asked about a text as it is written.
     careful: bool,
     empty_is_null: bool,
     slots: &'a mut [u8],
@@ -164,9 +164,9 @@ struct Odd<'a, 'v, R> {
     at: usize,
     /// The record of the first cell.
     first: usize,
-    verdict: &'a mut Verdict<'v>,
+    sink: &'a mut FaultSink<'v>,
     /// Sees to any cell of a record; tells if it is NULL.
-    otherwise: &'a dyn Fn(usize, &mut [u8], &mut Verdict<'v>) -> bool,
+    otherwise: &'a dyn Fn(usize, &mut [u8], &mut FaultSink<'v>) -> bool,
 }
 
 impl<R: Read> Odd<'_, '_, R> {
@@ -179,11 +179,11 @@ impl<R: Read> Odd<'_, '_, R> {
         let before = from.checked_sub(1).and_then(|before| self.bytes.get(before));
         let plain = self.plain.is_some_and(|quote| text.byte(0) != quote && before != Some(&quote));
         if plain && len > 0 {
-            match self.judge(text, read) {
+            match self.check(text, read) {
                 Ok(value) => value.put(slot),
-                Err(why) => {
+                Err(error) => {
                     let cell = Cell { start, len, kind: Kind::Plain };
-                    self.verdict.fault_here(record, self.at, cell, why);
+                    self.sink.fault_here(record, self.at, cell, error);
                 }
             }
             return false;
@@ -192,19 +192,19 @@ impl<R: Read> Odd<'_, '_, R> {
             value.put(slot);
             return false;
         }
-        (self.otherwise)(record, slot, self.verdict)
+        (self.otherwise)(record, slot, self.sink)
     }
 
     /// What [`other`] makes of a plain text. What looks like a number most likely is one, only longer.
     #[inline(always)]
-    fn judge(&self, text: Text<'_>, read: bool) -> Result<R::Value, Why> {
+    fn check(&self, text: Text<'_>, read: bool) -> Result<R::Value, CellError> {
         let numeric = matches!(text.byte(0), b'-' | b'0'..=b'9');
         let value = |now: bool| if read || !now { None } else { self.reader.read(Portable, text) };
         if let Some(value) = value(numeric) {
             return Ok(value);
         }
-        if let Some(why) = self.reader.refuse(text.bytes()) {
-            return Err(why);
+        if let Some(error) = self.reader.refuse(text.bytes()) {
+            return Err(error);
         }
         match value(!numeric) {
             Some(value) => Ok(value),
@@ -223,18 +223,18 @@ enum Slot {
 /// A cell that is no plain value: escaped, absent, a matter of policy, or bad.
 #[cold]
 fn other<S: Source, R: Read>(
-    tile: &Tile<'_, S>,
+    batch: &RecordBatch<'_, S>,
     column: &Compiled,
     reader: &R,
     record: usize,
     place: usize,
     slot: &mut [u8],
     scratch: &mut Vec<u8>,
-) -> Result<Slot, Why> {
-    let cell = tile.source.cell(record, place);
+) -> Result<Slot, CellError> {
+    let cell = batch.source.cell(record, place);
     let absent = match cell.kind {
         Kind::Skipped => return Ok(Slot::Value),
-        Kind::Nested => return Err(Why::Nested),
+        Kind::Nested => return Err(CellError::Nested),
         Kind::Missing => {
             return match &column.default {
                 Some(default) => {
@@ -242,11 +242,11 @@ fn other<S: Source, R: Read>(
                     Ok(Slot::Value)
                 }
                 None if column.nullable => Ok(Slot::Null),
-                None => Err(Why::MissingColumn),
+                None => Err(CellError::MissingColumn),
             };
         }
         Kind::Null => true,
-        Kind::Plain | Kind::Quoted | Kind::Escaped => tile.is_null_text(cell),
+        Kind::Plain | Kind::Quoted | Kind::Escaped => batch.is_null_text(cell),
     };
     if absent && column.nullable {
         return Ok(Slot::Null);
@@ -256,11 +256,11 @@ fn other<S: Source, R: Read>(
         return Ok(Slot::Value);
     }
     if cell.kind == Kind::Null || (absent && cell.len > 0) {
-        return Err(Why::MissingValue);
+        return Err(CellError::MissingValue);
     }
-    let text = tile.decode(cell, scratch)?;
-    if let Some(why) = reader.refuse(text) {
-        return Err(why);
+    let text = batch.decode(cell, scratch)?;
+    if let Some(error) = reader.refuse(text) {
+        return Err(error);
     }
     if let Some(value) = reader.read(Portable, Text::whole(text)) {
         value.put(slot);
@@ -274,7 +274,7 @@ fn other<S: Source, R: Read>(
                 slot.copy_from_slice(default);
                 Ok(Slot::Value)
             }
-            None => Err(Why::MissingValue),
+            None => Err(CellError::MissingValue),
         };
     }
     reader.lenient(text, column.policies)?.put(slot);
@@ -284,39 +284,41 @@ fn other<S: Source, R: Read>(
 /// Holds the values to the column's rules; cells that are bad already, or NULL, are left alone.
 #[allow(clippy::too_many_arguments, reason = "the loop's variables, in the part of it that few columns need")]
 fn hold<S: Source>(
-    tile: &Tile<'_, S>,
+    batch: &RecordBatch<'_, S>,
     rules: &Rules,
     at: usize,
     place: usize,
     values: impl Iterator<Item = f64>,
     nulls: &[u8],
     faults: usize,
-    verdict: &mut Verdict<'_>,
+    sink: &mut FaultSink<'_>,
 ) {
-    let known: Vec<usize> = verdict.faults[faults..].iter().map(|found| found.record as usize).collect();
+    let known: Vec<usize> = sink.faults[faults..].iter().map(|found| found.record as usize).collect();
     let mut known = known.into_iter().peekable();
     for (record, number) in values.enumerate() {
-        let cell = tile.source.cell(record, place);
+        let cell = batch.source.cell(record, place);
         if known.next_if_eq(&record).is_some()
             || nulls.get(record) == Some(&1)
             || matches!(cell.kind, Kind::Missing | Kind::Null | Kind::Skipped)
-            || tile.is_null_text(cell)
+            || batch.is_null_text(cell)
         {
             continue;
         }
         let mut held = rules.number(number);
         if held.is_ok() && rules.on_text() {
-            let text = tile.decode(cell, verdict.scratch).unwrap_or_default();
-            held = std::str::from_utf8(text).map_err(|_| Why::InvalidUtf8).and_then(|text| rules.text(text));
+            let text = batch.decode(cell, sink.scratch).unwrap_or_default();
+            held = std::str::from_utf8(text)
+                .map_err(|_| CellError::InvalidUtf8)
+                .and_then(|text| rules.text(text));
         }
-        if let Err(why) = held {
-            verdict.fault(record, at, cell, why);
+        if let Err(error) = held {
+            sink.fault(record, at, cell, error);
         }
     }
 }
 
 /// Removes the values of bad records, which are the last `bad.len()` ones of `data`.
-pub(crate) fn compact(data: &mut Room, width: usize, bad: &[u8]) {
+pub(crate) fn compact(data: &mut GrowBuffer, width: usize, bad: &[u8]) {
     fn keep<const W: usize>(values: &mut [u8], bad: &[u8]) -> usize {
         let (values, _) = values.as_chunks_mut::<W>();
         let mut kept = 0;

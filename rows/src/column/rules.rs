@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use regex::Regex;
 
 use super::{Reader, with_reader};
-use crate::coerce::{Native, Read, Why};
+use crate::coerce::{CellError, Native, Read};
 use crate::schema::{Column, SchemaError};
 use crate::types::Base;
 
@@ -71,42 +71,42 @@ impl Rules {
             || self.max_length < usize::MAX
     }
 
-    pub(crate) fn text(&self, text: &str) -> Result<(), Why> {
+    pub(crate) fn text(&self, text: &str) -> Result<(), CellError> {
         if self.min_length > 0 || self.max_length < usize::MAX {
             let length = text.chars().count();
             if length < self.min_length {
-                return Err(Why::TooShort);
+                return Err(CellError::TooShort);
             }
             if length > self.max_length {
-                return Err(Why::TooManyChars);
+                return Err(CellError::TooManyChars);
             }
         }
         if self.pattern.as_ref().is_some_and(|p| !p.is_match(text)) {
-            return Err(Why::Pattern);
+            return Err(CellError::Pattern);
         }
         if !self.one_of.is_empty() && !self.one_of.contains(text) {
-            return Err(Why::NotOneOf);
+            return Err(CellError::NotOneOf);
         }
         Ok(())
     }
 
     /// Holds a number to `min` and `max`.
-    pub(crate) fn number(&self, number: f64) -> Result<(), Why> {
+    pub(crate) fn number(&self, number: f64) -> Result<(), CellError> {
         // of a type that is no number too, but it has neither bound
         if number.is_nan() && (self.min.is_some() || self.max.is_some()) {
-            return Err(Why::NanInBounds);
+            return Err(CellError::NanInBounds);
         }
         if self.min.is_some_and(|min| number < min) {
-            return Err(Why::BelowMin);
+            return Err(CellError::BelowMin);
         }
         if self.max.is_some_and(|max| number > max) {
-            return Err(Why::AboveMax);
+            return Err(CellError::AboveMax);
         }
         Ok(())
     }
 
     /// Holds a value in `Native` form to `min` and `max`.
-    pub(crate) fn value(&self, reader: &Reader, value: &[u8]) -> Result<(), Why> {
+    pub(crate) fn value(&self, reader: &Reader, value: &[u8]) -> Result<(), CellError> {
         fn magnitude<R: Read>(reader: &R, value: &[u8]) -> f64 {
             reader.magnitude(R::Value::get(value))
         }

@@ -5,8 +5,8 @@ mod write;
 use std::borrow::Cow;
 
 use super::{Compiled, Reader};
-use crate::check::tile::{Tile, Verdict};
-use crate::coerce::Why;
+use crate::check::record_batch::{FaultSink, RecordBatch};
+use crate::coerce::CellError;
 use crate::policy::OnInvalidUtf8;
 use crate::simd::{Kernel, Lanes};
 use crate::split::cells::{Cell, Kind, Kinds, Source};
@@ -20,7 +20,7 @@ enum Got<'a> {
     Null,
 }
 
-/// What can be bad in a column of a tile.
+/// What can be bad in a column of a record batch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Suspect {
     Nothing,
@@ -30,15 +30,15 @@ enum Suspect {
 }
 
 impl Suspect {
-    fn of<S: Source>(tile: &Tile<'_, S>, column: &Compiled, place: usize) -> Self {
+    fn of<S: Source>(batch: &RecordBatch<'_, S>, column: &Compiled, place: usize) -> Self {
         const WRITTEN: Kinds = Kinds::of(&[Kind::Plain, Kind::Quoted, Kind::Skipped]);
         const ABSENT: Kinds = Kinds::of(&[Kind::Null, Kind::Missing]);
-        let null_texts = tile.has_null_texts() && !column.may_be_absent();
-        if !tile.valid_utf8 || column.rules.is_some() || null_texts || column.reader.width().is_some() {
+        let null_texts = batch.has_null_texts() && !column.may_be_absent();
+        if !batch.valid_utf8 || column.rules.is_some() || null_texts || column.reader.width().is_some() {
             return Self::Everything;
         }
         let harmless = if column.may_be_absent() { WRITTEN.and(ABSENT) } else { WRITTEN };
-        let kinds = tile.source.kinds(place);
+        let kinds = batch.source.kinds(place);
         let escaped = const { Kinds::of(&[Kind::Escaped]) };
         if kinds.only(harmless) {
             return Self::Nothing;
@@ -46,10 +46,10 @@ impl Suspect {
         if !kinds.only(harmless.and(escaped)) {
             return Self::Everything;
         }
-        match tile.plan.is_json() {
+        match batch.plan.is_json() {
             // of delimited text every escape is one
             false => Self::Nothing,
-            true if tile.has_null_texts() => Self::Everything,
+            true if batch.has_null_texts() => Self::Everything,
             true => Self::Escaped,
         }
     }
@@ -57,44 +57,44 @@ impl Suspect {
 
 /// Finds the bad cells of the column.
 pub(crate) fn check<S: Source>(
-    tile: &Tile<'_, S>,
+    batch: &RecordBatch<'_, S>,
     column: &Compiled,
     at: usize,
     field: usize,
-    verdict: &mut Verdict<'_>,
+    sink: &mut FaultSink<'_>,
 ) {
     if !column.reader.is_text() {
         return;
     }
-    let place = tile.source.column(at, field);
-    let suspect = Suspect::of(tile, column, place);
+    let place = batch.source.column(at, field);
+    let suspect = Suspect::of(batch, column, place);
     if suspect == Suspect::Nothing {
         return;
     }
-    if let Some(longest) = longest(tile, column, place) {
-        for record in 0..tile.source.records() {
+    if let Some(longest) = longest(batch, column, place) {
+        for record in 0..batch.source.records() {
             // with quotes doubled it may be shorter than it looks
-            if tile.source.span(record, place).1 > longest {
-                one(tile, column, suspect, at, record, place, verdict);
+            if batch.source.span(record, place).1 > longest {
+                one(batch, column, suspect, at, record, place, sink);
             }
         }
         return;
     }
     if suspect == Suspect::Escaped {
-        return tile.level.run(Escapes { tile, column, at, place, verdict });
+        return batch.level.run(Escapes { batch, column, at, place, sink });
     }
-    for record in 0..tile.source.records() {
-        one(tile, column, suspect, at, record, place, verdict);
+    for record in 0..batch.source.records() {
+        one(batch, column, suspect, at, record, place, sink);
     }
 }
 
 /// The loop over JSON texts that are bad only if an escape is.
 struct Escapes<'a, 'v, S> {
-    tile: &'a Tile<'a, S>,
+    batch: &'a RecordBatch<'a, S>,
     column: &'a Compiled,
     at: usize,
     place: usize,
-    verdict: &'a mut Verdict<'v>,
+    sink: &'a mut FaultSink<'v>,
 }
 
 impl<S: Source> Kernel for Escapes<'_, '_, S> {
@@ -102,71 +102,76 @@ impl<S: Source> Kernel for Escapes<'_, '_, S> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let Self { tile, column, at, place, verdict } = self;
-        for record in 0..tile.source.records() {
-            let cell = tile.source.cell(record, place);
-            let tail = tile.bytes.get(cell.start as usize..).unwrap_or_default();
+        let Self { batch, column, at, place, sink } = self;
+        for record in 0..batch.source.records() {
+            let cell = batch.source.cell(record, place);
+            let tail = batch.bytes.get(cell.start as usize..).unwrap_or_default();
             if cell.kind == Kind::Escaped && !escapes_are_simple(lanes, tail, cell.len as usize) {
-                one(tile, column, Suspect::Escaped, at, record, place, verdict);
+                one(batch, column, Suspect::Escaped, at, record, place, sink);
             }
         }
     }
 }
 
 /// Whether a cell of this column is bad only if its text is longer than this.
-fn longest<S: Source>(tile: &Tile<'_, S>, column: &Compiled, place: usize) -> Option<usize> {
+fn longest<S: Source>(batch: &RecordBatch<'_, S>, column: &Compiled, place: usize) -> Option<usize> {
     let plain = const { Kinds::of(&[Kind::Plain, Kind::Quoted]) };
     // in JSON an escape may be none
-    let escaped = if tile.plan.is_json() { plain } else { plain.and(const { Kinds::of(&[Kind::Escaped]) }) };
-    let written = tile.source.kinds(place).only(escaped);
-    let known = written && tile.valid_utf8 && !tile.has_null_texts();
+    let escaped = if batch.plan.is_json() { plain } else { plain.and(const { Kinds::of(&[Kind::Escaped]) }) };
+    let written = batch.source.kinds(place).only(escaped);
+    let known = written && batch.valid_utf8 && !batch.has_null_texts();
     column.reader.width().filter(|_| known && column.rules.is_none())
 }
 
 /// Holds one cell to what its column asks.
 fn one<S: Source>(
-    tile: &Tile<'_, S>,
+    batch: &RecordBatch<'_, S>,
     column: &Compiled,
     suspect: Suspect,
     at: usize,
     record: usize,
     place: usize,
-    verdict: &mut Verdict<'_>,
+    sink: &mut FaultSink<'_>,
 ) {
-    let cell = tile.source.cell(record, place);
+    let cell = batch.source.cell(record, place);
     if cell.kind == Kind::Skipped {
         return;
     }
     let held = if suspect == Suspect::Escaped {
-        if cell.kind == Kind::Escaped { check_escapes(cell.text(tile.bytes)) } else { Ok(()) }
+        if cell.kind == Kind::Escaped { check_escapes(cell.text(batch.bytes)) } else { Ok(()) }
     } else {
-        get(tile, column, cell, verdict.scratch).and_then(|got| match got {
+        get(batch, column, cell, sink.scratch).and_then(|got| match got {
             Got::Null => Ok(()),
-            Got::Text(text) => hold(tile, column, cell, text),
+            Got::Text(text) => hold(batch, column, cell, text),
         })
     };
-    if let Err(why) = held {
-        verdict.fault(record, at, cell, why);
+    if let Err(error) = held {
+        sink.fault(record, at, cell, error);
     }
 }
 
-fn hold<S: Source>(tile: &Tile<'_, S>, column: &Compiled, cell: Cell, text: &[u8]) -> Result<(), Why> {
+fn hold<S: Source>(
+    batch: &RecordBatch<'_, S>,
+    column: &Compiled,
+    cell: Cell,
+    text: &[u8],
+) -> Result<(), CellError> {
     if let Reader::FixedString(n) = column.reader
         && text.len() > n
     {
-        return Err(Why::TooLong);
+        return Err(CellError::TooLong);
     }
-    if tile.valid_utf8 && column.rules.is_none() {
+    if batch.valid_utf8 && column.rules.is_none() {
         return Ok(());
     }
     let text = match std::str::from_utf8(text) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) if column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace => String::from_utf8_lossy(text),
-        Err(_) => return Err(Why::InvalidUtf8),
+        Err(_) => return Err(CellError::InvalidUtf8),
     };
     match &column.rules {
         Some(rules)
-            if !(cell.kind == Kind::Missing || tile.is_null_text(cell) && column.default.is_some()) =>
+            if !(cell.kind == Kind::Missing || batch.is_null_text(cell) && column.default.is_some()) =>
         {
             rules.text(&text)
         }
@@ -176,31 +181,31 @@ fn hold<S: Source>(tile: &Tile<'_, S>, column: &Compiled, cell: Cell, text: &[u8
 
 /// The text that a cell stands for, or what is wrong with it.
 fn get<'a, S: Source>(
-    tile: &'a Tile<'_, S>,
+    batch: &'a RecordBatch<'_, S>,
     column: &'a Compiled,
     cell: Cell,
     scratch: &'a mut Vec<u8>,
-) -> Result<Got<'a>, Why> {
+) -> Result<Got<'a>, CellError> {
     match cell.kind {
         Kind::Plain | Kind::Quoted | Kind::Escaped => {
-            if !tile.is_null_text(cell) {
-                return tile.decode(cell, scratch).map(Got::Text);
+            if !batch.is_null_text(cell) {
+                return batch.decode(cell, scratch).map(Got::Text);
             }
             match &column.default {
                 _ if column.nullable => Ok(Got::Null),
                 Some(default) => Ok(Got::Text(default)),
                 None if cell.len == 0 => Ok(Got::Text(b"")),
-                None => Err(Why::MissingValue),
+                None => Err(CellError::MissingValue),
             }
         }
         Kind::Null | Kind::Missing => match (&column.default, cell.kind) {
             (Some(default), Kind::Missing) => Ok(Got::Text(default)),
             _ if column.nullable => Ok(Got::Null),
             (Some(default), _) => Ok(Got::Text(default)),
-            (None, Kind::Missing) => Err(Why::MissingColumn),
-            (None, _) => Err(Why::MissingValue),
+            (None, Kind::Missing) => Err(CellError::MissingColumn),
+            (None, _) => Err(CellError::MissingValue),
         },
-        Kind::Nested => Err(Why::Nested),
-        Kind::Skipped => Err(Why::NotJson),
+        Kind::Nested => Err(CellError::Nested),
+        Kind::Skipped => Err(CellError::NotJson),
     }
 }

@@ -1,6 +1,6 @@
 //! The tokens of a cell with inner structure.
 
-use crate::coerce::Why;
+use crate::coerce::CellError;
 use crate::split::json;
 
 /// A place in a cell's text.
@@ -53,7 +53,7 @@ impl<'a> Cursor<'a> {
 
     /// The next value without inner structure; `scratch` is used where something was escaped.
     #[inline]
-    pub(super) fn token<'t>(&mut self, scratch: &'t mut Vec<u8>) -> Result<Token<'t>, Why>
+    pub(super) fn token<'t>(&mut self, scratch: &'t mut Vec<u8>) -> Result<Token<'t>, CellError>
     where
         'a: 't,
     {
@@ -74,7 +74,7 @@ impl<'a> Cursor<'a> {
             b'"' => json::unescape(&tail[..len], scratch)?,
             _ => unescape(&tail[..len], scratch)?,
         }
-        std::str::from_utf8(scratch).map_err(|_| Why::InvalidUtf8)?;
+        std::str::from_utf8(scratch).map_err(|_| CellError::InvalidUtf8)?;
         Ok(Token { tail: scratch, len: scratch.len(), quoted: true })
     }
 }
@@ -85,14 +85,14 @@ fn ends_word(byte: u8) -> bool {
 }
 
 /// The length of the text before its closing quote, and whether anything in it is escaped.
-fn quoted(tail: &[u8], quote: u8) -> Result<(usize, bool), Why> {
+fn quoted(tail: &[u8], quote: u8) -> Result<(usize, bool), CellError> {
     let (mut at, mut escaped) = (0, false);
     loop {
-        at += memchr::memchr2(quote, b'\\', &tail[at..]).ok_or(Why::OpenText)?;
+        at += memchr::memchr2(quote, b'\\', &tail[at..]).ok_or(CellError::OpenText)?;
         match (tail[at], tail.get(at + 1)) {
             // an escape; or a doubled quote, as SQL has it
             (b'\\', Some(_)) | (b'\'', Some(b'\'')) => at += 2,
-            (b'\\', None) => return Err(Why::OpenText),
+            (b'\\', None) => return Err(CellError::OpenText),
             _ => return Ok((at, escaped)),
         }
         escaped = true;
@@ -102,11 +102,11 @@ fn quoted(tail: &[u8], quote: u8) -> Result<(usize, bool), Why> {
 /// Decodes the escapes of a ClickHouse string literal.
 ///
 /// Source: <https://clickhouse.com/docs/sql-reference/syntax#string>.
-fn unescape(text: &[u8], out: &mut Vec<u8>) -> Result<(), Why> {
+fn unescape(text: &[u8], out: &mut Vec<u8>) -> Result<(), CellError> {
     let mut rest = text;
     while let Some(n) = memchr::memchr2(b'\\', b'\'', rest) {
         out.extend_from_slice(&rest[..n]);
-        let (byte, after) = rest[n + 1..].split_first().ok_or(Why::BadEscape)?;
+        let (byte, after) = rest[n + 1..].split_first().ok_or(CellError::BadEscape)?;
         let literal = rest[n] == b'\'';
         rest = after;
         out.push(match byte {
@@ -121,11 +121,11 @@ fn unescape(text: &[u8], out: &mut Vec<u8>) -> Result<(), Why> {
             b'v' => 11,
             b'0' => 0,
             b'x' => {
-                let (digits, after) = rest.split_at_checked(2).ok_or(Why::BadEscape)?;
+                let (digits, after) = rest.split_at_checked(2).ok_or(CellError::BadEscape)?;
                 rest = after;
-                hex(digits).ok_or(Why::BadEscape)?
+                hex(digits).ok_or(CellError::BadEscape)?
             }
-            _ => return Err(Why::BadEscape),
+            _ => return Err(CellError::BadEscape),
         });
     }
     out.extend_from_slice(rest);

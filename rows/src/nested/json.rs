@@ -1,6 +1,6 @@
 //! Whether a text is a JSON object that ClickHouse's `JSON` type keeps as it is.
 
-use crate::coerce::Why;
+use crate::coerce::CellError;
 use crate::coerce::text::json_number;
 use crate::split::json::{Line, unescape};
 
@@ -16,11 +16,15 @@ pub(super) struct Scratch {
 }
 
 /// Reads the object that begins at `start`; gives the offset behind it.
-pub(super) fn object(text: &[u8], start: usize, scratch: &mut Scratch) -> Result<usize, Why> {
+pub(super) fn object(text: &[u8], start: usize, scratch: &mut Scratch) -> Result<usize, CellError> {
     scratch.paths.clear();
     let mut reader = Reader { line: Line { bytes: text, at: start }, scratch };
     if !reader.line.skip(b'{') {
-        return Err(if text.get(start).is_none() { Why::MissingValue } else { Why::NotJsonObject });
+        return Err(if text.get(start).is_none() {
+            CellError::MissingValue
+        } else {
+            CellError::NotJsonObject
+        });
     }
     reader.members(EMPTY_PATH, 1)?;
     reader.no_path_twice(0)?;
@@ -43,7 +47,7 @@ fn path(front: u128, key: &[u8]) -> u128 {
 
 impl Reader<'_> {
     /// The members of an object after its brace.
-    fn members(&mut self, front: u128, depth: usize) -> Result<(), Why> {
+    fn members(&mut self, front: u128, depth: usize) -> Result<(), CellError> {
         self.blanks();
         if self.line.skip(b'}') {
             return Ok(());
@@ -74,7 +78,7 @@ impl Reader<'_> {
     }
 
     /// The elements of an array after its bracket.
-    fn elements(&mut self, depth: usize, numbers: &mut Numbers) -> Result<(), Why> {
+    fn elements(&mut self, depth: usize, numbers: &mut Numbers) -> Result<(), CellError> {
         self.blanks();
         if self.line.skip(b']') {
             return Ok(());
@@ -94,10 +98,10 @@ impl Reader<'_> {
     }
 
     /// Any value; `numbers` are those of the array that it stands in.
-    fn value(&mut self, front: u128, depth: usize, numbers: Option<&mut Numbers>) -> Result<(), Why> {
+    fn value(&mut self, front: u128, depth: usize, numbers: Option<&mut Numbers>) -> Result<(), CellError> {
         let rest = &self.line.bytes[self.line.at..];
         let len = match rest {
-            [b'{' | b'[', ..] if depth == MAX_DEPTH => return Err(Why::TooDeep),
+            [b'{' | b'[', ..] if depth == MAX_DEPTH => return Err(CellError::TooDeep),
             [b'{', ..] => {
                 self.line.at += 1;
                 return self.members(front, depth + 1);
@@ -118,7 +122,7 @@ impl Reader<'_> {
             [b'n', b'u', b'l', b'l', ..] | [b't', b'r', b'u', b'e', ..] => 4,
             [b'f', b'a', b'l', b's', b'e', ..] => 5,
             rest => {
-                let len = json_number(rest).ok_or(Why::NotJsonObject)?;
+                let len = json_number(rest).ok_or(CellError::NotJsonObject)?;
                 numbers.unwrap_or(&mut Numbers::default()).add(&rest[..len])?;
                 len
             }
@@ -128,13 +132,13 @@ impl Reader<'_> {
     }
 
     /// The string after its opening quote.
-    fn string(&mut self) -> Result<(std::ops::Range<usize>, bool), Why> {
-        let (cell, escaped) = self.line.string().map_err(|_| Why::NotJsonObject)?;
+    fn string(&mut self) -> Result<(std::ops::Range<usize>, bool), CellError> {
+        let (cell, escaped) = self.line.string().map_err(|_| CellError::NotJsonObject)?;
         Ok((cell.start as usize..(cell.start + cell.len) as usize, escaped))
     }
 
-    fn eat(&mut self, byte: u8) -> Result<(), Why> {
-        if self.line.skip(byte) { Ok(()) } else { Err(Why::NotJsonObject) }
+    fn eat(&mut self, byte: u8) -> Result<(), CellError> {
+        if self.line.skip(byte) { Ok(()) } else { Err(CellError::NotJsonObject) }
     }
 
     fn blanks(&mut self) {
@@ -144,12 +148,12 @@ impl Reader<'_> {
     }
 
     /// Forgets the paths from `first` on, if each of them is another.
-    fn no_path_twice(&mut self, first: usize) -> Result<(), Why> {
+    fn no_path_twice(&mut self, first: usize) -> Result<(), CellError> {
         let paths = &mut self.scratch.paths[first..];
         paths.sort_unstable();
         let twice = paths.windows(2).any(|pair| pair[0] == pair[1]);
         self.scratch.paths.truncate(first);
-        if twice { Err(Why::SameKey) } else { Ok(()) }
+        if twice { Err(CellError::SameKey) } else { Ok(()) }
     }
 }
 
@@ -162,23 +166,23 @@ struct Numbers {
 
 impl Numbers {
     /// Adds a number, if ClickHouse keeps it: a whole one in 64 bits, another one as the nearest float.
-    fn add(&mut self, number: &[u8]) -> Result<(), Why> {
+    fn add(&mut self, number: &[u8]) -> Result<(), CellError> {
         /// A float has every whole number up to here.
         const WHOLE: u64 = 1 << 53;
-        let text = std::str::from_utf8(number).map_err(|_| Why::NotJsonObject)?;
+        let text = std::str::from_utf8(number).map_err(|_| CellError::NotJsonObject)?;
         if number.iter().any(|b| matches!(b, b'.' | b'e' | b'E')) {
             let mut digits = number.iter().take_while(|b| !matches!(b, b'e' | b'E'));
             let zero = digits.all(|b| matches!(b, b'0' | b'.' | b'-'));
             let kept = text.parse::<f64>().is_ok_and(|value| value.is_finite() && (zero || value != 0.0));
             if !kept {
-                return Err(Why::JsonNumber);
+                return Err(CellError::JsonNumber);
             }
             self.fraction = true;
         } else {
             let signed = text.parse::<i64>().map(i64::unsigned_abs);
-            let size = signed.or_else(|_| text.parse()).map_err(|_| Why::JsonNumber)?;
+            let size = signed.or_else(|_| text.parse()).map_err(|_| CellError::JsonNumber)?;
             self.beyond_float |= size > WHOLE;
         }
-        if self.fraction && self.beyond_float { Err(Why::JsonNumber) } else { Ok(()) }
+        if self.fraction && self.beyond_float { Err(CellError::JsonNumber) } else { Ok(()) }
     }
 }

@@ -3,7 +3,7 @@
 use super::cursor::Token;
 use super::{Cursor, Leaf, Node, Step, Tree, Tuple, json};
 use crate::coerce::text::is_json_number;
-use crate::coerce::{Native, Read, Text, Why};
+use crate::coerce::{CellError, Native, Read, Text};
 use crate::column::{Reader, with_reader};
 use crate::simd::Portable;
 
@@ -21,7 +21,12 @@ pub(super) struct Scratch {
 }
 
 /// Reads a text that is one value.
-pub(super) fn whole(node: &Node, text: &[u8], out: &mut Tree, scratch: &mut Scratch) -> Result<(), Why> {
+pub(super) fn whole(
+    node: &Node,
+    text: &[u8],
+    out: &mut Tree,
+    scratch: &mut Scratch,
+) -> Result<(), CellError> {
     scratch.trail.clear();
     scratch.seen.clear();
     let mut cursor = Cursor::new(text);
@@ -36,15 +41,20 @@ pub(super) fn whole(node: &Node, text: &[u8], out: &mut Tree, scratch: &mut Scra
 }
 
 /// What a text is called that has not the form of this type.
-fn shape(node: &Node) -> Why {
+fn shape(node: &Node) -> CellError {
     match node {
-        Node::Leaf(_) | Node::Array(_) => Why::NotArray,
-        Node::Tuple(_) => Why::NotTuple,
-        Node::Map(..) => Why::NotMap,
+        Node::Leaf(_) | Node::Array(_) => CellError::NotArray,
+        Node::Tuple(_) => CellError::NotTuple,
+        Node::Map(..) => CellError::NotMap,
     }
 }
 
-fn value(node: &Node, cursor: &mut Cursor<'_>, out: &mut Tree, scratch: &mut Scratch) -> Result<(), Why> {
+fn value(
+    node: &Node,
+    cursor: &mut Cursor<'_>,
+    out: &mut Tree,
+    scratch: &mut Scratch,
+) -> Result<(), CellError> {
     match node {
         Node::Leaf(leaf) => self::leaf(leaf, cursor, out, scratch),
         Node::Array(element) => array(element, cursor, out, scratch),
@@ -61,7 +71,7 @@ fn part(
     cursor: &mut Cursor<'_>,
     out: &mut Tree,
     scratch: &mut Scratch,
-) -> Result<(), Why> {
+) -> Result<(), CellError> {
     cursor.blanks();
     let read = value(node, cursor, out, scratch);
     if read.is_err() {
@@ -70,15 +80,20 @@ fn part(
     read
 }
 
-fn array(element: &Node, cursor: &mut Cursor<'_>, out: &mut Tree, scratch: &mut Scratch) -> Result<(), Why> {
+fn array(
+    element: &Node,
+    cursor: &mut Cursor<'_>,
+    out: &mut Tree,
+    scratch: &mut Scratch,
+) -> Result<(), CellError> {
     if !cursor.skip(b'[') {
-        return Err(Why::NotArray);
+        return Err(CellError::NotArray);
     }
     let mut count = 0;
     cursor.blanks();
     while !cursor.skip(b']') {
         if count > 0 && !cursor.skip(b',') {
-            return Err(Why::NotArray);
+            return Err(CellError::NotArray);
         }
         part(Step::Element(count), element, cursor, &mut out.children[0], scratch)?;
         count += 1;
@@ -88,7 +103,12 @@ fn array(element: &Node, cursor: &mut Cursor<'_>, out: &mut Tree, scratch: &mut 
     Ok(())
 }
 
-fn tuple(tuple: &Tuple, cursor: &mut Cursor<'_>, out: &mut Tree, scratch: &mut Scratch) -> Result<(), Why> {
+fn tuple(
+    tuple: &Tuple,
+    cursor: &mut Cursor<'_>,
+    out: &mut Tree,
+    scratch: &mut Scratch,
+) -> Result<(), CellError> {
     if tuple.nullable {
         let null = cursor.skip_null();
         out.nulls.push(u8::from(null));
@@ -101,26 +121,31 @@ fn tuple(tuple: &Tuple, cursor: &mut Cursor<'_>, out: &mut Tree, scratch: &mut S
         Some(b'(') => b')',
         Some(b'[') => b']',
         Some(b'{') if !tuple.names.is_empty() => return object(tuple, cursor, out, scratch),
-        _ => return Err(Why::NotTuple),
+        _ => return Err(CellError::NotTuple),
     };
     cursor.at += 1;
     for (at, (node, child)) in tuple.elements.iter().zip(&mut out.children).enumerate() {
         if at > 0 && !cursor.skip(b',') {
-            return Err(if cursor.skip(close) { Why::TupleLength } else { Why::NotTuple });
+            return Err(if cursor.skip(close) { CellError::TupleLength } else { CellError::NotTuple });
         }
         part(Step::Field(at), node, cursor, child, scratch)?;
         cursor.blanks();
     }
     match cursor.peek() {
         Some(b) if b == close => cursor.at += 1,
-        Some(b',') => return Err(Why::TupleLength),
-        _ => return Err(Why::NotTuple),
+        Some(b',') => return Err(CellError::TupleLength),
+        _ => return Err(CellError::NotTuple),
     }
     Ok(())
 }
 
 /// A tuple with names, as a JSON object.
-fn object(tuple: &Tuple, cursor: &mut Cursor<'_>, out: &mut Tree, scratch: &mut Scratch) -> Result<(), Why> {
+fn object(
+    tuple: &Tuple,
+    cursor: &mut Cursor<'_>,
+    out: &mut Tree,
+    scratch: &mut Scratch,
+) -> Result<(), CellError> {
     cursor.at += 1;
     let first = scratch.seen.len();
     scratch.seen.resize(first + tuple.elements.len(), false);
@@ -128,19 +153,19 @@ fn object(tuple: &Tuple, cursor: &mut Cursor<'_>, out: &mut Tree, scratch: &mut 
     cursor.blanks();
     while !cursor.skip(b'}') {
         if comma && !cursor.skip(b',') {
-            return Err(Why::NotTuple);
+            return Err(CellError::NotTuple);
         }
         comma = true;
         cursor.blanks();
         let key = cursor.token(&mut scratch.text)?;
         let at = tuple.names.iter().position(|name| **name == key.tail[..key.len]);
-        let Some(at) = at.filter(|_| key.quoted) else { return Err(Why::TupleName) };
+        let Some(at) = at.filter(|_| key.quoted) else { return Err(CellError::TupleName) };
         if std::mem::replace(&mut scratch.seen[first + at], true) {
-            return Err(Why::TupleName);
+            return Err(CellError::TupleName);
         }
         cursor.blanks();
         if !cursor.skip(b':') {
-            return Err(Why::NotTuple);
+            return Err(CellError::NotTuple);
         }
         part(Step::Field(at), &tuple.elements[at], cursor, &mut out.children[at], scratch)?;
         cursor.blanks();
@@ -151,7 +176,7 @@ fn object(tuple: &Tuple, cursor: &mut Cursor<'_>, out: &mut Tree, scratch: &mut 
         }
         if !node.can_be_null() {
             scratch.trail.push(Step::Field(at));
-            return Err(Why::MissingValue);
+            return Err(CellError::MissingValue);
         }
         child.push_nothing(node);
     }
@@ -165,21 +190,21 @@ fn map(
     cursor: &mut Cursor<'_>,
     out: &mut Tree,
     scratch: &mut Scratch,
-) -> Result<(), Why> {
+) -> Result<(), CellError> {
     if !cursor.skip(b'{') {
-        return Err(Why::NotMap);
+        return Err(CellError::NotMap);
     }
     let first_key = out.children[0].data.len();
     let mut count = 0;
     cursor.blanks();
     while !cursor.skip(b'}') {
         if count > 0 && !cursor.skip(b',') {
-            return Err(Why::NotMap);
+            return Err(CellError::NotMap);
         }
         part(Step::Key(count), key, cursor, &mut out.children[0], scratch)?;
         cursor.blanks();
         if !cursor.skip(b':') {
-            return Err(Why::NotMap);
+            return Err(CellError::NotMap);
         }
         part(Step::Value(count), value, cursor, &mut out.children[1], scratch)?;
         count += 1;
@@ -187,7 +212,7 @@ fn map(
     }
     out.push_count(count);
     if count > 1 && has_same_keys(key, &out.children[0], first_key, &mut scratch.spans) {
-        return Err(Why::SameKey);
+        return Err(CellError::SameKey);
     }
     Ok(())
 }
@@ -206,10 +231,15 @@ fn has_same_keys(key: &Node, keys: &Tree, first: usize, spans: &mut Vec<(usize, 
     spans.windows(2).any(|pair| bytes[pair[0].0..pair[0].1] == bytes[pair[1].0..pair[1].1])
 }
 
-fn leaf(leaf: &Leaf, cursor: &mut Cursor<'_>, out: &mut Tree, scratch: &mut Scratch) -> Result<(), Why> {
+fn leaf(
+    leaf: &Leaf,
+    cursor: &mut Cursor<'_>,
+    out: &mut Tree,
+    scratch: &mut Scratch,
+) -> Result<(), CellError> {
     if cursor.skip_null() {
         if !leaf.ty.nullable {
-            return Err(Why::MissingValue);
+            return Err(CellError::MissingValue);
         }
         out.push_null(leaf);
         return Ok(());
@@ -226,7 +256,7 @@ fn leaf(leaf: &Leaf, cursor: &mut Cursor<'_>, out: &mut Tree, scratch: &mut Scra
     read
 }
 
-fn token(leaf: &Leaf, token: &Token<'_>, out: &mut Tree, scratch: &mut Scratch) -> Result<(), Why> {
+fn token(leaf: &Leaf, token: &Token<'_>, out: &mut Tree, scratch: &mut Scratch) -> Result<(), CellError> {
     /// Adds the value, if the text is one.
     #[inline(always)]
     fn push<R: Read>(reader: &R, text: Text<'_>, out: &mut Tree) -> Option<()> {
@@ -251,15 +281,15 @@ fn token(leaf: &Leaf, token: &Token<'_>, out: &mut Tree, scratch: &mut Scratch) 
                 return Ok(());
             } else {
                 // between commas NULL must be written: nothing is rather a slip
-                return Err(Why::MissingValue);
+                return Err(CellError::MissingValue);
             }
         },
         texts => {
             if !token.quoted && !is_json_number(text) && !matches!(text, b"true" | b"false") {
-                return Err(if text.is_empty() { Why::MissingValue } else { Why::NotQuoted });
+                return Err(if text.is_empty() { CellError::MissingValue } else { CellError::NotQuoted });
             }
             if leaf.reader.width().is_some_and(|width| text.len() > width) {
-                return Err(Why::TooLong);
+                return Err(CellError::TooLong);
             }
             out.push_text(leaf, token.tail, 0, token.len);
             return Ok(());
@@ -272,14 +302,14 @@ fn token(leaf: &Leaf, token: &Token<'_>, out: &mut Tree, scratch: &mut Scratch) 
 }
 
 /// A text that is one JSON object.
-fn leaf_text(leaf: &Leaf, text: &[u8], out: &mut Tree, scratch: &mut Scratch) -> Result<(), Why> {
+fn leaf_text(leaf: &Leaf, text: &[u8], out: &mut Tree, scratch: &mut Scratch) -> Result<(), CellError> {
     let trimmed = text.trim_ascii();
     if leaf.ty.nullable && trimmed == b"null" {
         out.push_null(leaf);
         return Ok(());
     }
     if json::object(trimmed, 0, &mut scratch.json)? != trimmed.len() {
-        return Err(Why::NotJsonObject);
+        return Err(CellError::NotJsonObject);
     }
     out.push_text(leaf, trimmed, 0, trimmed.len());
     Ok(())

@@ -1,4 +1,4 @@
-//! Cells with inner structure: what is read as what, what is rejected with which words, and what is left of a tile.
+//! Cells with inner structure: what is read as what, what is rejected with which words, and what is left of a record batch.
 
 use super::{Node, explain};
 use crate::check::tests::{check, json_lines, native, plan, run, schema};
@@ -244,9 +244,9 @@ proptest! {
         let column = Column::new("v", Type::parse(ty).unwrap());
         let node = Node::new(&column, &column.ty).unwrap();
         let begins = text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with(['[', '(', '{']);
-        if let Some(why) = node.refuse(text.as_bytes()) {
+        if let Some(error) = node.refuse(text.as_bytes()) {
             let (place, ty, known) = explain(&node, &column.ty, text.as_bytes()).unwrap();
-            prop_assert_eq!((place.as_str(), ty, known), ("", &column.ty, why));
+            prop_assert_eq!((place.as_str(), ty, known), ("", &column.ty, error));
         } else {
             prop_assert!(begins || text.trim_ascii().is_empty() || ty.starts_with("Nullable") || ty == "JSON");
         }

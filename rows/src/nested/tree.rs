@@ -3,20 +3,20 @@
 use super::{Leaf, Node};
 use crate::column::Reader;
 use crate::column::fixed::compact;
-use crate::native::{Dictionary, Room};
+use crate::native::{Dictionary, GrowBuffer};
 
 /// The bytes of one part of the type, those of its parts below it.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     /// Values; of an array or map, for each row the number of elements so far, in 64 bits; of a tuple nothing.
-    pub data: Room,
+    pub data: GrowBuffer,
     /// For each row 1 if it is NULL; empty where nothing can be.
-    pub nulls: Room,
+    pub nulls: GrowBuffer,
     /// Of an array its elements, of a tuple each element, of a map keys and values.
     pub children: Vec<Tree>,
     /// Used when a part of `LowCardinality` is written.
     pub dictionary: Dictionary,
-    tile: Mark,
+    batch: Mark,
     row: Mark,
 }
 
@@ -48,9 +48,9 @@ impl Tree {
         Mark { data: self.data.len(), nulls: self.nulls.len() }
     }
 
-    pub(super) fn begin_tile(&mut self) {
-        self.tile = self.mark();
-        self.children.iter_mut().for_each(Self::begin_tile);
+    pub(super) fn begin_batch(&mut self) {
+        self.batch = self.mark();
+        self.children.iter_mut().for_each(Self::begin_batch);
     }
 
     #[inline]
@@ -137,16 +137,16 @@ impl Tree {
         }
     }
 
-    /// Takes the bad ones out of the last `bad.len()` rows, which are those of the tile.
+    /// Takes the bad ones out of the last `bad.len()` rows, which are those of the record batch.
     #[cold]
     pub(super) fn compact(&mut self, node: &Node, bad: &[u8]) {
-        if self.nulls.len() > self.tile.nulls {
+        if self.nulls.len() > self.batch.nulls {
             compact(&mut self.nulls, 1, bad);
         }
         match node {
             Node::Leaf(leaf) => match leaf.reader.width() {
                 Some(width) => compact(&mut self.data, width, bad),
-                None => self.data.compact_texts(self.tile.data, bad),
+                None => self.data.compact_texts(self.batch.data, bad),
             },
             Node::Tuple(tuple) => {
                 for (node, child) in tuple.elements.iter().zip(&mut self.children) {
@@ -165,13 +165,13 @@ impl Tree {
         }
     }
 
-    /// Takes the bad rows out of an array or map; gives for each of the tile's elements whether it goes.
+    /// Takes the bad rows out of an array or map; gives for each of the record batch's elements whether it goes.
     fn compact_counts(&mut self, bad: &[u8]) -> Vec<u8> {
-        let before = self.data.as_slice()[..self.tile.data].last_chunk();
+        let before = self.data.as_slice()[..self.batch.data].last_chunk();
         let mut last = before.map_or(0, |last| u64::from_le_bytes(*last));
         let mut kept = last;
         let mut below = Vec::new();
-        let (totals, _) = self.data.since(self.tile.data).as_chunks_mut::<8>();
+        let (totals, _) = self.data.since(self.batch.data).as_chunks_mut::<8>();
         for (total, bad) in totals.iter_mut().zip(bad) {
             let count = u64::from_le_bytes(*total) - last;
             last += count;

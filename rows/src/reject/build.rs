@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use super::text::{Run, clip};
 use super::{Reject, message};
-use crate::check::tally::{BadRow, Fault, Tally, WHOLE};
-use crate::coerce::Why;
+use crate::check::fault_log::{BadRow, Fault, FaultLog, WHOLE};
+use crate::coerce::CellError;
 use crate::column::{Compiled, Reader};
 use crate::nested::{self, Node};
 use crate::plan::Plan;
@@ -67,21 +67,27 @@ impl<'a> Texts<'a> {
 
     /// The message for a bad cell with inner structure: what is wrong at which place of it.
     #[cold]
-    fn nested_message(&self, why: Why, cell: Cell, column: &Column, node: &Node) -> Cow<'static, str> {
+    fn nested_message(
+        &self,
+        error: CellError,
+        cell: Cell,
+        column: &Column,
+        node: &Node,
+    ) -> Cow<'static, str> {
         let mut scratch = Vec::new();
         let (json, dialect) = (self.plan.is_json(), self.plan.dialect);
         let text = decode_nested(self.bytes, cell, json, dialect, &mut scratch);
         match text.ok().and_then(|text| nested::explain(node, &column.ty, text)) {
-            Some((place, ty, inner)) if inner == why => {
+            Some((place, ty, inner)) if inner == error => {
                 let part = Column {
                     format: column.format.clone(),
                     policies: column.policies,
                     ..Column::new("", ty.clone())
                 };
-                let message = message::of_cell(why, &part, &part.ty.to_string());
+                let message = message::of_cell(error, &part, &part.ty.to_string());
                 if place.is_empty() { message } else { Cow::Owned(format!("{message} (in {place})")) }
             }
-            _ => message::of_cell(why, column, &column.ty.to_string()),
+            _ => message::of_cell(error, column, &column.ty.to_string()),
         }
     }
 
@@ -143,7 +149,7 @@ impl<'a> Texts<'a> {
 pub(crate) struct Rejects<'a> {
     texts: Texts<'a>,
     split: Resplit,
-    tally: &'a Tally,
+    log: &'a FaultLog,
     first_row: u64,
     /// Bad records that are still to be told, and where the faults of the first of them begin.
     rows: &'a [BadRow],
@@ -166,13 +172,13 @@ struct Quick<'a> {
 }
 
 impl<'a> Rejects<'a> {
-    pub(crate) fn new(plan: &'a Plan, bytes: &'a [u8], tally: &'a Tally, first_row: u64) -> Self {
+    pub(crate) fn new(plan: &'a Plan, bytes: &'a [u8], log: &'a FaultLog, first_row: u64) -> Self {
         Self {
             texts: Texts::new(plan, bytes),
             split: Resplit::new(plan),
-            tally,
+            log,
             first_row,
-            rows: &tally.bad_rows,
+            rows: &log.bad_rows,
             next_fault: 0,
             row: BadRow { record: 0, start: 0, end: 0, faults: 0, key: Cell::MISSING, lacks: false },
             faults: [].iter(),
@@ -189,7 +195,7 @@ impl<'a> Rejects<'a> {
         if !self.texts.run.reaches(row) {
             self.texts.run = Run::of(self.texts.bytes, self.rows);
         }
-        let faults = self.tally.faults().get(self.next_fault..row.faults as usize).unwrap_or_default();
+        let faults = self.log.faults().get(self.next_fault..row.faults as usize).unwrap_or_default();
         (self.rows, self.next_fault, self.row, self.faults) = (rest, row.faults as usize, row, faults.iter());
         let malformed = faults.first().is_some_and(|fault| fault.column == WHOLE);
         if malformed || row.lacks || !self.texts.plan.missing.is_empty() {
@@ -229,7 +235,7 @@ impl<'a> Rejects<'a> {
         match (known, lacking) {
             (_, Some(column)) if known.is_none_or(|known| column < &known.column) => {
                 let column = self.lacking.next()?;
-                Some(Fault::new(Cell::MISSING, column, Why::MissingColumn))
+                Some(Fault::new(Cell::MISSING, column, CellError::MissingColumn))
             }
             _ => self.faults.next().copied(),
         }
@@ -245,7 +251,7 @@ impl<'a> Rejects<'a> {
         let (column, compiled) = (schema.columns().get(at)?, schema.compiled().get(at)?);
         // where inside a value something is wrong must be found first
         let simple = match &compiled.reader {
-            Reader::Nested(node) => node.refuse(observed.as_bytes()) == Some(fault.why),
+            Reader::Nested(node) => node.refuse(observed.as_bytes()) == Some(fault.error),
             _ => true,
         };
         simple.then_some(Quick { event_id, column, compiled, observed, record })
@@ -259,20 +265,20 @@ impl<'a> Rejects<'a> {
         let known = schema.columns().get(at).zip(schema.compiled().get(at));
         let (column, ty, observed, message) = if let Some((column, compiled)) = known {
             let message = match &compiled.reader {
-                Reader::Nested(node) => texts.nested_message(fault.why, cell, column, node),
-                _ => Cow::Borrowed(compiled.messages.of_cell(fault.why, column, &compiled.ty)),
+                Reader::Nested(node) => texts.nested_message(fault.error, cell, column, node),
+                _ => Cow::Borrowed(compiled.messages.of_cell(fault.error, column, &compiled.ty)),
             };
             (column.name.as_str(), compiled.ty.as_str(), texts.text(cell, at), message)
         } else {
             let observed = texts.observed(self.row);
-            ("", "", observed, Cow::Owned(self.record_message(fault.why)))
+            ("", "", observed, Cow::Owned(self.record_message(fault.error)))
         };
         Reject {
             row: self.first_row + u64::from(self.row.record),
             event_id: texts.event_id(self.row.key),
             column,
             ty,
-            code: fault.why.code(),
+            code: fault.error.code(),
             observed,
             message,
             record: texts.record(self.row, RECORD),
@@ -280,10 +286,10 @@ impl<'a> Rejects<'a> {
     }
 
     #[cold]
-    fn record_message(&self, why: Why) -> String {
+    fn record_message(&self, error: CellError) -> String {
         let Texts { plan, bytes, .. } = self.texts;
         let record = &bytes[self.row.start as usize..self.row.end as usize];
-        message::of_record(why, plan, record, self.split.fields.len())
+        message::of_record(error, plan, record, self.split.fields.len())
     }
 }
 
@@ -305,9 +311,9 @@ impl<'a> Iterator for Rejects<'a> {
                 event_id: Cow::Borrowed(event_id),
                 column: &column.name,
                 ty: &compiled.ty,
-                code: fault.why.code(),
+                code: fault.error.code(),
                 observed: Cow::Borrowed(observed),
-                message: Cow::Borrowed(compiled.messages.of_cell(fault.why, column, &compiled.ty)),
+                message: Cow::Borrowed(compiled.messages.of_cell(fault.error, column, &compiled.ty)),
                 record: Cow::Borrowed(record),
             });
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use crate::coerce::Why;
+use crate::coerce::CellError;
 use crate::input::Format;
 use crate::plan::Plan;
 use crate::policy::IntegralFloats;
@@ -12,10 +12,10 @@ use crate::split::json;
 use crate::types::Base;
 
 /// The message for a bad cell of a column of this type.
-pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> Cow<'static, str> {
-    of_constraint(why, column)
-        .or_else(|| of_type(why, column, ty))
-        .map_or_else(|| Cow::Borrowed(of_any_cell(why, column)), Cow::Owned)
+pub(crate) fn of_cell(error: CellError, column: &Column, ty: &str) -> Cow<'static, str> {
+    of_constraint(error, column)
+        .or_else(|| of_type(error, column, ty))
+        .map_or_else(|| Cow::Borrowed(of_any_cell(error, column)), Cow::Owned)
 }
 
 /// The messages of a column's cells, each made once.
@@ -23,127 +23,135 @@ pub(crate) fn of_cell(why: Why, column: &Column, ty: &str) -> Cow<'static, str> 
 pub(crate) struct Messages(OnceLock<Box<[OnceLock<Box<str>>]>>);
 
 impl Messages {
-    pub(super) fn of_cell(&self, why: Why, column: &Column, ty: &str) -> &str {
-        let all = self.0.get_or_init(|| (0..Why::COUNT).map(|_| OnceLock::new()).collect());
-        match all.get(why as usize) {
-            Some(message) => message.get_or_init(|| of_cell(why, column, ty).into()),
+    pub(super) fn of_cell(&self, error: CellError, column: &Column, ty: &str) -> &str {
+        let all = self.0.get_or_init(|| (0..CellError::COUNT).map(|_| OnceLock::new()).collect());
+        match all.get(error as usize) {
+            Some(message) => message.get_or_init(|| of_cell(error, column, ty).into()),
             None => "",
         }
     }
 }
 
 /// The message for a value that the column's type cannot take; `None`: it does not depend on the type.
-fn of_type(why: Why, column: &Column, ty: &str) -> Option<String> {
-    Some(match why {
-        Why::MissingColumn => format!("The required column '{}' is missing", column.name),
-        Why::NotNumber => {
+fn of_type(error: CellError, column: &Column, ty: &str) -> Option<String> {
+    Some(match error {
+        CellError::MissingColumn => format!("The required column '{}' is missing", column.name),
+        CellError::NotNumber => {
             format!("Not a number; {ty} takes digits only, such as 42{}", fraction_hint(column))
         }
-        Why::NotInteger if column.policies.integral_floats == IntegralFloats::Accept => {
+        CellError::NotInteger if column.policies.integral_floats == IntegralFloats::Accept => {
             format!("Not a whole number, which {ty} asks for; correct the value or change the column's type")
         }
-        Why::NotInteger => format!(
+        CellError::NotInteger => format!(
             "Not a whole number; {ty} takes no fraction and no exponent, unless the column says integralFloats: accept"
         ),
-        Why::NotPlainDecimal => format!("{ty} takes no exponent; write the number out"),
-        Why::NotTuple => {
+        CellError::NotPlainDecimal => format!("{ty} takes no exponent; write the number out"),
+        CellError::NotTuple => {
             format!("Not a tuple; write (1, 'a'), [1, \"a\"] or, for {ty} with names, a JSON object")
         }
-        Why::TupleLength => format!("Too few or too many elements; {ty} takes each of its elements once"),
-        Why::TupleName => format!("A key is no element of {ty}, or stands twice"),
-        Why::NotFormat => {
+        CellError::TupleLength => {
+            format!("Too few or too many elements; {ty} takes each of its elements once")
+        }
+        CellError::TupleName => format!("A key is no element of {ty}, or stands twice"),
+        CellError::NotFormat => {
             format!("Not written in the column's format '{}'", column.format.as_deref().unwrap_or_default())
         }
-        Why::Nested => format!("An object or array cannot be a {ty}; give a single value"),
-        Why::OutOfRange => format!("Out of the range of {ty}; widen the column's type or correct the value"),
-        Why::Negative => format!("{ty} holds no negative numbers; use a signed type or correct the value"),
-        Why::FloatTooLarge => format!("Too large for {ty}"),
-        Why::FloatTooSmall => format!("Too small for {ty}: it would become 0"),
-        Why::Scale => {
+        CellError::Nested => format!("An object or array cannot be a {ty}; give a single value"),
+        CellError::OutOfRange => {
+            format!("Out of the range of {ty}; widen the column's type or correct the value")
+        }
+        CellError::Negative => {
+            format!("{ty} holds no negative numbers; use a signed type or correct the value")
+        }
+        CellError::FloatTooLarge => format!("Too large for {ty}"),
+        CellError::FloatTooSmall => format!("Too small for {ty}: it would become 0"),
+        CellError::Scale => {
             format!(
                 "More digits after the point than {ty} keeps; round the value, raise the scale or set onPrecisionLoss: round"
             )
         }
-        Why::SubSecond => {
+        CellError::SubSecond => {
             format!("A finer time than {ty} keeps; shorten the fraction or use a finer DateTime64")
         }
-        Why::NotInEnum => format!("Not a name of the enum; allowed are {}", enum_names(column)),
-        Why::TooLong => format!("Too long for {ty} (counted in bytes)"),
+        CellError::NotInEnum => format!("Not a name of the enum; allowed are {}", enum_names(column)),
+        CellError::TooLong => format!("Too long for {ty} (counted in bytes)"),
         _ => return None,
     })
 }
 
 /// The message for what can be wrong with a cell of any type.
-fn of_any_cell(why: Why, column: &Column) -> &'static str {
-    match why {
-        Why::MissingValue => {
+fn of_any_cell(error: CellError, column: &Column) -> &'static str {
+    match error {
+        CellError::MissingValue => {
             "The value is missing; give one, or make the column Nullable or give it a default"
         }
-        Why::Blanks => "There are blanks around the value; remove them",
-        Why::PlusSign => "A number has no '+' before it; remove it",
-        Why::LeadingZeros => {
+        CellError::Blanks => "There are blanks around the value; remove them",
+        CellError::PlusSign => "A number has no '+' before it; remove it",
+        CellError::LeadingZeros => {
             "A number has no leading zeros; remove them, or make the column a String if they matter"
         }
-        Why::BarePoint => "A decimal point needs digits on both sides, such as 0.5",
-        Why::NotFinite => {
+        CellError::BarePoint => "A decimal point needs digits on both sides, such as 0.5",
+        CellError::NotFinite => {
             "NaN and infinity are not loaded; leave the value out and make the column Nullable, or set nonFinite: accept"
         }
-        Why::NotBool => "Not a Bool; write true, false, 1 or 0",
-        Why::NotDate => "Not a date; write YYYY-MM-DD, or set the column's format",
-        Why::NoSuchDay => "There is no such day in the calendar",
-        Why::NotDateTime => {
+        CellError::NotBool => "Not a Bool; write true, false, 1 or 0",
+        CellError::NotDate => "Not a date; write YYYY-MM-DD, or set the column's format",
+        CellError::NoSuchDay => "There is no such day in the calendar",
+        CellError::NotDateTime => {
             "Not a time; write YYYY-MM-DD HH:MM:SS or seconds since 1970 (nine or ten digits), or set the column's format"
         }
-        Why::NoSuchTime => "There is no such time of day; hours go to 23, minutes and seconds to 59",
-        Why::Gap => {
+        CellError::NoSuchTime => "There is no such time of day; hours go to 23, minutes and seconds to 59",
+        CellError::Gap => {
             "The clock of the column's time zone skipped this time; write it with an offset such as +02:00"
         }
-        Why::NotTime => "Not a time; write HH:MM:SS, hours with two or three digits",
-        Why::NoSuchClock => "There is no such time; minutes and seconds go to 59",
-        Why::NotArray => "Not an array; write [1, 2] or ['a', 'b'] with texts in quotes",
-        Why::NotMap => "Not a map; write {'key': value}",
-        Why::NotQuoted => "A text in an array, tuple or map stands in quotes, such as 'a'",
-        Why::OpenText => "A text in quotes is never closed",
-        Why::SameKey => "A key stands twice; keep one",
-        Why::NotJsonObject => "Not a JSON object; write {\"key\": value} (RFC 8259)",
-        Why::TooDeep => "Nested too deep",
-        Why::JsonNumber => "A number that JSON columns cannot keep exactly; write it as a string",
-        Why::NotEpoch => "Not a whole number, which the column's format asks for",
-        Why::NotUuid => "Not a UUID; write 8-4-4-4-12 hexadecimal digits",
-        Why::NotIpv4 => {
+        CellError::NotTime => "Not a time; write HH:MM:SS, hours with two or three digits",
+        CellError::NoSuchClock => "There is no such time; minutes and seconds go to 59",
+        CellError::NotArray => "Not an array; write [1, 2] or ['a', 'b'] with texts in quotes",
+        CellError::NotMap => "Not a map; write {'key': value}",
+        CellError::NotQuoted => "A text in an array, tuple or map stands in quotes, such as 'a'",
+        CellError::OpenText => "A text in quotes is never closed",
+        CellError::SameKey => "A key stands twice; keep one",
+        CellError::NotJsonObject => "Not a JSON object; write {\"key\": value} (RFC 8259)",
+        CellError::TooDeep => "Nested too deep",
+        CellError::JsonNumber => "A number that JSON columns cannot keep exactly; write it as a string",
+        CellError::NotEpoch => "Not a whole number, which the column's format asks for",
+        CellError::NotUuid => "Not a UUID; write 8-4-4-4-12 hexadecimal digits",
+        CellError::NotIpv4 => {
             "Not an IPv4 address; write four numbers 0 to 255 without leading zeros, such as 192.0.2.1"
         }
-        Why::NotIpv6 => "Not an IPv6 address, such as 2001:db8::1",
-        Why::BadEscape => "A backslash escape is not known; write \\\\ for a backslash",
-        Why::HalfCharacter => {
+        CellError::NotIpv6 => "Not an IPv6 address, such as 2001:db8::1",
+        CellError::BadEscape => "A backslash escape is not known; write \\\\ for a backslash",
+        CellError::HalfCharacter => {
             "A \\u escape is half of a surrogate pair; write both halves, or the character itself"
         }
-        Why::InvalidUtf8 if column.ty.base == Base::String => {
+        CellError::InvalidUtf8 if column.ty.base == Base::String => {
             "The bytes are not UTF-8; save the file as UTF-8, or set the column's onInvalidUtf8: replace"
         }
-        Why::InvalidUtf8 => "The bytes are not UTF-8; save the file as UTF-8",
+        CellError::InvalidUtf8 => "The bytes are not UTF-8; save the file as UTF-8",
         // the others have words of their own, above or by record
         _ => "The record cannot be read",
     }
 }
 
 /// The message for a value that does not keep to the column's constraints.
-fn of_constraint(why: Why, column: &Column) -> Option<String> {
+fn of_constraint(error: CellError, column: &Column) -> Option<String> {
     let c = &column.constraints;
-    Some(match why {
-        Why::BelowMin => format!("Less than the column's minimum {}", c.min.unwrap_or(f64::NAN)),
-        Why::AboveMax => format!("More than the column's maximum {}", c.max.unwrap_or(f64::NAN)),
-        Why::NanInBounds => "NaN is within no bounds, and the column has a minimum or maximum".to_owned(),
-        Why::TooShort => {
+    Some(match error {
+        CellError::BelowMin => format!("Less than the column's minimum {}", c.min.unwrap_or(f64::NAN)),
+        CellError::AboveMax => format!("More than the column's maximum {}", c.max.unwrap_or(f64::NAN)),
+        CellError::NanInBounds => {
+            "NaN is within no bounds, and the column has a minimum or maximum".to_owned()
+        }
+        CellError::TooShort => {
             format!("Shorter than the column's minimum of {} characters", c.min_length.unwrap_or(0))
         }
-        Why::TooManyChars => {
+        CellError::TooManyChars => {
             format!("Longer than the column's maximum of {} characters", c.max_length.unwrap_or(0))
         }
-        Why::Pattern => {
+        CellError::Pattern => {
             format!("Does not match the column's pattern {}", c.pattern.as_deref().unwrap_or_default())
         }
-        Why::NotOneOf => {
+        CellError::NotOneOf => {
             format!("Not one of the column's values: {}", listed(c.one_of.iter().map(String::as_str)))
         }
         _ => return None,
@@ -151,25 +159,25 @@ fn of_constraint(why: Why, column: &Column) -> Option<String> {
 }
 
 /// The message for a record that cannot be read; `fields` is how many it has.
-pub(super) fn of_record(why: Why, plan: &Plan, record: &[u8], fields: usize) -> String {
-    match why {
-        Why::Ragged => {
+pub(super) fn of_record(error: CellError, plan: &Plan, record: &[u8], fields: usize) -> String {
+    match error {
+        CellError::Ragged => {
             format!(
                 "The record has {fields} fields where {} are expected; quote cells that hold a delimiter",
                 plan.fields
             )
         }
-        Why::AfterQuote => {
+        CellError::AfterQuote => {
             "There is text after a closing quote; double the quotes inside a quoted cell".to_owned()
         }
-        Why::OpenQuote => {
+        CellError::OpenQuote => {
             "A quoted cell is never closed; close it, or double the quotes inside it".to_owned()
         }
-        Why::OpenEscape => "Nothing follows the last escape character; double it".to_owned(),
-        Why::DuplicateKey => {
+        CellError::OpenEscape => "Nothing follows the last escape character; double it".to_owned(),
+        CellError::DuplicateKey => {
             "A key, or two names of the same column, occur twice in the object; keep one".to_owned()
         }
-        Why::UnknownKey => {
+        CellError::UnknownKey => {
             let keys = json::keys(record);
             let unknown = keys.iter().map(String::as_str).filter(|k| plan.schema.find(k).is_none());
             format!(
@@ -177,7 +185,7 @@ pub(super) fn of_record(why: Why, plan: &Plan, record: &[u8], fields: usize) -> 
                 listed(unknown)
             )
         }
-        Why::BadEscape | Why::HalfCharacter | Why::InvalidUtf8 => {
+        CellError::BadEscape | CellError::HalfCharacter | CellError::InvalidUtf8 => {
             "A key of the object holds a bad escape".to_owned()
         }
         _ if plan.input.format == Format::Json => "The element is not a JSON object".to_owned(),

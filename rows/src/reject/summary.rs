@@ -2,7 +2,7 @@
 
 use super::build::Texts;
 use super::{Code, Summary};
-use crate::check::tally::Tally;
+use crate::check::fault_log::FaultLog;
 use crate::mask::mask;
 use crate::plan::Plan;
 use crate::split::cells::Cell;
@@ -19,7 +19,7 @@ struct Group {
 }
 
 /// The bad cells of a chunk by column and code, the most frequent first.
-pub(crate) fn summary(plan: &Plan, bytes: &[u8], tally: &Tally, first_row: u64) -> Vec<Summary> {
+pub(crate) fn summary(plan: &Plan, bytes: &[u8], log: &FaultLog, first_row: u64) -> Vec<Summary> {
     let columns = plan.schema.columns().len();
     let lacks = |column: usize, count: u64, record: u32| Group {
         column: column as u16,
@@ -31,12 +31,12 @@ pub(crate) fn summary(plan: &Plan, bytes: &[u8], tally: &Tally, first_row: u64) 
     // a place for each column, one for whole records, and each code
     let mut table = vec![lacks(0, 0, 0); (columns + 1) * Code::COUNT];
     let mut at = 0;
-    for row in &tally.bad_rows {
-        for fault in &tally.faults()[at..row.faults as usize] {
+    for row in &log.bad_rows {
+        for fault in &log.faults()[at..row.faults as usize] {
             let place = usize::from(fault.column).min(columns);
-            let group = &mut table[place * Code::COUNT + fault.why.code() as usize];
+            let group = &mut table[place * Code::COUNT + fault.error.code() as usize];
             if group.count == 0 {
-                let (column, code) = (fault.column, fault.why.code());
+                let (column, code) = (fault.column, fault.error.code());
                 *group = Group { column, code, count: 0, record: row.record, cell: fault.cell() };
             }
             group.count += 1;
@@ -44,10 +44,10 @@ pub(crate) fn summary(plan: &Plan, bytes: &[u8], tally: &Tally, first_row: u64) 
         at = row.faults as usize;
     }
     let mut groups: Vec<Group> = table;
-    let lacking = tally.missing.columns.iter().enumerate();
+    let lacking = log.missing.columns.iter().enumerate();
     groups.extend(lacking.map(|(at, (count, first))| lacks(at, *count, *first)));
-    if let Some(first) = tally.first_whole {
-        let count = u64::from(tally.rows - tally.malformed);
+    if let Some(first) = log.first_whole {
+        let count = u64::from(log.rows - log.malformed);
         groups.extend(plan.missing.iter().map(|at| lacks(*at, count, first)));
     }
     groups.retain(|group| group.count > 0);
@@ -58,8 +58,8 @@ pub(crate) fn summary(plan: &Plan, bytes: &[u8], tally: &Tally, first_row: u64) 
         let (column, sample) = if let Some(column) = plan.schema.columns().get(at) {
             (column.name.clone(), mask(&texts.text(cell, at)))
         } else {
-            let row = tally.bad_rows.binary_search_by_key(&record, |row| row.record);
-            (String::new(), row.map_or(String::new(), |at| mask(&texts.observed(tally.bad_rows[at]))))
+            let row = log.bad_rows.binary_search_by_key(&record, |row| row.record);
+            (String::new(), row.map_or(String::new(), |at| mask(&texts.observed(log.bad_rows[at]))))
         };
         Summary { column, error: code, count, first_row: first_row + u64::from(record), sample }
     };

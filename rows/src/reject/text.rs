@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::check::tally::BadRow;
+use crate::check::fault_log::BadRow;
 
 /// A run of the chunk that is known to be UTF-8, so that its records and cells are not looked at one by one.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +83,7 @@ pub(super) fn clip(bytes: &[u8], max: usize) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::{Run, clip};
-    use crate::check::tally::BadRow;
+    use crate::check::fault_log::BadRow;
     use crate::split::cells::Cell;
     use proptest::prelude::*;
 

@@ -92,7 +92,7 @@ pub(crate) struct Masks {
 
 /// What the masks come to.
 #[derive(Clone, Copy)]
-pub(crate) struct Judged {
+pub(crate) struct CheckedNumbers {
     /// The minus of each lane that has one.
     pub negative: u64,
     /// The point and all bytes before it; all where there is no point.
@@ -105,7 +105,7 @@ pub(crate) struct Judged {
 
 impl Masks {
     #[inline(always)]
-    pub(crate) fn judge(self) -> Judged {
+    pub(crate) fn check(self) -> CheckedNumbers {
         let Self { first, minus, point, digit, zero } = self;
         let negative = minus & first;
         // no bit moves into the next lane
@@ -122,7 +122,7 @@ impl Masks {
         let bad = others | second_point | point_at_an_end | digit_after_zero | nothing;
         // only without a point the mask reaches the highest bit
         let has_point = !(((upto_point >> 15) & LOW) * 0xffff);
-        Judged { negative, upto_point, has_point, bad }
+        CheckedNumbers { negative, upto_point, has_point, bad }
     }
 }
 

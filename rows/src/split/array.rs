@@ -7,7 +7,7 @@
 //!
 //! A chunk ends where a record does, so that the comma after it begins the next chunk.
 
-use super::scan::Tally;
+use super::scan::RecordEnds;
 use crate::simd::{BLOCK, Kernel, Lanes, Level};
 
 /// Where a stream stands between two bytes.
@@ -232,24 +232,24 @@ pub(crate) struct Ends<'a> {
 
 impl Kernel for Ends<'_> {
     /// What was found, the array after it and, where it breaks, the offset.
-    type Output = (Tally, Array, Option<(usize, Broken)>);
+    type Output = (RecordEnds, Array, Option<(usize, Broken)>);
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Self::Output {
         let Self { mut array, bytes } = self;
-        let mut tally = Tally::default();
+        let mut ends = RecordEnds::default();
         let mut at = 0;
         loop {
             match array.next(lanes, bytes, at) {
                 Ok(Some((past, event))) => {
                     at = past;
                     if event != Event::Begins {
-                        tally.records += 1;
-                        tally.last_edge = Some(at - usize::from(event == Event::Ended));
+                        ends.records += 1;
+                        ends.last_edge = Some(at - usize::from(event == Event::Ended));
                     }
                 }
-                Ok(None) => return (tally, array, None),
-                Err(broken) => return (tally, array, Some(broken)),
+                Ok(None) => return (ends, array, None),
+                Err(broken) => return (ends, array, Some(broken)),
             }
         }
     }
@@ -289,8 +289,8 @@ mod tests {
             for (at, byte) in bytes.iter().enumerate() {
                 match array.push(*byte) {
                     Ok(event) => events.extend(event.map(|e| (at + 1, e))),
-                    Err(why) => {
-                        broken = Some((at, why));
+                    Err(error) => {
+                        broken = Some((at, error));
                         break;
                     }
                 }
@@ -300,20 +300,20 @@ mod tests {
             for level in Level::all() {
                 let start = Array { place: Place::Nested, open: b'{', depth: 2 };
                 let (a, middle, mut found) = level.run(Ends { array: start, bytes: front });
-                let mut tally = a;
+                let mut ends = a;
                 let mut last = middle;
                 if found.is_none() {
-                    let (b, end, why) = level.run(Ends { array: middle, bytes: back });
-                    found = why.map(|(at, why)| (front.len() + at, why));
-                    tally.records += b.records;
-                    tally.last_edge = b.last_edge.map(|e| e + front.len()).or(a.last_edge);
+                    let (b, end, error) = level.run(Ends { array: middle, bytes: back });
+                    found = error.map(|(at, error)| (front.len() + at, error));
+                    ends.records += b.records;
+                    ends.last_edge = b.last_edge.map(|e| e + front.len()).or(a.last_edge);
                     last = end;
                 }
                 prop_assert_eq!(last, array);
                 prop_assert_eq!(found, broken);
-                prop_assert_eq!(tally.records as usize, events.len());
+                prop_assert_eq!(ends.records as usize, events.len());
                 let edge = events.last().map(|(past, e)| past - usize::from(*e == Event::Ended));
-                prop_assert_eq!(tally.last_edge, edge);
+                prop_assert_eq!(ends.last_edge, edge);
             }
         }
     }

@@ -1,9 +1,9 @@
-//! The cells of a tile: a few thousand records that are checked together, column by column.
+//! The cells of a record batch: a few thousand records that are checked together, column by column.
 
 mod regular;
 mod table;
 
-use crate::coerce::why::Why;
+use crate::coerce::cell_error::CellError;
 use crate::input::Dialect;
 
 pub(crate) use regular::Regular;
@@ -98,9 +98,9 @@ impl Spans {
     }
 }
 
-/// A tile's cells.
+/// A record batch's cells.
 pub(crate) trait Source {
-    /// Records in the tile.
+    /// Records in the record batch.
     fn records(&self) -> usize;
     /// Start and length of a cell's text, where an absent cell has none; `column` is what [`Source::column`] gave.
     fn span(&self, record: usize, column: usize) -> (usize, usize);
@@ -135,7 +135,7 @@ pub(crate) fn decode<'a>(
     json: bool,
     dialect: Dialect,
     scratch: &'a mut Vec<u8>,
-) -> Result<&'a [u8], Why> {
+) -> Result<&'a [u8], CellError> {
     if cell.kind != Kind::Escaped {
         return Ok(cell.text(bytes));
     }
@@ -160,7 +160,7 @@ pub(crate) fn decode_nested<'a>(
     json: bool,
     dialect: Dialect,
     scratch: &'a mut Vec<u8>,
-) -> Result<&'a [u8], Why> {
+) -> Result<&'a [u8], CellError> {
     let text = cell.text(bytes);
     let once = !json && dialect.escape == b'\\' && dialect.quote == 0;
     if once && memchr::memchr2(b'\'', b'"', text).is_some_and(|at| text[at] == b'\'') {

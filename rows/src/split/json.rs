@@ -11,8 +11,8 @@ mod template;
 use serde::de::IgnoredAny;
 
 use super::cells::{Cell, Kind, Table};
+use crate::coerce::cell_error::CellError;
 use crate::coerce::text::{json_number, plain_json};
-use crate::coerce::why::Why;
 use crate::simd::{Lanes, Level};
 pub(crate) use escape::{check_escapes, escapes_are_simple, unescape, unescape_simple};
 use index::Index;
@@ -60,7 +60,7 @@ impl Keys {
     }
 
     /// The column of the key at this place of the line.
-    fn find(&mut self, key: &[u8], escaped: bool, place: usize) -> Result<Option<usize>, Why> {
+    fn find(&mut self, key: &[u8], escaped: bool, place: usize) -> Result<Option<usize>, CellError> {
         let found = if escaped {
             self.scratch.clear();
             unescape(key, &mut self.scratch)?;
@@ -119,7 +119,7 @@ impl Keys {
         start: usize,
         end: usize,
         cells: &mut [Cell],
-    ) -> Result<(), Why> {
+    ) -> Result<(), CellError> {
         let mut line = Line { bytes: &bytes[..end], at: start };
         let (mut unknown, mut behind) = (false, start);
         self.template.clear();
@@ -148,7 +148,7 @@ impl Keys {
                         cells[column] = cell;
                         place += 1;
                     }
-                    Some(_) => return Err(Why::DuplicateKey),
+                    Some(_) => return Err(CellError::DuplicateKey),
                     None => unknown = true,
                 }
                 line.blanks();
@@ -160,10 +160,10 @@ impl Keys {
         }
         line.blanks();
         if line.at != end {
-            return Err(Why::NotJson);
+            return Err(CellError::NotJson);
         }
         if unknown && self.refuse_unknown {
-            return Err(Why::UnknownKey);
+            return Err(CellError::UnknownKey);
         }
         self.template.finish(&bytes[behind..end], cells.len());
         Ok(())
@@ -178,7 +178,7 @@ pub(crate) fn keys(record: &[u8]) -> Vec<String> {
 }
 
 /// All keys of a line with their values, as they stand there.
-pub(crate) fn members(bytes: &[u8], start: usize, end: usize) -> Result<Vec<(Cell, Cell)>, Why> {
+pub(crate) fn members(bytes: &[u8], start: usize, end: usize) -> Result<Vec<(Cell, Cell)>, CellError> {
     let mut line = Line { bytes: &bytes[..end], at: start };
     let mut members = Vec::new();
     line.blanks();
@@ -200,7 +200,7 @@ pub(crate) fn members(bytes: &[u8], start: usize, end: usize) -> Result<Vec<(Cel
         }
     }
     line.blanks();
-    if line.at == end { Ok(members) } else { Err(Why::NotJson) }
+    if line.at == end { Ok(members) } else { Err(CellError::NotJson) }
 }
 
 /// A place in a line.
@@ -226,13 +226,13 @@ impl Line<'_> {
     }
 
     #[inline]
-    fn eat(&mut self, byte: u8) -> Result<(), Why> {
-        if self.skip(byte) { Ok(()) } else { Err(Why::NotJson) }
+    fn eat(&mut self, byte: u8) -> Result<(), CellError> {
+        if self.skip(byte) { Ok(()) } else { Err(CellError::NotJson) }
     }
 
     /// The string after its opening quote, and whether anything in it is escaped.
     #[inline]
-    pub(crate) fn string(&mut self) -> Result<(Cell, bool), Why> {
+    pub(crate) fn string(&mut self) -> Result<(Cell, bool), CellError> {
         let start = self.at;
         let mut escaped = false;
         loop {
@@ -245,7 +245,7 @@ impl Line<'_> {
                     escaped = true;
                     self.at += 2;
                 }
-                _ => return Err(Why::NotJson),
+                _ => return Err(CellError::NotJson),
             }
         }
         let kind = if escaped { Kind::Escaped } else { Kind::Quoted };
@@ -255,7 +255,7 @@ impl Line<'_> {
     }
 
     #[inline]
-    pub(crate) fn value(&mut self) -> Result<Cell, Why> {
+    pub(crate) fn value(&mut self) -> Result<Cell, CellError> {
         if self.skip(b'"') {
             return self.string().map(|(cell, _)| cell);
         }
@@ -271,7 +271,7 @@ impl Line<'_> {
             }
             [b't', b'r', b'u', b'e', ..] => 4,
             [b'f', b'a', b'l', b's', b'e', ..] => 5,
-            number => json_number(number).ok_or(Why::NotJson)?,
+            number => json_number(number).ok_or(CellError::NotJson)?,
         };
         // what follows must be a blank, a comma or a brace, which the caller sees to
         self.at += len;
@@ -280,7 +280,7 @@ impl Line<'_> {
 
     /// An object or array, which no scalar column can take; it must still be JSON.
     #[cold]
-    pub(crate) fn nested(&mut self) -> Result<Cell, Why> {
+    pub(crate) fn nested(&mut self) -> Result<Cell, CellError> {
         let start = self.at;
         let mut stream = serde_json::Deserializer::from_slice(&self.bytes[start..]).into_iter::<IgnoredAny>();
         match stream.next() {
@@ -289,7 +289,7 @@ impl Line<'_> {
                 self.at += len;
                 Ok(Cell { start: start as u32, len: len as u32, kind: Kind::Nested })
             }
-            _ => Err(Why::NotJson),
+            _ => Err(CellError::NotJson),
         }
     }
 }

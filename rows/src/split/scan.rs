@@ -59,7 +59,7 @@ impl State {
 
 /// What a piece holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct RecordEnds {
     /// Records that end in it; blank lines are none.
     pub records: u32,
     /// Offset past the last line end.
@@ -113,27 +113,27 @@ impl Scanner {
     }
 
     /// Takes the next bytes of the stream. On a break of the array: what was found before it, and where it is.
-    pub(crate) fn piece(&mut self, bytes: &[u8]) -> Result<Tally, (Tally, usize, Broken)> {
+    pub(crate) fn piece(&mut self, bytes: &[u8]) -> Result<RecordEnds, (RecordEnds, usize, Broken)> {
         if let Some(array) = &mut self.array {
-            let (tally, after, broken) = self.level.run(Ends { array: *array, bytes });
+            let (ends, after, broken) = self.level.run(Ends { array: *array, bytes });
             *array = after;
-            return broken.map_or(Ok(tally), |(at, why)| Err((tally, at, why)));
+            return broken.map_or(Ok(ends), |(at, error)| Err((ends, at, error)));
         }
         if self.dialect.is_rfc() {
             let fast = self.level.run(Fast { bytes, dialect: self.dialect, state: self.state });
-            if let Some((tally, state)) = fast {
+            if let Some((ends, state)) = fast {
                 self.state = state;
-                return Ok(tally);
+                return Ok(ends);
             }
         }
-        let mut tally = Tally::default();
+        let mut ends = RecordEnds::default();
         for (at, byte) in bytes.iter().enumerate() {
             if let Some(edge) = self.state.push(*byte, self.dialect) {
-                tally.records += u32::from(edge == Edge::Record);
-                tally.last_edge = Some(at + 1);
+                ends.records += u32::from(edge == Edge::Record);
+                ends.last_edge = Some(at + 1);
             }
         }
-        Ok(tally)
+        Ok(ends)
     }
 }
 
@@ -157,7 +157,7 @@ struct Fast<'a> {
 
 impl Kernel for Fast<'_> {
     /// `None`: a quote stands where it should not.
-    type Output = Option<(Tally, State)>;
+    type Output = Option<(RecordEnds, State)>;
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Self::Output {
@@ -167,7 +167,7 @@ impl Kernel for Fast<'_> {
 
 impl Fast<'_> {
     #[inline(always)]
-    fn scan<L: Lanes, const QUOTES: bool>(&self, lanes: L) -> Option<(Tally, State)> {
+    fn scan<L: Lanes, const QUOTES: bool>(&self, lanes: L) -> Option<(RecordEnds, State)> {
         let mut quotes = Quotes::new(self.state.step, self.dialect);
         let mut count = Lines::new(self.bytes, self.state.line);
         let mut bad = 0;
@@ -184,8 +184,8 @@ impl Fast<'_> {
         if bad != 0 {
             return None;
         }
-        let tally = count.tally();
-        Some((tally, self.end(&quotes, tally.last_edge)))
+        let ends = count.ends();
+        Some((ends, self.end(&quotes, ends.last_edge)))
     }
 
     /// Takes the next blocks; not zero if a quote stands where it should not.
@@ -293,10 +293,10 @@ impl<'a> Lines<'a> {
     }
 
     #[inline(always)]
-    fn tally(&self) -> Tally {
+    fn ends(&self) -> RecordEnds {
         let (ends, at) = self.last;
         let last_edge = (ends != 0).then(|| at + BLOCK - ends.leading_zeros() as usize);
-        Tally { records: self.records, last_edge }
+        RecordEnds { records: self.records, last_edge }
     }
 }
 
@@ -410,15 +410,15 @@ mod tests {
         prop::collection::vec(part, 0..8).prop_map(|p| p.concat().into_bytes())
     }
 
-    fn byte_by_byte(bytes: &[u8], dialect: Dialect) -> (Tally, State) {
-        let (mut state, mut tally) = (State::START, Tally::default());
+    fn byte_by_byte(bytes: &[u8], dialect: Dialect) -> (RecordEnds, State) {
+        let (mut state, mut ends) = (State::START, RecordEnds::default());
         for (at, byte) in bytes.iter().enumerate() {
             if let Some(edge) = state.push(*byte, dialect) {
-                tally.records += u32::from(edge == Edge::Record);
-                tally.last_edge = Some(at + 1);
+                ends.records += u32::from(edge == Edge::Record);
+                ends.last_edge = Some(at + 1);
             }
         }
-        (tally, state)
+        (ends, state)
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{json_lines, plan, schema};
-use crate::check::tally::WHOLE;
+use crate::check::fault_log::WHOLE;
 use crate::simd::Level;
 use crate::split::cells::{self, Cell, Kind};
 use crate::split::csv;
@@ -71,10 +71,10 @@ fn hold(plan: &Arc<Plan>, bytes: &[u8]) {
             outcome.rejects().map(told).collect()
         };
         let mut rejects = rejects.into_iter().filter(|r| r.2 != Code::MissingColumn);
-        let (tally, mut at) = (&checker.tally, 0);
-        for row in &tally.bad_rows {
+        let (log, mut at) = (&checker.log, 0);
+        for row in &log.bad_rows {
             let (start, end) = (row.start as usize, row.end as usize);
-            let faults = &tally.faults()[at..row.faults as usize];
+            let faults = &log.faults()[at..row.faults as usize];
             at = row.faults as usize;
             if faults.first().is_some_and(|fault| fault.column == WHOLE) {
                 assert_eq!(faults.len(), 1);
@@ -94,11 +94,11 @@ fn hold(plan: &Arc<Plan>, bytes: &[u8]) {
                 let record = String::from_utf8_lossy(&bytes[start..end]).into_owned();
                 let name = columns[column].name.clone();
                 let row = u64::from(row.record) + 1;
-                let expected = (row, name, fault.why.code(), event_id.clone(), observed, record);
+                let expected = (row, name, fault.error.code(), event_id.clone(), observed, record);
                 assert_eq!(rejects.next().unwrap(), expected);
             }
         }
-        assert_eq!((at, rejects.next()), (tally.faults().len(), None));
+        assert_eq!((at, rejects.next()), (log.faults().len(), None));
     }
 }
 

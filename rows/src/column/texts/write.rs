@@ -1,9 +1,9 @@
 //! Texts of good records into column bytes: usual cells in a loop without calls, all others by [`get`].
 
 use super::{Got, get};
-use crate::check::tile::Tile;
+use crate::check::record_batch::RecordBatch;
 use crate::column::Compiled;
-use crate::native::{Dictionary, Output, Room, Rows, SHORT};
+use crate::native::{Dictionary, GrowBuffer, Output, Rows, SHORT};
 use crate::policy::OnInvalidUtf8;
 use crate::simd::{Kernel, Lanes};
 use crate::split::cells::{Kind, Source, Spans};
@@ -11,7 +11,7 @@ use crate::split::json::unescape_simple;
 
 /// Writes the column's texts of the good records, which are `records`.
 pub(crate) fn write<S: Source>(
-    tile: &Tile<'_, S>,
+    batch: &RecordBatch<'_, S>,
     column: &Compiled,
     at: usize,
     field: usize,
@@ -19,12 +19,12 @@ pub(crate) fn write<S: Source>(
     records: &[u32],
     scratch: &mut Vec<u8>,
 ) {
-    let place = tile.source.column(at, field);
+    let place = batch.source.column(at, field);
     let rows = records.len();
     let Output { data, nulls, dictionary, .. } = out;
     let nulls = nulls.grow(if column.nullable { rows } else { 0 });
     nulls.fill(0);
-    let cells = Cells { tile, column, place, records, scratch, nulls };
+    let cells = Cells { batch, column, place, records, scratch, nulls };
     if column.low_cardinality {
         dictionary.grow(rows);
         cells.write(Numbered { dictionary, rows });
@@ -67,7 +67,7 @@ const LONG: usize = 0x80;
 
 /// Texts, each after its length.
 struct Measured<'a> {
-    room: &'a mut Room,
+    room: &'a mut GrowBuffer,
 }
 
 struct FastMeasured<'a> {
@@ -201,8 +201,8 @@ impl Fast for FastPadded<'_> {
             return false;
         }
         // what is written past the width, the next row writes again
-        let keep = 1u128.checked_shl(8 * len as u32).unwrap_or(0).wrapping_sub(1);
-        *to = (u128::from_le_bytes(*from) & keep).to_le_bytes();
+        let mask = 1u128.checked_shl(8 * len as u32).unwrap_or(0).wrapping_sub(1);
+        *to = (u128::from_le_bytes(*from) & mask).to_le_bytes();
         true
     }
 
@@ -260,7 +260,7 @@ impl Fast for Rows<'_> {
 
 /// The cells to write.
 struct Cells<'a, S> {
-    tile: &'a Tile<'a, S>,
+    batch: &'a RecordBatch<'a, S>,
     column: &'a Compiled,
     place: usize,
     records: &'a [u32],
@@ -271,18 +271,18 @@ struct Cells<'a, S> {
 
 impl<S: Source> Cells<'_, S> {
     fn write<K: Sink>(mut self, mut sink: K) {
-        let Self { tile, column, .. } = self;
+        let Self { batch, column, .. } = self;
         // text that is not UTF-8 would be bad if it were not to be replaced
-        let replace = !tile.valid_utf8 && column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace;
-        let usual = !replace && !tile.has_null_texts();
-        let bare = self.records.len() == tile.source.records();
+        let replace = !batch.valid_utf8 && column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace;
+        let usual = !replace && !batch.has_null_texts();
+        let bare = self.records.len() == batch.source.records();
         let mut done = Done { rows: 0, written: 0, bare };
         loop {
             if usual {
                 done = if column.nullable {
-                    tile.level.run(self.usual::<_, true>(sink.fast(), done))
+                    batch.level.run(self.usual::<_, true>(sink.fast(), done))
                 } else {
-                    tile.level.run(self.usual::<_, false>(sink.fast(), done))
+                    batch.level.run(self.usual::<_, false>(sink.fast(), done))
                 };
                 sink.close(done.written);
             }
@@ -293,16 +293,16 @@ impl<S: Source> Cells<'_, S> {
     }
 
     fn usual<F: Fast, const NULLABLE: bool>(&mut self, fast: F, done: Done) -> Usual<'_, S, F, NULLABLE> {
-        let Self { tile, column, place, records, nulls, .. } = self;
-        Usual { tile, place: *place, records, nulls, defaults: column.default.is_some(), fast, done }
+        let Self { batch, column, place, records, nulls, .. } = self;
+        Usual { batch, place: *place, records, nulls, defaults: column.default.is_some(), fast, done }
     }
 
     /// Writes the text of any record.
     #[inline(never)]
     fn other<K: Sink>(&mut self, sink: &mut K, record: usize, row: usize, replace: bool) {
-        let cell = self.tile.source.cell(record, self.place);
+        let cell = self.batch.source.cell(record, self.place);
         // a bad cell would have made the record bad
-        match get(self.tile, self.column, cell, self.scratch).unwrap_or(Got::Null) {
+        match get(self.batch, self.column, cell, self.scratch).unwrap_or(Got::Null) {
             Got::Text(text) if replace => sink.put(row, String::from_utf8_lossy(text).as_bytes()),
             Got::Text(text) => sink.put(row, text),
             Got::Null => {
@@ -315,7 +315,7 @@ impl<S: Source> Cells<'_, S> {
     }
 }
 
-/// How far a tile is written.
+/// How far a record batch is written.
 #[derive(Clone, Copy)]
 struct Done {
     /// Good records.
@@ -329,7 +329,7 @@ struct Done {
 
 /// The loop over usual cells; ends before the first that needs a closer look.
 struct Usual<'a, S, F, const NULLABLE: bool> {
-    tile: &'a Tile<'a, S>,
+    batch: &'a RecordBatch<'a, S>,
     place: usize,
     records: &'a [u32],
     nulls: &'a mut [u8],
@@ -343,12 +343,12 @@ impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLAB
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Done {
-        let Self { tile, place, records, nulls, defaults, mut fast, mut done } = self;
-        let doubled = (S::GLANCES && F::UNDOUBLES).then_some(tile.plan.dialect.quote);
-        let (bytes, json) = (tile.bytes, tile.plan.is_json());
+        let Self { batch, place, records, nulls, defaults, mut fast, mut done } = self;
+        let doubled = (S::GLANCES && F::UNDOUBLES).then_some(batch.plan.dialect.quote);
+        let (bytes, json) = (batch.bytes, batch.plan.is_json());
         if !NULLABLE && !defaults {
             let mut spans = Spans::new();
-            while done.bare && done.rows < records.len() && tile.source.bare(done.rows, place, &mut spans) {
+            while done.bare && done.rows < records.len() && batch.source.bare(done.rows, place, &mut spans) {
                 for (start, len) in spans.starts.iter().zip(&spans.lens).take(spans.len) {
                     let tail = bytes.get(*start as usize..).unwrap_or_default();
                     done.bare = fast.put(lanes, done.rows, tail, *len as usize, None);
@@ -359,12 +359,12 @@ impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLAB
                 }
             }
         }
-        let glance = tile.source.glances(place);
+        let glance = batch.source.glances(place);
         while let Some(record) = records.get(done.rows) {
             let record = *record as usize;
             let mut cell = glance(record);
             if S::GLANCES && !F::UNDOUBLES && cell.kind == Kind::Quoted {
-                cell = tile.source.cell(record, place);
+                cell = batch.source.cell(record, place);
             }
             // nothing without quotes is NULL, a default or an empty text
             let nothing = match cell.kind {

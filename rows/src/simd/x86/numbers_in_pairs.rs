@@ -60,7 +60,7 @@ pub(super) unsafe fn numbers<const POINT: bool, const MINUS: bool>(texts: Texts<
             digit: both(front.digit, back.digit),
             zero: both(front.zero, back.zero),
         }
-        .judge();
+        .check();
         let lane = |mask: u64, at: usize| (mask >> (16 * at)) & 0xffff;
         let over = judged.upto_point & judged.has_point;
         let count = |at: usize| lane(over, at).count_ones() as usize;

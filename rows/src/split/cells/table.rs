@@ -1,7 +1,7 @@
 //! Cells that are kept one by one.
 
 use super::{Cell, Kind, Kinds, SPANS, Source, Spans};
-use crate::coerce::why::Why;
+use crate::coerce::cell_error::CellError;
 
 /// Cells kept column by column: of JSON lines, and of records that are not regular.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct Table {
     /// The record that is open.
     row: Vec<Cell>,
     /// Records that are none, with what is wrong with them.
-    pub malformed: Vec<(u32, Why)>,
+    pub malformed: Vec<(u32, CellError)>,
 }
 
 /// Most cells of a table, unless one record has more.
@@ -59,10 +59,10 @@ impl Table {
 
     /// Ends the record that was opened: where it stands, and whether it is one.
     #[inline(always)]
-    pub(crate) fn close(&mut self, start: usize, end: usize, filled: Result<(), Why>) {
-        if let Err(why) = filled {
+    pub(crate) fn close(&mut self, start: usize, end: usize, filled: Result<(), CellError>) {
+        if let Err(error) = filled {
             self.row.fill(Cell { kind: Kind::Skipped, ..Cell::MISSING });
-            self.malformed.push((self.records.len() as u32, why));
+            self.malformed.push((self.records.len() as u32, error));
         }
         let mut at = self.records.len();
         for (cell, seen) in self.row.iter().zip(&mut self.seen) {

@@ -1,10 +1,10 @@
 //! The escapes of a JSON string.
 
-use crate::coerce::why::Why;
+use crate::coerce::cell_error::CellError;
 use crate::simd::{BLOCK, Lanes, WIDE};
 
 /// Decodes the escapes of a JSON string.
-pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) -> Result<(), Why> {
+pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) -> Result<(), CellError> {
     let mut rest = text;
     while let Some(n) = memchr::memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..n]);
@@ -19,7 +19,7 @@ pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) -> Result<(), Why> {
 }
 
 /// Whether [`unescape`] would succeed.
-pub(crate) fn check_escapes(text: &[u8]) -> Result<(), Why> {
+pub(crate) fn check_escapes(text: &[u8]) -> Result<(), CellError> {
     let mut rest = text;
     while let Some(n) = memchr::memchr(b'\\', rest) {
         rest = &rest[n + 1..];
@@ -101,38 +101,38 @@ enum Escape {
 
 /// Takes an escape, behind its backslash.
 #[inline(always)]
-fn escape(rest: &mut &[u8]) -> Result<Escape, Why> {
-    let (byte, after) = rest.split_first().ok_or(Why::BadEscape)?;
+fn escape(rest: &mut &[u8]) -> Result<Escape, CellError> {
+    let (byte, after) = rest.split_first().ok_or(CellError::BadEscape)?;
     *rest = after;
     match SIMPLE[*byte as usize] {
         0 if *byte == b'u' => unicode(rest).map(Escape::Char),
-        0 => Err(Why::BadEscape),
+        0 => Err(CellError::BadEscape),
         byte => Ok(Escape::Byte(byte)),
     }
 }
 
 /// The character of a `\u` escape, or of two that are a surrogate pair.
-fn unicode(rest: &mut &[u8]) -> Result<char, Why> {
+fn unicode(rest: &mut &[u8]) -> Result<char, CellError> {
     let first = hex4(rest)?;
     if !(0xd800..0xe000).contains(&first) {
-        return char::from_u32(first).ok_or(Why::HalfCharacter);
+        return char::from_u32(first).ok_or(CellError::HalfCharacter);
     }
-    *rest = rest.strip_prefix(b"\\u").ok_or(Why::HalfCharacter)?;
+    *rest = rest.strip_prefix(b"\\u").ok_or(CellError::HalfCharacter)?;
     let second = hex4(rest)?;
     if !(0xd800..0xdc00).contains(&first) || !(0xdc00..0xe000).contains(&second) {
-        return Err(Why::HalfCharacter);
+        return Err(CellError::HalfCharacter);
     }
-    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or(Why::HalfCharacter)
+    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or(CellError::HalfCharacter)
 }
 
-fn hex4(rest: &mut &[u8]) -> Result<u32, Why> {
-    let (digits, after) = rest.split_at_checked(4).ok_or(Why::BadEscape)?;
+fn hex4(rest: &mut &[u8]) -> Result<u32, CellError> {
+    let (digits, after) = rest.split_at_checked(4).ok_or(CellError::BadEscape)?;
     if !digits.iter().all(u8::is_ascii_hexdigit) {
-        return Err(Why::BadEscape);
+        return Err(CellError::BadEscape);
     }
     *rest = after;
-    let text = std::str::from_utf8(digits).map_err(|_| Why::BadEscape)?;
-    u32::from_str_radix(text, 16).map_err(|_| Why::BadEscape)
+    let text = std::str::from_utf8(digits).map_err(|_| CellError::BadEscape)?;
+    u32::from_str_radix(text, 16).map_err(|_| CellError::BadEscape)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Which records of a tile stay, and how the others are taken out of columns of fixed width.
+//! Which records of a record batch stay, and how the others are taken out of columns of fixed width.
 
-use crate::native::Room;
+use crate::native::GrowBuffer;
 
-/// The good records of a tile.
+/// The good records of a record batch.
 #[derive(Debug, Default)]
-pub(crate) struct Keep {
+pub(crate) struct Selection {
     records: usize,
     kept: usize,
     /// The good records, as far as `kept`.
@@ -20,8 +20,8 @@ pub(crate) struct Keep {
 /// Good records of a run on average for which it is moved as one.
 const LONG: usize = 24;
 
-impl Keep {
-    /// Of a tile's records all but the bad ones, of which there are `count`.
+impl Selection {
+    /// Of a record batch's records all but the bad ones, of which there are `count`.
     pub(super) fn set(&mut self, bad: &[u8], count: usize) {
         self.runs.clear();
         self.records = bad.len();
@@ -72,8 +72,8 @@ impl Keep {
         &self.each[..self.kept]
     }
 
-    /// Removes the values of bad records; those of the tile are the last ones of `data`.
-    pub(super) fn compact(&self, data: &mut Room, width: usize) {
+    /// Removes the values of bad records; those of the record batch are the last ones of `data`.
+    pub(super) fn compact(&self, data: &mut GrowBuffer, width: usize) {
         let start = data.len() - width * self.records;
         let values = data.since(start);
         match width {
@@ -116,7 +116,7 @@ impl Keep {
         }
     }
 
-    /// The numbers of the good records, of which the tile's first one would have `first`.
+    /// The numbers of the good records, of which the record batch's first one would have `first`.
     pub(super) fn number(&self, first: u64, slots: &mut [[u8; 8]]) {
         for (slot, record) in slots.iter_mut().zip(self.each()) {
             *slot = (first + u64::from(*record)).to_le_bytes();
@@ -126,21 +126,21 @@ impl Keep {
 
 #[cfg(test)]
 mod tests {
-    use super::Keep;
-    use crate::native::Room;
+    use super::Selection;
+    use crate::native::GrowBuffer;
     use proptest::prelude::*;
 
-    /// Records of a tile, from few bad ones to few good ones.
+    /// Records of a record batch, from few bad ones to few good ones.
     fn records() -> impl Strategy<Value = Vec<bool>> {
         (0u8..=100)
             .prop_flat_map(|share| prop::collection::vec((0u8..100).prop_map(move |n| n < share), 0..300))
     }
 
-    fn set(keep: &mut Keep, bad: &[bool]) {
+    fn set(selection: &mut Selection, bad: &[bool]) {
         // whatever the reason
         let byte = |(at, bad): (usize, &bool)| if *bad { 1 + (at % 3) as u8 } else { 0 };
         let bytes: Vec<u8> = bad.iter().enumerate().map(byte).collect();
-        keep.set(&bytes, bad.iter().filter(|bad| **bad).count());
+        selection.set(&bytes, bad.iter().filter(|bad| **bad).count());
     }
 
     proptest! {
@@ -148,27 +148,27 @@ mod tests {
         fn what_stays_is_every_good_record_in_its_order(
             earlier in prop::collection::vec(records(), 0..3), bad in records(), width in 1usize..40, first: u32,
         ) {
-            let mut keep = Keep::default();
-            // what an earlier tile left does not count
+            let mut selection = Selection::default();
+            // what an earlier record batch left does not count
             for earlier in earlier {
-                set(&mut keep, &earlier);
+                set(&mut selection, &earlier);
             }
-            set(&mut keep, &bad);
+            set(&mut selection, &bad);
 
-            let mut data = Room::default();
+            let mut data = GrowBuffer::default();
             data.extend_from_slice(b"before");
             let value = |at: usize| (0..width).map(move |i| (7 * at + i) as u8);
             for at in 0..bad.len() {
                 data.extend_from_slice(&value(at).collect::<Vec<_>>());
             }
-            keep.compact(&mut data, width);
+            selection.compact(&mut data, width);
             let good = (0..bad.len()).filter(|at| !bad[*at]);
             let expected: Vec<u8> = b"before".iter().copied().chain(good.clone().flat_map(value)).collect();
             prop_assert_eq!(data.as_slice(), &expected[..]);
-            prop_assert!(keep.each().iter().map(|at| *at as usize).eq(good.clone()));
+            prop_assert!(selection.each().iter().map(|at| *at as usize).eq(good.clone()));
 
             let mut slots = vec![[0; 8]; good.clone().count()];
-            keep.number(u64::from(first), &mut slots);
+            selection.number(u64::from(first), &mut slots);
             let numbers: Vec<[u8; 8]> = good.map(|at| (u64::from(first) + at as u64).to_le_bytes()).collect();
             prop_assert_eq!(slots, numbers);
         }

@@ -5,7 +5,7 @@ use crate::reject::Code;
 /// What is wrong with a cell or a record. One byte, so that a reject costs little until somebody reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(crate) enum Why {
+pub(crate) enum CellError {
     MissingColumn,
     MissingValue,
     // not written as the type demands
@@ -73,8 +73,8 @@ pub(crate) enum Why {
     InvalidUtf8,
 }
 
-impl Why {
-    /// How many there are: [`Why::InvalidUtf8`] is the last.
+impl CellError {
+    /// How many there are: [`CellError::InvalidUtf8`] is the last.
     pub(crate) const COUNT: usize = Self::InvalidUtf8 as usize + 1;
 
     #[inline]
@@ -107,7 +107,7 @@ impl Why {
 }
 
 /// [`not_a_number`] of a text that is none by its bytes, as most bad cells are; `None` also for what needs a closer look.
-pub(crate) fn no_number(text: &[u8]) -> Option<Why> {
+pub(crate) fn no_number(text: &[u8]) -> Option<CellError> {
     /// The number's bytes, and for the others whether more than this look is needed.
     const KIND: [u8; 256] = {
         let mut kind = [OTHER; 256];
@@ -129,7 +129,7 @@ pub(crate) fn no_number(text: &[u8]) -> Option<Why> {
     if text.len() > 32 || text.iter().fold(0, |kinds, b| kinds | KIND[usize::from(*b)]) != OTHER {
         return None;
     }
-    if is_float_word(text) { None } else { Some(Why::NotNumber) }
+    if is_float_word(text) { None } else { Some(CellError::NotNumber) }
 }
 
 /// Whether the text is a word for what a float can be besides a number.
@@ -144,34 +144,38 @@ fn is_float_word(text: &[u8]) -> bool {
 }
 
 /// Why a text is no number in JSON's grammar, `exponent` being allowed or not. Only for texts that are none.
-pub(crate) fn not_a_number(text: &[u8]) -> Why {
+pub(crate) fn not_a_number(text: &[u8]) -> CellError {
     if text.is_empty() {
-        return Why::MissingValue;
+        return CellError::MissingValue;
     }
     if std::str::from_utf8(text).is_err() {
-        return Why::InvalidUtf8;
+        return CellError::InvalidUtf8;
     }
     let trimmed = text.trim_ascii();
     if trimmed.len() != text.len() {
-        return Why::Blanks;
+        return CellError::Blanks;
     }
     if let Some(rest) = text.strip_prefix(b"+") {
-        return if rest.first().is_some_and(u8::is_ascii_digit) { Why::PlusSign } else { Why::NotNumber };
+        return if rest.first().is_some_and(u8::is_ascii_digit) {
+            CellError::PlusSign
+        } else {
+            CellError::NotNumber
+        };
     }
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
     if is_float_word(text) {
-        return Why::NotFinite;
+        return CellError::NotFinite;
     }
     let number_like = unsigned.iter().all(|b| b.is_ascii_digit() || *b == b'.');
     if number_like && memchr::memchr_iter(b'.', unsigned).count() <= 1 && unsigned != b"." {
         if unsigned.starts_with(b".") || unsigned.ends_with(b".") {
-            return Why::BarePoint;
+            return CellError::BarePoint;
         }
         if unsigned.len() > 1 && unsigned[0] == b'0' && unsigned[1] != b'.' {
-            return Why::LeadingZeros;
+            return CellError::LeadingZeros;
         }
     }
-    Why::NotNumber
+    CellError::NotNumber
 }
 
 #[cfg(test)]
@@ -213,9 +217,9 @@ mod tests {
         column.format = format.map(str::to_owned);
         let reader = Reader::new(&column).unwrap();
         with_reader!(&reader, reader => {
-            let Some(why) = reader.refuse(text) else { return false };
+            let Some(error) = reader.refuse(text) else { return false };
             assert!(reader.read(Portable, Text::whole(text)).is_none(), "{ty} {text:?}");
-            assert_eq!(reader.lenient(text, policies).err(), Some(why), "{ty} {text:?}");
+            assert_eq!(reader.lenient(text, policies).err(), Some(error), "{ty} {text:?}");
             true
         }, texts => false)
     }

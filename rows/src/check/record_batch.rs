@@ -1,13 +1,13 @@
-//! What the loops over columns know of the tile they work on, and where they put what is bad.
+//! What the loops over columns know of the record batch they work on, and where they put what is bad.
 
-use super::tally::{BAD, Fault, Found, LACKS, Missing};
-use crate::coerce::Why;
+use super::fault_log::{BAD, Fault, Found, LACKS, Missing};
+use crate::coerce::CellError;
 use crate::plan::Plan;
 use crate::simd::Level;
 use crate::split::cells::{self, Cell, Kind, Source};
 
-/// A tile with what is the same for all of its cells.
-pub(crate) struct Tile<'a, S> {
+/// A record batch with what is the same for all of its cells.
+pub(crate) struct RecordBatch<'a, S> {
     pub plan: &'a Plan,
     /// The chunk.
     pub bytes: &'a [u8],
@@ -18,7 +18,7 @@ pub(crate) struct Tile<'a, S> {
     pub careful: &'a [bool],
 }
 
-impl<'a, S: Source> Tile<'a, S> {
+impl<'a, S: Source> RecordBatch<'a, S> {
     pub(crate) fn new(
         plan: &'a Plan,
         bytes: &'a [u8],
@@ -51,39 +51,39 @@ impl<'a, S: Source> Tile<'a, S> {
 
     /// The text that a cell stands for.
     #[inline(always)]
-    pub(crate) fn decode<'b>(&'b self, cell: Cell, scratch: &'b mut Vec<u8>) -> Result<&'b [u8], Why> {
+    pub(crate) fn decode<'b>(&'b self, cell: Cell, scratch: &'b mut Vec<u8>) -> Result<&'b [u8], CellError> {
         cells::decode(self.bytes, cell, self.plan.is_json(), self.plan.dialect, scratch)
     }
 }
 
 /// Where the loops put what is bad.
-pub(crate) struct Verdict<'a> {
+pub(crate) struct FaultSink<'a> {
     /// For each record whether it is bad.
     pub bad: &'a mut [u8],
     pub faults: &'a mut Vec<Found>,
     pub missing: &'a mut Missing,
     pub scratch: &'a mut Vec<u8>,
-    /// Records of the chunk before this tile.
+    /// Records of the chunk before this record batch.
     pub base: u32,
 }
 
-impl Verdict<'_> {
-    /// Notes a bad cell of the tile's record.
+impl FaultSink<'_> {
+    /// Notes a bad cell of the record batch's record.
     #[cold]
-    pub(crate) fn fault(&mut self, record: usize, column: usize, cell: Cell, why: Why) {
-        self.fault_here(record, column, cell, why);
+    pub(crate) fn fault(&mut self, record: usize, column: usize, cell: Cell, error: CellError) {
+        self.fault_here(record, column, cell, error);
     }
 
-    /// Does what [`Verdict::fault`] does. Without the call, which would pass the cell by way of memory: written in halves
+    /// Does what [`FaultSink::fault`] does. Without the call, which would pass the cell by way of memory: written in halves
     /// and read at once, which is as slow as all of the rest.
     #[inline(always)]
-    pub(crate) fn fault_here(&mut self, record: usize, column: usize, cell: Cell, why: Why) {
-        if why == Why::MissingColumn {
+    pub(crate) fn fault_here(&mut self, record: usize, column: usize, cell: Cell, error: CellError) {
+        if error == CellError::MissingColumn {
             self.bad[record] |= LACKS;
             self.missing.note(column, self.base + record as u32);
         } else {
             self.bad[record] |= BAD;
-            self.faults.push(Found { record: record as u32, fault: Fault::new(cell, column as u16, why) });
+            self.faults.push(Found { record: record as u32, fault: Fault::new(cell, column as u16, error) });
         }
     }
 }

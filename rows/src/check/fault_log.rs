@@ -3,9 +3,9 @@
 //! Memory is bounded by the chunk: twelve bytes a bad cell, 32 a bad record, and nothing for cells that a
 //! record lacks, of which a short JSON line can have a thousand: those are counted, and found again when somebody asks.
 
-use super::keep::Keep;
-use super::tile::{Tile, Verdict};
-use crate::coerce::Why;
+use super::record_batch::{FaultSink, RecordBatch};
+use super::selection::Selection;
+use crate::coerce::CellError;
 use crate::plan::Plan;
 use crate::split::cells::{Cell, Kind, Source};
 
@@ -16,10 +16,10 @@ pub(crate) const BAD: u8 = 1;
 /// A record lacks cells.
 pub(crate) const LACKS: u8 = 2;
 
-/// A bad cell of a tile, as the loops over columns leave it.
+/// A bad cell of a record batch, as the loops over columns leave it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
-    /// From the start of the tile.
+    /// From the start of the record batch.
     pub record: u32,
     pub fault: Fault,
 }
@@ -31,13 +31,13 @@ pub(crate) struct Fault {
     start: u32,
     len: u32,
     pub column: u16,
-    pub why: Why,
+    pub error: CellError,
     kind: Kind,
 }
 
 impl Fault {
-    pub(crate) fn new(cell: Cell, column: u16, why: Why) -> Self {
-        Self { start: cell.start, len: cell.len, column, why, kind: cell.kind }
+    pub(crate) fn new(cell: Cell, column: u16, error: CellError) -> Self {
+        Self { start: cell.start, len: cell.len, column, error, kind: cell.kind }
     }
 
     #[inline(always)]
@@ -82,7 +82,7 @@ impl Missing {
 
 /// What is known of a chunk's records.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct FaultLog {
     pub rows: u32,
     pub ok: u32,
     /// Records that are none, and the first record that is one.
@@ -93,20 +93,20 @@ pub(crate) struct Tally {
     count: usize,
     pub bad_rows: Vec<BadRow>,
     pub missing: Missing,
-    /// For each record of the tile.
+    /// For each record of the record batch.
     pub bad: Vec<u8>,
     pub scratch: Vec<u8>,
-    /// Of the tile, which records stay.
-    pub keep: Keep,
-    /// Of the tile, column by column, though not in the order of columns.
+    /// Of the record batch, which records stay.
+    pub selection: Selection,
+    /// Of the record batch, column by column, though not in the order of columns.
     found: Vec<Found>,
     /// Each column that has some of them, and where those begin and end.
     found_in: Vec<(u16, u32, u32)>,
-    /// While a tile ends: for each of its records how many faults it has, then where the next one goes; else 0.
+    /// While a record batch ends: for each of its records how many faults it has, then where the next one goes; else 0.
     next_of: Vec<u32>,
 }
 
-impl Tally {
+impl FaultLog {
     pub(crate) fn clear(&mut self, columns: usize) {
         (self.rows, self.ok, self.malformed, self.first_whole) = (0, 0, 0, None);
         self.count = 0;
@@ -116,8 +116,13 @@ impl Tally {
         self.missing.total = 0;
     }
 
-    /// Begins a tile; `all_bad`: the file lacks a column that every record needs.
-    pub(crate) fn begin(&mut self, records: usize, malformed: &[(u32, Why)], all_bad: bool) -> Verdict<'_> {
+    /// Begins a record batch; `all_bad`: the file lacks a column that every record needs.
+    pub(crate) fn begin(
+        &mut self,
+        records: usize,
+        malformed: &[(u32, CellError)],
+        all_bad: bool,
+    ) -> FaultSink<'_> {
         self.found.clear();
         self.bad.clear();
         self.bad.resize(records, if all_bad { BAD } else { 0 });
@@ -127,26 +132,26 @@ impl Tally {
             let first = (0..records as u32).find(|r| malformed.get(*r as usize).is_none_or(|(m, _)| m != r));
             self.first_whole = first.map(|r| self.rows + r);
         }
-        for (record, why) in malformed {
+        for (record, error) in malformed {
             self.bad[*record as usize] = BAD;
-            self.found.push(Found { record: *record, fault: Fault::new(Cell::MISSING, WHOLE, *why) });
+            self.found.push(Found { record: *record, fault: Fault::new(Cell::MISSING, WHOLE, *error) });
         }
         let Self { rows, found, missing, bad, scratch, .. } = self;
-        Verdict { bad, faults: found, missing, scratch, base: *rows }
+        FaultSink { bad, faults: found, missing, scratch, base: *rows }
     }
 
-    /// Ends a tile; gives the number of good records.
-    pub(crate) fn end<S: Source>(&mut self, tile: &Tile<'_, S>) -> usize {
+    /// Ends a record batch; gives the number of good records.
+    pub(crate) fn end<S: Source>(&mut self, batch: &RecordBatch<'_, S>) -> usize {
         let (records, first) = (self.bad.len(), self.bad_rows.len());
         // faults come column by column: counted, then put where they belong, record by record
         self.count_found();
-        self.note_bad_rows(tile);
+        self.note_bad_rows(batch);
         self.put_found();
         let bad = &self.bad_rows[first..];
         for row in bad {
             self.next_of[(row.record - self.rows) as usize] = 0;
         }
-        self.keep.set(&self.bad, bad.len());
+        self.selection.set(&self.bad, bad.len());
         let good = records - bad.len();
         self.rows += records as u32;
         self.ok += good as u32;
@@ -168,14 +173,14 @@ impl Tally {
         self.found_in.sort_unstable();
     }
 
-    fn note_bad_rows<S: Source>(&mut self, tile: &Tile<'_, S>) {
-        let key = tile.place(tile.plan.schema.row_key());
+    fn note_bad_rows<S: Source>(&mut self, batch: &RecordBatch<'_, S>) {
+        let key = batch.place(batch.plan.schema.row_key());
         let mut total = self.count as u32;
         each_bad(&self.bad, |at, bad| {
             let next = &mut self.next_of[at];
             (*next, total) = (total, total + *next);
-            let (start, end) = tile.source.record(at);
-            let key = key.map_or(Cell::MISSING, |place| tile.source.cell(at, place));
+            let (start, end) = batch.source.record(at);
+            let key = key.map_or(Cell::MISSING, |place| batch.source.cell(at, place));
             let (record, lacks) = (self.rows + at as u32, bad & LACKS != 0);
             self.bad_rows.push(BadRow { record, start, end, faults: total, key, lacks });
         });
@@ -185,7 +190,7 @@ impl Tally {
     fn put_found(&mut self) {
         if self.faults.len() < self.count {
             let room = self.count.max(2 * self.faults.len());
-            self.faults.resize(room, Fault::new(Cell::MISSING, 0, Why::MissingColumn));
+            self.faults.resize(room, Fault::new(Cell::MISSING, 0, CellError::MissingColumn));
         }
         for (_, start, end) in &self.found_in {
             for found in &self.found[*start as usize..*end as usize] {

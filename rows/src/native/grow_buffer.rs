@@ -3,7 +3,7 @@
 /// Bytes that grow at their end. Memory stays initialised once it was asked for, so that more room costs no zeroing;
 /// what is in new room is unspecified, and must be written before it is read.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub(crate) struct GrowBuffer {
     bytes: Vec<u8>,
     /// Only the first `len` count; the rest is room.
     len: usize,
@@ -12,7 +12,7 @@ pub(crate) struct Room {
 /// Bytes of a text that are copied whatever its length.
 pub(crate) const SHORT: usize = 32;
 
-impl Room {
+impl GrowBuffer {
     pub(crate) fn clear(&mut self) {
         self.len = 0;
     }
@@ -51,12 +51,12 @@ impl Room {
         self.bytes.resize((self.len + n + SHORT).max(2 * self.bytes.len()), 0);
     }
 
-    /// What was asked for already and is not used: to be written before [`Room::advance`] counts it in.
+    /// What was asked for already and is not used: to be written before [`GrowBuffer::advance`] counts it in.
     pub(crate) fn spare(&mut self) -> &mut [u8] {
         &mut self.bytes[self.len..]
     }
 
-    /// Counts in the first `n` bytes of [`Room::spare`].
+    /// Counts in the first `n` bytes of [`GrowBuffer::spare`].
     pub(crate) fn advance(&mut self, n: usize) {
         self.len = (self.len + n).min(self.bytes.len());
     }
@@ -139,7 +139,7 @@ mod tests {
             bytes in prop::collection::vec(any::<u8>(), 0..400),
             cuts in prop::collection::vec((any::<prop::sample::Index>(), 0usize..200), 0..60),
         ) {
-            let mut room = Room::default();
+            let mut room = GrowBuffer::default();
             // twice: the second time in memory that holds the first's bytes
             for _ in 0..2 {
                 room.clear();
