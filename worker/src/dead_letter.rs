@@ -65,7 +65,10 @@ impl DeadLetters {
     #[must_use]
     pub fn new(mut config: ClientConfig, topic: String, retry: Retry, metrics: Metrics) -> Self {
         config
-            .set("enable.idempotence", "true")
+            // An idempotent producer acknowledges a record that failed together with a later one that did not, although a
+            // broker need not have it; and a topic that is made anew breaks it for good. A record may come twice instead.
+            .set("enable.idempotence", "false")
+            .set("acks", "all")
             .set("message.max.bytes", crds::chunk::MAX_MESSAGE_BYTES.to_string())
             // A topic that is not there is an error after this, and tried again.
             .set("message.timeout.ms", "10000");
@@ -110,5 +113,48 @@ impl DeadLetters {
         let record = FutureRecord::to(&self.topic).key(&record.key).payload(&record.body).headers(headers);
         producer.send(record, Duration::from_secs(10)).await.map_err(|(error, _)| error)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use connect::Health;
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+    use crate::health_tracker::HealthTracker;
+    use crate::stop;
+
+    /// A leader that has just come back refuses the first record and takes the second.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_record_that_is_refused_is_not_taken_for_sent_with_the_one_behind_it() {
+        let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        cluster.broker_round_trip_time(1, Duration::from_millis(500)).unwrap();
+        let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[refused]);
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers());
+        let (metrics, (_stopper, stop)) = (Metrics::register().0, stop::channel());
+        let retry = Retry::new(stop, HealthTracker::new(Health::default(), &[]), metrics.clone());
+        let dead_letters = DeadLetters::new(config.clone(), "t".into(), retry, metrics);
+        // Too large for one request.
+        let record = |byte| DeadLetter {
+            key: b"k".to_vec(),
+            headers: vec![],
+            body: vec![byte; 600_000],
+            why: "a test".into(),
+        };
+        let (first, second) = (record(1), record(2));
+        let (first, second) = tokio::join!(dead_letters.send(&first), dead_letters.send(&second));
+        assert!(first.is_ok() && second.is_ok());
+        let end = tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer = config.set("group.id", "g").create().unwrap();
+            consumer.fetch_watermarks("t", 0, Duration::from_secs(10)).unwrap().1
+        });
+        assert_eq!(end.await.unwrap(), 2);
     }
 }

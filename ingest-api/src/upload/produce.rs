@@ -135,8 +135,9 @@ impl Kafka {
             let result = delivery.await;
             drop(held);
             match result {
-                // librdkafka takes a sequence number that the broker knows already for a delivery, and has no offset then.
-                // Without an offset nobody can say that the record is there: the chunk is sent again.
+                // librdkafka acknowledges a record that failed together with a later one that did not, and has no offset
+                // then. But a broker takes any sequence number first of a producer that it does not know (KIP-360), so the
+                // record need not be there (seen with a broker that was stopped): the chunk is sent again.
                 Ok(Ok(at)) if at.offset < 0 => Err(SendError::Other(ApiError::KafkaUnavailable(
                     "a chunk was acknowledged without an offset".into(),
                 ))),
@@ -234,6 +235,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
     use super::*;
     use crate::settings::Cli;
@@ -251,6 +255,29 @@ mod tests {
             revision: "m-1".into(),
             input: rows::Input::default(),
             columns: None,
+        }
+    }
+
+    /// As a leader does that has just come back: it refuses the first chunk and takes the second.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_chunk_that_is_not_in_kafka_is_not_acknowledged_together_with_the_one_behind_it() {
+        let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let bootstrap = format!("--kafka-bootstrap={}", cluster.bootstrap_servers());
+        let kafka = Arc::new(Kafka::new(&Cli::parse_from(["ingest-api", &bootstrap]).settings).unwrap());
+        kafka.partitions("t").await.unwrap();
+        // Both are on their way before the first answer; each is a request by itself, for both are too large for one.
+        cluster.broker_round_trip_time(1, Duration::from_millis(500)).unwrap();
+        let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[refused]);
+        let body = vec![b'x'; 600_000];
+        let send = || Arc::clone(&kafka).send("t", 0, &header(1), &body, None).unwrap();
+        let (first, second) = (send(), send());
+        let (first, second) = tokio::join!(first, second);
+        assert!(second.unwrap().offset >= 0);
+        match first {
+            Ok(there) => assert!(there.offset >= 0, "{there:?}"),
+            Err(error) => assert_eq!(error.reason(), "KafkaUnavailable"),
         }
     }
 
