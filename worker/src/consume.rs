@@ -41,6 +41,9 @@ pub const UNREPORTED: usize = 1000;
 const POLL: Duration = Duration::from_millis(100);
 /// and how long while records wait to be handed over.
 const SHORT_POLL: Duration = Duration::from_millis(10);
+/// A consumer that reaches no broker for so long is replaced: librdkafka 2.12 was seen to try no more, minutes after the
+/// broker was back.
+const UNREACHED: Duration = Duration::from_mins(2);
 /// How long a stop waits for the batches in flight and their report.
 const STOP_TIMEOUT: Duration = Duration::from_secs(13);
 
@@ -68,6 +71,14 @@ pub struct Consume {
     pub collector: Arc<Collector>,
     /// The runtime of the stages.
     pub runtime: Handle,
+}
+
+/// Why no more is taken.
+enum End {
+    /// By the order to stop.
+    Stopped,
+    /// No broker was reached for [`UNREACHED`].
+    Unreached,
 }
 
 impl Delivery {
@@ -109,16 +120,19 @@ impl Consume {
     /// # Errors
     /// What librdkafka says is fatal.
     pub fn run(self) -> Result<(), KafkaError> {
-        let context = Context {
-            last: LastError::default(),
-            tracker: self.tracker.clone(),
-            health: self.health.clone(),
-            metrics: self.metrics.clone(),
-            topic: self.topic.clone(),
+        let (consumer, result) = loop {
+            let consumer = self.connect()?;
+            match self.take(&consumer) {
+                Ok(End::Unreached) => {
+                    tracing::warn!("no broker was reached for {} s: connecting anew", UNREACHED.as_secs());
+                    // What was taken comes again.
+                    let mut offsets = self.tracker.offsets();
+                    offsets.partitions().into_iter().for_each(|partition| offsets.remove(partition));
+                }
+                Ok(End::Stopped) => break (consumer, Ok(())),
+                Err(error) => break (consumer, Err(error)),
+            }
         };
-        let consumer: BaseConsumer<Context> = self.config.create_with_context(context)?;
-        consumer.subscribe(&[&self.topic])?;
-        let result = self.take(&consumer);
         let Self { tracker, bulk, small, topic, .. } = self;
         drop((bulk, small));
         let partitions = tracker.offsets().partitions();
@@ -132,12 +146,30 @@ impl Consume {
         result
     }
 
-    fn take(&self, consumer: &BaseConsumer<Context>) -> Result<(), KafkaError> {
+    fn connect(&self) -> Result<BaseConsumer<Context>, KafkaError> {
+        let context = Context {
+            last: LastError::default(),
+            tracker: self.tracker.clone(),
+            health: self.health.clone(),
+            metrics: self.metrics.clone(),
+            topic: self.topic.clone(),
+        };
+        let consumer: BaseConsumer<Context> = self.config.create_with_context(context)?;
+        consumer.subscribe(&[&self.topic])?;
+        Ok(consumer)
+    }
+
+    fn take(&self, consumer: &BaseConsumer<Context>) -> Result<End, KafkaError> {
+        let connected = Instant::now();
         let mut lanes = Lanes::new(self.bulk.clone(), self.small.clone());
         // Which partitions are paused, and since which assignment.
         let mut paused: (BTreeSet<i32>, u64) = (BTreeSet::new(), 0);
         while !self.stop.is_set() {
             self.health.beat();
+            let unreached = self.health.troubled_since("kafka").map(|since| since.max(connected).elapsed());
+            if unreached.is_some_and(|time| time >= UNREACHED) {
+                return Ok(End::Unreached);
+            }
             let (moved, assignments, (unfinished, in_flight), partitions) = {
                 let mut offsets = self.tracker.offsets();
                 (offsets.moved(), offsets.assignments(), offsets.unfinished(), offsets.partitions())
@@ -173,7 +205,7 @@ impl Consume {
                 None => {}
             }
         }
-        Ok(())
+        Ok(End::Stopped)
     }
 
     /// Pauses the partitions `new`, and lets those go on that were paused before.

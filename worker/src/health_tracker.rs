@@ -21,18 +21,19 @@ struct Inner {
     start: Instant,
     beat_ms: AtomicU64,
     joined: AtomicBool,
-    /// By what is tried: why it does not succeed.
-    troubles: Mutex<BTreeMap<&'static str, String>>,
+    /// By what is tried: why it does not succeed, and since when.
+    troubles: Mutex<BTreeMap<&'static str, (String, Instant)>>,
 }
 
 impl HealthTracker {
     /// Not ready yet, because of each of `untried`.
     #[must_use]
     pub fn new(health: Health, untried: &[&'static str]) -> Self {
-        let troubles = untried.iter().map(|what| (*what, "not tried yet".to_owned())).collect();
+        let start = Instant::now();
+        let troubles = untried.iter().map(|what| (*what, ("not tried yet".to_owned(), start))).collect();
         Self(Arc::new(Inner {
             health,
-            start: Instant::now(),
+            start,
             beat_ms: AtomicU64::new(0),
             joined: AtomicBool::new(false),
             troubles: Mutex::new(troubles),
@@ -52,8 +53,17 @@ impl HealthTracker {
 
     /// `what` failed and is tried again.
     pub fn trouble(&self, what: &'static str, why: String) {
-        self.0.troubles.lock().unwrap_or_else(PoisonError::into_inner).insert(what, why);
+        let mut troubles = self.0.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles.entry(what).or_insert_with(|| (String::new(), Instant::now())).0 = why;
+        drop(troubles);
         self.show();
+    }
+
+    /// Since when `what` does not succeed.
+    #[must_use]
+    pub fn troubled_since(&self, what: &str) -> Option<Instant> {
+        let troubles = self.0.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles.get(what).map(|(_, since)| *since)
     }
 
     /// `what` succeeded.
@@ -78,7 +88,7 @@ impl HealthTracker {
     fn show(&self) {
         let troubles = self.0.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         match troubles.iter().next() {
-            Some((what, why)) => self.0.health.not_ready(format!("{what}: {why}")),
+            Some((what, (why, _))) => self.0.health.not_ready(format!("{what}: {why}")),
             None if !self.0.joined.load(Ordering::Relaxed) => self.0.health.not_ready("not in the group yet"),
             None => self.0.health.ready(),
         }
@@ -102,9 +112,16 @@ mod tests {
         assert!(!ready(), "ClickHouse has not answered yet");
         tracker.fine("clickhouse");
         assert!(ready());
+        tracker.trouble("insert", "Timeout".into());
+        let since = tracker.troubled_since("insert");
         tracker.trouble("insert", "UnknownTable".into());
         assert!(health.readiness().1.contains("UnknownTable"));
+        assert!(
+            since.is_some() && tracker.troubled_since("insert") == since,
+            "another cause, the same trouble"
+        );
         tracker.fine("insert");
+        assert_eq!(tracker.troubled_since("insert"), None);
         assert!(ready());
     }
 }
