@@ -173,44 +173,6 @@ fn sixteen_uploads_at_once_stay_within_the_memory_of_the_upload_api() -> Result<
     Ok(())
 }
 
-/// More than the two replicas let in at once, each of 100 bytes a second.
-#[test]
-fn clients_that_trickle_stop_no_inline_job_and_lose_their_places() -> Result<()> {
-    let _alone = alone();
-    let target = Target::load()?;
-    let ns = Namespace::new(&target, "trickle")?;
-    ns.apply(&format!(
-        "apiVersion: ingest.batch-on-kafka.io/v1alpha1\nkind: IngestModel\nmetadata: {{name: m}}\nspec:\n  columns:{}\n",
-        data::NARROW_COLUMNS
-    ))?;
-    target.model_ready(&ns.name, "m")?;
-    let (slow, quick) = (ns.file("slow.csv", rows("s", 4000))?, ns.file("quick.csv", rows("q", 2))?);
-    let url = format!("{}/v1/namespaces/{}/models/m/jobs", target.api_url()?, ns.name);
-    let trickle = || {
-        let args = ["-sS", "--limit-rate", "100", "-o", "/dev/null", "-w", "%{http_code}"];
-        let head = ["-X", "POST", "-H", "Content-Type: text/csv", "-H", "Expect:", "-T", &slow, &url];
-        Command::new("curl").args(args).args(head).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
-    };
-    let clients = (0..40).map(|_| trickle()).collect::<Result<Vec<Child>, _>>()?;
-    until("the places to be taken", Duration::from_secs(30), || {
-        let jobs = target.list(&["ij", "-n", &ns.name])?;
-        Ok((jobs.iter().filter(|j| j["status"]["state"] == "UPLOADING").count() >= 32).then_some(()))
-    })?;
-    ns.apply(
-        "{apiVersion: ingest.batch-on-kafka.io/v1alpha1, kind: IngestJob, metadata: {name: inline}, spec: {modelRef: {name: m}, \
-         source: {inline: \"event_id,timestamp,amount\\n1,1,1\\n\"}}}",
-    )?;
-    let status = target.job_end(&ns.name, "inline", Duration::from_secs(30))?;
-    assert_eq!(status["state"], "SUCCESS", "{status}");
-    let mut codes = vec![];
-    for client in clients {
-        codes.push(String::from_utf8(client.wait_with_output()?.stdout)?);
-    }
-    assert!(codes.iter().filter(|code| *code == "408").count() >= 32, "too slow: {codes:?}");
-    target.batch(&ns.name, &["job", "create", "m", &quick, "--wait"])?.ok()?;
-    Ok(())
-}
-
 #[test]
 fn an_inline_source_may_have_as_many_characters_as_the_crd_says() -> Result<()> {
     let _alone = alone();
