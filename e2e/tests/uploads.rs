@@ -118,7 +118,7 @@ fn batch_goes_on_by_itself_when_every_upload_api_is_killed_under_it() -> Result<
     ))?;
     let table = target.model_ready(&ns.name, "m")?["table"].as_str().context("a table")?.to_owned();
     let mut file = vec![];
-    data::narrow_csv(&mut file, 3_000_000, 0)?;
+    data::narrow_csv(&mut file, 12_000_000, 0)?;
     let file = ns.file("rows.csv", file)?;
     let status = thread::scope(|scope| -> Result<Value> {
         let loading = scope.spawn(|| target.batch(&ns.name, &["job", "create", "m", &file, "--wait"]));
@@ -133,12 +133,12 @@ fn batch_goes_on_by_itself_when_every_upload_api_is_killed_under_it() -> Result<
     })?;
     assert_eq!(
         (&status["state"], &status["counts"]["ok"]),
-        (&"SUCCESS".into(), &3_000_000.into()),
+        (&"SUCCESS".into(), &12_000_000.into()),
         "{status}"
     );
     assert!(status["upload"]["epoch"].as_i64() > Some(1), "it was taken up again: {status}");
     let held = target.sql(&format!("SELECT count(), uniqExact(_row) FROM {table}"))?;
-    assert_eq!(held, "3000000\t3000000");
+    assert_eq!(held, "12000000\t12000000");
     Ok(())
 }
 
