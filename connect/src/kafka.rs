@@ -62,6 +62,19 @@ impl KafkaArgs {
     }
 }
 
+/// Fetching rests for so many milliseconds when librdkafka's queue is full; by default for a second.
+pub const FETCH_BACKOFF_MS: &str = "10";
+
+/// Makes `config` that of a consumer which reads partitions by their numbers: it joins no group and commits nothing. `name`
+/// is a group's name, which librdkafka wants from every consumer.
+pub fn without_group<'a>(config: &'a mut ClientConfig, name: &str) -> &'a mut ClientConfig {
+    config
+        .set("group.id", name)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("fetch.queue.backoff.ms", FETCH_BACKOFF_MS)
+}
+
 /// Remembers what librdkafka last said was wrong: a failed call itself says no more than "broker transport failure",
 /// the cause (a wrong password, an unknown certificate) is told only here.
 #[derive(Clone, Debug, Default)]

@@ -341,7 +341,7 @@ pub struct Counts {
     pub stored_errors: i64,
 }
 
-/// The numbers of one ledger line, to be added to a job's [`Counts`].
+/// What one ledger line counts, to be added to a job's [`Counts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineCounts {
     /// Chunks of the batch.

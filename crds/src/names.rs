@@ -66,15 +66,18 @@ pub fn revision(model: &str, data: &[u8]) -> String {
     format!("{model}-{}", hex8(data))
 }
 
+/// The partition of jobs of a single chunk.
+pub const SMALL_PARTITION: i32 = 0;
+
 /// The partition that the chunks of a batch go to. The batches of a job follow each other around the partitions, and a
 /// chunk that is sent again goes where it went before.
 ///
-/// Partition 0 is kept for jobs of a single chunk (`single`), so that a small job does not queue behind a large one. A topic
+/// [`SMALL_PARTITION`] is kept for jobs of a single chunk (`single`), so that a small job does not queue behind a large one. A topic
 /// of one partition has no such lane.
 #[must_use]
 pub fn partition(job_uid: &str, batch: u32, single: bool, partitions: u32) -> i32 {
     if single || partitions <= 1 {
-        return 0;
+        return SMALL_PARTITION;
     }
     let others = u64::from(partitions) - 1;
     let at = 1 + fnv1a64(job_uid.as_bytes()).wrapping_add(u64::from(batch)) % others;

@@ -14,20 +14,8 @@ use jiff::Timestamp;
 pub struct Line {
     /// The number of its first chunk.
     pub first_chunk: u32,
-    /// How many chunks it has.
-    pub chunks: u32,
-    /// Rows checked.
-    pub rows: u32,
-    /// Rows loaded.
-    pub ok: u32,
-    /// Rows rejected.
-    pub errors: u32,
-    /// Bad cells.
-    pub cells: u64,
-    /// Bad cells that `rejected_rows` holds.
-    pub stored: u64,
-    /// The digests of its chunks, added up.
-    pub checksum: i64,
+    /// Its chunks, rows and bad cells.
+    pub counts: LineCounts,
     /// One of [`outcomes`].
     pub outcome: String,
     /// Why it is parked, for machines.
@@ -53,8 +41,7 @@ pub type ChunkRange = (u32, u32);
 pub fn totals(lines: &[Line]) -> Counts {
     let mut counts = Counts::default();
     for line in lines {
-        let Line { chunks, rows, ok, errors, cells, stored, checksum, .. } = *line;
-        counts.add(&line.outcome, LineCounts { chunks, rows, ok, errors, cells, stored, checksum });
+        counts.add(&line.outcome, line.counts);
     }
     counts
 }
@@ -77,8 +64,10 @@ pub fn is_further(new: &Counts, old: &Counts) -> bool {
 #[must_use]
 pub fn missing(lines: &[Line], chunks: i64) -> Vec<ChunkRange> {
     let end = u32::try_from(chunks.max(0)).unwrap_or(u32::MAX);
-    let mut covered: Vec<ChunkRange> =
-        lines.iter().map(|line| (line.first_chunk, line.first_chunk.saturating_add(line.chunks))).collect();
+    let mut covered: Vec<ChunkRange> = lines
+        .iter()
+        .map(|line| (line.first_chunk, line.first_chunk.saturating_add(line.counts.chunks)))
+        .collect();
     covered.sort_unstable();
     let mut out = Vec::new();
     let mut next = 0;
@@ -97,7 +86,7 @@ pub fn parked(lines: &[Line]) -> (Vec<ChunkRange>, Option<&Line>) {
     let of: Vec<&Line> = lines.iter().filter(|line| line.outcome == outcomes::PARKED).collect();
     let mut out: Vec<ChunkRange> = Vec::new();
     for line in &of {
-        let last = line.first_chunk.saturating_add(line.chunks.saturating_sub(1));
+        let last = line.first_chunk.saturating_add(line.counts.chunks.saturating_sub(1));
         match out.last_mut() {
             Some((_, end)) if end.checked_add(1) == Some(line.first_chunk) => *end = last,
             _ => out.push((line.first_chunk, last)),
@@ -125,13 +114,15 @@ pub(crate) mod tests {
     pub(crate) fn line(first_chunk: u32, chunks: u32, outcome: &str) -> Line {
         Line {
             first_chunk,
-            chunks,
-            rows: 10 * chunks,
-            ok: 9 * chunks,
-            errors: chunks,
-            cells: 2,
-            stored: 1,
-            checksum: i64::from(first_chunk) + 1,
+            counts: LineCounts {
+                chunks,
+                rows: 10 * chunks,
+                ok: 9 * chunks,
+                errors: chunks,
+                cells: 2,
+                stored: 1,
+                checksum: i64::from(first_chunk) + 1,
+            },
             outcome: outcome.into(),
             ..Line::default()
         }

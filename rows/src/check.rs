@@ -174,7 +174,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Checks the records of a record batch, column by column.
+    /// Checks a record batch, column by column.
     fn batch<S: Source>(
         &mut self,
         batch: &RecordBatch<'_, S>,

@@ -329,16 +329,16 @@ impl Cutter {
         while len > 0 && !(too_long && self.edge > 0) {
             let mut scanner = self.scanner;
             let found = scanner.piece(&self.buffer.bytes()[self.scanned..][..len]);
-            let log = found.map_err(|(log, at, broken)| {
-                self.rows += log.records;
+            let ends = found.map_err(|(ends, at, broken)| {
+                self.rows += ends.records;
                 self.broken(broken, self.scanned + at)
             })?;
-            if self.rows + log.records < chunk_rows && !(too_long && log.last_edge.is_some()) {
+            if self.rows + ends.records < chunk_rows && !(too_long && ends.last_edge.is_some()) {
                 self.scanner = scanner;
-                if let Some(last) = log.last_edge {
+                if let Some(last) = ends.last_edge {
                     self.edge = self.scanned + last;
                 }
-                self.rows += log.records;
+                self.rows += ends.records;
                 self.scanned += len;
                 return Ok(true);
             }

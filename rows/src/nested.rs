@@ -162,7 +162,7 @@ impl Nested {
     }
 
     /// Reads an array of `node`'s [`Node::elements`] that is the first `len` bytes of `tail`, which is UTF-8; adds nothing
-    /// and says no if it takes more than a look. `glanced`: each `"` in it may be one of two that stand for one.
+    /// and says no if it takes more than a look. `maybe_doubled`: each `"` in it may be one of two that stand for one.
     /// `keep`: it is added.
     #[inline(always)]
     pub(crate) fn push_list<L: Lanes>(
@@ -171,10 +171,10 @@ impl Nested {
         elements: &Leaf,
         tail: &[u8],
         len: usize,
-        glanced: bool,
+        maybe_doubled: bool,
         keep: bool,
     ) -> bool {
-        list::push(lanes, elements, tail, len, glanced, keep, &mut self.tree)
+        list::push(lanes, elements, tail, len, maybe_doubled, keep, &mut self.tree)
     }
 
     /// Adds the value of a text; of a bad one, a row that means nothing.

@@ -283,9 +283,7 @@ impl Collector {
     /// Evicts the open batch that was idle longest; false if none keeps anything.
     fn evict(&self) -> bool {
         let mut state = self.state();
-        let held = state.open.values_mut().filter(
-            |open| matches!(&open.batch.content, Content::Held(held) if held.share.bytes() > 0 && open.batch.lane == Lane::Bulk),
-        );
+        let held = state.open.values_mut().filter(|open| open.held_bytes() > 0);
         let Some(open) = held.min_by_key(|open| open.touched) else { return false };
         open.batch.evict();
         let (job, first_chunk) = (&open.batch.header.name, open.batch.header.batch.first_chunk);
@@ -305,16 +303,12 @@ impl Collector {
             return None;
         }
         let state = self.state();
-        let held = state.open.values().filter_map(|open| match &open.batch.content {
-            Content::Held(held) if open.batch.lane == Lane::Bulk && held.share.bytes() > 0 => {
-                Some((held.share.bytes(), open.batch.tickets.first()?.position().0, open.touched))
-            }
-            _ => None,
-        });
-        let held: Vec<(u64, i32, Instant)> = held.collect();
-        let (_, partition, touched) =
-            *held.iter().max_by_key(|(bytes, ..)| *bytes).filter(|_| held.len() > 1)?;
-        (now.duration_since(touched) < GROWING).then_some(partition)
+        let held = state.open.values().filter(|open| open.held_bytes() > 0);
+        let many = held.clone().nth(1).is_some();
+        let fullest = held.max_by_key(|open| open.held_bytes())?;
+        let grows = now.duration_since(fullest.touched) < GROWING;
+        let ticket = fullest.batch.tickets.first().filter(|_| many && grows)?;
+        Some(ticket.position().0)
     }
 
     fn content(&self, lane: Lane, rows: &ArrivedRows) -> Content {
@@ -344,6 +338,14 @@ impl Collector {
 }
 
 impl Open {
+    /// What a batch of [`Lane::Bulk`] keeps in memory, in bytes: what it would give back if it were evicted.
+    fn held_bytes(&self) -> u64 {
+        match &self.batch.content {
+            Content::Held(held) if self.batch.lane == Lane::Bulk => held.share.bytes(),
+            _ => 0,
+        }
+    }
+
     /// Why it is not kept any more, if it is not.
     fn ending(&self, now: Instant) -> Option<Ending> {
         let (batch, idle) = (&self.batch, now.duration_since(self.touched));

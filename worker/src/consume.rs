@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use connect::kafka::LastError;
 use crds::ChunkHeader;
+use crds::names::SMALL_PARTITION;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -21,7 +22,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
 use self::context::{Context, store};
-use self::lanes::{FULL_BEFORE_PAUSE, Lanes, SMALL_PARTITION};
+use self::lanes::{FULL_BEFORE_PAUSE, Lanes};
 use crate::budget::Lane;
 use crate::buffers::Buffers;
 use crate::collect::Collector;
@@ -180,8 +181,9 @@ impl Consume {
             if reported {
                 lanes.hand_over();
             }
-            let mut pause = lanes.paused(&partitions, reported, Instant::now());
-            if let Some(kept) = self.collector.crowded(Instant::now()) {
+            let now = Instant::now();
+            let mut pause = lanes.paused(&partitions, reported, now);
+            if let Some(kept) = self.collector.crowded(now) {
                 let others = |partition: &&i32| ![kept, SMALL_PARTITION].contains(*partition);
                 pause.extend(partitions.iter().filter(others));
             }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use clickhouse::{Client, Row};
-use crds::job::ErrorSummary;
+use crds::job::{ErrorSummary, LineCounts};
 use crds::sql::BadIdent;
 use crds::{TableName, tables};
 use serde::Deserialize;
@@ -128,7 +128,8 @@ impl From<LineRow> for (String, Line) {
     fn from(row: LineRow) -> Self {
         let (chunks, rows, ok, errors, cells, stored, checksum, outcome) = row.newest;
         let LineRow { first_chunk, variants, .. } = row;
-        let line = Line { first_chunk, chunks, rows, ok, errors, cells, stored, checksum, outcome, variants };
+        let counts = LineCounts { chunks, rows, ok, errors, cells, stored, checksum };
+        let line = Line { first_chunk, counts, outcome, variants };
         (row.job_uid, line)
     }
 }

@@ -35,16 +35,10 @@ impl Reread {
     /// Reads `topic` with the settings of a connection.
     #[must_use]
     pub fn new(mut config: ClientConfig, topic: String) -> Self {
-        config
-            // Never joined: librdkafka wants the name of a group from every consumer.
-            .set("group.id", &topic)
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
+        connect::kafka::without_group(&mut config, &topic)
             .set("auto.offset.reset", "earliest")
             .set("enable.partition.eof", "true")
             .set("fetch.wait.max.ms", "50")
-            // By default fetching rests for a second whenever the queue is full.
-            .set("fetch.queue.backoff.ms", "10")
             .set("queued.max.messages.kbytes", "2048")
             .set("fetch.message.max.bytes", "1048576");
         Self { config, topic }

@@ -1,7 +1,6 @@
 //! One job that has ended, compared with its file.
 
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -70,7 +69,7 @@ pub fn check(
             let updates = seen.wrong.iter().map(|wrong| format!("a status update: {wrong}"));
             return Ok(Err(updates.chain(first.unwrap_or_default()).collect()));
         }
-        thread::sleep(Duration::from_secs(1));
+        watcher.next_update(&job.name, Duration::from_secs(1));
     }
 }
 

@@ -5,7 +5,6 @@ use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +14,7 @@ use super::inputs::{self, Format};
 use super::plan::{Client, JobPlan, model};
 use super::system::System;
 use super::watcher::Watcher;
+use crate::wait::until;
 
 /// A file, and the other one where one is sent on purpose.
 pub struct Files {
@@ -116,7 +116,7 @@ impl Load<'_> {
             if !answer.body.contains("OffsetMismatch") && !answer.body.contains("UploadRunning") {
                 return Ok(());
             }
-            thread::sleep(Duration::from_millis(300));
+            self.watcher.next_update(&self.job.name, Duration::from_millis(300));
         }
         Ok(())
     }
@@ -128,10 +128,8 @@ impl Load<'_> {
 
     fn killed(&self, made: bool, kbytes_per_second: u64, after_ms: u64) -> Result<()> {
         let mut child = self.start(made, &self.files.file, kbytes_per_second)?;
-        let end = Instant::now() + Duration::from_millis(after_ms);
-        while Instant::now() < end && child.try_wait()?.is_none() {
-            thread::sleep(Duration::from_millis(20));
-        }
+        // An error: it is still running, and is killed.
+        let _ = until("the upload to end", Duration::from_millis(after_ms), || Ok(child.try_wait()?));
         let _ = child.kill();
         child.wait()?;
         Ok(())
@@ -225,7 +223,7 @@ impl Load<'_> {
                     seen.status.upload.complete || seen.status.ended()
                 });
             } else {
-                thread::sleep(Duration::from_millis(400));
+                self.watcher.next_update(&self.job.name, Duration::from_millis(400));
             }
         }
     }

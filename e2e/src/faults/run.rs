@@ -19,6 +19,7 @@ use super::system::System;
 use super::undo::{Journal, Undo};
 use super::watcher::Watcher;
 use crate::Target;
+use crate::wait::until;
 
 /// Rounds in one namespace: a replay then reads all of them again.
 const ROUNDS: usize = 5;
@@ -122,14 +123,11 @@ fn look_again(
     checked: &[Checked],
 ) -> Result<Vec<String>> {
     let mut found = vec![];
-    let end = Instant::now() + ZERO;
-    while !system.processes(Struck::Worker).is_empty() {
-        if Instant::now() >= end {
-            let models = system.target.kubectl(&["get", "ingestmodels,pods", "-n", &system.namespace])?;
-            found.push(format!("workers are left {} s after the last job\n{models}", ZERO.as_secs()));
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(500));
+    let gone =
+        until("the workers to end", ZERO, || Ok(system.processes(Struck::Worker).is_empty().then_some(())));
+    if gone.is_err() {
+        let models = system.target.kubectl(&["get", "ingestmodels,pods", "-n", &system.namespace])?;
+        found.push(format!("workers are left {} s after the last job\n{models}", ZERO.as_secs()));
     }
     for job in checked {
         let table = tables.get(&job.model).context("a model of the run")?;

@@ -88,6 +88,13 @@ impl Watcher {
         jobs.iter().filter(|job| seen.get(*job).is_some_and(|s| !s.status.ended())).count()
     }
 
+    /// Waits for the next update of a job, at most `limit`.
+    pub fn next_update(&self, job: &str, limit: Duration) {
+        let updates = |seen: Option<&Seen>| seen.map_or(0, |seen| seen.updates);
+        let before = updates(self.seen(job).as_ref());
+        self.wait(job, Instant::now() + limit, |seen| updates(Some(seen)) > before);
+    }
+
     /// Waits until `ready` says so of a job, at most until `end`. Gives what was seen last.
     pub fn wait(&self, job: &str, end: Instant, ready: impl Fn(&Seen) -> bool) -> Option<Seen> {
         let mut jobs = lock(&self.shared.jobs);

@@ -76,14 +76,9 @@ impl DeadLetterTopic {
     /// A reader of `topic`, to be used until `deadline`; `client` says how Kafka is reached.
     pub fn open(client: &ClientConfig, topic: &str, deadline: Instant) -> Result<Self, TopicError> {
         let mut config = client.clone();
-        config
-            .set("group.id", "batch-dead-letters")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
+        connect::kafka::without_group(&mut config, "batch-dead-letters")
             .set("enable.partition.eof", "false")
             .set("fetch.message.max.bytes", (2 << 20).to_string())
-            // By default fetching rests for a second whenever the queue is full.
-            .set("fetch.queue.backoff.ms", "10")
             .set("queued.max.messages.kbytes", (4 << 10).to_string());
         let failed = |source| TopicError::Kafka { topic: topic.to_owned(), source };
         Ok(Self { consumer: config.create().map_err(failed)?, topic: topic.to_owned(), deadline })

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use clickhouse::{Client, Row};
+use crds::job::LineCounts;
 use crds::sql::{BadIdent, TableName};
 use crds::tables::{CHECKSUM_SQL, INGEST_BATCHES};
 use serde::Deserialize;
@@ -72,20 +73,8 @@ impl Ledger {
                 reason,
                 message,
             } = row;
-            let line = Line {
-                first_chunk,
-                chunks,
-                rows,
-                ok,
-                errors,
-                cells,
-                stored,
-                checksum,
-                outcome,
-                reason,
-                message,
-            };
-            out.entry(job_uid).or_default().push(line);
+            let counts = LineCounts { chunks, rows, ok, errors, cells, stored, checksum };
+            out.entry(job_uid).or_default().push(Line { first_chunk, counts, outcome, reason, message });
         }
         Ok(out)
     }

@@ -93,12 +93,12 @@ pub(crate) struct FaultLog {
     count: usize,
     pub bad_rows: Vec<BadRow>,
     pub missing: Missing,
-    /// For each record of the record batch.
+    /// For each record of the batch.
     pub bad: Vec<u8>,
     pub scratch: Vec<u8>,
-    /// Of the record batch, which records stay.
+    /// Which records of the batch stay.
     pub selection: Selection,
-    /// Of the record batch, column by column, though not in the order of columns.
+    /// Column by column, though not in the order of columns.
     found: Vec<Found>,
     /// Each column that has some of them, and where those begin and end.
     found_in: Vec<(u16, u32, u32)>,

@@ -63,12 +63,12 @@ pub(crate) struct FaultSink<'a> {
     pub faults: &'a mut Vec<Found>,
     pub missing: &'a mut Missing,
     pub scratch: &'a mut Vec<u8>,
-    /// Records of the chunk before this record batch.
+    /// Records of the chunk before this batch.
     pub base: u32,
 }
 
 impl FaultSink<'_> {
-    /// Notes a bad cell of the record batch's record.
+    /// Notes a bad cell of a record.
     #[cold]
     pub(crate) fn fault(&mut self, record: usize, column: usize, cell: Cell, error: CellError) {
         self.fault_here(record, column, cell, error);

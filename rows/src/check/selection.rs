@@ -1,4 +1,4 @@
-//! Which records of a record batch stay, and how the others are taken out of columns of fixed width.
+//! Which records of a batch stay, and how the others are taken out of columns of fixed width.
 
 use crate::native::GrowBuffer;
 
@@ -21,7 +21,7 @@ pub(crate) struct Selection {
 const LONG: usize = 24;
 
 impl Selection {
-    /// Of a record batch's records all but the bad ones, of which there are `count`.
+    /// All records of the batch but the bad ones, of which there are `count`.
     pub(super) fn set(&mut self, bad: &[u8], count: usize) {
         self.runs.clear();
         self.records = bad.len();
@@ -72,7 +72,7 @@ impl Selection {
         &self.each[..self.kept]
     }
 
-    /// Removes the values of bad records; those of the record batch are the last ones of `data`.
+    /// Removes the values of bad records; those of the batch are the last ones of `data`.
     pub(super) fn compact(&self, data: &mut GrowBuffer, width: usize) {
         let start = data.len() - width * self.records;
         let values = data.since(start);
@@ -116,7 +116,7 @@ impl Selection {
         }
     }
 
-    /// The numbers of the good records, of which the record batch's first one would have `first`.
+    /// The numbers of the good records; the first record of the batch has the number `first`.
     pub(super) fn number(&self, first: u64, slots: &mut [[u8; 8]]) {
         for (slot, record) in slots.iter_mut().zip(self.each()) {
             *slot = (first + u64::from(*record)).to_le_bytes();

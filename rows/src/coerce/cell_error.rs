@@ -211,7 +211,7 @@ mod tests {
         "Enum8('n/a' = 1)",
     ];
 
-    /// A text that is refused at a glance is no value, and nothing else is said of it on the long way.
+    /// A text that is refused by `refuse` is no value, and nothing else is said of it on the long way.
     fn hold(ty: &str, format: Option<&str>, policies: Policies, text: &[u8]) -> bool {
         let mut column = Column { policies, ..Column::new("c", Type::parse(ty).unwrap()) };
         column.format = format.map(str::to_owned);
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_usual_bad_text_is_refused_at_a_glance() {
-        let glance = |ty: &&&str| hold(ty, None, Policies::default(), b"n/a");
-        assert_eq!(TYPES.iter().filter(glance).count(), TYPES.len() - 1, "all but the enum");
+        let refused = |ty: &&&str| hold(ty, None, Policies::default(), b"n/a");
+        assert_eq!(TYPES.iter().filter(refused).count(), TYPES.len() - 1, "all but the enum");
     }
 }

@@ -53,15 +53,17 @@ impl<S: Source> Kernel for Lists<'_, '_, S> {
     fn run<L: Lanes>(self, lanes: L) {
         let Self { batch, column, node, elements, at, place, nested, sink } = self;
         // what doubled quotes hide is known of this quote only
-        let known = S::GLANCES && batch.plan.dialect.quote == b'"';
-        let glance = batch.source.glances(place);
+        let known = S::UNVERIFIED_QUOTES && batch.plan.dialect.quote == b'"';
+        let unverified = batch.source.cells_unverified(place);
         for record in 0..batch.source.records() {
-            let cell = if known { glance(record) } else { batch.source.cell(record, place) };
-            let glanced = known && cell.kind == Kind::Quoted;
+            let cell = if known { unverified(record) } else { batch.source.cell(record, place) };
+            let maybe_doubled = known && cell.kind == Kind::Quoted;
             let readable = matches!(cell.kind, Kind::Plain | Kind::Quoted | Kind::Nested);
             let tail = batch.bytes.get(cell.start as usize..).unwrap_or_default();
             let is_good = sink.bad[record] == 0;
-            if !(readable && nested.push_list(lanes, elements, tail, cell.len as usize, glanced, is_good)) {
+            if !(readable
+                && nested.push_list(lanes, elements, tail, cell.len as usize, maybe_doubled, is_good))
+            {
                 any(batch, column, node, at, record, place, nested, sink);
             }
         }

@@ -26,23 +26,23 @@ impl Node {
 
 /// Reads the array that is the first `len` bytes of `tail`; adds nothing and says no if it is not written simply.
 ///
-/// `glanced`: each `"` in it may be one of two that stand for one. `keep`: the array is added, without a branch on that.
+/// `maybe_doubled`: each `"` in it may be one of two that stand for one. `keep`: the array is added, without a branch on that.
 #[inline(always)]
 pub(super) fn push<L: Lanes>(
     lanes: L,
     leaf: &Leaf,
     tail: &[u8],
     len: usize,
-    glanced: bool,
+    maybe_doubled: bool,
     keep: bool,
     out: &mut Tree,
 ) -> bool {
     let Some(elements) = out.children.first_mut() else { return false };
     let before = elements.data.len();
     let count = match leaf.reader {
-        Reader::String => short_texts(lanes, tail, len, glanced, elements)
-            .or_else(|| texts(lanes, tail, len, glanced, elements)),
-        _ => values(leaf, tail, len, glanced, elements),
+        Reader::String => short_texts(lanes, tail, len, maybe_doubled, elements)
+            .or_else(|| texts(lanes, tail, len, maybe_doubled, elements)),
+        _ => values(leaf, tail, len, maybe_doubled, elements),
     };
     let Some(count) = count else {
         elements.data.truncate(before);
@@ -60,9 +60,15 @@ pub(super) fn push<L: Lanes>(
 
 /// Adds the texts of an array of at most 64 bytes; gives how many there are. No branch depends on how many, up to four.
 #[inline(always)]
-fn short_texts<L: Lanes>(lanes: L, tail: &[u8], len: usize, glanced: bool, out: &mut Tree) -> Option<usize> {
+fn short_texts<L: Lanes>(
+    lanes: L,
+    tail: &[u8],
+    len: usize,
+    maybe_doubled: bool,
+    out: &mut Tree,
+) -> Option<usize> {
     let near = tail.first_chunk::<{ 2 * BLOCK }>()?;
-    let (mut opens, mut closes) = bounds(lanes, near.first_chunk()?, len, glanced)?;
+    let (mut opens, mut closes) = bounds(lanes, near.first_chunk()?, len, maybe_doubled)?;
     let count = opens.count_ones() as usize;
     let to = out.data.spare();
     let mut at = 0;
@@ -99,12 +105,12 @@ pub(crate) fn json_texts<L: Lanes>(lanes: L, block: &[u8; BLOCK], len: usize) ->
 
 /// The quotes that open and close the texts of an array that is the block's first `len` bytes.
 #[inline(always)]
-fn bounds<L: Lanes>(lanes: L, block: &[u8; BLOCK], len: usize, glanced: bool) -> Option<(u64, u64)> {
+fn bounds<L: Lanes>(lanes: L, block: &[u8; BLOCK], len: usize, maybe_doubled: bool) -> Option<(u64, u64)> {
     if !(2..=BLOCK).contains(&len) || block[0] != b'[' || block[len - 1] != b']' {
         return None;
     }
-    let quote = if block[1] == b'"' && !glanced { b'"' } else { b'\'' };
-    let stop = if glanced { b'"' } else { b'\\' };
+    let quote = if block[1] == b'"' && !maybe_doubled { b'"' } else { b'\'' };
+    let stop = if maybe_doubled { b'"' } else { b'\\' };
     let [quotes, escapes, stops] = lanes.equal(block, [quote, b'\\', stop]);
     let [commas, blanks] = lanes.equal(block, [b',', b' ']);
     let live = u64::MAX >> (BLOCK - len);
@@ -128,14 +134,14 @@ fn bounds<L: Lanes>(lanes: L, block: &[u8; BLOCK], len: usize, glanced: bool) ->
 
 /// Adds the texts of an array; gives how many there are.
 #[inline(always)]
-fn texts<L: Lanes>(lanes: L, tail: &[u8], len: usize, glanced: bool, out: &mut Tree) -> Option<usize> {
+fn texts<L: Lanes>(lanes: L, tail: &[u8], len: usize, maybe_doubled: bool, out: &mut Tree) -> Option<usize> {
     let quote = match tail {
         [b'[', b']', ..] => return (len == 2).then_some(0),
         [b'[', b'\'', ..] => b'\'',
-        [b'[', b'"', ..] if !glanced => b'"',
+        [b'[', b'"', ..] if !maybe_doubled => b'"',
         _ => return None,
     };
-    let stops = [quote, b'\\', if glanced { b'"' } else { quote }];
+    let stops = [quote, b'\\', if maybe_doubled { b'"' } else { quote }];
     let (mut start, mut count) = (2, 0);
     loop {
         let end = find(lanes, tail, start, stops);
@@ -154,13 +160,13 @@ fn texts<L: Lanes>(lanes: L, tail: &[u8], len: usize, glanced: bool, out: &mut T
 
 /// Adds the values of an array of a fixed-width type; gives how many there are.
 #[inline(never)]
-fn values(leaf: &Leaf, tail: &[u8], len: usize, glanced: bool, out: &mut Tree) -> Option<usize> {
+fn values(leaf: &Leaf, tail: &[u8], len: usize, maybe_doubled: bool, out: &mut Tree) -> Option<usize> {
     fn values<R: Read>(
         reader: &R,
         bare: bool,
         tail: &[u8],
         len: usize,
-        glanced: bool,
+        maybe_doubled: bool,
         out: &mut Tree,
     ) -> Option<usize> {
         if let [b'[', b']', ..] = tail {
@@ -173,12 +179,12 @@ fn values(leaf: &Leaf, tail: &[u8], len: usize, glanced: bool, out: &mut Tree) -
         loop {
             let quote = match tail.get(at)? {
                 b'\'' => Some(b'\''),
-                b'"' if !glanced => Some(b'"'),
+                b'"' if !maybe_doubled => Some(b'"'),
                 _ if bare => None,
                 _ => return None,
             };
             let (start, stops) = match quote {
-                Some(quote) => (at + 1, [quote, b'\\', if glanced { b'"' } else { quote }]),
+                Some(quote) => (at + 1, [quote, b'\\', if maybe_doubled { b'"' } else { quote }]),
                 None => (at, [b',', b']', b']']),
             };
             let end = find(Portable, tail, start, stops);
@@ -195,7 +201,7 @@ fn values(leaf: &Leaf, tail: &[u8], len: usize, glanced: bool, out: &mut Tree) -
         }
     }
     let bare = is_bare(&leaf.reader);
-    with_reader!(&leaf.reader, reader => values(reader, bare, tail, len, glanced, out), texts => None)
+    with_reader!(&leaf.reader, reader => values(reader, bare, tail, len, maybe_doubled, out), texts => None)
 }
 
 /// Whether no text of the type, so far as it has quotes around it or not, has a blank, colon or bracket in it: then a

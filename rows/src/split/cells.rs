@@ -116,11 +116,11 @@ pub(crate) trait Source {
     fn kinds(&self, column: usize) -> Kinds;
     /// Whether a text without quotes around it is a cell of [`Kind::Plain`], whatever it is.
     const PLAIN: bool = false;
-    /// Whether [`Source::glances`] may take doubled quotes for a text as it is.
-    const GLANCES: bool = false;
+    /// Whether [`Source::cells_unverified`] may take doubled quotes for a text as it is.
+    const UNVERIFIED_QUOTES: bool = false;
     /// Gives the cells of a column, but of [`Kind::Quoted`] even if quotes in it are doubled: they are found while it is
     /// read.
-    fn glances(&self, column: usize) -> impl Fn(usize) -> Cell;
+    fn cells_unverified(&self, column: usize) -> impl Fn(usize) -> Cell;
     /// Where this source keeps a column of the schema; `field` is its place in the file.
     fn column(&self, column: usize, field: usize) -> usize;
     /// Start and end of the record without its line end.

@@ -1,5 +1,6 @@
 //! The settings of the consumer.
 
+use connect::kafka::FETCH_BACKOFF_MS;
 use rdkafka::ClientConfig;
 
 /// The most bytes of one fetch of one partition. A larger record comes alone.
@@ -22,7 +23,7 @@ pub fn consumer_config(mut config: ClientConfig, group: &str, prefetch_kib: u32)
         .set("heartbeat.interval.ms", "500")
         // With a partition that is empty a fetch waits this long, half a second by default.
         .set("fetch.wait.max.ms", "50")
-        .set("fetch.queue.backoff.ms", "10")
+        .set("fetch.queue.backoff.ms", FETCH_BACKOFF_MS)
         .set("queued.max.messages.kbytes", &prefetch)
         .set("fetch.message.max.bytes", FETCH_BYTES)
         .set("fetch.max.bytes", &fetch)

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use crds::names::SMALL_PARTITION;
 use tokio::sync::mpsc::Sender;
 
 use crate::budget::Lane;
@@ -17,8 +18,6 @@ const LANE_BYTES: usize = 8 << 20;
 const LANE_RECORDS: usize = 256;
 /// A lane is paused once it was full for so long: shorter than what a small job can wait, longer than most inserts.
 pub const FULL_BEFORE_PAUSE: Duration = Duration::from_millis(300);
-/// The partition of small jobs.
-pub const SMALL_PARTITION: i32 = 0;
 
 /// Both lanes.
 #[derive(Debug)]

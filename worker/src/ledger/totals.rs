@@ -7,20 +7,8 @@ use crds::job::{Counts, LineCounts};
 pub struct Line {
     /// The number of its first chunk.
     pub first_chunk: u32,
-    /// How many chunks it has.
-    pub chunks: u32,
-    /// Its rows: all, loaded, rejected.
-    pub rows: u32,
-    /// Loaded.
-    pub ok: u32,
-    /// Rejected.
-    pub errors: u32,
-    /// Bad cells.
-    pub cells: u64,
-    /// Those in `rejected_rows`.
-    pub stored: u64,
-    /// The digests of its chunks, added up.
-    pub checksum: i64,
+    /// Its chunks, rows and bad cells.
+    pub counts: LineCounts,
     /// One of [`crds::tables::outcomes`].
     pub outcome: String,
     /// How many lists of digests its lines have, the older ones included. More than one is a conflict.
@@ -43,8 +31,7 @@ pub fn totals(mut lines: Vec<Line>) -> Totals {
     let mut totals = Totals::default();
     let counts = &mut totals.counts;
     for line in &lines {
-        let Line { chunks, rows, ok, errors, cells, stored, checksum, .. } = *line;
-        counts.add(&line.outcome, LineCounts { chunks, rows, ok, errors, cells, stored, checksum });
+        counts.add(&line.outcome, line.counts);
     }
     totals.conflict = conflict(&lines);
     totals
@@ -57,7 +44,7 @@ fn conflict(lines: &[Line]) -> Option<String> {
         return Some(format!("the batch of chunk {first} is in the ledger with different digests"));
     }
     let overlap = lines.windows(2).find(|pair| match pair {
-        [a, b] => u64::from(a.first_chunk) + u64::from(a.chunks) > u64::from(b.first_chunk),
+        [a, b] => u64::from(a.first_chunk) + u64::from(a.counts.chunks) > u64::from(b.first_chunk),
         _ => false,
     });
     overlap
@@ -72,13 +59,15 @@ mod tests {
     fn line(first_chunk: u32, chunks: u32, outcome: &str) -> Line {
         Line {
             first_chunk,
-            chunks,
-            rows: 10 * chunks,
-            ok: 9 * chunks,
-            errors: chunks,
-            cells: 2,
-            stored: 1,
-            checksum: i64::from(first_chunk) + 1,
+            counts: LineCounts {
+                chunks,
+                rows: 10 * chunks,
+                ok: 9 * chunks,
+                errors: chunks,
+                cells: 2,
+                stored: 1,
+                checksum: i64::from(first_chunk) + 1,
+            },
             outcome: outcome.into(),
             variants: 1,
         }

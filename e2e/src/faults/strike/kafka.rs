@@ -1,6 +1,6 @@
 //! What an administrator of Kafka may do to a topic and to a group, by Kafka's own tools.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
@@ -9,6 +9,7 @@ use crate::faults::plan::Target;
 use crate::faults::strike::Outcome;
 use crate::faults::system::System;
 use crate::kafka;
+use crate::wait::until;
 
 /// Partitions of each topic of a run.
 pub const PARTITIONS: u32 = 4;
@@ -57,20 +58,17 @@ pub fn replay(system: &System, model: &str, struck: &dyn Fn()) -> Result<Outcome
 
 /// Sets the group back once no worker is in it.
 fn reset(system: &System, topic: &str) -> Result<()> {
-    let end = Instant::now() + LEAVING;
     let args = ["--group", topic, "--topic", topic, "--reset-offsets", "--to-earliest", "--execute"];
-    loop {
+    until(&format!("the group {topic} to be set back"), LEAVING, || {
         let lock = system.lock(Target::Kafka.name());
         let held = lock.lock();
         let output = run(system, "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", &args)?;
         drop(held);
         // A line a partition. Where the group still has members, the tool says so and ends with 0.
-        if output.lines().filter(|line| line.contains(topic)).count() >= PARTITIONS as usize {
-            return Ok(());
-        }
-        ensure!(Instant::now() < end, "the group {topic} is not set back: {output}");
-        std::thread::sleep(Duration::from_millis(500));
-    }
+        let lines = output.lines().filter(|line| line.contains(topic)).count();
+        ensure!(lines >= PARTITIONS as usize, "{output}");
+        Ok(Some(()))
+    })
 }
 
 /// A window of one token drops all others; the second statement gives the table its own size back. 10,000 inserts would do

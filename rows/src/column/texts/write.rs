@@ -344,7 +344,7 @@ impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLAB
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Done {
         let Self { batch, place, records, nulls, defaults, mut fast, mut done } = self;
-        let doubled = (S::GLANCES && F::UNDOUBLES).then_some(batch.plan.dialect.quote);
+        let doubled = (S::UNVERIFIED_QUOTES && F::UNDOUBLES).then_some(batch.plan.dialect.quote);
         let (bytes, json) = (batch.bytes, batch.plan.is_json());
         if !NULLABLE && !defaults {
             let mut spans = Spans::new();
@@ -359,11 +359,11 @@ impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLAB
                 }
             }
         }
-        let glance = batch.source.glances(place);
+        let unverified = batch.source.cells_unverified(place);
         while let Some(record) = records.get(done.rows) {
             let record = *record as usize;
-            let mut cell = glance(record);
-            if S::GLANCES && !F::UNDOUBLES && cell.kind == Kind::Quoted {
+            let mut cell = unverified(record);
+            if S::UNVERIFIED_QUOTES && !F::UNDOUBLES && cell.kind == Kind::Quoted {
                 cell = batch.source.cell(record, place);
             }
             // nothing without quotes is NULL, a default or an empty text

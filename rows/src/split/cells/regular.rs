@@ -101,10 +101,10 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
     }
 
     const PLAIN: bool = true;
-    const GLANCES: bool = QUOTES;
+    const UNVERIFIED_QUOTES: bool = QUOTES;
 
     #[inline(always)]
-    fn glances(&self, column: usize) -> impl Fn(usize) -> Cell {
+    fn cells_unverified(&self, column: usize) -> impl Fn(usize) -> Cell {
         // all of it by value, so that a loop can keep it in registers
         let Self { bytes, positions, fields, quote, returns } = *self;
         let source = Self { bytes, positions, fields, quote, returns };

@@ -138,7 +138,7 @@ impl Source for Table {
     }
 
     #[inline(always)]
-    fn glances(&self, column: usize) -> impl Fn(usize) -> Cell {
+    fn cells_unverified(&self, column: usize) -> impl Fn(usize) -> Cell {
         move |record| self.cell(record, column)
     }
 

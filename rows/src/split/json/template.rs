@@ -281,8 +281,10 @@ mod tests {
         }
     }
 
+    /// What the parser reads, which is given one line without its end.
     fn parsed(text: &[u8]) -> Option<(Cell, usize)> {
-        let mut line = Line { bytes: text, at: 0 };
+        let bytes = text.split(|byte| *byte == b'\n').next()?;
+        let mut line = Line { bytes, at: 0 };
         line.value().ok().map(|cell| (cell, line.at))
     }
 
@@ -297,5 +299,14 @@ mod tests {
                 prop_assert_eq!(level.run_scalar(Value(text.as_bytes())), parsed(text.as_bytes()));
             }
         }
+    }
+
+    #[test]
+    fn an_escape_before_a_line_feed_does_not_join_two_lines() {
+        let text = b"\"\\\n\"";
+        for level in Level::all() {
+            assert_eq!(level.run_scalar(Value(text)), None);
+        }
+        assert_eq!(parsed(text), None);
     }
 }
