@@ -4,10 +4,12 @@ SHELL := /bin/bash
 CACHE := $(or $(BATCH_STACK_CACHE),$(HOME)/.cache/batch-on-kafka)
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+TYPOS_VERSION := 1.52.0
+TYPOS := $(CACHE)/typos-$(TYPOS_VERSION)/bin/typos
 STACK := cargo run --quiet --package stack --
 PEERS := $(CACHE)/peers
 CHART := charts/batch-on-kafka
-export PATH := $(PATH):$(CACHE)/bin:$(dir $(CARGO_DENY))
+export PATH := $(PATH):$(CACHE)/bin:$(dir $(CARGO_DENY)):$(dir $(TYPOS))
 
 .PHONY: help demo test verify fuzz faults memcheck bench bench-rows generate stack-up stack-down stack-status images install
 
@@ -20,7 +22,7 @@ demo: system-packages ## From nothing to loaded and rejected rows on the real pa
 test: system-packages ## Lint, unit, CRDs on a real API server, end-to-end on the whole stack
 	.ci/test
 
-verify: system-packages $(CARGO_DENY) ## Format, lints, licences, unit tests, generated files, chart
+verify: system-packages $(CARGO_DENY) $(TYPOS) ## Format, spelling, links, lints, rustdoc, licences, unit tests, generated files, chart
 	.ci/verify
 
 fuzz: system-packages ## Fuzz the row engine, SECONDS=600 for each target; ASAN=1: with the address sanitizer (nightly)
@@ -71,6 +73,11 @@ system-packages:
 
 $(CARGO_DENY):
 	cargo install --quiet --locked --no-default-features --root $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny@$(CARGO_DENY_VERSION)
+
+# PyPI has it as a program; from its source it takes minutes to build.
+$(TYPOS):
+	python3 -m venv --clear $(CACHE)/typos-$(TYPOS_VERSION)
+	$(CACHE)/typos-$(TYPOS_VERSION)/bin/pip install --quiet --disable-pip-version-check --only-binary=:all: typos==$(TYPOS_VERSION)
 
 $(PEERS)/.stamp: rows/benches/peers/requirements.txt
 	python3 -m venv --clear $(PEERS)/venv

@@ -1,4 +1,4 @@
-//! Every command and flag, as clap reads them. What is said here is also docs/cli.md.
+//! All commands and flags, as clap reads them. docs/cli.md is made from this text.
 
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What every command takes.
+/// The options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
     /// Address of the upload API
@@ -59,7 +59,7 @@ pub struct Global {
         value_name = "NAME"
     )]
     pub namespace: String,
-    /// How to print the answer; each command has a default of its own
+    /// How to print the answer; each command has its own default
     #[arg(short, long, global = true, help_heading = "Global options", value_enum, value_name = "FORMAT")]
     pub output: Option<Output>,
 }
@@ -69,7 +69,7 @@ pub struct Global {
 pub enum Output {
     /// For people
     Table,
-    /// The object as the API has it
+    /// The object as the API returns it
     Json,
     /// The same as YAML
     Yaml,
@@ -79,17 +79,17 @@ pub enum Output {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make, list, show and delete models
+    /// Create, list, show and delete models
     Model {
         #[command(subcommand)]
         command: ModelCommand,
     },
-    /// Load files and see what became of them
+    /// Load files and show the state of the jobs
     Job {
         #[command(subcommand)]
         command: JobCommand,
     },
-    /// List the batches that ClickHouse refused, and send them again or give them up
+    /// List the batches that ClickHouse refused, and requeue or drop them
     Dlq {
         #[command(subcommand)]
         command: DlqCommand,
@@ -110,7 +110,7 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
-    /// Make a model and print its id
+    /// Create a model and print its id
     #[command(after_help = "\
 FILE is a plain map of column names to ClickHouse types, in the table's order:
   {\"event_id\": \"String\", \"timestamp\": \"UInt32\", \"amount\": \"Float64\"}
@@ -120,14 +120,14 @@ Examples:
   batch model create purchases model.json
   batch -n shop model create purchases model.yaml")]
     Create {
-        /// The model's name, from now on its name in every command
+        /// The model's name, used in all other commands
         name: String,
-        /// What the rows look like
+        /// The file that describes the columns
         file: PathBuf,
     },
-    /// Propose a model for files, as YAML to look over
+    /// Propose a model for files, as YAML to review
     #[command(after_help = "\
-Nothing is sent. The first rows of the files are read, packed or not; format, delimiter, header and types are told from them. The types are the tightest that lose nothing, whole numbers one size larger than the sample needs; comments say what is not certain. `batch validate` with the model accepts the rows that were read.
+Nothing is sent. The first rows of the files are read, compressed or not. Format, delimiter, header and types are inferred from them. The types are the smallest that lose nothing; integers get one size more than the sample needs. Comments name what is not certain. `batch validate` with the model accepts the rows that were read.
 
 Examples:
   batch model infer orders.csv > orders.yaml
@@ -141,7 +141,7 @@ Examples:
         /// Name or id
         model: String,
     },
-    /// Delete a model; its table and topic stay unless its deletionPolicy is Delete
+    /// Delete a model; its table and topic are kept unless its deletionPolicy is Delete
     Delete {
         /// Name or id
         model: String,
@@ -150,13 +150,13 @@ Examples:
 
 #[derive(Debug, Args)]
 pub struct InferArgs {
-    /// The files, all of one shape; `-` is standard input
+    /// The files, all with the same columns and format; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Name of the model [default: the first file's name]
+    /// Name of the model [default: the name of the first file]
     #[arg(long)]
     pub name: Option<String>,
-    /// Rows to look at, a few more to the end of a piece; 64 MiB at most
+    /// Rows to read, and a few more to the end of a chunk; 64 MiB at most
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub sample_rows: u64,
     #[command(flatten)]
@@ -165,9 +165,9 @@ pub struct InferArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum JobCommand {
-    /// Load files: one job a file
+    /// Load files: one job for each file
     #[command(after_help = "\
-A broken upload goes on where it broke, and waits while the server takes no more uploads. Names that end in .gz, .zst, .bz2 or .xz are sent packed; .tsv, .jsonl and .json name their format. `-` reads standard input, once.
+An interrupted upload continues where it stopped, and waits while the server accepts no more uploads. Files whose names end in .gz, .zst, .bz2 or .xz are sent compressed; .tsv, .jsonl and .json name their format. `-` reads standard input, once.
 
 Examples:
   batch job create purchases data.csv --wait
@@ -188,13 +188,13 @@ Examples:
     Status {
         /// The job
         job: String,
-        /// Follow it until it ends or is BLOCKED; exit code 1 unless that is SUCCESS
+        /// Follow the job until it ends or is BLOCKED; exit code 1 unless it ends with SUCCESS
         #[arg(short, long)]
         watch: bool,
     },
-    /// Compare a job that has ended with what ClickHouse holds of it now
+    /// Compare a job that has ended with what ClickHouse has of it now
     #[command(after_help = "\
-The receipt is what was read, loaded and rejected when the job ended. Beside it stands what the ledger and the table say now. A table with a TTL, or with an engine that replaces rows, may hold fewer rows later.
+The receipt is what was read, loaded and rejected when the job ended. It is compared with what the ledger and the table contain now. A table with a TTL, or with an engine that replaces rows, may hold fewer rows later.
 Exit codes: 0 both are equal, 1 they differ, each difference on its own line.
 
 Examples:
@@ -204,12 +204,12 @@ Examples:
         /// The job
         job: String,
     },
-    /// Print every bad cell of a job as CSV, or with `-o json` one JSON object a line
+    /// Print every bad cell of a job as CSV, or with `-o json` as one JSON object per line
     Rejected {
         /// The job
         job: String,
     },
-    /// Stop a job; rows loaded so far stay
+    /// Stop a job; rows that are already loaded are kept
     Cancel {
         /// The job
         job: String,
@@ -230,10 +230,10 @@ pub enum DlqCommand {
         model: String,
         /// The job
         job: String,
-        /// Number of the batch's first chunk, or of another of its chunks
+        /// Number of the batch's first chunk, or of any other of its chunks
         chunk: u32,
     },
-    /// Send batches again, after the cause is removed
+    /// Send batches again, after the cause is fixed
     #[command(after_help = "\
 Without --job, all batches in the list are sent again. The rows are loaded once, also if this is done twice.
 
@@ -243,13 +243,13 @@ Examples:
     Requeue {
         #[command(flatten)]
         choice: DlqChoice,
-        /// Taken for the sake of scripts: this command does not ask
+        /// Accepted for scripts: this command does not ask
         #[arg(short, long, hide = true)]
         yes: bool,
     },
-    /// Give batches up: their rows are never loaded, and their jobs end FAILED
+    /// Drop batches: their rows are never loaded, and their jobs end FAILED
     #[command(after_help = "\
-Without --job, all batches in the list are given up. This asks first; where it cannot ask, it needs --yes.
+Without --job, all batches in the list are dropped. The command asks first; without a terminal it needs --yes.
 
 Examples:
   batch dlq drop purchases --job 1f2e3d4c --chunk 12
@@ -263,7 +263,7 @@ Examples:
     },
 }
 
-/// Which dead letters.
+/// Which dead letters to select.
 #[derive(Debug, Args)]
 pub struct DlqChoice {
     /// Name or id of the model
@@ -271,7 +271,7 @@ pub struct DlqChoice {
     /// Only batches of this job: its name or uid
     #[arg(long)]
     pub job: Option<String>,
-    /// Only the batch that begins with this chunk
+    /// Only the batch that starts with this chunk
     #[arg(long, value_name = "NUMBER", requires = "job")]
     pub chunk: Option<u32>,
 }
@@ -283,13 +283,13 @@ pub struct CreateArgs {
     /// The files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Follow each job until it ends or is BLOCKED; exit code 1 unless that is SUCCESS
+    /// Follow each job until it ends or is BLOCKED; exit code 1 unless it ends with SUCCESS
     #[arg(short, long)]
     pub wait: bool,
-    /// Idempotency key: a second job with it is refused
+    /// Idempotency key: a second job with the same label is refused
     #[arg(long)]
     pub label: Option<String>,
-    /// Name of the job [default: 8 hex digits, random or of the label]
+    /// Name of the job [default: 8 hex digits, random or made from the label]
     #[arg(long)]
     pub name: Option<String>,
     #[command(flatten)]
@@ -306,11 +306,11 @@ Examples:
   batch validate purchases data.csv.gz > bad.csv      # the model comes from the API
   batch validate model.yaml data.csv --print-rows good.jsonl")]
 pub struct ValidateArgs {
-    /// A file as `batch model create` takes it or, where there is none of that name, name or id of a model of the API
+    /// A file as for `batch model create`; if there is no such file, name or id of a model of the API
     pub model: String,
     /// The file; `-` is standard input
     pub file: PathBuf,
-    /// Write the rows that are not bad to this file, one JSON object a line, exactly as the table will hold them
+    /// Write the good rows to this file, one JSON object per line, exactly as the table will have them
     #[arg(long, value_name = "FILE")]
     pub print_rows: Option<PathBuf>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! The upload API over HTTP: addresses, requests, and its errors in words that say what to do.
+//! The upload API over HTTP: URLs, requests, and errors with a message that says what to do.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// How long an answer to a small request may take.
+/// The longest time for the answer to a small request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-/// The header that says, in bytes of the unpacked file, where an upload goes on.
+/// The header with the offset, in bytes of the decompressed file, at which an upload continues.
 const UPLOAD_OFFSET: &str = "upload-offset";
-/// The header with the digest of the bytes before that.
+/// The header with the digest of the bytes before the offset.
 const UPLOAD_DIGEST: &str = "upload-digest";
 
-/// The API, and the namespace that every request is about.
+/// The API, and the namespace of every request.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
@@ -28,38 +28,38 @@ pub struct Client {
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Nothing listens there.
+    /// No program listens at the address.
     #[error("failed to reach the upload API at {url}: {why}; {}", advice(url))]
     Unreachable { url: Url, why: String },
-    /// The connection broke before the answer.
+    /// The connection broke before the answer was complete.
     #[error("the connection to the upload API broke: {why}")]
     Broken { why: String },
-    /// The API said no.
+    /// The API refused the request.
     #[error("{}: {}", .0.reason, .0.message)]
     Refused(Refusal),
-    /// What came back is not what this version understands.
+    /// This version cannot read the answer.
     #[error(
         "failed to read the answer of {url} ({why}); is it the address of the upload API, of this version?"
     )]
     Unreadable { url: Url, why: String },
 }
 
-/// What the API answers where it says no.
+/// The answer of the API when it refuses a request.
 #[derive(Debug)]
 pub struct Refusal {
     pub status: StatusCode,
-    /// CamelCase, for machines.
+    /// CamelCase, for programs.
     pub reason: String,
-    /// For people, and what to do.
+    /// For people. It says what to do.
     pub message: String,
-    /// How long the API asked to be left alone.
+    /// How long the API asked to wait.
     pub retry_after: Option<Duration>,
-    /// Whether a job may have been made before the request was refused.
+    /// Whether a job may have been created before the request was refused.
     pub made: bool,
 }
 
 impl Failure {
-    /// Whether the same request may succeed a little later.
+    /// Returns whether the same request may succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Broken { .. } => true,
@@ -68,29 +68,29 @@ impl Failure {
         }
     }
 
-    /// What the API answered, where it said no.
+    /// Returns the answer of the API, if it refused the request.
     pub fn refusal(&self) -> Option<&Refusal> {
         if let Self::Refused(refusal) = self { Some(refusal) } else { None }
     }
 
-    /// The status of a refusal.
+    /// Returns the HTTP status of a refusal.
     pub fn status(&self) -> Option<StatusCode> {
         self.refusal().map(|refusal| refusal.status)
     }
 
-    /// The reason of a refusal; else empty.
+    /// Returns the reason of a refusal. It is empty for other failures.
     pub fn reason(&self) -> &str {
         self.refusal().map_or("", |refusal| &refusal.reason)
     }
 
-    /// How long the API asked to be left alone.
+    /// Returns how long the API asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.refusal()?.retry_after
     }
 }
 
 impl Client {
-    /// A client of the API at `api_url`. Talks to nobody yet.
+    /// Makes a client of the API at `api_url`. It does not connect yet.
     pub fn new(api_url: &str, namespace: &str) -> Result<Self> {
         let why = || format!("'{api_url}' is no address of an API; write it like http://localhost:8000");
         let base = Url::parse(api_url).with_context(why)?;
@@ -106,15 +106,15 @@ impl Client {
         Ok(Self { http, base, namespace: namespace.to_owned() })
     }
 
-    /// The namespace that every request is about.
+    /// Returns the namespace of every request.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// `/v1/namespaces/NAMESPACE/…`, each segment escaped.
+    /// Returns `/v1/namespaces/NAMESPACE/…`, with each segment escaped.
     pub fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();
-        // http and https addresses can always be extended.
+        // URLs with http or https can always be extended.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["v1", "namespaces", &self.namespace]).extend(segments);
         }
@@ -123,6 +123,17 @@ impl Client {
 
     pub async fn get<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, Failure> {
         self.get_from(self.url(segments)).await
+    }
+
+    /// Asks the API to answer when the object stops changing, or after `seconds` seconds (`Prefer: wait`, RFC 7240).
+    pub async fn get_waiting<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        seconds: u32,
+    ) -> Result<T, Failure> {
+        let request = self.http.get(self.url(segments));
+        let within = ANSWER_WITHIN + Duration::from_secs(u64::from(seconds));
+        self.json(request.header("prefer", format!("wait={seconds}")).timeout(within)).await
     }
 
     pub async fn get_from<T: DeserializeOwned>(&self, url: Url) -> Result<T, Failure> {
@@ -149,12 +160,12 @@ impl Client {
         self.answer(self.http.delete(self.url(segments)).timeout(ANSWER_WITHIN)).await.map(drop)
     }
 
-    /// A body of text of any length, to be read as it comes.
+    /// Returns a text body of any length, to be read as it arrives.
     pub async fn stream(&self, url: Url) -> Result<Response, Failure> {
         self.answer(self.http.get(url)).await
     }
 
-    /// Makes a job of a body. No time limit: it takes as long as it takes.
+    /// Creates a job from a body. There is no time limit, because a large file takes long.
     pub async fn create_job(
         &self,
         url: Url,
@@ -164,7 +175,7 @@ impl Client {
         self.json(with_headers(self.http.post(url), headers).body(body)).await
     }
 
-    /// Where the upload of a job goes on.
+    /// Returns the offset at which the upload of a job continues.
     pub async fn offset(&self, job: &str) -> Result<u64, Failure> {
         let url = self.url(&["jobs", job, "data"]);
         let answer = self.answer(self.http.request(Method::HEAD, url.clone()).timeout(ANSWER_WITHIN)).await?;
@@ -172,7 +183,7 @@ impl Client {
         offset.ok_or_else(|| Failure::Unreadable { url, why: "no Upload-Offset".to_owned() })
     }
 
-    /// Sends the rest of a job's file, of which the first `offset` bytes have this digest.
+    /// Sends the rest of a job's file. `digest` is the digest of its first `offset` bytes.
     pub async fn resume(
         &self,
         job: &str,
@@ -230,7 +241,7 @@ async fn refusal(answer: Response) -> Failure {
     let body = answer.bytes().await.unwrap_or_default();
     let error = serde_json::from_slice::<Value>(&body).unwrap_or_default();
     let text = |key: &str| error["error"][key].as_str().map(str::to_owned);
-    // What is between us and the API does not know how far the request came.
+    // A proxy between the CLI and the API does not know how far the request came.
     let made = made || text("reason").is_none();
     let reason = text("reason").unwrap_or_else(|| format!("HTTP {status}"));
     let message = text("message")
@@ -238,7 +249,7 @@ async fn refusal(answer: Response) -> Failure {
     Failure::Refused(Refusal { status, reason, message, retry_after: seconds.map(Duration::from_secs), made })
 }
 
-/// reqwest says "error sending request" and hides why in its sources.
+/// Returns the innermost error: reqwest only says "error sending request" and has the cause in its sources.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

@@ -1,6 +1,6 @@
 //! `batch`: models and jobs from the command line.
 //!
-//! Exit codes: 0 done, 1 the job did not succeed or rows were rejected, 2 it could not be run.
+//! Exit codes: 0 done; 1 the job did not succeed, or rows were rejected; 2 the command could not be run.
 
 mod args;
 mod client;
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::NotClean) => ExitCode::from(1),
-        // Whoever reads our output has seen enough (`batch job list | head`): what a SIGPIPE would end with.
+        // The reader of the output has closed it (`batch job list | head`). Exit like a program that gets SIGPIPE.
         Err(error) if is_broken_pipe(&error) => ExitCode::from(141),
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<Outcome> {
-    // Fails only where a provider is installed already, which is as good.
+    // Fails only if a provider is already installed, which works as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -54,7 +54,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
             Command::Reference => commands::completions::reference(out),
         }
     });
-    // A thread that waits for a terminal's next line must not keep us from leaving.
+    // A thread that waits for the next line of a terminal must not delay the exit.
     runtime.shutdown_background();
     outcome
 }

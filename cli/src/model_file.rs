@@ -1,6 +1,7 @@
-//! The file that says what a model is: a plain map of names to types, a spec, or a whole `IngestModel`; JSON or YAML.
+//! The file that describes a model: a plain map of names to types, a spec, or a complete `IngestModel`; JSON or YAML.
 //!
-//! **Promise:** the order of the columns is the file's order, and a field that no model has is refused, not passed over.
+//! **Promise:** the columns have the order of the file. A field that does not exist in a model is refused, not
+//! ignored.
 
 use std::fmt;
 use std::io::Read;
@@ -18,11 +19,11 @@ use serde_yaml::{Mapping, Value};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schema(Vec<(String, String)>);
 
-/// What a file said.
+/// The content of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
     body: Body,
-    /// From the metadata of a whole `IngestModel`.
+    /// From the metadata of a complete `IngestModel`.
     name: Option<String>,
     namespace: Option<String>,
 }
@@ -30,7 +31,7 @@ pub struct ModelFile {
 #[derive(Clone, Debug, PartialEq)]
 enum Body {
     Map(Schema),
-    /// The spec as it was written, and as it is understood.
+    /// The spec as it was written, and as it was parsed.
     Spec(Value, Box<IngestModelSpec>),
 }
 
@@ -49,7 +50,7 @@ impl ModelFile {
 
     /// Reads the text of a file.
     pub fn parse(text: &str) -> Result<Self> {
-        // YAML refuses the tabs that JSON may be indented with.
+        // YAML refuses tabs, but JSON may be indented with them.
         let value: Value =
             if text.trim_start().starts_with('{') && serde_json::from_str::<de::IgnoredAny>(text).is_ok() {
                 serde_json::from_str(text)?
@@ -60,7 +61,7 @@ impl ModelFile {
             bail!("expected a map of column names to types, or an IngestModel");
         };
         if map.contains_key("kind") || map.contains_key("apiVersion") {
-            return whole(&map);
+            return complete_model(&map);
         }
         if map.get("spec").is_some_and(Value::is_mapping) {
             return spec(map["spec"].clone());
@@ -71,7 +72,7 @@ impl ModelFile {
         Ok(Self { body: Body::Map(plain(map)?), name: None, namespace: None })
     }
 
-    /// Refuses a file that names another model than the command does.
+    /// Refuses a file that names another model than the command.
     pub fn check_names(&self, name: &str, namespace: &str) -> Result<()> {
         if let Some(other) = self.name.as_deref().filter(|n| *n != name) {
             bail!(
@@ -86,7 +87,7 @@ impl ModelFile {
         Ok(())
     }
 
-    /// What the API is sent.
+    /// Returns the request body for the API.
     pub fn request(&self, name: &str) -> impl Serialize + use<> {
         match &self.body {
             Body::Map(schema) => {
@@ -98,21 +99,21 @@ impl ModelFile {
         }
     }
 
-    /// The spec, for judging rows here.
+    /// Returns the spec, to check rows locally.
     pub fn into_spec(self) -> Result<IngestModelSpec> {
         match self.body {
             Body::Spec(_, spec) => Ok(*spec),
             Body::Map(Schema(columns)) => {
                 let column = |(name, ty)| ColumnSpec { name, ty, ..ColumnSpec::default() };
                 let columns: Vec<ColumnSpec> = columns.into_iter().map(column).collect();
-                // Through JSON, so that the defaults of the other fields are serde's.
+                // Through JSON, so that serde sets the defaults of the other fields.
                 Ok(serde_json::from_value(json!({"columns": columns}))?)
             }
         }
     }
 }
 
-fn whole(map: &Mapping) -> Result<ModelFile> {
+fn complete_model(map: &Mapping) -> Result<ModelFile> {
     let kind = map.get("kind").and_then(Value::as_str).unwrap_or_default();
     if kind != "IngestModel" {
         bail!("expected kind: IngestModel, found kind: {kind}");
@@ -247,9 +248,10 @@ mod tests {
         assert_eq!(request(spec), sent);
         let indented = spec.replace('\n', "\n  ");
         assert_eq!(request(&format!("spec:\n  {indented}")), sent);
-        let whole = format!("kind: IngestModel\nmetadata: {{name: m, namespace: shop}}\nspec:\n  {indented}");
-        assert_eq!(request(&whole), sent);
-        let file = ModelFile::parse(&whole).unwrap();
+        let complete_model =
+            format!("kind: IngestModel\nmetadata: {{name: m, namespace: shop}}\nspec:\n  {indented}");
+        assert_eq!(request(&complete_model), sent);
+        let file = ModelFile::parse(&complete_model).unwrap();
         assert!(file.check_names("m", "shop").is_ok());
         assert!(file.check_names("n", "shop").unwrap_err().to_string().contains("the model 'm', not 'n'"));
         assert!(file.check_names("m", "x").unwrap_err().to_string().contains("add -n shop"));

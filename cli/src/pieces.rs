@@ -1,19 +1,21 @@
-//! A reader as the body of a request: large pieces, no byte copied twice, bounded memory.
+//! Makes the body of a request from a reader: large pieces, no byte is copied twice, and the memory is bounded.
 
 use std::io::{self, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, Stream};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-/// Bytes of a piece. With the few that are under way this bounds the memory of an upload of any size.
+/// The size of a piece in bytes. Only a few pieces exist at a time, so this bounds the memory of an upload of any
+/// size.
 const PIECE: usize = 256 * 1024;
-/// Pieces that are read ahead of the connection.
+/// How many pieces are read ahead of the connection.
 const AHEAD: usize = 4;
 
-/// Pieces of what never makes its reader wait for long: a regular file. It is read where the stream is polled: another thread
-/// would cost two switches a piece.
+/// Makes pieces from a reader that never waits for long: a regular file. It is read where the stream is polled,
+/// because another thread would cost two thread switches for each piece.
 pub fn in_place(mut reader: impl Read + Send + 'static) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let buffers = Buffers::default();
     let mut ended = false;
@@ -25,13 +27,13 @@ pub fn in_place(mut reader: impl Read + Send + 'static) -> impl Stream<Item = io
     }))
 }
 
-/// Pieces of what may make its reader wait, or that takes a while to decode: read in a thread of its own.
+/// Makes pieces from a reader that may wait, or that takes long to decompress. It is read in its own thread.
 pub fn from_thread(mut reader: impl Read + Send + 'static) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
         let buffers = Buffers::default();
         while let Some(piece) = buffers.read(&mut reader).transpose() {
-            // An error ends the stream; a receiver that is gone needs no more.
+            // An error ends the stream. If the receiver is dropped, no more pieces are needed.
             let failed = piece.is_err();
             if sender.blocking_send(piece).is_err() || failed {
                 return;
@@ -41,12 +43,12 @@ pub fn from_thread(mut reader: impl Read + Send + 'static) -> impl Stream<Item =
     stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|piece| (piece, receiver)) })
 }
 
-/// Buffers that are used again once the connection has sent what is in them, so that no piece pays for fresh memory.
+/// Buffers that are used again after the connection has sent their content, so that a piece needs no new memory.
 #[derive(Clone, Default)]
 struct Buffers(Arc<Mutex<Vec<Box<[u8]>>>>);
 
 impl Buffers {
-    /// The next piece; `None` at the end.
+    /// Reads the next piece; `None` at the end.
     fn read(&self, reader: &mut impl Read) -> io::Result<Option<Bytes>> {
         let mut buffer = self.take();
         let length = loop {
@@ -61,12 +63,12 @@ impl Buffers {
     }
 
     fn take(&self) -> Box<[u8]> {
-        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let free = self.0.lock().pop();
         free.unwrap_or_else(|| vec![0; PIECE].into_boxed_slice())
     }
 }
 
-/// A buffer that goes back to the others when nobody reads it any more.
+/// A buffer that is returned to the others when nobody reads it any more.
 struct Filled {
     buffer: Box<[u8]>,
     length: usize,
@@ -82,7 +84,7 @@ impl AsRef<[u8]> for Filled {
 impl Drop for Filled {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
-        self.buffers.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        self.buffers.0.lock().push(buffer);
     }
 }
 

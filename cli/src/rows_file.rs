@@ -1,4 +1,4 @@
-//! The file of accepted rows: what the table will hold, one JSON object a line.
+//! The file of accepted rows: what the table will have, one JSON object per line.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use rows::{Outcome, Rendered, Schema};
 
-/// Written from the first chunk on, so that a file that cannot be checked leaves what was there before.
+/// It is created with the first chunk, so that a file that cannot be checked does not overwrite an earlier result.
 pub struct RowsFile {
     path: PathBuf,
     file: Option<BufWriter<File>>,
@@ -15,7 +15,7 @@ pub struct RowsFile {
 }
 
 impl RowsFile {
-    /// A file other than those that are read.
+    /// Makes a rows file. Refuses the path of a file that is read.
     pub fn new(path: &Path, read: &[&Path]) -> Result<Self> {
         if path == Path::new("-") {
             bail!("--print-rows needs a file name: standard output has the rejected cells");
@@ -27,7 +27,7 @@ impl RowsFile {
         Ok(Self { path: path.to_owned(), file: None, line: Vec::new() })
     }
 
-    /// Makes the file, or empties the one that is there.
+    /// Creates the file, or empties an existing one.
     pub fn create(&mut self) -> Result<()> {
         let file = File::create(&self.path).with_context(|| self.failed())?;
         self.file = Some(BufWriter::new(file));
@@ -48,7 +48,7 @@ impl RowsFile {
         Ok(())
     }
 
-    /// Writes out what is left.
+    /// Writes the buffered rest.
     pub fn finish(&mut self) -> Result<()> {
         self.file.as_mut().map_or(Ok(()), Write::flush).with_context(|| self.failed())
     }

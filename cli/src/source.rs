@@ -1,4 +1,4 @@
-//! The file that is loaded or checked: plain or packed, UTF-8 or UTF-16, from the disk or from standard input.
+//! The file that is loaded or checked: plain or compressed, UTF-8 or UTF-16, from the disk or from standard input.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,14 +13,14 @@ use rows::Digest;
 use crate::pieces;
 use crate::utf8::Utf8;
 
-/// Bytes that are read at once where a part of the file is left out.
+/// How many bytes are read at once when a part of the file is skipped.
 const STEP: usize = 256 * 1024;
-/// The most memory of an xz decoder, as of the upload API: a dictionary of 64 MiB, and what else it needs.
+/// The most memory of an xz decoder, as in the upload API: a dictionary of 64 MiB, and what else it needs.
 const XZ_MEMORY: u64 = 66 << 20;
 
-/// How the bytes are packed, by the file's name.
+/// How the bytes are compressed, by the name of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packing {
+pub enum Compression {
     Plain,
     Gzip,
     Zstd,
@@ -28,8 +28,8 @@ pub enum Packing {
     Xz,
 }
 
-impl Packing {
-    /// The value of `Content-Encoding`.
+impl Compression {
+    /// Returns the value of `Content-Encoding`.
     pub fn content_encoding(self) -> Option<&'static str> {
         match self {
             Self::Plain => None,
@@ -56,39 +56,39 @@ impl Packing {
 pub struct Source {
     /// `None`: standard input.
     path: Option<PathBuf>,
-    pub packing: Packing,
-    /// Bytes on the disk.
+    pub packing: Compression,
+    /// The size on the disk in bytes.
     pub length: Option<u64>,
-    /// Bytes of its text as UTF-8, where the disk tells them.
+    /// The size of its text as UTF-8 in bytes, if the size on the disk shows it.
     pub text_length: Option<u64>,
 }
 
 impl Source {
-    /// Looks whether the file is there and what its name says of it; `-` is standard input.
+    /// Checks that the file exists, and what its name says about its compression. `-` is standard input.
     pub fn find(path: &Path) -> Result<Self> {
         if path == Path::new("-") {
-            return Ok(Self { path: None, packing: Packing::Plain, length: None, text_length: None });
+            return Ok(Self { path: None, packing: Compression::Plain, length: None, text_length: None });
         }
         let found = std::fs::metadata(path).with_context(|| format!("failed to read {}", path.display()))?;
         if found.is_dir() {
             bail!("failed to read {}: it is a folder; name the files in it", path.display());
         }
-        let packing = Packing::of(path);
+        let packing = Compression::of(path);
         let length = found.is_file().then_some(found.len());
-        let same = packing == Packing::Plain && length.is_some() && !is_utf16(path)?;
+        let same = packing == Compression::Plain && length.is_some() && !is_utf16(path)?;
         let text_length = length.filter(|_| same);
         Ok(Self { path: Some(path.to_owned()), packing, length, text_length })
     }
 
-    /// For people.
+    /// Returns the name for people.
     pub fn name(&self) -> String {
         self.path.as_ref().map_or_else(|| "standard input".to_owned(), |p| p.display().to_string())
     }
 
-    /// The format that the file's name leaves no doubt of.
+    /// Returns the format, if the name of the file shows it clearly.
     pub fn format(&self) -> Option<Format> {
         let path = self.path.as_deref()?;
-        let inner = if self.packing == Packing::Plain { path } else { Path::new(path.file_stem()?) };
+        let inner = if self.packing == Compression::Plain { path } else { Path::new(path.file_stem()?) };
         match extension(inner) {
             "jsonl" | "ndjson" => Some(Format::JsonLines),
             "json" => Some(Format::Json),
@@ -97,49 +97,50 @@ impl Source {
         }
     }
 
-    /// Whether it can be read a second time. Only of a regular file the length is known.
+    /// Returns whether the source can be read a second time. Only a regular file has a known length.
     pub fn is_repeatable(&self) -> bool {
         self.length.is_some()
     }
 
-    /// Its bytes as they are on the disk, at most as many as there were when it was found.
-    pub fn packed(&self) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>> {
-        let Some(path) = &self.path else { return Ok(pieces::from_thread(self.unpacked()?).boxed()) };
+    /// Returns the bytes as they are on the disk. Bytes that were appended after the file was found are left out.
+    pub fn raw_bytes(&self) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>> {
+        let Some(path) = &self.path else { return Ok(pieces::from_thread(self.decompressed()?).boxed()) };
         let file = File::open(path).with_context(|| self.failed())?;
         Ok(match self.length {
             Some(length) => pieces::in_place(file.take(length)).boxed(),
-            // A pipe: who reads it may wait for long.
+            // A pipe: a read may wait for long.
             None => pieces::from_thread(file).boxed(),
         })
     }
 
-    /// Its text as UTF-8, without the first `offset` bytes, and the digest of these. Reads them, so it may take long.
+    /// Returns the text as UTF-8 without its first `offset` bytes, and the digest of these bytes. It reads them, which
+    /// may take long.
     pub fn resumed(&self, offset: u64) -> Result<(Digest, Box<dyn Read + Send>)> {
-        let mut reader = self.unpacked()?;
+        let mut reader = self.decompressed()?;
         let digest = pass(&mut reader, offset).with_context(|| self.failed())?;
-        // What was appended since the file was found is not of this upload.
+        // Bytes that were appended after the file was found do not belong to this upload.
         let left = self.text_length.map_or(u64::MAX, |length| length.saturating_sub(offset));
         Ok((digest, Box::new(reader.take(left))))
     }
 
     /// Its text as UTF-8.
-    pub fn unpacked(&self) -> Result<Box<dyn Read + Send>> {
+    pub fn decompressed(&self) -> Result<Box<dyn Read + Send>> {
         let Some(path) = &self.path else { return Ok(Box::new(Utf8::new(io::stdin()))) };
         let file = File::open(path).with_context(|| self.failed())?;
         Ok(match self.packing {
             // It is UTF-8 already, and is read without a further copy.
-            Packing::Plain if self.text_length.is_some() => Box::new(file),
-            Packing::Plain => Box::new(Utf8::new(file)),
-            Packing::Gzip => {
+            Compression::Plain if self.text_length.is_some() => Box::new(file),
+            Compression::Plain => Box::new(Utf8::new(file)),
+            Compression::Gzip => {
                 let decoder = flate2::read::MultiGzDecoder::new(io::BufReader::new(file));
                 Box::new(Utf8::new(Named("gzip", decoder)))
             }
-            Packing::Zstd => {
+            Compression::Zstd => {
                 let decoder = zstd::stream::read::Decoder::new(file).with_context(|| self.failed())?;
                 Box::new(Utf8::new(Named("zstd", decoder)))
             }
-            Packing::Bzip2 => Box::new(Utf8::new(Named("bzip2", bzip2::read::MultiBzDecoder::new(file)))),
-            Packing::Xz => Box::new(Utf8::new(xz(file).with_context(|| self.failed())?)),
+            Compression::Bzip2 => Box::new(Utf8::new(Named("bzip2", bzip2::read::MultiBzDecoder::new(file)))),
+            Compression::Xz => Box::new(Utf8::new(xz(file).with_context(|| self.failed())?)),
         })
     }
 
@@ -154,7 +155,7 @@ fn xz(file: File) -> io::Result<impl Read> {
     Ok(Named("xz (with a dictionary of at most 64 MiB)", decoder))
 }
 
-/// A decoder whose errors say what it took the file for.
+/// A decoder whose errors name the expected compression.
 struct Named<R>(&'static str, R);
 
 impl<R: Read> Read for Named<R> {
@@ -163,7 +164,7 @@ impl<R: Read> Read for Named<R> {
             io::ErrorKind::Interrupted => error,
             kind => io::Error::new(
                 kind,
-                format!("it is not {}, or is cut off: {error}; pack it again, or unpack it", self.0),
+                format!("it is not {}, or is cut off: {error}; compress it again, or decompress it", self.0),
             ),
         })
     }
@@ -176,7 +177,7 @@ fn is_utf16(path: &Path) -> Result<bool> {
     Ok(rows::Transcoder::is_utf16(&start))
 }
 
-/// Reads `length` bytes and gives their digest.
+/// Reads `length` bytes and returns their digest.
 fn pass(reader: &mut impl Read, length: u64) -> io::Result<Digest> {
     let mut buffer = vec![0; STEP];
     let (mut digest, mut filled, mut left) = (Digest::default(), 0, length);
@@ -209,7 +210,7 @@ mod tests {
     use super::*;
 
     fn source(path: &str) -> Source {
-        let packing = Packing::of(Path::new(path));
+        let packing = Compression::of(Path::new(path));
         Source { path: Some(path.into()), packing, length: Some(0), text_length: None }
     }
 
@@ -231,7 +232,7 @@ mod tests {
         }
     }
 
-    /// Gives a few bytes at most, as a slow pipe does.
+    /// Returns only a few bytes for each read, as a slow pipe does.
     struct Slow<'a>(&'a [u8]);
 
     impl Read for Slow<'_> {

@@ -1,6 +1,7 @@
-//! Sending a file as a job: streamed in constant memory, and resumed where a connection broke.
+//! Sends a file as a job: streamed in constant memory, and resumed after a broken connection.
 //!
-//! The job's name is chosen here, before the first byte leaves: an answer that never arrives would else take it along.
+//! The CLI chooses the name of the job before it sends the first byte. If the API chose it, it would be lost with an
+//! answer that does not arrive.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -29,11 +30,11 @@ use retry::{ATTEMPTS, Decision, Retries};
 
 type Headers = Vec<(&'static str, String)>;
 
-/// One file on its way to be a job.
+/// One file that is sent as a job.
 pub struct Upload<'a> {
     pub client: &'a Client,
     pub model: &'a str,
-    /// Of the job.
+    /// The name of the job.
     pub name: &'a str,
     pub label: Option<&'a str>,
     pub input: Option<&'a InputSpec>,
@@ -41,11 +42,11 @@ pub struct Upload<'a> {
     pub bar: &'a ProgressBar,
 }
 
-/// What is to be sent next.
+/// What to send next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Create,
-    /// From this byte of the unpacked file, as UTF-8.
+    /// From this byte of the decompressed file, as UTF-8.
     Resume(u64),
 }
 
@@ -58,15 +59,15 @@ impl Step {
     }
 }
 
-/// 8 random hex digits, the name of a job that is given none.
+/// Returns 8 random hex digits, the name of a job if the user gives none.
 pub fn random_name() -> String {
-    // The keys of std's hash maps come from the operating system's random numbers.
+    // The keys of std's hash maps are random numbers of the operating system.
     let random = RandomState::new().build_hasher().finish();
     format!("{:08x}", random & 0xffff_ffff)
 }
 
 impl Upload<'_> {
-    /// Sends the file and gives the job as the API answers it, once every byte is in Kafka.
+    /// Sends the file. Returns the job as the API answers it, when every byte is in Kafka.
     pub async fn send(&self) -> Result<Value> {
         let mut step = Step::Create;
         let mut retries = Retries::default();
@@ -91,7 +92,7 @@ impl Upload<'_> {
         }
     }
 
-    /// One request. The outer error is of this machine: a file that cannot be read.
+    /// Sends one request. The outer error is local: a file that cannot be read.
     async fn attempt(&self, step: Step) -> Result<Result<Value, Failure>> {
         match step {
             Step::Create => {
@@ -103,12 +104,12 @@ impl Upload<'_> {
                 if let Some(input) = self.input {
                     url.query_pairs_mut().append_pair("input", &serde_json::to_string(input)?);
                 }
-                let (headers, body) = self.whole()?;
+                let (headers, body) = self.complete_file()?;
                 Ok(self.client.create_job(url, &headers, body).await)
             }
-            // The whole file goes packed, as with a new job.
+            // The complete file is sent as it is on the disk, as with a new job.
             Step::Resume(0) => {
-                let (headers, body) = self.whole()?;
+                let (headers, body) = self.complete_file()?;
                 Ok(self.client.resume(self.name, 0, Digest::default(), &headers, body).await)
             }
             Step::Resume(offset) => {
@@ -121,7 +122,7 @@ impl Upload<'_> {
                         headers.push((CONTENT_LENGTH.as_str(), length.saturating_sub(offset).to_string()));
                         self.bar.set_position(offset);
                     }
-                    // The length of what is unpacked is not known: the bar then only counts.
+                    // The decompressed length is not known: the bar then only counts.
                     None => self.bar.unset_length(),
                 }
                 let body = counted(pieces::from_thread(rest), self.bar.clone());
@@ -130,8 +131,8 @@ impl Upload<'_> {
         }
     }
 
-    /// The headers and the body of the whole file, as it is on the disk.
-    fn whole(&self) -> Result<(Headers, Body)> {
+    /// Returns the headers and the body of the complete file, as it is on the disk.
+    fn complete_file(&self) -> Result<(Headers, Body)> {
         self.bar.set_position(0);
         let mut headers = self.content_type();
         if let Some(length) = self.source.length {
@@ -140,7 +141,7 @@ impl Upload<'_> {
         if let Some(encoding) = self.source.packing.content_encoding() {
             headers.push((CONTENT_ENCODING.as_str(), encoding.to_owned()));
         }
-        Ok((headers, counted(self.source.packed()?, self.bar.clone())))
+        Ok((headers, counted(self.source.raw_bytes()?, self.bar.clone())))
     }
 
     fn content_type(&self) -> Headers {
@@ -153,7 +154,7 @@ impl Upload<'_> {
         vec![(CONTENT_TYPE.as_str(), value.to_owned())]
     }
 
-    /// Does what was decided after a failure: ends with it, or pauses and finds out where to go on.
+    /// Acts on the decision after a failure: returns the failure, or pauses and asks where to continue.
     async fn next(&self, mut failure: Failure, decision: Decision, retries: &mut Retries) -> Result<Next> {
         let mut decision = decision;
         loop {
@@ -167,7 +168,7 @@ impl Upload<'_> {
                 }
                 Decision::Retry { pause, ask, say } => {
                     if let Some(say) = say {
-                        // Not through the bar, which is silent where there is no terminal.
+                        // Not through the bar, because it is silent without a terminal.
                         self.bar.suspend(|| eprintln!("{failure}; {say}"));
                     }
                     (pause, ask)
@@ -185,7 +186,7 @@ impl Upload<'_> {
         }
     }
 
-    /// The failure with what to do about it, where the API cannot know.
+    /// Adds to the failure what to do, if the API cannot know it.
     fn with_advice(&self, failure: Failure) -> anyhow::Error {
         let name = self.name;
         let advice = match failure.reason() {
@@ -202,7 +203,7 @@ impl Upload<'_> {
         anyhow::Error::from(failure).context(advice)
     }
 
-    /// What became of the job.
+    /// Asks for the state of the job.
     async fn ask(&self) -> Result<Result<Next, Failure>> {
         let value: Value = match self.client.get(&["jobs", self.name]).await {
             Ok(value) => value,

@@ -1,18 +1,18 @@
-//! What a file is unpacked to, as UTF-8.
+//! Reads the decompressed bytes of a file as UTF-8.
 
 use std::io::{self, Read};
 
 use rows::Transcoder;
 
-/// Bytes of UTF-16 read at once.
+/// How many bytes of UTF-16 are read at once.
 const STEP: usize = 64 * 1024;
 
-/// Reads UTF-8 from what may be UTF-16, by its byte-order mark.
+/// Reads UTF-8 from text that may be UTF-16. The byte-order mark shows which it is.
 pub struct Utf8<R> {
     inner: R,
-    /// `None` once the end was seen.
+    /// `None` after the end was seen.
     text: Option<Transcoder>,
-    /// What was read and made UTF-8 but not asked for yet.
+    /// UTF-8 text that was read but not returned yet.
     ready: Vec<u8>,
     given: usize,
     step: Vec<u8>,
@@ -23,7 +23,7 @@ impl<R: Read> Utf8<R> {
         Self { inner, text: Some(Transcoder::new()), ready: Vec::new(), given: 0, step: vec![0; STEP] }
     }
 
-    /// Reads until there is something to give, or the end.
+    /// Reads until there is text to return, or until the end.
     fn fill(&mut self) -> io::Result<()> {
         self.ready.clear();
         self.given = 0;
@@ -48,7 +48,7 @@ impl<R: Read> Utf8<R> {
 impl<R: Read> Read for Utf8<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.given == self.ready.len() {
-            // The usual file pays for its first step only.
+            // In a UTF-8 file only the first step is copied.
             if self.text.as_ref().is_some_and(Transcoder::passes_on) {
                 return self.inner.read(into);
             }
@@ -65,7 +65,7 @@ impl<R: Read> Read for Utf8<R> {
 mod tests {
     use super::*;
 
-    /// Gives three bytes at most, as a slow pipe does.
+    /// Returns at most three bytes for each read, as a slow pipe does.
     struct Slow<'a>(&'a [u8]);
 
     impl Read for Slow<'_> {

@@ -1,4 +1,4 @@
-//! `batch dlq` and `batch job verify` against a peer that answers as the API does.
+//! `batch dlq` and `batch job verify` against a server that answers like the API.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod server;
@@ -8,7 +8,7 @@ use server::{batch, lines, serve};
 const DEAD_LETTERS: &str = r#"{"items": [{"job": "aa", "uid": "u1", "firstChunk": 4, "chunks": 3,
     "reason": "ClickHouseRefused", "message": "code 252", "time": "2026-01-01T00:00:00Z"}]}"#;
 
-/// Runs `batch` with one answer of the API; gives exit code, output, error and the request.
+/// Runs `batch` with one answer of the API. Returns the exit code, the output, the error output and the request.
 fn run(answer: &str, args: &[&str]) -> (Option<i32>, String, String, String) {
     let (url, server) = serve(vec![("200 OK", "", answer.to_owned())]);
     let output = batch(&url, args);

@@ -1,4 +1,4 @@
-//! `batch model infer` end to end: what it prints is a model that takes the file.
+//! `batch model infer` end to end: it prints a model that accepts the file.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
@@ -23,12 +23,12 @@ fn batch(folder: &Path, args: &[&str], stdin: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Whoever prints help or an error does not read.
+    // The program does not read its input when it prints help or an error.
     let _ = child.stdin.take().unwrap().write_all(stdin);
     child.wait_with_output().unwrap()
 }
 
-/// Infers a model and checks the file with it; gives the model.
+/// Infers a model and checks the file with it. Returns the model.
 fn round_trip(folder: &Path, file: &str, flags: &[&str]) -> String {
     let inferred = batch(folder, &[&["model", "infer", file], flags].concat(), b"");
     let said = String::from_utf8_lossy(&inferred.stderr);

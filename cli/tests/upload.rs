@@ -1,4 +1,4 @@
-//! `batch job create` against a peer that breaks connections on purpose: what arrives in the end must be the file.
+//! `batch job create` against a server that breaks connections on purpose: the bytes that arrive must be the file.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod server;
@@ -10,12 +10,12 @@ use std::thread;
 
 use server::{JOB, Request, answer, batch, body, error, file, lines, serve};
 
-/// Bytes read of the first request before its connection is cut.
+/// How many bytes of the first request are read before its connection is closed.
 const CUT_AT: usize = 300_000;
-/// What the job says it has of them: whole chunks only.
+/// How many of them the job reports: whole chunks only.
 const ACKNOWLEDGED: usize = 250_000;
 
-/// Serves one upload that breaks once; gives what was asked, in order, and the digest and bytes of the second request.
+/// Serves one upload that breaks once. Returns the requests in order, and the digest and bytes of the second upload.
 fn serve_a_broken_upload(listener: &TcpListener) -> (Vec<String>, String, Vec<u8>) {
     let mut asked = Vec::new();
     loop {
@@ -43,7 +43,7 @@ fn serve_a_broken_upload(listener: &TcpListener) -> (Vec<String>, String, Vec<u8
     }
 }
 
-/// 20 MB that no buffer between the two holds, each line different.
+/// 20 MB, which is more than any buffer between the two holds. Each line is different.
 fn text() -> String {
     (0..1_000_000).fold(String::new(), |text, row| text + &format!("row,{row:<15}\n"))
 }
@@ -80,7 +80,7 @@ fn a_broken_upload_goes_on_where_it_broke() {
 #[test]
 fn a_packed_file_goes_on_unpacked() {
     let text = text();
-    // Stored, not compressed: the peer must get enough bytes to break in the middle of them.
+    // Stored without compression: the server must get enough bytes to break the connection in the middle of them.
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
     packed.write_all(text.as_bytes()).unwrap();
     check_a_broken_upload(&file("broken.csv.gz", &packed.finish().unwrap()), &text);
@@ -178,7 +178,7 @@ fn with((status, headers): (&'static str, &'static str), text: &str) -> server::
 #[test]
 fn a_server_that_takes_no_more_uploads_is_waited_for() {
     let busy = || with(BUSY, &error("TooManyUploads", "16 uploads are running"));
-    // More often than a server that is away is asked.
+    // More answers than the attempts that an unavailable server gets.
     let mut answers: Vec<_> = (0..20).map(|_| busy()).collect();
     answers.push(with(CREATED, JOB));
     let (url, server) = serve(answers);

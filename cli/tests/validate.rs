@@ -1,4 +1,4 @@
-//! `batch validate` end to end: the program itself on small files.
+//! `batch validate` end to end: runs the program on small files.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use expect_test::{Expect, expect};
 
 const MODEL: &str = r#"{"event_id": "String", "timestamp": "UInt32", "amount": "Float64"}"#;
 
-/// A folder of its own for each test.
+/// Makes a separate folder for each test.
 fn folder(test: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("validate-{test}"));
     fs::create_dir_all(&folder).unwrap();
@@ -63,7 +63,7 @@ fn every_bad_cell_of_a_file_is_a_line_and_the_code_is_1() {
     fs::write(folder.join("bad.csv"), "event_id,timestamp,amount\n1001abcd,,12.5\n\"2,2\",x,y\n3,3,3\n")
         .unwrap();
     let output = batch(&folder, &["validate", "model.json", "bad.csv"], b"");
-    // The messages are the row engine's own; here it counts that there is one, in quotes.
+    // The messages belong to the row engine. This test only checks that there is one, in quotes.
     let text = String::from_utf8(output.stdout).unwrap();
     let without_message = |line| {
         str::rsplit_once(line, ",\"").filter(|(_, m)| m.ends_with('"')).map_or(line, |(cells, _)| cells)

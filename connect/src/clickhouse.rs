@@ -1,11 +1,11 @@
-//! How ClickHouse is reached.
+//! The connection to ClickHouse.
 
 use clap::Args;
 use clickhouse::{Client, Compression};
 
 use crate::secret::Secret;
 
-/// Where ClickHouse is, and as whom we speak to it.
+/// The address of ClickHouse and the user that connects.
 #[derive(Args, Clone, Debug)]
 pub struct ClickHouseArgs {
     /// The server's name or address
@@ -14,7 +14,8 @@ pub struct ClickHouseArgs {
     /// The server's HTTP port
     #[arg(long, env = "CLICKHOUSE_PORT", default_value_t = 8123)]
     pub clickhouse_port: u16,
-    /// The installation's database: `rejected_rows`, `ingest_batches`, and data tables that name no other
+    /// The installation's database: it holds `rejected_rows`, `ingest_batches`, and the data tables of models that name
+    /// no database
     #[arg(long, env = "CLICKHOUSE_DATABASE", default_value = "default")]
     pub clickhouse_database: String,
     /// The user
@@ -23,7 +24,7 @@ pub struct ClickHouseArgs {
     /// The user's password
     #[arg(long, env = "CLICKHOUSE_PASSWORD", hide_env_values = true, default_value = "")]
     pub clickhouse_password: Secret,
-    /// Whether to speak TLS
+    /// Whether to use TLS
     #[arg(long, env = "CLICKHOUSE_SECURE", default_value_t = false, action = clap::ArgAction::Set)]
     pub clickhouse_secure: bool,
 }
@@ -36,8 +37,8 @@ impl ClickHouseArgs {
         format!("{scheme}://{}:{}", self.clickhouse_host, self.clickhouse_port)
     }
 
-    /// A client that names no database (statements qualify their tables), does not compress (inside a cluster the
-    /// CPU is dearer than the wire), and does not ask for schemas (we make the tables ourselves).
+    /// Returns a client that names no database (statements qualify their tables), does not compress (inside a cluster
+    /// CPU costs more than network traffic), and does not ask for schemas (this project makes the tables).
     #[must_use]
     pub fn client(&self) -> Client {
         Client::default()

@@ -1,8 +1,9 @@
-//! How Kafka is reached.
+//! The connection to Kafka.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use clap::Args;
+use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -11,31 +12,35 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::secret::Secret;
 
-/// Where Kafka is, and as whom we speak to it.
+mod replaced;
+
+pub use replaced::{Replaced, UNREACHED};
+
+/// The address of Kafka and the user that connects.
 #[derive(Args, Clone, Debug)]
 pub struct KafkaArgs {
-    /// Brokers to start from: `host:port`, several with commas
+    /// The brokers for the first connection: `host:port`, separated by commas
     #[arg(long, env = "KAFKA_BOOTSTRAP", default_value = "localhost:9092")]
     pub kafka_bootstrap: String,
     /// PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL
     #[arg(long, env = "KAFKA_SECURITY_PROTOCOL", default_value = "PLAINTEXT")]
     pub kafka_security_protocol: String,
-    /// SCRAM-SHA-256, SCRAM-SHA-512 or PLAIN; with a SASL protocol
+    /// SCRAM-SHA-256, SCRAM-SHA-512 or PLAIN; for the SASL protocols
     #[arg(long, env = "KAFKA_SASL_MECHANISM")]
     pub kafka_sasl_mechanism: Option<String>,
-    /// The user; with a SASL protocol
+    /// The user; for the SASL protocols
     #[arg(long, env = "KAFKA_SASL_USERNAME")]
     pub kafka_sasl_username: Option<String>,
-    /// The user's password; with a SASL protocol
+    /// The user's password; for the SASL protocols
     #[arg(long, env = "KAFKA_SASL_PASSWORD", hide_env_values = true)]
     pub kafka_sasl_password: Option<Secret>,
-    /// A file with the certificates (PEM) that sign the brokers'; default: the system's
+    /// A file with the CA certificates (PEM) of the brokers; default: those of the system
     #[arg(long, env = "KAFKA_SSL_CA")]
     pub kafka_ssl_ca: Option<String>,
 }
 
 impl KafkaArgs {
-    /// What every client of ours starts from; `client_id` shows in the broker's logs and quotas.
+    /// Returns the settings that all clients have in common. `client_id` shows in the broker's logs and quotas.
     #[must_use]
     pub fn client_config(&self, client_id: &str) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -43,7 +48,7 @@ impl KafkaArgs {
             .set("bootstrap.servers", &self.kafka_bootstrap)
             .set("client.id", client_id)
             .set("security.protocol", &self.kafka_security_protocol)
-            // A broker that comes back is noticed within a second, not within ten.
+            // A client notices within 1 s that a broker is back. With the default it can take 10 s.
             .set("reconnect.backoff.max.ms", "1000")
             .set("allow.auto.create.topics", "false")
             .set_log_level(RDKafkaLogLevel::Warning);
@@ -62,11 +67,11 @@ impl KafkaArgs {
     }
 }
 
-/// Fetching rests for so many milliseconds when librdkafka's queue is full; by default for a second.
+/// The pause in fetching when librdkafka's queue is full, in milliseconds. The default of librdkafka is 1,000.
 pub const FETCH_BACKOFF_MS: &str = "10";
 
-/// Makes `config` that of a consumer which reads partitions by their numbers: it joins no group and commits nothing. `name`
-/// is a group's name, which librdkafka wants from every consumer.
+/// Makes `config` the configuration of a consumer that reads partitions by their numbers: it joins no group and commits
+/// nothing. `name` is the group name that librdkafka requires of every consumer.
 pub fn without_group<'a>(config: &'a mut ClientConfig, name: &str) -> &'a mut ClientConfig {
     config
         .set("group.id", name)
@@ -75,23 +80,23 @@ pub fn without_group<'a>(config: &'a mut ClientConfig, name: &str) -> &'a mut Cl
         .set("fetch.queue.backoff.ms", FETCH_BACKOFF_MS)
 }
 
-/// Remembers what librdkafka last said was wrong: a failed call itself says no more than "broker transport failure",
-/// the cause (a wrong password, an unknown certificate) is told only here.
+/// Keeps the last error that librdkafka reported. A failed call returns only "broker transport failure"; its cause (a
+/// wrong password, an unknown certificate) is reported only here.
 #[derive(Clone, Debug, Default)]
 pub struct LastError(Arc<Mutex<Option<String>>>);
 
 impl LastError {
-    /// The last cause, if any was told.
+    /// Returns the last cause, if librdkafka reported one.
     #[must_use]
     pub fn get(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 
-    /// To be called from a context's `error`.
+    /// Stores an error. Call this from the `error` method of a client context.
     pub fn set(&self, error: &KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "kafka");
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // That all brokers are down follows on why: the cause told before is worth more.
+        let mut last = self.0.lock();
+        // "All brokers are down" follows after the cause; the cause is more useful.
         if last.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             *last = Some(format!("{error}: {reason}"));
         }

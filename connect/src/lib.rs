@@ -1,8 +1,8 @@
-//! What operator, API and worker share at their edges: how Kafka and ClickHouse are reached, how a program logs, shows
-//! its health and metrics, and is told to stop.
+//! What operator, API and worker have in common: the connections to Kafka and ClickHouse, logs, health, metrics, and
+//! stop signals.
 //!
-//! Each part is a clap `Args` to flatten into a program's own settings; each flag has the environment as its other
-//! spelling.
+//! Each part is a clap `Args` that a program flattens into its own settings. Each flag can also be set by an
+//! environment variable.
 
 pub mod clickhouse;
 pub mod kafka;

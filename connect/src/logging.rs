@@ -1,31 +1,31 @@
-//! One line of log an event, as text for people or JSON for machines, on standard error.
+//! Logs: one line for each event, as text for people or JSON for programs, on standard error.
 
 use std::io::IsTerminal;
 
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-/// How a program logs. The filter is `RUST_LOG`, `info` if it is not set.
+/// The settings of the log. The filter is `RUST_LOG`; its default is `info`.
 #[derive(Args, Clone, Debug)]
 pub struct LogArgs {
-    /// How log lines are written
+    /// The format of log lines
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 }
 
-/// The forms of a log line.
+/// The formats of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For machines.
+    /// JSON for programs.
     Json,
 }
 
 impl LogArgs {
-    /// Starts logging; to be called once, first thing in `main`.
+    /// Starts the log. Call this once, at the start of `main`.
     pub fn init(&self) {
-        // librdkafka repeats on each line what its error callback tells us once.
+        // librdkafka repeats in each log line what its error callback reports once.
         let default =
             "info,librdkafka=off,rdkafka=error,kube_client=warn,kube_runtime=warn,tower=warn,hyper=warn";
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));

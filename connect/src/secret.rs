@@ -2,12 +2,12 @@
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
-/// A password or the like. Shown as `***` by `Debug`; [`Secret::expose`] is the only way to its text.
+/// A password or another secret. `Debug` shows it as `***`; only [`Secret::expose`] returns the text.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for the one place that sends it.
+    /// Returns the text itself, for the one place that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

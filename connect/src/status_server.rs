@@ -1,18 +1,19 @@
 //! `/healthz`, `/readyz` and `/metrics` of a program that serves nothing else.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Router, routing::get};
+use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-/// Whether a program is alive and ready, with the reason where it is not.
+/// Whether a program is alive and ready, with the reason if it is not.
 ///
-/// Alive until said otherwise; ready once it is said.
+/// A program is alive until [`Health::dead`] is called, and not ready until [`Health::ready`] is called.
 #[derive(Clone, Debug)]
 pub struct Health(Arc<Mutex<HealthState>>);
 
@@ -29,35 +30,35 @@ impl Default for Health {
 }
 
 impl Health {
-    /// Ready to work.
+    /// Marks the program as ready.
     pub fn ready(&self) {
         self.with(|state| state.unready = None);
     }
 
-    /// Not ready, and why.
+    /// Marks the program as not ready, with the reason.
     pub fn not_ready(&self, why: impl Into<String>) {
         self.with(|state| state.unready = Some(why.into()));
     }
 
-    /// Beyond help but by a restart, and why.
+    /// Marks the program as dead, with the reason: only a restart helps.
     pub fn dead(&self, why: impl Into<String>) {
         self.with(|state| state.dead = Some(why.into()));
     }
 
-    /// 200 or 503 for `/healthz`, with the text of the answer.
+    /// Returns 200 or 503 for `/healthz`, with the text of the response.
     #[must_use]
     pub fn liveness(&self) -> (StatusCode, String) {
         self.with(|state| answer(state.dead.as_ref()))
     }
 
-    /// 200 or 503 for `/readyz`, with the text of the answer.
+    /// Returns 200 or 503 for `/readyz`, with the text of the response.
     #[must_use]
     pub fn readiness(&self) -> (StatusCode, String) {
         self.with(|state| answer(state.dead.as_ref().or(state.unready.as_ref())))
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut HealthState) -> T) -> T {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.0.lock())
     }
 }
 
@@ -68,18 +69,18 @@ fn answer(problem: Option<&String>) -> (StatusCode, String) {
     }
 }
 
-/// The metrics of a program: a registry that is filled at start and read by `/metrics`.
+/// The metrics of a program: a registry that is filled at the start and read by `/metrics`.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Registry>);
 
 impl Metrics {
-    /// `registry` with everything registered in it.
+    /// Wraps `registry`, in which all metrics are registered.
     #[must_use]
     pub fn new(registry: Registry) -> Self {
         Self(Arc::new(registry))
     }
 
-    /// The answer of `/metrics`, in OpenMetrics text.
+    /// Returns the response of `/metrics`, as OpenMetrics text.
     #[must_use]
     pub fn response(&self) -> impl IntoResponse + use<> {
         let mut text = String::new();
@@ -93,7 +94,7 @@ impl Metrics {
     }
 }
 
-/// The three routes.
+/// Returns the three routes.
 pub fn router(health: Health, metrics: Metrics) -> Router {
     Router::new()
         .route(

@@ -1,14 +1,14 @@
-//! The header of a chunk on Kafka: text pairs, readable with any Kafka tool.
+//! The headers of a chunk on Kafka: pairs of text that any Kafka tool can read.
 
 use std::collections::HashMap;
 
-/// The largest Kafka message a producer of ours sends: the largest chunk and its headers.
+/// The largest Kafka message that a producer of this project sends: the largest chunk and its headers.
 pub const MAX_MESSAGE_BYTES: u32 = 24 * 1024 * 1024;
-/// What the headers of a chunk may take of a Kafka message beside its bytes. With the default `chunkBytes` a message
-/// stays below 1,048,588 bytes, the limit of a broker without configuration.
+/// The limit of the bytes that the headers of a chunk add to its own bytes in a Kafka message. With the default
+/// `chunkBytes` a message stays below 1,048,588 bytes, the limit of a broker without configuration.
 pub const HEADER_BYTES: u32 = 64 * 1024;
 
-/// What a worker must know of a chunk besides its bytes.
+/// What a worker must know about a chunk besides its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkHeader {
     /// The job's uid.
@@ -19,23 +19,23 @@ pub struct ChunkHeader {
     pub chunk: u32,
     /// The number of its first record in the file, from 1; the header line does not count.
     pub first_row: u64,
-    /// How many records it holds.
+    /// The number of its records.
     pub rows: u32,
     /// The batch it belongs to: consecutive chunks in one partition that one INSERT loads.
     pub batch: rows::BatchStart,
     /// Whether it is the last chunk of its batch.
     pub ends_batch: bool,
-    /// The digest of its bytes: the same number with another digest is a chunk of another file.
+    /// The digest of its bytes. A chunk with the same number and another digest is a chunk of another file.
     pub digest: rows::Digest,
     /// The name of the ControllerRevision that the job uses.
     pub revision: String,
-    /// How the bytes are to be read.
+    /// How the bytes are read.
     pub input: rows::Input,
-    /// The file's header, where it has one.
+    /// The names in the file's header, if it has one.
     pub columns: Option<Vec<String>>,
 }
 
-/// Why a record is no chunk of ours. No worker can process it.
+/// Why a record is not a chunk. No worker can process it.
 #[derive(Debug, thiserror::Error)]
 pub enum ChunkHeaderError {
     /// A header is absent.
@@ -44,7 +44,7 @@ pub enum ChunkHeaderError {
     /// A header does not parse.
     #[error("the header '{name}' cannot be read: {why}")]
     Malformed {
-        /// Which one.
+        /// The name of the header.
         name: &'static str,
         /// Why.
         why: String,
@@ -52,19 +52,19 @@ pub enum ChunkHeaderError {
 }
 
 impl ChunkHeader {
-    /// The record's key: `job/chunk`.
+    /// Returns the key of the record: `job/chunk`.
     #[must_use]
     pub fn key(&self) -> String {
         format!("{}/{}", self.job, self.chunk)
     }
 
-    /// The token under which ClickHouse takes the rows of the chunk's batch once.
+    /// Returns the deduplication token of the chunk's batch. ClickHouse stores the rows under a token once.
     #[must_use]
     pub fn batch_token(&self) -> String {
         format!("{}/{}", self.job, self.batch.first_chunk)
     }
 
-    /// As pairs of name and value.
+    /// Returns the headers as pairs of name and value.
     #[must_use]
     pub fn to_headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = vec![
@@ -87,7 +87,7 @@ impl ChunkHeader {
         headers
     }
 
-    /// From pairs of name and value; unknown names are passed over.
+    /// Reads the headers from pairs of name and value. Unknown names are ignored.
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, ChunkHeaderError> {
         let pairs: HashMap<&str, &[u8]> = pairs.into_iter().collect();
         let text = |name: &'static str| -> Result<&str, ChunkHeaderError> {
@@ -124,9 +124,9 @@ impl ChunkHeader {
     }
 }
 
-/// What a chunk adds to the checksum of its job: its digest, weighted by its number. The sum over all chunks, modulo 2^64,
-/// does not depend on their order, so the upload API and the ledger add it up on their own. Where both sums are equal, the
-/// chunks that were loaded are those of one file.
+/// Returns what a chunk adds to the checksum of its job: its digest, weighted by its number. The sum over all chunks,
+/// modulo 2^64, does not depend on their order, so the upload API and the ledger add it up independently. If both sums
+/// are equal, the loaded chunks are those of one file.
 #[must_use]
 pub fn checksum_part(digest: rows::Digest, chunk: u32) -> i64 {
     digest.as_u64().wrapping_mul(2 * u64::from(chunk) + 1).cast_signed()

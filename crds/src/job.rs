@@ -9,9 +9,9 @@ use crate::state::JobState;
 use crate::status::Condition;
 use crate::tables::outcomes;
 
-/// The most characters of `spec.source.inline`: what the CRD counts.
+/// The most characters of `spec.source.inline`. The CRD limits characters, not bytes.
 pub const MAX_INLINE_CHARACTERS: usize = 256 * 1024;
-/// The most bytes that so many characters are in UTF-8.
+/// The most bytes that these characters take in UTF-8.
 pub const MAX_INLINE_BYTES: usize = 4 * MAX_INLINE_CHARACTERS;
 
 /// One load of one source into one model.
@@ -49,7 +49,7 @@ pub const MAX_INLINE_BYTES: usize = 4 * MAX_INLINE_CHARACTERS;
     .message("input cannot be changed: make a new job"))]
 #[x_kube(validation = Rule::new("!oldSelf.cancel || self.cancel").message("a cancelled job stays cancelled: make a new job"))]
 pub struct IngestJobSpec {
-    /// The model, in the job's namespace. It may come later than the job.
+    /// The model, in the job's namespace. It may be made after the job.
     pub model_ref: ModelRef,
 
     /// Where the bytes come from.
@@ -63,21 +63,21 @@ pub struct IngestJobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_policy: Option<ErrorPolicy>,
 
-    /// An idempotency key: a second job with the same label and model is refused by the API, naming the first.
+    /// An idempotency key: the API refuses a second job with the same label and model, and names the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub label: Option<String>,
 
-    /// Stop the job. Rows loaded so far stay.
+    /// Stop the job. Rows that are already loaded stay.
     #[serde(default)]
     pub cancel: bool,
 
-    /// Seconds from the start of the job until its upload must be complete.
+    /// Seconds from the start of the job within which its upload must be complete.
     #[serde(default = "default_upload_deadline_seconds")]
     #[schemars(range(min = 1, max = 604_800))]
     pub upload_deadline_seconds: i32,
 
-    /// Seconds after its end until the job is deleted. The rows stay.
+    /// Seconds from the end of the job until it is deleted. Its rows stay.
     #[serde(default = "default_ttl_seconds")]
     #[schemars(range(min = 0, max = 31_536_000))]
     pub ttl_seconds_after_finished: i32,
@@ -91,7 +91,7 @@ fn default_ttl_seconds() -> i32 {
     604_800
 }
 
-/// A model by name.
+/// A reference to a model by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelRef {
     /// The model's name.
@@ -99,12 +99,12 @@ pub struct ModelRef {
     pub name: String,
 }
 
-/// Where the bytes come from: exactly one of these.
+/// Where the bytes come from: exactly one of these fields is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = Rule::new("(has(self.upload) ? 1 : 0) + (has(self.inline) ? 1 : 0) == 1")
     .message("source needs exactly one of upload and inline"))]
 pub struct JobSource {
-    /// Through the upload API: `PUT /v1/namespaces/NAMESPACE/jobs/JOB/data`.
+    /// The upload API receives the file: `PUT /v1/namespaces/NAMESPACE/jobs/JOB/data`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<UploadSource>,
     /// The file itself, at most 262,144 characters.
@@ -113,71 +113,72 @@ pub struct JobSource {
     pub inline: Option<String>,
 }
 
-/// Nothing to say about an upload yet.
+/// The settings of an upload. There are none yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UploadSource {}
 
-/// What became of the job. Three writers, each of its own fields.
+/// The state and the results of the job. Operator, upload API and workers each write their own fields.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IngestJobStatus {
-    /// By the operator.
+    /// The state. Written by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<JobState>,
-    /// By the operator: why the state is what it is, for machines.
+    /// The reason for the state, for programs. Written by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
-    /// By the operator: the same for people, and what to do.
+    /// The reason for the state, for people, and what to do. Written by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub message: Option<String>,
-    /// By the operator: the ControllerRevision by which the job is judged, to its end.
+    /// The ControllerRevision that the job uses to its end. Written by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub model_revision: Option<String>,
-    /// By the operator: how much is done, `42%`.
+    /// How much is done, such as `42%`. Written by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8))]
     pub progress: Option<String>,
-    /// By the operator, once the job has started: from creation to start, `MM:SS`.
+    /// The time from the creation to the start of the job, `MM:SS`. Written by the operator when the job has started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub waiting: Option<String>,
-    /// By the operator, once the job has ended: from start to end, `MM:SS`.
+    /// The time from the start to the end of the job, `MM:SS`. Written by the operator when the job has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub processing: Option<String>,
-    /// By the operator: when the job was pinned to a revision, RFC 3339.
+    /// When the job was pinned to a revision, RFC 3339. Written by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub start_time: Option<String>,
-    /// By the operator: when the job ended, RFC 3339.
+    /// When the job ended, RFC 3339. Written by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub completion_time: Option<String>,
-    /// By the operator: `Complete` and `Failed` at the end, `Stalled` while chunks cannot be loaded.
+    /// `Complete` and `Failed` at the end, `Stalled` while chunks cannot be loaded. Written by the operator.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 
-    /// By the upload API.
+    /// The progress of the upload. Written by the upload API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<UploadStatus>,
 
-    /// By the workers, from the ledger.
+    /// The counts of rows and chunks, from the ledger. Written by the workers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
-    /// By the workers: what is wrong most often.
+    /// The most frequent errors. Written by the workers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub error_summary: Vec<ErrorSummary>,
-    /// By the workers: why chunks of the job cannot be loaded now, or at all.
+    /// Why chunks of the job cannot be loaded now, or at all. Written by the workers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_problem: Option<LoadProblem>,
 
-    /// By the operator, once the job has ended: what was read, loaded and rejected, and what the table holds.
+    /// What was read, loaded and rejected, and how many rows the table has. Written by the operator when the job has
+    /// ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
 }
@@ -185,109 +186,110 @@ pub struct IngestJobStatus {
 /// Why chunks of a job cannot be loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadProblem {
-    /// CamelCase, for machines.
+    /// CamelCase, for programs.
     #[schemars(length(max = 1024))]
     pub reason: String,
-    /// For people, and what to do.
+    /// For people: what is wrong, and what to do.
     #[schemars(length(max = 4096))]
     pub message: String,
-    /// Whether it ends the job: no chunk of it will be loaded any more.
+    /// Whether the problem ends the job: no more chunks of it are loaded.
     #[serde(default)]
     pub fatal: bool,
 }
 
-/// What a job came to, checked against the table at its end. `rows = ok + rejected`, and `ok = tableRows`.
+/// The result of a job, compared with the table when the job ended. `rows = ok + rejected`, and `ok = tableRows`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
     /// Rows read.
     pub rows: i64,
-    /// Rows loaded, by the ledger.
+    /// Rows loaded, according to the ledger.
     pub ok: i64,
-    /// Rows rejected, by the ledger.
+    /// Rows rejected, according to the ledger.
     pub rejected: i64,
-    /// What `count()` says of the job's rows in the table. It falls behind `ok` later where a TTL or a replacing engine takes
-    /// rows away.
+    /// The `count()` of the job's rows in the table. It can become less than `ok` later, if a TTL or a replacing engine
+    /// removes rows.
     pub table_rows: i64,
-    /// Chunks that the ledger has.
+    /// Chunks in the ledger.
     pub chunks: i64,
-    /// The digest of the whole file, as it was after decompression; empty where the upload was not complete.
+    /// The digest of the complete file after decompression; empty if the upload was not complete.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub digest: String,
-    /// When it was checked, RFC 3339.
+    /// When the table was compared, RFC 3339.
     #[schemars(length(max = 64))]
     pub checked_time: String,
-    /// The version of the operator that checked it.
+    /// The version of the operator that compared it.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub version: String,
 }
 
-/// How far the upload is, and where a broken one goes on.
+/// The progress of the upload, and where an interrupted upload continues.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadStatus {
-    /// Every byte was read and every chunk acknowledged by Kafka.
+    /// Whether every byte was read and Kafka acknowledged every chunk.
     #[serde(default)]
     pub complete: bool,
     /// Bytes read, after decompression.
     #[serde(default)]
     pub bytes: i64,
-    /// Records in the chunks that were acknowledged; the header is none.
+    /// Records in the chunks that Kafka acknowledged, without the header.
     #[serde(default)]
     pub rows: i64,
-    /// Chunks acknowledged.
+    /// Chunks that Kafka acknowledged.
     #[serde(default)]
     pub chunks: i64,
-    /// The byte (after decompression) from which a broken upload is to be sent again.
+    /// The byte (after decompression) from which an interrupted upload must be sent again.
     #[serde(default)]
     pub offset: i64,
     /// The number of the record at `offset`, from 1.
     #[serde(default)]
     pub next_row: i64,
-    /// The size at which the file is cut, fixed when its first chunk is sent: the same bytes must be cut the same way
-    /// when they are sent again.
+    /// The chunk size of this upload. It is fixed when the first chunk is sent: if the same bytes are sent again, they
+    /// must be cut in the same way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunk_bytes: Option<i64>,
-    /// The format that the upload's Content-Type told, fixed likewise.
+    /// The format that the job or the upload's Content-Type specifies, fixed when the first chunk is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Grows by one with each request that takes the upload up; a request with an older one can write nothing any more.
+    /// Grows by one with each request that takes up the upload. A request with an older epoch can no longer write.
     #[serde(default)]
     pub epoch: i64,
-    /// The digest of the first `offset` bytes (after decompression): whoever goes on has to have the same. At the end that
-    /// of the whole file: `crc64nvme:` and 16 hexadecimal digits.
+    /// The digest of the first `offset` bytes (after decompression), `crc64nvme:` and 16 hexadecimal digits. A request
+    /// that continues the upload must have the same bytes. At the end it is the digest of the complete file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub digest: Option<String>,
-    /// The digest of the first chunk and whether it is the only one, fixed before it is sent: another file is refused.
+    /// The digest of the first chunk, and whether it is the only one. It is fixed before the chunk is sent: another
+    /// file is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub first_chunk: Option<String>,
-    /// The digests of the chunks acknowledged, added up; `counts.checksum` must come to the same.
+    /// The weighted sum of the digests of the acknowledged chunks. It must be equal to `counts.checksum` at the end.
     #[serde(default)]
     pub checksum: i64,
-    /// Over how many partitions the chunks are spread, fixed likewise.
+    /// The number of partitions that the chunks are spread over, fixed when the first chunk is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<i32>,
     /// The batch of the next chunk, while the upload is not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchStatus>,
-    /// At the end: the last offset of the job in each partition, -1 where it has none there.
+    /// At the end: the last offset of the job in each partition, -1 if it has no chunk there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub last_offsets: Vec<i64>,
-    /// The file's header while the upload is not complete, so that it can go on; at most 64 KiB.
+    /// The file's header while the upload is not complete, so that the upload can continue; at most 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65_536))]
     pub header: Option<String>,
-    /// What is wrong with the file, if it cannot be loaded at all.
+    /// Why the file cannot be loaded at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<UploadError>,
 }
 
-/// Where the batch of the next chunk began, so that an upload that goes on makes the same batches.
+/// Where the batch of the next chunk began, so that a continued upload makes the same batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchStatus {
@@ -297,51 +299,51 @@ pub struct BatchStatus {
     pub first_chunk: i64,
     /// The number of its first record, from 1.
     pub first_row: i64,
-    /// The weight of its chunks so far, in bytes of ClickHouse block.
+    /// The weight of its chunks so far, in bytes of a ClickHouse block.
     pub weight: i64,
 }
 
 /// Why a file cannot be loaded at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UploadError {
-    /// CamelCase, for machines.
+    /// CamelCase, for programs.
     #[schemars(length(max = 1024))]
     pub reason: String,
-    /// For people, and what to do.
+    /// For people: what is wrong, and what to do.
     #[schemars(length(max = 4096))]
     pub message: String,
 }
 
-/// How many rows were judged. `total = ok + errors`, always; `ok` is what the table holds of this job.
+/// How many rows were checked. Always `total = ok + errors`. The table has `ok` rows of this job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// Rows judged.
+    /// Rows checked.
     pub total: i64,
     /// Rows loaded.
     pub ok: i64,
     /// Rows rejected.
     pub errors: i64,
-    /// Chunks done.
+    /// Chunks loaded.
     pub chunks_done: i64,
-    /// The digests of the chunks done, added up as `upload.checksum`.
+    /// The weighted sum of the digests of the loaded chunks, computed as `upload.checksum`.
     #[serde(default)]
     pub checksum: i64,
-    /// Chunks that ClickHouse refuses, in the dead-letter topic.
+    /// Chunks that ClickHouse refuses; they are in the dead-letter topic.
     #[serde(default)]
     pub chunks_parked: i64,
-    /// Chunks of which a person gave up the dead letters.
+    /// Chunks whose dead letters a person dropped.
     #[serde(default)]
     pub chunks_dropped: i64,
-    /// Bad cells: at least one a rejected row.
+    /// Bad cells: at least one in each rejected row.
     #[serde(default)]
     pub bad_cells: i64,
-    /// Bad cells that `rejected_rows` holds; fewer than `badCells` where `maxStoredErrors` was reached.
+    /// Bad cells in `rejected_rows`; fewer than `badCells` if `maxStoredErrors` was reached.
     #[serde(default)]
     pub stored_errors: i64,
 }
 
-/// What one ledger line counts, to be added to a job's [`Counts`].
+/// The counts of one ledger line, to be added to a job's [`Counts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineCounts {
     /// Chunks of the batch.
@@ -354,14 +356,14 @@ pub struct LineCounts {
     pub errors: u32,
     /// Bad cells.
     pub cells: u64,
-    /// Bad cells that `rejected_rows` holds.
+    /// Bad cells in `rejected_rows`.
     pub stored: u64,
-    /// The digests of its chunks, added up.
+    /// The weighted sum of the digests of its chunks.
     pub checksum: i64,
 }
 
 impl Counts {
-    /// Adds the newest ledger line of a batch: its rows count only if it was loaded.
+    /// Adds the newest ledger line of a batch. Its rows count only if it was loaded.
     pub fn add(&mut self, outcome: &str, line: LineCounts) {
         let chunks = i64::from(line.chunks);
         match outcome {
@@ -385,7 +387,7 @@ impl Counts {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorSummary {
-    /// The column; empty where the record could not be split.
+    /// The column; empty if the record could not be split.
     #[schemars(length(max = 128))]
     pub column: String,
     /// The code, as in `rejected_rows`.
@@ -393,9 +395,9 @@ pub struct ErrorSummary {
     pub error: String,
     /// Bad cells of this kind.
     pub count: i64,
-    /// The first row that has it, from 1.
+    /// The first row with this error, from 1.
     pub first_row: i64,
-    /// A value seen, masked: letters are `a`, digits `9`.
+    /// A value that has this error, masked: letters are `a`, digits `9`.
     #[schemars(length(max = 128))]
     pub sample: String,
 }

@@ -1,8 +1,8 @@
-//! The custom resources of Batch on Kafka and everything that follows from them alone: their types and
-//! bounds, the names of topics, tables and Deployments, the header of a chunk, the columns of the tables, and the
-//! rules by which a job changes state.
+//! The custom resources of Batch on Kafka and everything that can be derived from them alone: their types and bounds,
+//! the names of topics, tables and Deployments, the headers of a chunk, the columns of the tables, and the rules by
+//! which a job changes state.
 //!
-//! **Invariant:** nothing here talks to anything. No client, no file, no clock.
+//! **Invariant:** this crate does no I/O. It has no client, reads no file and no clock.
 
 pub mod chunk;
 pub mod job;
@@ -26,9 +26,9 @@ pub const GROUP: &str = "ingest.batch-on-kafka.io";
 /// The served version of both kinds.
 pub const VERSION: &str = "v1alpha1";
 
-/// The three writers of a status, each a server-side-apply field manager of its own fields.
+/// The three writers of a status. Each is a field manager of server-side apply and owns its own fields.
 pub mod managers {
-    /// State, conditions, times, and everything on the objects the operator makes.
+    /// State, conditions, times, and everything on the objects that the operator makes.
     pub const OPERATOR: &str = "batch-operator";
     /// `status.upload`.
     pub const API: &str = "batch-ingest-api";
@@ -42,7 +42,7 @@ pub mod labels {
     pub const MODEL: &str = "ingest.batch-on-kafka.io/model";
     /// The model's id.
     pub const MODEL_ID: &str = "ingest.batch-on-kafka.io/model-id";
-    /// Who manages the object.
+    /// The program that manages the object.
     pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
     /// The value of [`MANAGED_BY`].
     pub const MANAGED_BY_US: &str = "batch-on-kafka";

@@ -1,4 +1,4 @@
-//! `IngestModel`: what a file's rows must look like, and the table they go to.
+//! `IngestModel`: how the rows of a file must look, and the table for them.
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -57,7 +57,7 @@ pub struct IngestModelSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub columns: Vec<ColumnSpec>,
 
-    /// The column that names a rejected row to people. Default: the first one.
+    /// The column that identifies a rejected row for people. Default: the first column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub row_key: Option<String>,
@@ -66,15 +66,15 @@ pub struct IngestModelSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<TableSpec>,
 
-    /// How files are read, unless a job says otherwise.
+    /// How files are read. A job can override it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<InputSpec>,
 
-    /// When bad rows end a job, unless the job says otherwise.
+    /// When bad rows end a job. A job can override it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_policy: Option<ErrorPolicy>,
 
-    /// The most bytes of a chunk, unless one record alone is longer: one chunk is one Kafka record.
+    /// The most bytes of a chunk, unless one record is longer. One chunk is one Kafka record.
     #[serde(default = "default_chunk_bytes")]
     #[schemars(range(min = 1024, max = 16_777_216))]
     pub chunk_bytes: u32,
@@ -87,11 +87,11 @@ pub struct IngestModelSpec {
     #[serde(default)]
     pub workers: WorkersSpec,
 
-    /// What happens to table and topic when the model is deleted.
+    /// What happens to the table and the topic when the model is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
-    /// Start no job and run no worker; uploads wait.
+    /// Start no job and run no worker. Uploads wait.
     #[serde(default)]
     pub paused: bool,
 }
@@ -100,7 +100,7 @@ fn default_chunk_bytes() -> u32 {
     960 * 1024
 }
 
-/// What happens to table and topic when a model is deleted.
+/// What happens to the table and the topic when a model is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
     /// They stay.
@@ -114,7 +114,7 @@ pub enum DeletionPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IngestModelStatus {
-    /// The model's id, of which the names of table and topic are made.
+    /// The model's id. The names of table and topic contain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8))]
     pub id: Option<String>,
@@ -126,14 +126,14 @@ pub struct IngestModelStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 249))]
     pub topic: Option<String>,
-    /// The ControllerRevision by which a job that starts now is judged.
+    /// The ControllerRevision that a job uses if it starts now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub revision: Option<String>,
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Workers that are there.
+    /// Workers that exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
     /// Chunks that wait in Kafka.

@@ -1,4 +1,4 @@
-//! Every name that is derived, derived in one place.
+//! All names that are derived from other names.
 
 use std::fmt;
 
@@ -6,48 +6,48 @@ use sha2::{Digest, Sha256};
 
 /// The id of a model: the first 8 hex digits of SHA-256 of `namespace/name`.
 ///
-/// It depends on nothing else, so a model that is deleted and made again finds its table and topic.
+/// It depends on nothing else: a model that is deleted and made again has the same table and topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelId(String);
 
 impl ModelId {
-    /// The id of the model `name` in `namespace`.
+    /// Returns the id of the model `name` in `namespace`.
     #[must_use]
     pub fn of(namespace: &str, name: &str) -> Self {
         Self(hex8(format!("{namespace}/{name}").as_bytes()))
     }
 
-    /// Whether a string a person typed has the form of an id.
+    /// Returns whether a text that a user typed has the form of an id.
     #[must_use]
     pub fn looks_like(text: &str) -> bool {
         text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
     }
 
-    /// The 8 hex digits.
+    /// Returns the 8 hex digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The Kafka topic of the model, also the name of its consumer group.
+    /// Returns the Kafka topic of the model, which is also the name of its consumer group.
     #[must_use]
     pub fn topic(&self) -> String {
         format!("ingest.{}", self.0)
     }
 
-    /// Where records go that no worker can process.
+    /// Returns the topic for records that no worker can process.
     #[must_use]
     pub fn dead_letter_topic(&self) -> String {
         format!("ingest.{}.dlq", self.0)
     }
 
-    /// The table of a model that names none.
+    /// Returns the table of a model that names no table.
     #[must_use]
     pub fn default_table(&self) -> String {
         format!("data_{}", self.0)
     }
 
-    /// The Deployment of the workers, and the ServiceAccount, RoleBinding and Secret they run with.
+    /// Returns the name of the workers' Deployment, and of their ServiceAccount, RoleBinding and Secret.
     #[must_use]
     pub fn worker(&self) -> String {
         format!("batch-worker-{}", self.0)
@@ -60,20 +60,20 @@ impl fmt::Display for ModelId {
     }
 }
 
-/// The name of the ControllerRevision that holds `data` of the model `model`.
+/// Returns the name of the ControllerRevision that stores `data` of the model `model`.
 #[must_use]
 pub fn revision(model: &str, data: &[u8]) -> String {
     format!("{model}-{}", hex8(data))
 }
 
-/// The partition of jobs of a single chunk.
+/// The partition of jobs of one chunk.
 pub const SMALL_PARTITION: i32 = 0;
 
-/// The partition that the chunks of a batch go to. The batches of a job follow each other around the partitions, and a
-/// chunk that is sent again goes where it went before.
+/// Returns the partition of the chunks of a batch. The batches of a job are assigned to the partitions in turn. A chunk
+/// that is sent again gets the same partition.
 ///
-/// [`SMALL_PARTITION`] is kept for jobs of a single chunk (`single`), so that a small job does not queue behind a large one. A topic
-/// of one partition has no such lane.
+/// [`SMALL_PARTITION`] is reserved for jobs of one chunk (`single`), so that a small job does not wait behind a large
+/// one. A topic of one partition has no such lane.
 #[must_use]
 pub fn partition(job_uid: &str, batch: u32, single: bool, partitions: u32) -> i32 {
     if single || partitions <= 1 {
@@ -84,13 +84,14 @@ pub fn partition(job_uid: &str, batch: u32, single: bool, partitions: u32) -> i3
     i32::try_from(at).unwrap_or(0)
 }
 
-/// The first 8 hex digits of SHA-256.
+/// Returns the first 8 hex digits of the SHA-256.
 fn hex8(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     format!("{:08x}", digest.iter().take(4).fold(0_u32, |word, byte| word << 8 | u32::from(*byte)))
 }
 
-/// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): stable for ever, unlike `std`'s hasher.
+/// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>). Its values never change, unlike those of `std`'s
+/// hasher.
 fn fnv1a64(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
 }

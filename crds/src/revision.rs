@@ -1,4 +1,4 @@
-//! What the rows of a job are checked against: the part of a model's spec that a ControllerRevision keeps.
+//! The part of a model's spec that a ControllerRevision stores, and that the rows of a job are checked against.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::model::{
 pub struct RevisionData {
     /// The columns, in the table's order.
     pub columns: Vec<ColumnSpec>,
-    /// The column that names a rejected row.
+    /// The column that identifies a rejected row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_key: Option<String>,
     /// How files are read.
@@ -21,10 +21,10 @@ pub struct RevisionData {
     pub input: Option<InputSpec>,
 }
 
-/// Why a model's schema cannot be served. The message names the field and what is allowed.
+/// Why a model's schema cannot be used. The message names the field and the allowed values.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaProblem {
-    /// A column's type.
+    /// The type of a column is wrong.
     #[error("spec.columns[{index}] ('{column}'): {source}")]
     Type {
         /// Position in `spec.columns`.
@@ -34,10 +34,10 @@ pub enum SchemaProblem {
         /// What is wrong.
         source: rows::TypeError,
     },
-    /// Anything else about the columns together.
+    /// The columns do not fit together.
     #[error("spec.columns: {0}")]
     Schema(#[from] rows::SchemaError),
-    /// A field of `input`.
+    /// A field of `input` is wrong.
     #[error("spec.input.{field}: {why}")]
     Input {
         /// The field.
@@ -54,17 +54,17 @@ impl From<&IngestModelSpec> for RevisionData {
 }
 
 impl RevisionData {
-    /// The columns as the row engine takes them.
+    /// Returns the columns for the row engine.
     pub fn schema(&self) -> Result<rows::Schema, SchemaProblem> {
         let columns = self.columns.iter().enumerate().map(|(index, c)| column(index, c));
         Ok(rows::Schema::new(columns.collect::<Result<_, _>>()?, self.row_key.as_deref())?)
     }
 
-    /// How a file is read: what the job says, over what the model says, over the defaults.
+    /// Returns how a file is read. The job's fields override the model's, which override the defaults.
     pub fn input(&self, job: Option<&InputSpec>) -> Result<rows::Input, SchemaProblem> {
         let mut input = rows::Input::default();
         let layers: Vec<&InputSpec> = self.input.iter().chain(job).collect();
-        // The format comes first: it decides the default delimiter.
+        // The format comes first, because it determines the default delimiter.
         if let Some(format) = layers.iter().rev().find_map(|l| l.format) {
             input.format = format.into();
             if input.format == rows::Format::Tsv {

@@ -1,7 +1,7 @@
-//! The one place where an identifier becomes SQL text.
+//! The only place that makes SQL text of an identifier.
 //!
-//! Nothing a user wrote is formatted into a statement but through these types: they are checked when they are made and
-//! quote themselves when they are shown. Values never become text at all, they travel as query parameters.
+//! A text from a user gets into a statement only through these types: they are checked when they are made, and quote
+//! themselves when they are shown. Values are never formatted into a statement; they are query parameters.
 
 use std::{fmt, str::FromStr};
 
@@ -17,7 +17,7 @@ pub struct BadIdent(String);
 pub struct Ident(String);
 
 impl Ident {
-    /// The name as it was given, unquoted.
+    /// Returns the name as it was given, unquoted.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -55,12 +55,12 @@ pub struct TableName {
 }
 
 impl TableName {
-    /// A table in a database, both checked.
+    /// Checks both names and returns the table.
     pub fn new(database: &str, table: &str) -> Result<Self, BadIdent> {
         Ok(Self { database: database.parse()?, table: table.parse()? })
     }
 
-    /// `database.table`, unquoted, as people write it.
+    /// Returns `database.table`, unquoted, as people write it.
     #[must_use]
     pub fn plain(&self) -> String {
         format!("{}.{}", self.database.as_str(), self.table.as_str())
@@ -74,7 +74,8 @@ impl fmt::Display for TableName {
     }
 }
 
-/// A text as a ClickHouse string literal, for the few places that take no parameter (a comment in DDL, a setting).
+/// Returns a text as a ClickHouse string literal, for the few places that accept no parameter (a comment in DDL, a
+/// setting).
 #[must_use]
 pub fn literal(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);

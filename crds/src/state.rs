@@ -1,4 +1,4 @@
-//! When a job is in which state, as pure rules.
+//! The rules for the state of a job, as pure functions.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,32 +6,32 @@ use serde::{Deserialize, Serialize};
 use crate::job::{Counts, LoadProblem, UploadStatus};
 use crate::model::{ErrorPolicy, OnExceeded};
 
-/// The states of a job. The last four are its ends.
+/// The states of a job. The last four are final.
 ///
-/// `Blocked` is left when a person requeues or drops the dead letters.
+/// A job leaves `Blocked` when a person requeues or drops the dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum JobState {
-    /// Waits for its model.
+    /// The job waits for its model.
     Pending,
-    /// Pinned to a revision; bytes are awaited or arriving.
+    /// The job is pinned to a revision; the upload is awaited or in progress.
     Uploading,
     /// All bytes are in Kafka.
     Processing,
-    /// All chunks are done but those that ClickHouse refuses, which wait in the dead-letter topic.
+    /// All chunks are loaded except those that ClickHouse refuses. They wait in the dead-letter topic.
     Blocked,
     /// Every row was loaded.
     Success,
-    /// Some rows were loaded, some rejected.
+    /// Some rows were loaded, others were rejected.
     PartialSuccess,
-    /// No row was loaded, or the job was given up.
+    /// No row was loaded, or the job ended early.
     Failed,
-    /// Stopped by its owner.
+    /// The owner stopped the job.
     Cancelled,
 }
 
 impl JobState {
-    /// As it is written in the status.
+    /// Returns the state as it is written in the status.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,17 +53,17 @@ impl JobState {
     }
 }
 
-/// Why a job is in its state: the values of `status.reason`, beside those that the upload names.
+/// Why a job is in its state: the values of `status.reason`, except those that come from the upload.
 pub mod reasons {
-    /// The model is not there yet.
+    /// The model does not exist yet.
     pub const MODEL_NOT_FOUND: &str = "ModelNotFound";
     /// The model has no table or topic yet.
     pub const MODEL_NOT_READY: &str = "ModelNotReady";
-    /// The model's spec cannot be served.
+    /// The model's spec cannot be used.
     pub const MODEL_INVALID: &str = "ModelInvalid";
     /// The model is paused.
     pub const MODEL_PAUSED: &str = "ModelPaused";
-    /// No byte has come yet.
+    /// No byte has arrived yet.
     pub const WAITING_FOR_UPLOAD: &str = "WaitingForUpload";
     /// Bytes are arriving.
     pub const UPLOADING: &str = "Uploading";
@@ -75,29 +75,30 @@ pub mod reasons {
     pub const SOME_ROWS_REJECTED: &str = "SomeRowsRejected";
     /// Every row was rejected.
     pub const ALL_ROWS_REJECTED: &str = "AllRowsRejected";
-    /// More bad rows than the error policy allows.
+    /// There are more bad rows than the error policy allows.
     pub const TOO_MANY_ERRORS: &str = "TooManyErrors";
     /// The upload was not complete in time.
     pub const UPLOAD_EXPIRED: &str = "UploadExpired";
-    /// Stopped by its owner.
+    /// The owner stopped the job.
     pub const CANCELLED: &str = "Cancelled";
     /// ClickHouse refuses chunks; they wait in the dead-letter topic.
     pub const CHUNKS_PARKED: &str = "ChunksParked";
-    /// A person gave up chunks that ClickHouse refused.
+    /// A person dropped chunks that ClickHouse refused.
     pub const CHUNKS_DROPPED: &str = "ChunksDropped";
-    /// Chunks of two files came under the same numbers.
+    /// Chunks of two files have the same numbers.
     pub const CHUNK_CONFLICT: &str = "ChunkConflict";
-    /// Chunks vanished from Kafka before they were loaded.
+    /// Kafka no longer has chunks that were not loaded.
     pub const CHUNKS_LOST: &str = "ChunksLost";
 }
 
-/// Rows that must be checked before a ratio counts, unless the job has ended.
+/// The number of checked rows from which the ratio counts before the job has ended.
 const RATIO_NEEDS_ROWS: i64 = 1000;
 
-/// The state that upload, counts and the workers' problem alone call for, once a job is pinned, with its reason.
+/// Returns the state of a pinned job, with its reason, as far as upload, counts and the workers' problem determine it.
 ///
-/// A job is done when every chunk of a complete upload is in the ledger and rows and digests add up exactly; more of either,
-/// or another sum of digests, is a conflict. Deadlines, cancellation and lost chunks are the caller's: they need a clock, the spec and Kafka.
+/// A job is done when every chunk of a complete upload is in the ledger, and the sums of rows and digests are equal.
+/// More chunks or rows, or another sum of digests, are a conflict. The caller handles deadlines, cancellation and lost
+/// chunks: they need a clock, the spec and Kafka.
 #[must_use]
 pub fn of_progress(
     upload: &UploadStatus,
@@ -118,16 +119,16 @@ pub fn of_progress(
     if too_many_errors(counts, policy, done) {
         return (JobState::Failed, reasons::TOO_MANY_ERRORS.into());
     }
-    let settled = counts.chunks_done + counts.chunks_parked + counts.chunks_dropped;
+    let processed = counts.chunks_done + counts.chunks_parked + counts.chunks_dropped;
     let (state, reason) = if done {
         match (counts.ok, counts.errors) {
             (_, 0) => (JobState::Success, reasons::ALL_ROWS_LOADED),
             (0, _) => (JobState::Failed, reasons::ALL_ROWS_REJECTED),
             _ => (JobState::PartialSuccess, reasons::SOME_ROWS_REJECTED),
         }
-    } else if upload.complete && settled == upload.chunks && counts.chunks_parked > 0 {
+    } else if upload.complete && processed == upload.chunks && counts.chunks_parked > 0 {
         (JobState::Blocked, reasons::CHUNKS_PARKED)
-    } else if upload.complete && settled == upload.chunks && counts.chunks_dropped > 0 {
+    } else if upload.complete && processed == upload.chunks && counts.chunks_dropped > 0 {
         (JobState::Failed, reasons::CHUNKS_DROPPED)
     } else if upload.complete {
         (JobState::Processing, reasons::PROCESSING)
@@ -139,7 +140,7 @@ pub fn of_progress(
     (state, reason.into())
 }
 
-/// Whether every chunk of a complete upload is in the ledger, and rows and digests add up exactly.
+/// Returns whether every chunk of a complete upload is in the ledger, and the sums of rows and digests are equal.
 #[must_use]
 pub fn is_done(upload: &UploadStatus, counts: &Counts) -> bool {
     upload.complete
@@ -148,7 +149,7 @@ pub fn is_done(upload: &UploadStatus, counts: &Counts) -> bool {
         && counts.checksum == upload.checksum
 }
 
-/// Whether the ledger holds chunks or rows that the upload did not send.
+/// Returns whether the ledger has chunks or rows that the upload did not send.
 fn is_conflict(upload: &UploadStatus, counts: &Counts) -> bool {
     let all_chunks = counts.chunks_done >= upload.chunks;
     upload.complete
@@ -169,7 +170,7 @@ fn too_many_errors(counts: &Counts, policy: &ErrorPolicy, done: bool) -> bool {
     many || share
 }
 
-/// How much of a job is done, in whole per cent: 100 only at its end.
+/// Returns how much of a job is done, in percent without fraction. 100 is only returned at its end.
 #[must_use]
 pub fn percent(upload: &UploadStatus, counts: &Counts, ended: bool) -> i64 {
     if ended {
@@ -186,7 +187,7 @@ mod tests {
     use super::*;
     use crate::job::UploadError;
 
-    /// An upload of one row a chunk.
+    /// An upload with one row in each chunk.
     fn upload(complete: bool, rows: i64) -> UploadStatus {
         UploadStatus { complete, rows, chunks: rows, bytes: rows * 10, ..UploadStatus::default() }
     }

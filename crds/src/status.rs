@@ -1,9 +1,9 @@
-//! What the statuses of both kinds share: conditions, and how one is set.
+//! What the statuses of both kinds have in common: conditions, and how one is set.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A Kubernetes condition, with the bounds that its API documentation names.
+/// A Kubernetes condition, with the bounds of the Kubernetes API documentation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
@@ -14,41 +14,41 @@ pub struct Condition {
     /// `True`, `False` or `Unknown`.
     #[schemars(length(max = 7))]
     pub status: String,
-    /// CamelCase, for machines.
+    /// CamelCase, for programs.
     #[schemars(length(max = 1024))]
     pub reason: String,
-    /// For people: what is, and what to do. Always sent: server-side apply cannot clear what is left out.
+    /// For people: what is wrong, and what to do. Always sent: server-side apply cannot clear a field that is left out.
     #[schemars(length(max = 32_768))]
     pub message: String,
-    /// RFC 3339, when `status` last changed.
+    /// When `status` last changed, RFC 3339.
     #[schemars(length(max = 64))]
     pub last_transition_time: String,
-    /// The generation it speaks of.
+    /// The generation that the condition describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 }
 
-/// The type of each condition there is.
+/// The types of the conditions.
 pub mod conditions {
-    /// Model: everything below is so.
+    /// Model: all conditions below are true.
     pub const READY: &str = "Ready";
-    /// Model: the ClickHouse tables are as the spec says.
+    /// Model: the ClickHouse tables are as the spec specifies.
     pub const TABLE_READY: &str = "TableReady";
-    /// Model: the Kafka topic is as the spec says.
+    /// Model: the Kafka topic is as the spec specifies.
     pub const TOPIC_READY: &str = "TopicReady";
-    /// Model: the worker Deployment is there and not stuck.
+    /// Model: the worker Deployment exists, and nothing stops it from starting workers.
     pub const WORKERS_READY: &str = "WorkersReady";
-    /// Job: ended with rows loaded, or with nothing to load.
+    /// Job: it ended with rows loaded, or with nothing to load.
     pub const COMPLETE: &str = "Complete";
-    /// Job: ended without.
+    /// Job: it ended in any other way.
     pub const FAILED: &str = "Failed";
-    /// Job: chunks of it cannot be loaded now. Present only while that is so.
+    /// Job: chunks of it cannot be loaded now. The condition is present only while that is true.
     pub const STALLED: &str = "Stalled";
 }
 
-/// Sets a condition in a list: the time moves only when the status does.
+/// Sets a condition in a list. The time changes only when the status changes.
 ///
-/// `now` is RFC 3339. `message` is cut to the field's bound.
+/// `now` is RFC 3339. `message` is cut to 2,048 characters.
 pub fn set_condition(list: &mut Vec<Condition>, mut new: Condition, now: &str) {
     new.message = new.message.chars().take(2048).collect();
     now.clone_into(&mut new.last_transition_time);
@@ -63,7 +63,7 @@ pub fn set_condition(list: &mut Vec<Condition>, mut new: Condition, now: &str) {
     }
 }
 
-/// Whether a condition of this type is there and `True`.
+/// Returns whether a condition of this type is present and `True`.
 #[must_use]
 pub fn is_true(list: &[Condition], type_: &str) -> bool {
     list.iter().any(|c| c.type_ == type_ && c.status == "True")

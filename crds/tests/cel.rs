@@ -1,4 +1,4 @@
-//! The CEL rules of both kinds, run without a cluster. The same cases run on a real API server in `e2e/tests/crd.rs`.
+//! The CEL rules of both kinds, run without a cluster. `e2e/tests/crd.rs` runs the same cases on a real API server.
 #![allow(missing_docs, clippy::panic, reason = "a test")]
 
 use crds::{IngestJob, IngestModel};
@@ -65,8 +65,8 @@ fn check<T: CustomResourceExt + Serialize + DeserializeOwned>(case: &Case) {
         Some(old) => validate_cel_update(&new, &object(old)),
     };
     let refusals = result.err().map(|e| e.to_string()).unwrap_or_default();
-    // The first line counts the others. `kube-cel` has no two-variable comprehensions yet: it says so of such a rule, which
-    // then only the real API server judges.
+    // The first line contains the number of the others. `kube-cel` has no two-variable comprehensions yet and reports
+    // each rule that uses them; only the real API server checks those.
     let refusals: Vec<&str> = refusals.lines().skip(1).filter(|l| !l.contains("does not support")).collect();
     match &case.error {
         None => assert!(refusals.is_empty(), "{}: refused: {refusals:?}", case.name),

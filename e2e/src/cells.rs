@@ -1,5 +1,5 @@
-//! Cells of every type for the differential test: valid ones, edges, and texts that are nearly right. Seeded: the same
-//! cells in every run.
+//! Cells of every type for the differential test: valid cells, edge cases, and texts that are nearly valid. The seed
+//! makes the cells the same in every run.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -9,12 +9,12 @@
 
 use crate::data::Numbers;
 
-/// Makes cells.
+/// Generates cells.
 #[derive(Debug)]
 pub struct Cells(Numbers);
 
 impl Cells {
-    /// A generator whose cells are a function of the seed alone.
+    /// Makes a generator whose cells depend only on the seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Numbers::new(seed))
@@ -32,13 +32,14 @@ impl Cells {
         of[self.below(of.len() as u64) as usize]
     }
 
-    /// A text for a column of the type, a quarter of them with one character changed; never one with a line end.
+    /// Returns a text for a column of the type. A quarter of the texts have one changed character. No text has a line
+    /// end.
     pub fn cell(&mut self, ty: &str) -> String {
         let text = self.valid(ty);
         if self.below(4) == 0 { self.mutated(&text) } else { text }
     }
 
-    /// One character replaced, put in or taken out.
+    /// Replaces, inserts or removes one character.
     fn mutated(&mut self, text: &str) -> String {
         const CHARACTERS: &[&str] = &[
             "0", "1", "9", "+", "-", ".", ":", "e", "E", "T", "Z", " ", "a", "f", "x", "_", "/", "é", "'",
@@ -77,7 +78,7 @@ impl Cells {
         }
     }
 
-    /// Any number of digits that the type holds, and the edges of all integers.
+    /// Returns an integer with any number of digits that the type can hold, or an edge value of any integer type.
     fn integer(&mut self, ty: &str) -> String {
         let bits: u32 = ty.trim_start_matches(|c: char| c.is_ascii_alphabetic()).parse().unwrap_or(64);
         let sign = if self.below(3) == 0 { "-" } else { "" };
@@ -127,7 +128,7 @@ impl Cells {
         format!("{sign}{whole}{fraction}")
     }
 
-    /// Years around all types' ranges; now and then a day that no month has.
+    /// Returns a day with a year around the ranges of all types. Sometimes the day does not exist in its month.
     fn day(&mut self) -> String {
         let year = match self.below(4) {
             0 => 1890 + self.below(420),

@@ -1,19 +1,19 @@
-//! Files to load, made the same way each time: no clock, no randomness but a counter's.
+//! Files to load. They are the same each time: no clock is used, and the only random numbers come from a counter.
 
 use std::io::{self, Write};
 
-/// A splitmix64 generator (<https://prng.di.unimi.it/splitmix64.c>): small, and the same everywhere.
+/// A splitmix64 generator (<https://prng.di.unimi.it/splitmix64.c>): small, and with the same results everywhere.
 #[derive(Clone, Debug)]
 pub struct Numbers(u64);
 
 impl Numbers {
-    /// Numbers that follow from a seed.
+    /// Makes a generator from a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next number below `below`.
+    /// Returns the next number below `below`.
     pub fn below(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -29,7 +29,7 @@ pub const NARROW_COLUMNS: &str = "
   - {name: timestamp, type: UInt32}
   - {name: amount, type: Float64}";
 
-/// `event_id,timestamp,amount`; one typed cell in `bad_every` is bad (0: none). Gives the number of bad rows.
+/// Writes `event_id,timestamp,amount`. One typed cell in `bad_every` is bad (0: none). Returns the number of bad rows.
 pub fn narrow_csv(out: &mut impl Write, rows: u64, bad_every: u64) -> io::Result<u64> {
     let mut numbers = Numbers::new(1);
     let mut bad_rows = 0;
@@ -76,7 +76,7 @@ pub const WIDE_COLUMNS: &str = "
   - {name: note, type: String, nullable: true}
   - {name: code, type: String}";
 
-/// Twenty columns, quoted cells with commas, quotes and newlines among them.
+/// Writes twenty columns. Some cells are quoted, with commas, quotes and newlines.
 pub fn wide_csv(out: &mut impl Write, rows: u64) -> io::Result<()> {
     let countries = ["de", "fr", "pl", "us", "jp", "br", "in", "za"];
     let states = ["new", "paid", "sent", "done", "void"];

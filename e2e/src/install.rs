@@ -1,4 +1,4 @@
-//! From sources to an installed chart: release binaries, the image, `helm upgrade --install`.
+//! Installs the chart from the sources: release binaries, the image, `helm upgrade --install`.
 
 use std::env;
 
@@ -10,7 +10,7 @@ use crate::target::{SYSTEM_NAMESPACE, Target, release_dir, workspace};
 /// The Helm release.
 pub const RELEASE: &str = "batch";
 
-/// Builds the four programs as they are shipped.
+/// Builds the four programs in the form in which they are released.
 pub fn build(target: &Target) -> Result<()> {
     let manifest = workspace().join("Cargo.toml");
     let manifest = manifest.to_string_lossy();
@@ -20,9 +20,9 @@ pub fn build(target: &Target) -> Result<()> {
     target.shell.stream("cargo", &args)
 }
 
-/// The reference of the image that holds the binaries of [`build`], imported where the cluster finds it.
+/// Makes the image with the binaries of [`build`], imports it into the cluster, and returns its reference.
 ///
-/// A cluster that is not ours finds it where `BATCH_E2E_IMAGE` says it was pushed.
+/// For another cluster, `BATCH_E2E_IMAGE` names an image that was pushed for it.
 pub fn image(target: &Target) -> Result<String> {
     if !target.parts.local {
         return env::var("BATCH_E2E_IMAGE")

@@ -9,7 +9,7 @@ use stack::Paths;
 
 use crate::target::Target;
 
-/// Deletes all records of a topic up to their end, as retention would: `partitions` is how many it has.
+/// Deletes all records of a topic up to their end, as retention would. `partitions` is the number of its partitions.
 pub fn delete_records(target: &Target, topic: &str, partitions: u32) -> Result<()> {
     let ends: Vec<_> = (0..partitions)
         .map(|partition| json!({"topic": topic, "partition": partition, "offset": -1}))
@@ -27,7 +27,7 @@ pub fn delete_records(target: &Target, topic: &str, partitions: u32) -> Result<(
     done.map(drop)
 }
 
-/// Runs a tool of Kafka by the name of its class; gives what it prints.
+/// Runs a tool of Kafka by the name of its class. Returns what it prints.
 pub fn tool(target: &Target, class: &str, args: &[&str]) -> Result<String> {
     let jars = jars().join("*").to_string_lossy().into_owned();
     let all = [&["-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", &jars, class], args].concat();

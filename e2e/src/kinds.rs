@@ -2,11 +2,11 @@
 
 use serde::de::IgnoredAny;
 
-/// Rows of the table.
+/// The number of rows of the table.
 pub const ROWS: usize = 3;
 
-/// Column, type, and its cell of each row as CSV has it without quotes around; `None` is NULL. The `JSON` columns come
-/// last: their text alone may differ from what `ClickHouse` prints.
+/// Column, type, and for each row the cell as CSV has it, without quotes around it. `None` is NULL. The `JSON` columns
+/// are the last ones: only their text may differ from what `ClickHouse` prints.
 pub const COLUMNS: &[(&str, &str, [Option<&str>; ROWS])] = &[
     ("id", "UInt32", [Some("1"), Some("2"), Some("4294967295")]),
     ("text", "String", [Some("#1, \"two\"\tthree\\n\r\nfour 'five' 🦀"), Some(""), Some("007")]),
@@ -102,28 +102,28 @@ pub const COLUMNS: &[(&str, &str, [Option<&str>; ROWS])] = &[
 /// The first column whose type is `JSON`.
 pub const FIRST_JSON: &str = "document";
 
-/// The model, as `batch model create` takes it.
+/// Returns the model in the form that `batch model create` reads.
 #[must_use]
 pub fn model() -> String {
     let columns = COLUMNS.iter().map(|(name, ty, _)| format!("{name:?}: {ty:?}"));
     format!("{{{}}}", columns.collect::<Vec<_>>().join(",\n"))
 }
 
-/// The records of a CSV file, the header first, without line ends.
+/// Returns the records of a CSV file without line ends. The header is the first one.
 #[must_use]
 pub fn csv_records() -> Vec<String> {
     let header = csv_record(COLUMNS.iter().map(|(name, ..)| Some(*name)));
     std::iter::once(header).chain((0..ROWS).map(|row| csv_record(cells(row)))).collect()
 }
 
-/// The first row as a CSV record, but for one cell.
+/// Returns the first row as a CSV record, with `cell` in one column.
 #[must_use]
 pub fn csv_record_with(column: &str, cell: &str) -> String {
     let names = COLUMNS.iter().map(|(name, ..)| *name);
     csv_record(names.zip(cells(0)).map(|(name, old)| if name == column { Some(cell) } else { old }))
 }
 
-/// The rows as JSON objects, with `line` before each key and the end.
+/// Returns the rows as JSON objects, with `line` before each key and before the end.
 #[must_use]
 pub fn objects(line: &str) -> Vec<String> {
     let object = |row| {
@@ -140,7 +140,7 @@ fn cells(row: usize) -> impl Iterator<Item = Option<&'static str>> {
     COLUMNS.iter().map(move |(_, _, cells)| cells[row])
 }
 
-/// Quotes where they are needed: an empty cell without them is NULL.
+/// Quotes cells if necessary. An empty cell without quotes is NULL.
 fn csv_record<'a>(cells: impl IntoIterator<Item = Option<&'a str>>) -> String {
     let cells = cells.into_iter().map(|cell| match cell {
         None => String::new(),
@@ -152,7 +152,7 @@ fn csv_record<'a>(cells: impl IntoIterator<Item = Option<&'a str>>) -> String {
     cells.collect::<Vec<_>>().join(",")
 }
 
-/// The cell itself if it is a JSON value, else a string of it.
+/// Returns the cell itself if it is a JSON value, otherwise a string with its text.
 fn json_value(cell: &str) -> String {
     match serde_json::from_str::<IgnoredAny>(cell) {
         Ok(_) => cell.to_owned(),

@@ -1,7 +1,7 @@
-//! End-to-end: the demo, the tests and the bench, on real parts only.
+//! End-to-end: the demo, the tests and the bench. They use only real parts.
 //!
-//! Everything is done as a user would: by `kubectl`, `helm`, `curl` and `batch`. `prepare` brings the parts up and
-//! installs the chart; every test file then finds them by [`Target::load`].
+//! Everything is done as a user does it: with `kubectl`, `helm`, `curl` and `batch`. `prepare` starts the parts and
+//! installs the chart. Every test file then finds them with [`Target::load`].
 
 pub mod cells;
 pub mod data;

@@ -1,5 +1,5 @@
-//! What the parts' processes use: CPU seconds and the most memory, from `/proc`. Only on our own stack, where every
-//! part and every container is a process of this machine.
+//! What the processes of the parts use: CPU seconds and peak memory, from `/proc`. This works only on the local stack,
+//! where every part and every container is a process of this machine.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,19 +10,20 @@ use anyhow::{Result, ensure};
 /// What a part used.
 #[derive(Clone, Debug, Default)]
 pub struct Usage {
-    /// Its processes.
+    /// The pids of its processes.
     pub pids: Vec<u32>,
     /// CPU seconds, user and system.
     pub cpu: f64,
-    /// The most resident memory so far, in MiB.
+    /// The peak of the resident memory so far, in MiB.
     pub peak_mib: f64,
 }
 
-/// Usage by part: `ingest-api`, `worker`, `operator` (all their pods together; memory: the largest), `kafka`, `clickhouse`.
+/// Returns the usage by part: `ingest-api`, `worker`, `operator` (all their pods together; memory: the largest),
+/// `kafka`, `clickhouse`.
 pub fn usage() -> Result<BTreeMap<&'static str, Usage>> {
     let mut parts: BTreeMap<&'static str, Usage> = BTreeMap::new();
     for (part, pid) in pids()? {
-        // A process that ended meanwhile is passed over: what it used is no longer told.
+        // A process that ended meanwhile is skipped: its usage is no longer available.
         let (Some(cpu), Some(peak_mib)) = (cpu_seconds(pid), peak_mib(pid)) else { continue };
         let sum = parts.entry(part).or_default();
         sum.pids.push(pid);
@@ -32,7 +33,7 @@ pub fn usage() -> Result<BTreeMap<&'static str, Usage>> {
     Ok(parts)
 }
 
-/// Lets the kernel forget the peaks so far, so that the next [`usage`] tells those of what follows.
+/// Resets the peaks in the kernel, so that the next [`usage`] returns those of the time after this call.
 pub fn forget_peaks() -> Result<()> {
     for (_, pid) in pids()? {
         let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
@@ -40,7 +41,7 @@ pub fn forget_peaks() -> Result<()> {
     Ok(())
 }
 
-/// Kills every process of a part (`ingest-api`, `worker`, `operator`) by SIGKILL; at least one must be there.
+/// Kills every process of a part (`ingest-api`, `worker`, `operator`) with SIGKILL. At least one must exist.
 pub fn kill(part: &str) -> Result<()> {
     let pids: Vec<String> =
         pids()?.into_iter().filter(|(name, _)| *name == part).map(|(_, pid)| pid.to_string()).collect();
@@ -73,7 +74,7 @@ fn pids() -> Result<Vec<(&'static str, u32)>> {
 
 fn cpu_seconds(pid: u32) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // After the name in brackets: fields 14 and 15 of proc(5), in ticks of 1/100 s.
+    // After the name in parentheses: fields 14 and 15 of proc(5), in ticks of 1/100 s.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
     Some(ticks / 100.0)

@@ -1,4 +1,4 @@
-//! Running commands, shown or not.
+//! Runs commands and prints them if wanted.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// What a command left.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Output {
     /// Standard output.
@@ -21,7 +21,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// The standard output of a command that must have succeeded.
+    /// Returns the standard output of a command that must have succeeded.
     pub fn ok(self) -> Result<String> {
         if self.code != 0 {
             bail!("exit code {}\n{}{}", self.code, self.stdout, self.stderr);
@@ -40,14 +40,14 @@ impl From<std::process::Output> for Output {
     }
 }
 
-/// Runs commands with an environment of its own.
+/// Runs commands with additional environment variables.
 #[derive(Clone, Debug, Default)]
 pub struct Shell {
-    /// Whether each command and its output is printed.
+    /// Whether each command and its output are printed.
     pub echo: bool,
-    /// Set for each command.
+    /// The environment variables of each command.
     pub env: Vec<(String, String)>,
-    /// Put before `PATH`.
+    /// The folders that are added before `PATH`.
     pub path: Vec<PathBuf>,
 }
 
@@ -63,7 +63,7 @@ impl Shell {
         child.map(Output::from).with_context(|| format!("failed to run {program}"))
     }
 
-    /// Runs a command with a text as its standard input.
+    /// Runs a command with text as its standard input.
     pub fn run_with<S: AsRef<OsStr>>(
         &self,
         program: &str,
@@ -81,7 +81,7 @@ impl Shell {
             .spawn()
             .with_context(|| format!("failed to start {program}"))?;
         if let (Some(text), Some(mut stdin)) = (input, child.stdin.take()) {
-            // A command that refuses early closes its input; what it says of that is what counts.
+            // A command that refuses early closes its input. The error that it prints about this is what matters.
             let _ = stdin.write_all(text.as_bytes());
         }
         let done = child.wait_with_output().with_context(|| format!("failed to wait for {program}"))?;
@@ -92,7 +92,8 @@ impl Shell {
         Ok(output)
     }
 
-    /// Runs a command whose output goes straight to ours: for long work that shows its own progress.
+    /// Runs a command whose output goes directly to the output of this process: for long work that shows its own
+    /// progress.
     pub fn stream<S: AsRef<OsStr>>(&self, program: &str, args: &[S]) -> Result<()> {
         if self.echo {
             println!("\n$ {}", shown(program, args));
@@ -116,7 +117,7 @@ impl Shell {
     }
 }
 
-/// A command as a person would type it.
+/// Returns a command as a person would type it.
 fn shown<S: AsRef<OsStr>>(program: &str, args: &[S]) -> String {
     let name = PathBuf::from(program)
         .file_name()

@@ -1,8 +1,9 @@
-//! The parts that tests and demo run on: ours (`stack up`), or a cluster that is there.
+//! The parts on which tests and demo run: the local stack (`stack up`), or an existing cluster.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{env, fs};
 
@@ -13,35 +14,47 @@ use stack::{Endpoints, Paths};
 use crate::shell::{Output, Shell};
 use crate::wait::until;
 
-/// The namespace that the chart is installed in.
+/// The namespace in which the chart is installed.
 pub const SYSTEM_NAMESPACE: &str = "batch-system";
 
-/// Everything needed to reach the parts, from here and from pods.
+/// What is needed to connect to the parts, from this machine and from pods.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Runs commands with `KUBECONFIG` and our binaries in the path.
+    /// Runs commands with `KUBECONFIG`, and with the project's binaries in the path.
     pub shell: Shell,
-    /// Where the parts are.
+    /// The addresses of the parts.
     pub parts: Endpoints,
+    /// The address of the upload API, once it was looked up.
+    api_url: Arc<OnceLock<String>>,
 }
 
 impl Target {
-    /// The cluster of `BATCH_E2E_KUBECONFIG` if that is set, else the local stack, which must be up.
+    /// Returns the cluster of `BATCH_E2E_KUBECONFIG` if that is set, otherwise the local stack, which must be up.
     pub fn load() -> Result<Self> {
         let parts = Endpoints::find(&Paths::from_env())?;
         let kubeconfig = parts.kubeconfig.to_string_lossy().into_owned();
         let path = [Some(release_dir()), parts.kubectl.parent().map(Path::to_path_buf)];
         let env = vec![("KUBECONFIG".into(), kubeconfig)];
-        Ok(Self { shell: Shell { echo: false, env, path: path.into_iter().flatten().collect() }, parts })
+        Ok(Self {
+            shell: Shell { echo: false, env, path: path.into_iter().flatten().collect() },
+            parts,
+            api_url: Arc::default(),
+        })
     }
 
-    /// `kubectl ARGS`, which must succeed.
+    /// Returns the same target, which shows no command that it runs.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Self { shell: Shell { echo: false, ..self.shell.clone() }, ..self.clone() }
+    }
+
+    /// Runs `kubectl ARGS`, which must succeed.
     pub fn kubectl(&self, args: &[&str]) -> Result<String> {
         let output = self.shell.run("kubectl", args)?;
         output.ok().with_context(|| format!("kubectl {}", args.join(" ")))
     }
 
-    /// `kubectl ARGS -o json`, `None` if the object is not there.
+    /// Runs `kubectl ARGS -o json`. `None` if the object does not exist.
     pub fn get(&self, args: &[&str]) -> Result<Option<Value>> {
         let all: Vec<&str> =
             ["get"].iter().chain(args).chain(&["-o", "json", "--ignore-not-found"]).copied().collect();
@@ -49,21 +62,25 @@ impl Target {
         Ok(if text.trim().is_empty() { None } else { Some(serde_json::from_str(&text)?) })
     }
 
-    /// The objects of a `kubectl get` that names none.
+    /// Returns the objects of a `kubectl get` that names no object.
     pub fn list(&self, args: &[&str]) -> Result<Vec<Value>> {
         let list = self.get(args)?.unwrap_or_default();
         Ok(list["items"].as_array().cloned().unwrap_or_default())
     }
 
-    /// Applies YAML in a namespace; the outcome is the caller's to judge.
+    /// Applies YAML in a namespace. The caller checks the result.
     pub fn apply(&self, namespace: &str, yaml: &str) -> Result<Output> {
         self.shell.run_with("kubectl", &["apply", "-n", namespace, "-f", "-"], Some(yaml))
     }
 
-    /// The upload API as this machine reaches it: the Service's cluster address, which a node reaches.
+    /// Returns the URL of the upload API from this machine: the cluster address of the Service, which a node can
+    /// reach.
     pub fn api_url(&self) -> Result<String> {
         if let Ok(url) = env::var("BATCH_API_URL") {
             return Ok(url);
+        }
+        if let Some(url) = self.api_url.get() {
+            return Ok(url.clone());
         }
         let args = ["get", "service", "-n", SYSTEM_NAMESPACE, "-l", "app.kubernetes.io/component=ingest-api"];
         let jsonpath = ["-o", "jsonpath={.items[0].spec.clusterIP}:{.items[0].spec.ports[0].port}"];
@@ -71,15 +88,15 @@ impl Target {
         if address.starts_with(':') || address.is_empty() {
             bail!("the chart is not installed: run `make install`");
         }
-        Ok(format!("http://{address}"))
+        Ok(self.api_url.get_or_init(|| format!("http://{address}")).clone())
     }
 
-    /// `batch ARGS` in a namespace.
+    /// Runs `batch ARGS` in a namespace.
     pub fn batch(&self, namespace: &str, args: &[&str]) -> Result<Output> {
         self.batch_shell(namespace)?.run("batch", args)
     }
 
-    /// The same with a file, or the end of a pipe, as its standard input.
+    /// The same, with a file or the end of a pipe as its standard input.
     pub fn batch_from(&self, namespace: &str, args: &[&str], input: File) -> Result<Output> {
         self.batch_shell(namespace)?.run_from("batch", args, input)
     }
@@ -91,7 +108,7 @@ impl Target {
         Ok(shell)
     }
 
-    /// `curl ARGS URL` of the upload API; the path begins with `/`.
+    /// Runs `curl ARGS URL` for the upload API. The path starts with `/`.
     pub fn api(&self, args: &[&str], path: &str) -> Result<Output> {
         let url = format!("{}{path}", self.api_url()?);
         let all: Vec<&str> =
@@ -99,7 +116,7 @@ impl Target {
         self.shell.run("curl", &all)
     }
 
-    /// The answer of ClickHouse to a statement of ours, without its last line end.
+    /// Returns ClickHouse's answer to a statement, without its last line end.
     pub fn sql(&self, statement: &str) -> Result<String> {
         let user = format!("{}:{}", self.parts.clickhouse_user, self.parts.clickhouse_password);
         let url = format!("http://{}:{}/", self.parts.clickhouse_host, self.parts.clickhouse_http_port);
@@ -112,7 +129,7 @@ impl Target {
         Ok(answer.trim_end().to_owned())
     }
 
-    /// Loads a file into a table by ClickHouse's own reader: `INSERT INTO table FORMAT …` with the file as the body.
+    /// Loads a file into a table with ClickHouse's own reader: `INSERT INTO table FORMAT …` with the file as the body.
     pub fn sql_load(&self, statement: &str, file: &Path) -> Result<()> {
         let user = format!("{}:{}", self.parts.clickhouse_user, self.parts.clickhouse_password);
         let url = format!(
@@ -121,13 +138,13 @@ impl Target {
             self.parts.clickhouse_http_port,
             statement.replace(' ', "%20")
         );
-        // `-T -` streams; `--data-binary` would hold the file.
+        // `-T -` streams the file; `--data-binary` would hold it in memory.
         let args = ["-sS", "--fail-with-body", "--user", &user, "-X", "POST", "-T", "-", &url];
         let answer = self.shell.run_from("curl", &args, File::open(file)?)?;
         answer.ok().with_context(|| statement.to_owned()).map(drop)
     }
 
-    /// The job's status once it has ended.
+    /// Waits until the job has ended. Returns its status.
     pub fn job_end(&self, namespace: &str, job: &str, limit: Duration) -> Result<Value> {
         until(&format!("job {job} to end"), limit, || {
             let Some(object) = self.get(&["ingestjob", "-n", namespace, job])? else { return Ok(None) };
@@ -138,7 +155,7 @@ impl Target {
         .with_context(|| self.explain(namespace, job))
     }
 
-    /// Waits until a model is Ready and gives its status.
+    /// Waits until a model is Ready. Returns its status.
     pub fn model_ready(&self, namespace: &str, model: &str) -> Result<Value> {
         until(&format!("model {model} to be Ready"), Duration::from_secs(60), || {
             let Some(object) = self.get(&["ingestmodel", "-n", namespace, model])? else { return Ok(None) };
@@ -151,7 +168,7 @@ impl Target {
         })
     }
 
-    /// What a person would look at when a job hangs.
+    /// Returns what a person would look at when a job hangs.
     fn explain(&self, namespace: &str, job: &str) -> String {
         let look = |args: &[&str]| self.kubectl(args).unwrap_or_else(|e| e.to_string());
         format!(
@@ -163,13 +180,13 @@ impl Target {
     }
 }
 
-/// A condition of an object.
+/// Returns a condition of an object.
 #[must_use]
 pub fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
     object["status"]["conditions"].as_array()?.iter().find(|c| c["type"] == type_)
 }
 
-/// A namespace of one test, deleted (not waited for) at its end.
+/// A namespace of one test. At the end of the test it is deleted, without waiting.
 pub struct Namespace<'a> {
     /// Its name.
     pub name: String,
@@ -177,7 +194,7 @@ pub struct Namespace<'a> {
 }
 
 impl<'a> Namespace<'a> {
-    /// Makes one with a name that no other run has.
+    /// Makes a namespace with a name that no other run has.
     pub fn new(target: &'a Target, what: &str) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
@@ -190,12 +207,12 @@ impl<'a> Namespace<'a> {
         Ok(Self { name, target })
     }
 
-    /// Applies YAML that must be accepted.
+    /// Applies YAML, which must be accepted.
     pub fn apply(&self, yaml: &str) -> Result<()> {
         self.target.apply(&self.name, yaml)?.ok().with_context(|| yaml.to_owned()).map(drop)
     }
 
-    /// Writes a file for this test and gives its path.
+    /// Writes a file for this test and returns its path.
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> Result<String> {
         let path = env::temp_dir().join(&self.name);
         fs::create_dir_all(&path)?;
@@ -207,7 +224,7 @@ impl<'a> Namespace<'a> {
 
 impl Drop for Namespace<'_> {
     fn drop(&mut self) {
-        // A failed test leaves its objects to be looked at.
+        // After a failed test the objects are kept, so that a person can look at them.
         if !std::thread::panicking() {
             let _ = self.target.kubectl(&["delete", "namespace", &self.name, "--wait=false"]);
         }
@@ -215,13 +232,13 @@ impl Drop for Namespace<'_> {
     }
 }
 
-/// Where the binaries are that images, tests and demo share.
+/// Returns the folder of the binaries that images, tests and demo share.
 #[must_use]
 pub fn release_dir() -> PathBuf {
     workspace().join("target/release")
 }
 
-/// The root of the repository.
+/// Returns the root of the repository.
 #[must_use]
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()

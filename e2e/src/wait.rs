@@ -1,10 +1,11 @@
-//! Waiting for something to become so.
+//! Waits for a condition.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// Asks until the answer is `Some`, for at most `limit`. The error names what was waited for and what was seen last.
+/// Asks until the answer is `Some`, for at most `limit`. The error names the awaited condition, and has the last error
+/// of `ask`.
 pub fn until<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let end = Instant::now() + limit;
     loop {

@@ -35,7 +35,7 @@ fn the_api_server_refuses_what_a_rule_names_and_nothing_else() -> Result<()> {
     shell.run("kubectl", &["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"])?.ok()?;
 
     let cases: Vec<Case> = serde_yaml::from_str(include_str!("../../crds/tests/rules.yaml"))?;
-    // A new kind is served, and found by kubectl, some seconds after it is established.
+    // Some seconds after a new kind is established, it is served and kubectl finds it.
     until("both kinds to be served", Duration::from_secs(60), || {
         let output = shell.run("kubectl", &["get", "ingestmodels,ingestjobs"])?;
         Ok((output.code == 0).then_some(()))
@@ -53,7 +53,7 @@ fn run(shell: &Shell, index: usize, case: &Case) -> Result<()> {
             "apiVersion": "ingest.batch-on-kafka.io/v1alpha1", "kind": case.kind,
             "metadata": {"name": name, "namespace": "default"}, "spec": spec,
         });
-        // `replace` after `create`: what is compared is the whole new spec, not a merge.
+        // `replace` after `create`, so that the complete new spec is compared and not a merge.
         let verb =
             if shell.run("kubectl", &["get", &case.kind, &name])?.code == 0 { "replace" } else { "create" };
         shell.run_with("kubectl", &[verb, "-f", "-"], Some(&object.to_string()))

@@ -1,5 +1,5 @@
-//! The row engine beside ClickHouse's own readers: they read the same values, but for the differences that the fidelity
-//! table (`rows/tests/fidelity.yaml`) names with a reason.
+//! Compares the row engine with ClickHouse's own readers: they read the same values, except for the differences in the
+//! fidelity table (`rows/tests/fidelity.yaml`), which has a reason for each.
 #![allow(missing_docs, reason = "a test")]
 
 #[path = "../../rows/tests/fidelity/table.rs"]
@@ -13,16 +13,16 @@ use std::{env, fs};
 use anyhow::{Result, bail, ensure};
 use e2e::{Cells, Target};
 use rows::Checker;
-use table::{Fate, Section};
+use table::{Outcome, Section};
 
-/// What both are read by; a plain `DateTime` is UTC for the row engine, whatever the server's zone is.
+/// The settings for both. A plain `DateTime` is UTC in the row engine, whatever the time zone of the server is.
 const SETTINGS: &str = "session_timezone='UTC',async_insert=0,input_format_parallel_parsing=0";
-/// A file's bad records are passed over.
+/// Skips the bad records of a file.
 const SKIP_BAD: &str = "input_format_allow_errors_num=1000000000";
-/// Generated cells of a type.
+/// The number of generated cells for each type.
 const CELLS: usize = 4000;
 
-/// A database of this test, gone at its end unless it failed.
+/// A database of this test. It is dropped at the end, unless the test failed.
 struct Tables<'a> {
     target: &'a Target,
     name: String,
@@ -38,7 +38,7 @@ impl<'a> Tables<'a> {
         Ok(Self { target, name, dir })
     }
 
-    /// Empty tables `ours` and `theirs` with a column `v` as the section declares it.
+    /// Makes the empty tables `ours` and `theirs` with a column `v`, as the section declares it.
     fn make(&self, section: &Section) -> Result<()> {
         let default = section.column.default.as_ref().map_or(String::new(), |d| format!(" DEFAULT '{d}'"));
         for (table, more) in [("ours", ", job_in LowCardinality(String), row_in UInt64"), ("theirs", "")] {
@@ -52,7 +52,7 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// Loads bytes by ClickHouse's reader of the format.
+    /// Loads bytes with ClickHouse's reader of the format.
     fn load(&self, table: &str, format: &str, settings: &str, bytes: &[u8]) -> Result<()> {
         let file = self.dir.join("body");
         fs::write(&file, bytes)?;
@@ -62,7 +62,7 @@ impl<'a> Tables<'a> {
         )
     }
 
-    /// Loads records into `theirs`; what no setting passes over, such as an overflow, is found by halving.
+    /// Loads records into `theirs`. Errors that no setting skips, such as an overflow, are found by halving.
     fn load_theirs(&self, format: &str, records: &[Vec<u8>]) -> Result<()> {
         let loaded = self.load("theirs", format, &format!("{SETTINGS},{SKIP_BAD}"), &records.concat());
         match (loaded, records.len()) {
@@ -75,10 +75,11 @@ impl<'a> Tables<'a> {
         }
     }
 
-    /// The values of a table by number, as `JSONEachRow` has them, without quotes; bytes that are not UTF-8 as `\xff`.
+    /// Returns the values of a table by number, as in `JSONEachRow` but without quotes. Bytes that are not UTF-8 are
+    /// written as `\xff`.
     fn values(&self, table: &str, section: &Section) -> Result<BTreeMap<usize, Option<String>>> {
         let from = format!("FROM {}.{table}", self.name);
-        // a number that is no value of an enum cannot be printed
+        // a number that is not a value of the enum cannot be printed
         let numbers = enum_numbers(&section.ty);
         let (known, mut values) = match &numbers {
             None => (String::new(), BTreeMap::new()),
@@ -102,7 +103,7 @@ impl<'a> Tables<'a> {
         Ok(values)
     }
 
-    /// For each number what became of it where the two tables differ: whether it is in `ours`, and in `theirs`.
+    /// Returns the numbers for which the two tables differ, and for each whether it is in `ours` and in `theirs`.
     fn differences(&self) -> Result<Vec<(usize, bool, bool)>> {
         let lines = self.target.sql(&format!(
             "SELECT n, sum(o), sum(t) FROM (SELECT n, 1 AS o, 0 AS t, ifNull(cityHash64(v), 0) AS h FROM {0}.ours \
@@ -119,14 +120,14 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// The numbers in an enum's type.
+/// Returns the numbers in the type of an enum.
 fn enum_numbers(ty: &str) -> Option<String> {
     let numbers = ty.strip_prefix("Enum")?.split(" = ").skip(1);
     let numbers: Vec<&str> = numbers.map(|n| n.split([',', ')']).next().unwrap_or_default()).collect();
     Some(numbers.join(","))
 }
 
-/// What the hexadecimal digits of a JSON value say, without quotes.
+/// Decodes the hexadecimal digits of a JSON value, and removes the quotes.
 fn printed(hex: &str) -> Result<String> {
     let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2).unwrap_or_default(), 16);
     let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect::<Result<_, _>>()?;
@@ -134,7 +135,7 @@ fn printed(hex: &str) -> Result<String> {
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            // a backslash of JSON's own
+            // a backslash of the JSON text itself
             let _ = write!(text, "{}x{byte:02x}", if bytes.starts_with(b"\"") { "\\\\" } else { "\\" });
         }
     }
@@ -164,7 +165,7 @@ fn clickhouse_does_with_every_cell_of_the_table_what_the_table_says() -> Result<
             let mut checker = Checker::new(plans[usize::from(json)].clone());
             blocks.extend_from_slice(&checker.check(&record, 1, "job").block());
             if !section.alone {
-                // a refusal shows by the row that is not there
+                // a refused record is visible because its row is missing
                 let format = if json { "JSONEachRow" } else { "CSV" };
                 let _ = tables.load("theirs", format, SETTINGS, &record);
             }
@@ -173,13 +174,13 @@ fn clickhouse_does_with_every_cell_of_the_table_what_the_table_says() -> Result<
             tables.load("ours", "Native", SETTINGS, &blocks)?;
         }
         let (ours, theirs) = (tables.values("ours", &section)?, tables.values("theirs", &section)?);
-        let fate = |values: &BTreeMap<usize, Option<String>>, n: usize, code: &str| match values.get(&n) {
-            Some(value) => Fate::Loaded(value.clone()),
-            None => Fate::Refused(code.to_owned()),
+        let outcome = |values: &BTreeMap<usize, Option<String>>, n: usize, code: &str| match values.get(&n) {
+            Some(value) => Outcome::Loaded(value.clone()),
+            None => Outcome::Refused(code.to_owned()),
         };
         for (n, cell) in section.cells.iter().enumerate() {
-            let ours = fate(&ours, n, cell.code.as_deref().unwrap_or_default());
-            let theirs = fate(&theirs, n, "");
+            let ours = outcome(&ours, n, cell.code.as_deref().unwrap_or_default());
+            let theirs = outcome(&theirs, n, "");
             if ours != cell.ours() || (theirs != cell.theirs() && !section.alone) {
                 wrong.push(format!("{}: {cell:?}: here {ours:?}, ClickHouse {theirs:?}", section.ty));
             }
@@ -189,10 +190,11 @@ fn clickhouse_does_with_every_cell_of_the_table_what_the_table_says() -> Result<
     Ok(())
 }
 
-/// A kind of difference: of which family of types, who loads the cell, and what kind of text it is.
+/// A kind of difference: the family of types, whether each side loads the cell, and the kind of text.
 type Kind = (String, bool, bool, String);
 
-/// The kind of difference that a cell shows: of one that we refuse our message, of others the shape of the text.
+/// Returns the kind of difference that a cell shows. For a cell that the row engine refuses it is the message, for
+/// others the shape of the text.
 fn kind(ty: &str, ours: bool, theirs: bool, message: Option<&String>, text: &str) -> Kind {
     let inner = ty.replace("Nullable(", "").replace("LowCardinality(", "");
     let inner = if inner.len() < ty.len() { inner.trim_end_matches(')') } else { ty };
@@ -200,7 +202,7 @@ fn kind(ty: &str, ours: bool, theirs: bool, message: Option<&String>, text: &str
     let family = family.trim_start_matches("UI").trim_start_matches('I').replace("BFloat", "Float");
     let family = family.replace("FixedString", "String");
     let what = match message {
-        // neither the type nor the place in an array makes another kind
+        // the type and the place in an array are not part of the kind
         Some(message) => {
             message.split(" (in ").next().unwrap_or_default().replace(ty, "T").replace(inner, "T")
         }
@@ -211,14 +213,14 @@ fn kind(ty: &str, ours: bool, theirs: bool, message: Option<&String>, text: &str
     (family, ours, theirs, what)
 }
 
-/// Letters as `a`, digits as `9`, and each run of them once.
+/// Returns the text with letters as `a` and digits as `9`, and each run of them only once.
 fn shape(text: &str) -> String {
     let mut shape: Vec<char> = rows::mask(&text.to_lowercase()).chars().collect();
     shape.dedup_by(|a, b| a == b && matches!(a, 'a' | '9'));
     shape.into_iter().collect()
 }
 
-/// What a text begins and ends with: a blank, a quote, a bracket or something else.
+/// Returns the first and the last character of a text as a class: a space, a quote, a bracket, or something else.
 fn ends(text: &str) -> String {
     let class = |c: Option<char>| match c {
         Some(c) if c.is_whitespace() => ' ',
@@ -228,7 +230,7 @@ fn ends(text: &str) -> String {
     [class(text.chars().next()), class(text.chars().last())].iter().collect()
 }
 
-/// Loads a file of these cells by both; gives the kind of each difference with an example.
+/// Loads a file of these cells on both sides. Returns the kind of each difference with an example.
 fn compare(
     tables: &Tables<'_>,
     section: &Section,
@@ -251,7 +253,7 @@ fn compare(
     tables.load("ours", "Native", SETTINGS, &outcome.block())?;
     let format = if json { "JSONEachRow" } else { "CSV" };
     tables.load_theirs(format, &records)?;
-    // behind a bad record ClickHouse may pass over good ones: those are tried again
+    // after a bad record ClickHouse may also skip good ones, so these are loaded again
     let mut missing = usize::MAX;
     loop {
         let lost: Vec<Vec<u8>> =
@@ -275,7 +277,7 @@ fn both_read_the_same_values_but_for_the_differences_that_the_table_names() -> R
     let target = Target::load()?;
     let tables = Tables::new(&target, "cells")?;
     let mut wrong = Vec::new();
-    // of tuples, maps and JSON objects the table's own cells are compared
+    // for tuples, maps and JSON objects only the cells of the fidelity table are compared
     let plain = |s: &Section| {
         !s.alone
             && s.column == table::Options::default()
@@ -313,7 +315,7 @@ fn both_read_the_same_values_but_for_the_differences_that_the_table_names() -> R
     Ok(())
 }
 
-/// A text as a cell of CSV, or as a JSON value: a number as such, all else as a string.
+/// Writes a text as a CSV cell or a JSON value. In JSON, numbers and arrays are unchanged, and all else is a string.
 fn written(text: &str, json: bool) -> Vec<u8> {
     let value = serde_json::from_str::<serde_json::Value>(text);
     let text = match (json, value) {

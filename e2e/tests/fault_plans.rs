@@ -14,7 +14,7 @@ use e2e::faults::reader::{self, Cell, Cells};
 use e2e::faults::run::run_plan;
 use e2e::faults::shape::Shape;
 
-/// Faults of one test would strike what another one asks.
+/// The faults of one test would affect the results of another, so only one test runs at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
@@ -93,7 +93,7 @@ fn the_plain_reading_of_a_bad_file_finds_the_bad_cells_that_batch_validate_finds
     Ok(fs::remove_dir_all(folder)?)
 }
 
-/// One test, since a fault of one plan would strike the loads of another.
+/// This is one test, because a fault of one plan would affect the loads of another.
 #[test]
 fn no_row_is_lost_doubled_or_mixed_under_the_fixed_fault_plans() -> Result<()> {
     let _alone = ALONE.lock();

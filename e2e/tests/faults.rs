@@ -1,4 +1,4 @@
-//! Real faults in the middle of a load: nothing is lost, nothing doubled.
+//! Real faults during a load: no row is lost, and no row is loaded twice.
 #![allow(missing_docs, reason = "a test")]
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ const ROWS: u64 = 3_000_000;
 fn a_worker_killed_in_the_middle_of_a_load_loses_and_doubles_nothing() -> Result<()> {
     let target = Target::load()?;
     let ns = Namespace::new(&target, "kill")?;
-    // Small chunks, so that there are many batches and a middle.
+    // Small chunks, so that there are many batches and the fault occurs in the middle of the load.
     ns.apply(&format!(
         "apiVersion: ingest.batch-on-kafka.io/v1alpha1\nkind: IngestModel\nmetadata: {{name: m}}\n\
          spec:\n  chunkBytes: 32768\n  workers: {{max: 1}}\n  columns:{}\n",
@@ -30,7 +30,7 @@ fn a_worker_killed_in_the_middle_of_a_load_loses_and_doubles_nothing() -> Result
         Ok((object["status"]["counts"]["chunksDone"].as_u64() > Some(0)).then_some(()))
     })?;
     let selector = "app.kubernetes.io/name=batch-worker";
-    // No grace: the kubelet kills it with SIGKILL.
+    // Without a grace period, the kubelet kills it with SIGKILL.
     target.kubectl(&["delete", "pod", "-n", &ns.name, "-l", selector, "--grace-period=0", "--force"])?;
     let state =
         |object: &serde_json::Value| object["status"]["state"].as_str().unwrap_or_default().to_owned();

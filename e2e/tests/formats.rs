@@ -1,4 +1,4 @@
-//! Every type and every way to write a file, on the whole path: what `batch` shows is what the table holds.
+//! Every type and every format of a file, on the complete path: what `batch` shows is what the table has.
 #![allow(missing_docs, reason = "a test")]
 
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 const END: Duration = Duration::from_secs(60);
 
-/// A namespace with the model of all kinds.
+/// A namespace with the model of all kinds of columns.
 struct Kinds<'a> {
     target: &'a Target,
     ns: Namespace<'a>,
@@ -27,7 +27,7 @@ impl<'a> Kinds<'a> {
         Ok(Self { target, ns, model, table })
     }
 
-    /// Loads a file as the job of this name; all of its rows must be good.
+    /// Loads a file as the job with this name. All of its rows must be good.
     fn load(&self, job: &str, file: &str, flags: &[&str]) -> Result<()> {
         let args = [&["job", "create", "kinds", file, "--name", job, "--wait"], flags].concat();
         let output = self.target.batch(&self.ns.name, &args)?;
@@ -38,7 +38,7 @@ impl<'a> Kinds<'a> {
         Ok(())
     }
 
-    /// What ClickHouse answers about the rows of a job.
+    /// Returns ClickHouse's answer about the rows of a job.
     fn of_job(&self, what: &str, job: &str, format: &str) -> Result<String> {
         let uid = ["get", "-n", &self.ns.name, "ingestjob", job, "-o", "jsonpath={.metadata.uid}"];
         let uid = self.target.kubectl(&uid)?;
@@ -49,7 +49,8 @@ impl<'a> Kinds<'a> {
     }
 }
 
-/// A line of `JSONEachRow`: the text up to the columns of type `JSON`, and these, without keys that have no value.
+/// Splits a line of `JSONEachRow`: the text before the columns of type `JSON`, and these columns without keys that
+/// have no value.
 fn parts(line: &str) -> Result<(&str, Value)> {
     let at = line.find(&format!(",\"{}\":", kinds::FIRST_JSON)).with_context(|| line.to_owned())?;
     let mut json = serde_json::from_str(&format!("{{{}", &line[at + 1..]))?;
@@ -132,7 +133,7 @@ fn however_the_same_rows_are_written_the_same_rows_are_loaded() -> Result<()> {
     kinds.load("jsonl", &ns.file("data.jsonl", lines)?, &[])?;
     let array = format!("[\n  {}\n]\n", kinds::objects("\n    ").join(",\n  "));
     kinds.load("json", &ns.file("data.json", array)?, &[])?;
-    // What ClickHouse itself writes of these rows.
+    // The output of ClickHouse for these rows.
     let tsv = kinds.of_job("*", "csv", "TabSeparatedWithNames")? + "\n";
     kinds.load("tsv", &ns.file("data.tsv", tsv)?, &["--quote", "", "--escape", "\\"])?;
 

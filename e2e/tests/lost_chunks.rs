@@ -1,4 +1,4 @@
-//! Records that vanish from Kafka before they were loaded: the job says so, and nothing waits for them.
+//! Records that disappear from Kafka before they are loaded: the job reports it, and nothing waits for them.
 #![allow(missing_docs, reason = "a test")]
 
 use std::time::Duration;

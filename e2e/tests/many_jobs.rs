@@ -1,4 +1,4 @@
-//! Several jobs at once.
+//! Several jobs at the same time.
 #![allow(missing_docs, reason = "a test")]
 
 use std::thread;

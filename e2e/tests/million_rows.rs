@@ -1,4 +1,4 @@
-//! A large file against an independent reading of it.
+//! Compares the result of a large file with an independent reading of it.
 #![allow(missing_docs, reason = "a test")]
 
 use std::fs::File;
@@ -36,8 +36,8 @@ fn a_million_rows_equal_what_clickhouse_reads_of_the_same_file() -> Result<()> {
         (&"PARTIAL_SUCCESS".into(), &ROWS.into(), &(ROWS - bad_rows).into(), &bad_rows.into())
     );
 
-    // ClickHouse's own reader takes every cell as text; its own functions say which rows are good, with a round trip
-    // where they are laxer than we are.
+    // ClickHouse's own reader reads every cell as text. Its functions then decide which rows are good, with a round
+    // trip where they accept more than the row engine.
     let raw = format!("e2e_raw_{}", status["modelRevision"].as_str().unwrap_or_default().replace('-', "_"));
     target.sql(&format!("DROP TABLE IF EXISTS {raw}"))?;
     target.sql(&format!(

@@ -1,4 +1,4 @@
-//! In which order model and job come, and what becomes of them later.
+//! The order in which model and job are created, and what happens to them later.
 #![allow(missing_docs, reason = "a test")]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The two paths of the quick start, by each way a user has: `batch`, `curl`, `kubectl` alone.
+//! The two paths of the quick start, with each tool that a user has: `batch`, `curl`, and only `kubectl`.
 #![allow(missing_docs, reason = "a test")]
 
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn batch_loads_a_good_file_and_explains_a_bad_one() -> Result<()> {
     assert_eq!(created["schema"], r#"{"event_id": "String", "timestamp": "UInt32", "amount": "Float64"}"#);
     let id = created["id"].as_str().context("an id")?.to_owned();
 
-    // The model may be named by its id, as in the first version of this project.
+    // A model can also be named by its id, as in the first version of this project.
     let good = ns.file("data.csv", GOOD)?;
     let created = target.batch(&ns.name, &["job", "create", &id, &good, "--wait"])?.ok()?;
     let job = created.split_whitespace().nth(1).context("job … created.")?.to_owned();

@@ -1,4 +1,4 @@
-//! What cannot be loaded says so: a clear error or state, and nothing left hanging.
+//! What cannot be loaded is reported with a clear error or state, and no job or request hangs.
 #![allow(missing_docs, reason = "a test")]
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ spec:
   columns: [{name: a, type: UInt8}, {name: b, type: String}]
 ";
 
-/// Uploads bytes to model `m` by curl; gives HTTP status and the body.
+/// Uploads bytes to model `m` with curl. Returns the HTTP status and the body.
 fn upload(target: &Target, ns: &Namespace, bytes: &[u8], headers: &[&str]) -> Result<(String, Value)> {
     let file = format!("@{}", ns.file("body", bytes)?);
     let mut args =
@@ -28,7 +28,7 @@ fn upload(target: &Target, ns: &Namespace, bytes: &[u8], headers: &[&str]) -> Re
     Ok((code.to_owned(), serde_json::from_str(body).with_context(|| text.clone())?))
 }
 
-/// The file is refused with this reason, by the API at once and by the job's state for those who look later.
+/// Checks that the file is refused with this reason, both in the answer of the API and later in the state of the job.
 fn refused(target: &Target, ns: &Namespace, bytes: &[u8], headers: &[&str], reason: &str) -> Result<()> {
     let (code, answer) = upload(target, ns, bytes, headers)?;
     assert!(code.starts_with('4'), "{code} {answer}");

@@ -1,4 +1,4 @@
-//! What ClickHouse makes of a load: many partitions, refusals that do not go away, blocks that would be too large.
+//! How ClickHouse handles a load: many partitions, refusals that do not go away, blocks that would be too large.
 #![allow(missing_docs, reason = "a test")]
 
 use std::fmt::Write as _;
@@ -22,7 +22,7 @@ fn create(target: &Target, ns: &Namespace, file: &str) -> Result<String> {
     Ok(output.split_whitespace().nth(1).context("job … created.")?.to_owned())
 }
 
-/// `id,day` with one row a day, from 1970-01-02 on.
+/// Writes `id,day` with one row per day, starting with 1970-01-02.
 fn days(count: u32) -> String {
     let mut text = "id,day\n".to_owned();
     for day in 1..=count {
@@ -67,7 +67,7 @@ fn chunks_that_clickhouse_refuses_are_parked_and_other_jobs_go_on() -> Result<()
     assert_eq!(items.len(), 1, "{list}");
     assert_eq!(items[0]["job"], Value::from(refused.as_str()), "{list}");
 
-    // Sent again, it is refused again; given up, the job ends.
+    // If the chunks are requeued, they are refused again. If they are dropped, the job ends.
     target.batch(&ns.name, &["dlq", "requeue", "m", "--yes"])?.ok()?;
     until("the job to be BLOCKED again", Duration::from_secs(120), || {
         let job = target.get(&["ij", "-n", &ns.name, &refused])?.context("the job")?;

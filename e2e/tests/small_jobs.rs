@@ -1,4 +1,4 @@
-//! A small job beside a large one of the same model.
+//! A small job at the same time as a large one of the same model.
 #![allow(missing_docs, reason = "a test")]
 
 use std::fs::File;
@@ -38,7 +38,7 @@ fn a_job_of_two_rows_does_not_wait_for_a_large_one_of_the_same_model() -> Result
     })
 }
 
-/// Narrow rows as fast as the upload takes them, until it is enough; the number of them.
+/// Writes narrow rows as fast as the upload accepts them, until `enough` is set. Returns their number.
 fn write_until(enough: &AtomicBool, mut file: PipeWriter) -> io::Result<u64> {
     let mut rows = vec![];
     data::narrow_csv(&mut rows, 10_000, 0)?;
@@ -52,7 +52,7 @@ fn write_until(enough: &AtomicBool, mut file: PipeWriter) -> io::Result<u64> {
     Ok(written)
 }
 
-/// Loads two rows once rows of the large job are in the table; the name of the large job.
+/// Loads two rows when rows of the large job are in the table. Returns the name of the large job.
 fn two_rows_beside_the_large_job(target: &Target, namespace: &str, small: &str) -> Result<String> {
     let large = until("the large job to be under way", Duration::from_secs(60), || {
         let jobs = target.list(&["ij", "-n", namespace])?;

@@ -1,8 +1,7 @@
-//! What can happen to an upload: it breaks, another file comes, many come at once.
+//! What can happen to an upload: it breaks, another file arrives, many arrive at the same time.
 #![allow(missing_docs, reason = "a test")]
 
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -10,15 +9,16 @@ use anyhow::{Context, Result, ensure};
 use e2e::processes::{forget_peaks, kill, usage};
 use e2e::wait::until;
 use e2e::{Namespace, Target, data};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
-/// Some of these tests kill every upload API, so one runs at a time.
+/// Some of these tests kill every upload API, so only one test runs at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+    ONE.lock()
 }
 
-/// A model of small chunks with a job of name `j` that waits for its upload.
+/// Makes a model with small chunks, and a job with the name `j` that waits for its upload. Returns the table.
 fn waiting_job(target: &Target, ns: &Namespace, columns: &str) -> Result<String> {
     ns.apply(&format!(
         "apiVersion: ingest.batch-on-kafka.io/v1alpha1\nkind: IngestModel\nmetadata: {{name: m}}\n\
@@ -36,14 +36,14 @@ fn waiting_job(target: &Target, ns: &Namespace, columns: &str) -> Result<String>
     Ok(table)
 }
 
-/// Starts to send a file slowly.
+/// Starts a slow upload of a file.
 fn slow_upload(target: &Target, ns: &Namespace, file: &str) -> Result<Child> {
     let url = format!("{}/v1/namespaces/{}/jobs/j/data", target.api_url()?, ns.name);
     let args = ["-sS", "--limit-rate", "20k", "-X", "PUT", "-H", "Content-Type: text/csv", "-T", file, &url];
     Ok(Command::new("curl").args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
 }
 
-/// Sends a file in one go; gives HTTP status and body.
+/// Sends a file in one request. Returns the HTTP status and the body.
 fn upload(target: &Target, ns: &Namespace, file: &str, headers: &[&str]) -> Result<(String, Value)> {
     let mut args = vec!["-X", "PUT", "-w", "\n%{http_code}", "-H", "Content-Type: text/csv", "-T", file];
     for header in headers {
@@ -60,7 +60,7 @@ fn api_is_back(target: &Target) -> Result<()> {
     })
 }
 
-/// The first rows of the file are sent, then every upload API process is killed.
+/// Sends the first rows of the file, then kills every process of the upload API.
 fn killed_in_mid_upload(target: &Target, ns: &Namespace, file: &str) -> Result<()> {
     let mut curl = slow_upload(target, ns, file)?;
     until("the first chunk to be claimed", Duration::from_secs(30), || {

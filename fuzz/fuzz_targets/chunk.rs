@@ -1,4 +1,5 @@
-//! Any columns, any dialect, any bytes. However the file is cut, split and read, the same is said of each record.
+//! Any columns, any dialect, any bytes. However the file is cut, split and read, the result for each record is the
+//! same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((model, file)) = Model::of(bytes) else { return };
     let Ok(Some((plan, records, whole))) = cut_and_check(&model, usize::MAX, file) else { return };
     assert!(whole.blocks.len() < 2);
-    // one record a chunk, so other blocks
+    // one record in each chunk, so the blocks differ
     let (_, _, pieces) = cut_and_check(&model, 1, file).expect("a file").expect("a plan");
     assert_eq!((pieces.good, &pieces.rejects), (whole.good, &whole.rejects));
     // all levels of the CPU
@@ -17,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     if model.input.format.is_json() || records.is_empty() {
         return;
     }
-    // a record of too many fields before the others sends all of them another way: they are split one by one
+    // if the first record has too many fields, the index refuses all records: they are split one by one
     let (delimiter, quote) = (model.input.delimiter, model.input.quote);
     let delimiter = if model.input.format == Format::Tsv && delimiter == ',' { '\t' } else { delimiter };
     let special = [Some(delimiter), Some(quote), model.input.escape, model.input.comment];

@@ -1,5 +1,6 @@
-//! Any bytes cut in any pieces, pushed or read into the cutter's own room, on every level of the CPU, and taken up again after
-//! any chunk: the same chunks, batches and digests, and in them the records that the checker counts.
+//! Any bytes, cut into any pieces, pushed or read into the cutter's own buffer, on every level of the CPU, and resumed
+//! after any chunk. The chunks, batches and digests are always the same, and the chunks have as many records as the
+//! checker counts.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,7 +8,7 @@ use rows::{BATCH_WEIGHT, Checker, Chunk, CutError, Cutter, Digest, Input, Limits
 
 type Cut = Result<Vec<(Chunk, Position)>, CutError>;
 
-/// The chunks that are there, each with the position after it.
+/// Moves the finished chunks to `cut`, each with the position after it.
 fn drain(cutter: &mut Cutter, cut: &mut Vec<(Chunk, Position)>) {
     while let Some(chunk) = cutter.next_chunk() {
         cut.push((chunk.clone(), cutter.position()));
@@ -35,9 +36,9 @@ fn read(mut cutter: Cutter, whole: &[u8], most: usize) -> Cut {
     let mut chunks = Vec::new();
     let mut bytes = whole;
     while !bytes.is_empty() {
-        let room = cutter.room();
-        let (piece, rest) = bytes.split_at(bytes.len().min(room.len()).min(most));
-        room[..piece.len()].copy_from_slice(piece);
+        let spare_memory = cutter.spare_memory();
+        let (piece, rest) = bytes.split_at(bytes.len().min(spare_memory.len()).min(most));
+        spare_memory[..piece.len()].copy_from_slice(piece);
         cutter.filled(piece.len())?;
         drain(&mut cutter, &mut chunks);
         bytes = rest;
@@ -49,7 +50,7 @@ fuzz_target!(|bytes: &[u8]| {
     let [size, piece, bytes @ ..] = bytes else { return };
     let (size, piece) = (usize::from(*size) + 1, usize::from(*piece) + 1);
     let input = Input { header: false, ..Input::default() };
-    // so that all of them end a chunk or a batch
+    // so low that each of them ends a chunk or a batch
     let limits = Limits {
         chunk_bytes: size,
         chunk_rows: if piece % 2 == 0 { 3 } else { u32::MAX },

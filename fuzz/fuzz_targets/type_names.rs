@@ -1,4 +1,4 @@
-//! Any text as a type name: refused, or shown in a spelling that means the same.
+//! Any text as a type name: it is refused, or shown in a spelling that means the same type.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: plans, and what holds for every chunk whatever its bytes are.
+//! What the fuzz targets share: plans, and the checks that hold for every chunk, whatever its bytes are.
 
 mod model;
 
@@ -32,10 +32,10 @@ pub fn plan(input: &Input) -> Arc<Plan> {
     Arc::new(Plan::bind(schema, Input { header: false, ..input.clone() }, None).expect("a plan"))
 }
 
-/// What a chunk came to.
+/// The results for one or more chunks.
 #[derive(Debug, Default, PartialEq)]
-pub struct Told {
-    /// The blocks, one a chunk.
+pub struct Results {
+    /// The blocks, one for each chunk.
     pub blocks: Vec<Vec<u8>>,
     /// Numbers of the good records.
     pub good: Vec<u64>,
@@ -43,7 +43,7 @@ pub struct Told {
     pub rejects: Vec<(u64, String, Code, String, String, String)>,
 }
 
-impl Told {
+impl Results {
     fn add(&mut self, outcome: &Outcome<'_>) {
         let block = outcome.block();
         // `row_in` is the last column
@@ -63,57 +63,59 @@ impl Told {
     }
 }
 
-/// Checks the bytes on every level of the CPU: each accounts for every record, and all say the same.
-pub fn check(plan: &Arc<Plan>, bytes: &[u8], first_row: u64) -> Told {
-    let mut told = Checker::on_every_level(plan).into_iter().map(|mut checker| {
+/// Checks the bytes on every level of the CPU. Asserts that each accounts for every record, and that all results are
+/// the same.
+pub fn check(plan: &Arc<Plan>, bytes: &[u8], first_row: u64) -> Results {
+    let mut results = Checker::on_every_level(plan).into_iter().map(|mut checker| {
         let outcome = checker.check(bytes, first_row, "job");
-        let told = reconciled(&outcome, first_row);
-        (told, outcome.summary())
+        let results = checked_results(&outcome, first_row);
+        (results, outcome.summary())
     });
-    let portable = told.next().expect("the portable level");
-    told.for_each(|other| assert_eq!(portable, other, "two levels of the CPU disagree"));
+    let portable = results.next().expect("the portable level");
+    results.for_each(|other| assert_eq!(portable, other, "two levels of the CPU disagree"));
     portable.0
 }
 
-/// Each record is in the block or has a reject, and none is both.
-fn reconciled(outcome: &Outcome<'_>, first_row: u64) -> Told {
-    let mut told = Told::default();
-    told.add(outcome);
-    let mut bad: Vec<u64> = told.rejects.iter().map(|r| r.0).collect();
+/// Asserts that each record either is in the block or has a reject, and never both.
+fn checked_results(outcome: &Outcome<'_>, first_row: u64) -> Results {
+    let mut results = Results::default();
+    results.add(outcome);
+    let mut bad: Vec<u64> = results.rejects.iter().map(|r| r.0).collect();
     assert!(bad.is_sorted());
     assert_eq!(bad.len() as u64, outcome.bad_cells());
     assert_eq!(outcome.summary().iter().map(|s| s.count).sum::<u64>(), outcome.bad_cells());
     bad.dedup();
     assert_eq!(bad.len(), outcome.bad_rows() as usize);
-    let mut all = [told.good.as_slice(), &bad].concat();
+    let mut all = [results.good.as_slice(), &bad].concat();
     all.sort_unstable();
     assert!(all.into_iter().eq(first_row..first_row + u64::from(outcome.rows())));
     assert_eq!(outcome.block().is_empty(), outcome.ok() == 0);
-    for (_, _, _, observed, message, record) in &told.rejects {
+    for (_, _, _, observed, message, record) in &results.rejects {
         assert!(observed.len() <= 256 && record.len() <= 1024 && !message.is_empty());
     }
-    told
+    results
 }
 
-/// Checks the file cut in chunks of about this size; gives also the header and the records.
+/// Cuts the file into chunks of about this size, and checks them. Returns the plan, the bytes of the records, and the
+/// results. `None`: the model cannot read the file.
 pub fn cut_and_check(
     model: &Model,
     chunk_bytes: usize,
     bytes: &[u8],
-) -> Result<Option<(Arc<Plan>, Vec<u8>, Told)>, CutError> {
+) -> Result<Option<(Arc<Plan>, Vec<u8>, Results)>, CutError> {
     let mut cutter = Cutter::new(&model.input, Limits::plain(chunk_bytes));
     cutter.push(bytes)?;
     cutter.finish()?;
     let chunks: Vec<_> = std::iter::from_fn(|| cutter.next_chunk()).collect();
     let Some(plan) = model.plan(cutter.header()) else { return Ok(None) };
-    let mut told = Told::default();
+    let mut results = Results::default();
     let mut records = Vec::new();
     let mut checker = Checker::new(plan.clone());
     for chunk in &chunks {
         let outcome = checker.check(&chunk.bytes, chunk.first_row, "job");
         assert_eq!(outcome.rows(), chunk.rows, "the cutter and the checker count differently");
-        told.add(&outcome);
+        results.add(&outcome);
         records.extend_from_slice(&chunk.bytes);
     }
-    Ok(Some((plan, records, told)))
+    Ok(Some((plan, records, results)))
 }

@@ -1,8 +1,8 @@
-//! A model and a file's dialect out of bytes, so that the fuzzer finds them like everything else.
+//! Makes a model and the dialect of a file from bytes, so that the fuzzer finds them like everything else.
 //!
-//! The first line has two bytes a column: type and rule. The second has one byte a setting of the input. The rest is
-//! the file. `A` is the first entry of a list, `B` the second; new entries go to the end, so that the corpus keeps its
-//! meaning.
+//! The first line has two bytes for each column: its type and its rule. The second line has one byte for each setting
+//! of the input. The rest is the file. `A` is the first entry of a list, `B` the second. Add new entries at the end of
+//! a list, so that the corpus keeps its meaning.
 
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ fn entry<'a, T: ?Sized>(list: &[&'a T], byte: u8) -> &'a T {
     list[usize::from(byte.wrapping_sub(b'A')) % list.len()]
 }
 
-/// `a`, `b`, … with a type and a rule that may or may not be for it.
+/// A column named `a`, `b`, …, with a type and a rule. The rule may not fit the type.
 fn column(at: usize, ty: u8, rule: u8) -> Option<Column> {
     let name = char::from(b'a' + u8::try_from(at).ok()?);
     let mut column = Column::new(name, Type::parse(entry(TYPES, ty)).ok()?);
@@ -129,7 +129,7 @@ fn input(line: &[u8]) -> Input {
 }
 
 impl Model {
-    /// The model that the first two lines ask for, if there is such a one, and the file behind them.
+    /// The model that the first two lines describe, and the file after them. `None`: there is no such model.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let mut parts = bytes.splitn(3, |b| *b == b'\n');

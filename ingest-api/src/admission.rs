@@ -1,6 +1,6 @@
-//! Which uploads run: a permit and memory for each, waited for in order and for a bounded time.
+//! The admission of uploads: each needs a permit and memory. It waits for them in order and for a bounded time.
 //!
-//! Inline jobs, which the operator sends, have permits and memory of their own: they never wait for a slow client.
+//! Inline jobs, which the operator sends, have their own permits and memory: they never wait for a slow client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::ApiError;
 use crate::upload::budget::{Budget, Reservation};
 
-/// How long an upload waits for permit and memory, in all.
+/// How long an upload waits for its permit and its memory together.
 const WAIT: Duration = Duration::from_secs(5);
-/// Inline jobs at once.
+/// How many inline jobs run at the same time.
 const INLINE_UPLOADS: usize = 16;
-/// Their memory, in bytes.
+/// The memory of inline jobs, in bytes.
 const INLINE_BUDGET: u64 = 8 << 20;
 
-/// A share of the server: so many uploads at once, in so much memory.
+/// A part of the server's capacity: a number of uploads at the same time, and the memory for them.
 #[derive(Clone, Debug)]
 pub struct Lane {
     permits: Arc<Semaphore>,
@@ -26,7 +26,7 @@ pub struct Lane {
     budget: Budget,
 }
 
-/// The right to run an upload, once its memory is reserved too.
+/// The permission to run an upload, which still has to reserve its memory.
 #[derive(Debug)]
 pub struct Permit {
     lane: Lane,
@@ -34,30 +34,30 @@ pub struct Permit {
     deadline: Instant,
 }
 
-/// An upload that runs. Its permit and memory are given back when it is dropped.
+/// An upload that runs. When it is dropped, its permit and its memory are free again.
 #[derive(Debug)]
 pub struct Admission {
-    /// What the upload needs from its start to its end.
+    /// The memory that the upload needs from its start to its end.
     pub memory: Reservation,
-    /// Of which chunks on their way take their memory.
+    /// The budget in which chunks on their way to Kafka reserve memory.
     pub budget: Budget,
     _place: OwnedSemaphorePermit,
 }
 
 impl Lane {
-    /// So many uploads at once, in so many bytes.
+    /// A lane for `uploads` uploads at the same time, with a budget of `bytes` bytes.
     #[must_use]
     pub fn new(uploads: usize, bytes: u64) -> Self {
         Self { permits: Arc::new(Semaphore::new(uploads)), uploads, budget: Budget::new(bytes) }
     }
 
-    /// That of inline jobs.
+    /// Returns the lane of inline jobs.
     #[must_use]
     pub fn inline() -> Self {
         Self::new(INLINE_UPLOADS, INLINE_BUDGET)
     }
 
-    /// A permit, waited for in order for some seconds.
+    /// Returns a permit. Waits for it in order, for some seconds.
     pub async fn enter(&self) -> Result<Permit, ApiError> {
         let deadline = Instant::now() + WAIT;
         match timeout_at(deadline, Arc::clone(&self.permits).acquire_owned()).await {
@@ -66,13 +66,13 @@ impl Lane {
         }
     }
 
-    /// Resolves when no upload runs; none begins afterwards while what it gave is held.
+    /// Resolves when no upload runs. No upload begins while the caller holds the returned permit.
     pub async fn idle(&self) -> Option<OwnedSemaphorePermit> {
         let all = u32::try_from(self.uploads).unwrap_or(u32::MAX);
         Arc::clone(&self.permits).acquire_many_owned(all).await.ok()
     }
 
-    /// Permits and bytes that are free.
+    /// Returns the number of free permits and of free bytes.
     #[must_use]
     pub fn free(&self) -> (usize, u64) {
         (self.permits.available_permits(), self.budget.free())
@@ -80,7 +80,7 @@ impl Lane {
 }
 
 impl Permit {
-    /// Reserves so many bytes, waited for in order for the rest of the time.
+    /// Reserves `bytes` bytes. Waits for them in order, until the deadline of the permit.
     pub async fn reserve(self, bytes: u64) -> Result<Admission, ApiError> {
         let Self { lane, place, deadline } = self;
         let memory = lane.budget.reserve(bytes, deadline).await?;

@@ -1,6 +1,6 @@
-//! What the API reads in `ClickHouse`, and the one kind of line that it writes there.
+//! What the API reads in `ClickHouse`, and the one kind of ledger line that it writes there.
 //!
-//! Values travel as query parameters; tables are [`TableName`]s, which quote themselves.
+//! Values are query parameters; tables are [`TableName`]s, which quote themselves.
 
 use std::time::Duration;
 
@@ -17,27 +17,27 @@ use tokio::time::timeout;
 use crate::error::ApiError;
 use crate::names::Namespace;
 
-/// How long an upload waits for the history.
+/// How long an upload waits for the history of jobs.
 const HISTORY_TIMEOUT: Duration = Duration::from_secs(2);
-/// Codes of `ClickHouse` for a table or database that is not there.
+/// The codes of `ClickHouse` for a table or a database that does not exist.
 const UNKNOWN: [&str; 2] = ["Code: 60.", "Code: 81."];
 
 /// The tables that the API reads.
 #[derive(Clone)]
 pub struct Tables {
-    /// The connection.
+    /// The client.
     pub client: Client,
-    /// Where rejected rows are.
+    /// The table of rejected rows.
     pub rejected_rows: TableName,
     /// The ledger.
     pub batches: TableName,
     /// The history of jobs.
     pub jobs: TableName,
-    /// The database of models that name none.
+    /// The database of models that specify no database.
     database: String,
 }
 
-/// A job that the history has.
+/// A job in the history.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
 pub struct LoadedJob {
     /// Its name.
@@ -47,7 +47,7 @@ pub struct LoadedJob {
 }
 
 impl Tables {
-    /// The tables of an installation. Nothing is connected yet.
+    /// Returns the tables of an installation. It does not connect yet.
     pub fn new(settings: &ClickHouseArgs) -> Result<Self, BadIdent> {
         let database = settings.clickhouse_database.clone();
         let table = |name| TableName::new(&database, name);
@@ -60,7 +60,7 @@ impl Tables {
         })
     }
 
-    /// The table of a model.
+    /// Returns the table of a model.
     pub fn of_model(&self, namespace: &Namespace, model: &IngestModel) -> Result<TableName, ApiError> {
         let spec = model.spec.table.as_ref();
         let database = spec.and_then(|table| table.database.as_deref()).unwrap_or(&self.database);
@@ -69,8 +69,8 @@ impl Tables {
         TableName::new(database, name).map_err(|e| ApiError::ModelInvalid(e.to_string()))
     }
 
-    /// The job that loaded rows under a label of a model, if the history has one. While `ClickHouse` is away nobody can say:
-    /// then nothing is loaded a second time.
+    /// Returns the job that loaded rows with this label of the model, if the history has one. Fails if `ClickHouse`
+    /// cannot be reached: then it is not known, and nothing may be loaded a second time.
     pub async fn loaded(
         &self,
         namespace: &str,
@@ -86,7 +86,7 @@ impl Tables {
         match timeout(HISTORY_TIMEOUT, query.fetch_optional::<LoadedJob>()).await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(error)) if is_unknown_table(&error) => Ok(None),
-            Ok(Err(error)) => Err(away(error)),
+            Ok(Err(error)) => Err(unavailable(error)),
             Err(_) => Err(ApiError::ClickHouseUnavailable("no answer in time".into())),
         }
     }
@@ -100,16 +100,16 @@ fn loaded_statement(jobs: &TableName) -> String {
     )
 }
 
-/// Whether the answer is that there is no such table: nothing was written to it yet.
+/// Returns whether the error means that the table does not exist: then nothing was written to it yet.
 #[must_use]
 pub fn is_unknown_table(error: &Error) -> bool {
     matches!(error, Error::BadResponse(text) if UNKNOWN.iter().any(|code| text.contains(code)))
 }
 
-/// `ClickHouse` did not answer as it should.
+/// Makes the API error for a failed call to `ClickHouse`.
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 #[must_use]
-pub fn away(error: Error) -> ApiError {
+pub fn unavailable(error: Error) -> ApiError {
     ApiError::ClickHouseUnavailable(error.to_string())
 }
 

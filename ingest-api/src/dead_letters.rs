@@ -1,4 +1,5 @@
-//! Batches that `ClickHouse` refuses: their chunks are in the dead-letter topic, their ledger line says `parked`.
+//! Batches that `ClickHouse` refuses: their chunks are in the dead-letter topic, and their ledger line has the outcome
+//! `parked`.
 
 pub mod requeue;
 pub mod topic;
@@ -8,13 +9,13 @@ use crds::TableName;
 use crds::tables::outcomes;
 use serde::{Deserialize, Serialize};
 
-use crate::clickhouse::{Tables, away, is_unknown_table};
+use crate::clickhouse::{Tables, is_unknown_table, unavailable};
 use crate::error::ApiError;
 
-/// Batches that are listed, or requeued or dropped by one request, at most.
+/// The most batches that one request lists, requeues or drops.
 const MOST: u32 = 1000;
 
-/// A parked batch, as the ledger has it.
+/// A parked batch, from the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedBatch {
@@ -26,23 +27,23 @@ pub struct ParkedBatch {
     pub batch: u32,
     /// Its first chunk.
     pub first_chunk: u32,
-    /// How many chunks it has.
+    /// The number of its chunks.
     pub chunks: u32,
     /// Its first row in the file, from 1.
     pub first_row: u64,
-    /// How many rows it has, as far as they were counted; none of them is in the table.
+    /// The number of its rows, as far as they were counted. None of them is in the table.
     pub rows: u32,
-    /// Why it is parked, for machines.
+    /// Why it is parked, for programs.
     pub reason: String,
     /// Why it is parked, for people.
     pub message: String,
-    /// The partition of the topic that it goes to.
+    /// The partition of the topic that its chunks belong to.
     pub partition: u32,
     /// When it was parked, in UTC.
     pub time: String,
 }
 
-/// Which parked batches of a model are meant; what is absent means all.
+/// A selection of the parked batches of a model. A field that is absent selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Which {
     /// A job: its name or its uid.
@@ -51,7 +52,7 @@ pub struct Which {
     pub first_chunk: Option<u32>,
 }
 
-/// The parked batches of a model, oldest first.
+/// Returns the parked batches of a model, oldest first.
 pub async fn parked(
     tables: &Tables,
     namespace: &str,
@@ -69,12 +70,12 @@ pub async fn parked(
         .param("most", MOST);
     match query.fetch_all::<ParkedBatch>().await {
         Err(error) if is_unknown_table(&error) => Ok(Vec::new()),
-        other => other.map_err(away),
+        other => other.map_err(unavailable),
     }
 }
 
-/// Gives a parked batch up: writes a ledger line with the outcome `dropped`, unless it is no longer parked.
-pub async fn give_up(tables: &Tables, batch: &ParkedBatch) -> Result<(), ApiError> {
+/// Drops a parked batch: writes a ledger line with the outcome `dropped`, unless the batch is no longer parked.
+pub async fn drop_batch(tables: &Tables, batch: &ParkedBatch) -> Result<(), ApiError> {
     let query = tables
         .client
         .query(&drop_statement(&tables.batches))
@@ -82,10 +83,10 @@ pub async fn give_up(tables: &Tables, batch: &ParkedBatch) -> Result<(), ApiErro
         .param("first_chunk", batch.first_chunk)
         .param("parked", outcomes::PARKED)
         .param("dropped", outcomes::DROPPED);
-    query.execute().await.map_err(away)
+    query.execute().await.map_err(unavailable)
 }
 
-/// The newest line of a batch says whether it is parked.
+/// The newest line of a batch determines whether it is parked.
 fn parked_statement(batches: &TableName) -> String {
     format!(
         "SELECT b.job_id AS job, b.job_uid AS uid, b.batch AS batch, b.first_chunk AS first_chunk, b.chunks AS chunks, \
@@ -99,7 +100,7 @@ fn parked_statement(batches: &TableName) -> String {
     )
 }
 
-/// Everything but outcome and time is that of the parked line.
+/// All columns but the outcome and the time have the values of the parked line.
 fn drop_statement(batches: &TableName) -> String {
     let names: Vec<_> = crds::tables::INGEST_BATCHES_COLUMNS.iter().map(|(name, _)| *name).collect();
     let values = names.iter().map(|name| match *name {

@@ -1,4 +1,4 @@
-//! Everything the API can refuse, with its status, its stable reason and what to do about it.
+//! All errors of the API, with their HTTP status, their stable reason and what to do.
 //!
 //! **Promise:** every error body is `{"error": {"reason", "message"}}`, and `reason` is one of a bounded set.
 
@@ -16,7 +16,7 @@ mod kubernetes;
 pub use self::file::FileProblem;
 pub use self::kubernetes::kubernetes_or;
 
-/// The header that says from which byte an upload goes on.
+/// The header with the byte from which an upload continues.
 pub const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 /// The header with the digest of the bytes before [`UPLOAD_OFFSET`].
 pub const UPLOAD_DIGEST: HeaderName = HeaderName::from_static("upload-digest");
@@ -24,26 +24,26 @@ pub const UPLOAD_DIGEST: HeaderName = HeaderName::from_static("upload-digest");
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The request itself is malformed.
+    /// The request is malformed.
     #[error("{0}")]
     BadRequest(String),
-    /// No such route.
+    /// There is no such route.
     #[error("there is nothing at this path; /docs shows what there is")]
     RouteNotFound,
-    /// The route has other methods.
+    /// The route does not have this method.
     #[error("this path does not take this method; /docs shows which it takes")]
     MethodNotAllowed,
-    /// No such model.
+    /// There is no such model.
     #[error(
         "there is no model '{model}' in namespace '{namespace}'; create it, or look at GET /v1/namespaces/{namespace}/models"
     )]
     ModelNotFound {
         /// The namespace.
         namespace: String,
-        /// Name or id, as it was asked for.
+        /// The name or id in the request.
         model: String,
     },
-    /// No such job.
+    /// There is no such job.
     #[error(
         "there is no job '{job}' in namespace '{namespace}'; look at GET /v1/namespaces/{namespace}/jobs"
     )]
@@ -53,16 +53,16 @@ pub enum ApiError {
         /// The job's name.
         job: String,
     },
-    /// No such namespace, or something else that Kubernetes did not find.
+    /// There is no such namespace, or Kubernetes did not find another object.
     #[error("{0}; create it first")]
     NamespaceNotFound(String),
-    /// A model of this name is there.
+    /// A model of this name exists already.
     #[error("there is a model '{0}' already; delete it first, or change it with kubectl apply")]
     ModelExists(String),
-    /// A job of this name is there.
+    /// A job of this name exists already.
     #[error("there is a job '{0}' already; leave the name out or choose another")]
     JobExists(String),
-    /// Another job of the model has the label, or had it and is in the history.
+    /// Another job of the model has the label, or a job in the history had it.
     #[error(
         "the label '{label}' belongs to job '{job}' of this model ({state}); look at that job, or use another label"
     )]
@@ -71,24 +71,24 @@ pub enum ApiError {
         label: String,
         /// The job that has it.
         job: String,
-        /// What the job has come to.
+        /// The state of the job.
         state: String,
     },
-    /// Another request makes a job with the label, or takes one back.
+    /// Another request makes a job with the label, or deletes one again.
     #[error("another request is making a job with the label '{0}'; try again soon")]
     LabelBusy(String),
-    /// The job takes no bytes any more.
+    /// The job no longer accepts bytes.
     #[error("job '{job}' has ended ({state}); make a new job")]
     JobEnded {
         /// The job's name.
         job: String,
-        /// Its state, with the reason where there is one.
+        /// Its state, with the reason if it has one.
         state: String,
     },
     /// The job has all its bytes.
     #[error("the upload of job '{0}' is complete; make a new job for another file")]
     UploadComplete(String),
-    /// A later request has taken the upload up.
+    /// A later request has taken up the upload.
     #[error(
         "another request has taken up the upload of job '{0}'; this one has ended. If it was yours, go on from the byte that HEAD shows"
     )]
@@ -105,18 +105,18 @@ pub enum ApiError {
     UploadTooSlow {
         /// The least rate, in bytes a second.
         rate: u64,
-        /// For how long it was measured.
+        /// The time over which it was measured, in seconds.
         seconds: u64,
     },
-    /// The upload does not go on from where it broke.
+    /// The upload does not continue at the byte at which it was interrupted.
     #[error(
         "the upload goes on at byte {expected} of the file; send it from there, with the header Upload-Offset: {expected}"
     )]
     OffsetMismatch {
-        /// The byte from which it goes on.
+        /// The byte at which it continues.
         expected: u64,
     },
-    /// An inline job is given other bytes.
+    /// The bytes that are sent for an inline job are not those of its spec.
     #[error(
         "job '{0}' has its bytes in spec.source.inline; send exactly these, or make a job with source.upload"
     )]
@@ -127,22 +127,22 @@ pub enum ApiError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The body's type is none we read.
+    /// The API does not read this content type.
     #[error(
         "the content type '{0}' is not read; use text/csv, text/tab-separated-values, application/x-ndjson or application/json, and Content-Encoding for gzip, zstd, bzip2 and xz"
     )]
     UnsupportedType(String),
-    /// The body's encoding is none we read, or not here.
+    /// The API does not read this content encoding, or not in this request.
     #[error(
         "the content encoding '{0}' is not read here; use gzip, zstd, bzip2, xz or none, and none where an upload goes on"
     )]
     UnsupportedEncoding(String),
-    /// As many uploads as the server takes at once, by number or by memory.
+    /// The server already runs as many uploads as it can, by their number or by their memory.
     #[error("as many uploads are running as this server has {0} for; try again soon")]
     TooManyUploads(&'static str),
     /// The upload needs more memory than the server may use.
     #[error(
-        "the upload needs {needs} MiB of memory and the server may use {budget} MiB (MEMORY_BUDGET_MIB); raise that, lower spec.chunkBytes of the model, or pack the file with a smaller dictionary"
+        "the upload needs {needs} MiB of memory and the server may use {budget} MiB (MEMORY_BUDGET_MIB); raise that, lower spec.chunkBytes of the model, or compress the file with a smaller dictionary"
     )]
     UploadNeedsMemory {
         /// What the upload needs, in MiB.
@@ -150,28 +150,28 @@ pub enum ApiError {
         /// What all uploads may use, in MiB.
         budget: u64,
     },
-    /// Kafka is away.
+    /// Kafka cannot be reached.
     #[error("kafka cannot be reached ({0}); nothing acknowledged is lost, try again soon")]
     KafkaUnavailable(String),
-    /// The API server is away.
+    /// The API server of Kubernetes cannot be reached.
     #[error("the kubernetes API cannot be reached ({0}); try again soon")]
     KubernetesUnavailable(String),
-    /// ClickHouse is away.
+    /// ClickHouse cannot be reached.
     #[error("clickhouse cannot be reached ({0}); try again soon")]
     ClickHouseUnavailable(String),
     /// The model cannot take jobs yet.
     #[error("{0}; try again soon")]
     ModelNotReady(String),
-    /// The model is paused: a new job of it does not start.
+    /// The model is paused: its new jobs do not start.
     #[error("{0}; set spec.paused of the model to false first")]
     ModelPaused(String),
-    /// The model cannot be served: a new job of it does not start.
+    /// The model's spec cannot be used: its new jobs do not start.
     #[error("{0}; correct the model first")]
     ModelInvalid(String),
-    /// The dead-letter topic no longer has chunks that were parked.
+    /// The dead-letter topic no longer has the chunks of parked batches.
     #[error("{0}")]
     DeadLettersGone(String),
-    /// The job has no such parked batch.
+    /// The job has no parked batch that begins with this chunk.
     #[error("there is no parked batch that begins with chunk {first_chunk} of job uid '{uid}'")]
     DeadLetterNotFound {
         /// The job's uid.
@@ -182,7 +182,7 @@ pub enum ApiError {
     /// The server is stopping.
     #[error("the server is stopping; try again soon, from the byte that HEAD shows")]
     Stopping,
-    /// The body ended before its end.
+    /// The body was interrupted before its end.
     #[error("the body broke off; send it again from the byte that HEAD shows")]
     UploadInterrupted,
     /// The file itself cannot be loaded.
@@ -194,13 +194,13 @@ pub enum ApiError {
     /// Kubernetes refused it.
     #[error("{0}")]
     Forbidden(String),
-    /// A mistake of ours.
+    /// An error of this program.
     #[error("{0}")]
     Internal(String),
 }
 
 impl ApiError {
-    /// Stable, `CamelCase`, from a bounded set: the same in the body and in metrics.
+    /// Returns the reason. It is stable, `CamelCase`, from a bounded set, and the same in the body and in the metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -243,7 +243,7 @@ impl ApiError {
         }
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -281,7 +281,7 @@ impl ApiError {
         }
     }
 
-    /// Seconds after which trying again makes sense.
+    /// Returns after how many seconds another attempt makes sense.
     fn retry_after(&self) -> Option<HeaderValue> {
         let seconds = match self.status() {
             _ if matches!(self, Self::LabelBusy(_)) => "1",
@@ -303,14 +303,14 @@ pub struct ErrorBody {
 /// What is wrong.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ErrorDetail {
-    /// Stable, `CamelCase`, for machines.
+    /// Stable, `CamelCase`, for programs.
     #[schema(value_type = String, example = "ModelNotFound")]
     pub reason: Cow<'static, str>,
     /// For people: what is wrong, and what to do.
     pub message: String,
 }
 
-/// The reason of an error, left on its response for the metrics.
+/// The reason of an error. It is attached to the response for the metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorReason(pub &'static str);
 
@@ -344,8 +344,11 @@ mod tests {
         assert_eq!((busy.status().as_u16(), &busy.headers()["retry-after"]), (429, &HeaderValue::from(2)));
         let label = ApiError::LabelBusy("x".into()).into_response();
         assert_eq!((label.status().as_u16(), &label.headers()["retry-after"]), (503, &HeaderValue::from(1)));
-        let away = ApiError::KafkaUnavailable("x".into()).into_response();
-        assert_eq!((away.status().as_u16(), &away.headers()["retry-after"]), (503, &HeaderValue::from(5)));
+        let unavailable = ApiError::KafkaUnavailable("x".into()).into_response();
+        assert_eq!(
+            (unavailable.status().as_u16(), &unavailable.headers()["retry-after"]),
+            (503, &HeaderValue::from(5))
+        );
         let moved = ApiError::OffsetMismatch { expected: 4096 }.into_response();
         assert_eq!(
             (moved.status().as_u16(), &moved.headers()["upload-offset"]),

@@ -1,8 +1,8 @@
-//! Labels: a second job of the same label and model is refused, naming the first.
+//! Labels: a second job with the same label and model is refused, and the error names the first job.
 //!
-//! **Promise:** a label is called taken only for a job that takes bytes, has taken them, or has loaded them (which the
-//! history knows after the job is deleted). While another request makes a job with it, or takes one back, the client is
-//! asked to come again.
+//! **Promise:** a label counts as taken only if a job accepts bytes, has accepted bytes, or has loaded them (the
+//! history knows that after the job is deleted). While another request makes a job with the label, or deletes one
+//! again, the client is asked to try again.
 
 use crds::job::IngestJob;
 use crds::state::JobState;
@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::names::Namespace;
 use crate::state::{App, Claim};
 
-/// A label of a model's jobs.
+/// A label and the model to whose jobs it applies.
 #[derive(Clone, Copy, Debug)]
 pub struct Label<'a> {
     /// The namespace.
@@ -25,18 +25,18 @@ pub struct Label<'a> {
     pub label: &'a str,
 }
 
-/// What a job means for its label.
+/// Whether a job uses its label.
 #[derive(Debug, PartialEq, Eq)]
 enum Use {
-    /// The job has it, in this state.
+    /// The job has the label. The text is the state of the job.
     Taken(String),
-    /// The job may be taken back yet.
+    /// It is not certain yet: the request that made the job may delete it again.
     Busy,
 }
 
 impl Label<'_> {
-    /// Claims the label for a request, unless it is taken. Only one request at a time may look for it here; requests of
-    /// two servers meet at the name of the job, see [`Label::job_name`].
+    /// Claims the label for a request, unless it is taken. In this process, only one request at a time may look for it.
+    /// Requests to two servers get the same name for their jobs, see [`Label::job_name`].
     pub async fn claim(&self, app: &App) -> Result<Claim, ApiError> {
         let key = format!("label {}/{}/{}", self.namespace, self.model.name_any(), self.label);
         let claim = app.running.claim(&key).ok_or_else(|| ApiError::LabelBusy(self.label.to_owned()))?;
@@ -49,23 +49,23 @@ impl Label<'_> {
         }
     }
 
-    /// The name of a job with this label: 8 hex digits of it, so that two jobs with one label meet at one name wherever
-    /// they are made.
+    /// Returns the name of a job with this label: 8 hex digits of a hash of namespace, model and label. So two jobs
+    /// with one label get the same name, whichever server makes them.
     #[must_use]
     pub fn job_name(&self) -> String {
         ModelId::of(self.namespace.as_str(), &format!("{}/{}", self.model.name_any(), self.label)).to_string()
     }
 
-    /// A job of this name is there. Fails if it has this label; otherwise another name is to be tried.
+    /// Call this when a job of this name exists. Fails if that job has this label; if it succeeds, try another name.
     pub async fn meets(&self, app: &App, name: &str) -> Result<(), ApiError> {
         let jobs = app.jobs(self.namespace).list(&ListParams::default()).await?;
         self.check(&jobs.items)?;
         let is_another = jobs.items.iter().any(|job| job.name_any() == name);
-        // It was there a moment ago: another request has taken it back.
+        // The job existed a moment ago: another request has deleted it again.
         if is_another { Ok(()) } else { Err(ApiError::LabelBusy(self.label.to_owned())) }
     }
 
-    /// Fails with the job of the model that has the label, if one has.
+    /// Fails with the job of the model that has the label, if there is one.
     fn check(&self, jobs: &[IngestJob]) -> Result<(), ApiError> {
         let model = self.model.name_any();
         let has = |job: &&IngestJob| {

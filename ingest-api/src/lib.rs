@@ -1,7 +1,7 @@
-//! The upload API: takes files over HTTP, cuts them into chunks of whole records, hands these to Kafka, and writes
-//! to `status.upload` how far it is. It never looks into a cell.
+//! The upload API: receives files over HTTP, cuts them into chunks of whole records, sends these to Kafka, and writes
+//! the progress to `status.upload`. It does not read the cells.
 //!
-//! Requests come in by [`routes`]; what an upload does is in [`upload`].
+//! [`routes`] has the handlers of requests; [`upload`] does what an upload does.
 
 pub mod admission;
 pub mod clickhouse;
@@ -18,3 +18,4 @@ pub mod server;
 pub mod settings;
 pub mod state;
 pub mod upload;
+pub mod watch;

@@ -1,4 +1,4 @@
-//! Connections: accepted, served, closed. As `axum::serve`, but a client has a limited time for the head of a request.
+//! Accepts, serves and closes connections, as `axum::serve`, but with a time limit for the head of a request.
 
 use std::convert::Infallible;
 use std::io;
@@ -15,10 +15,10 @@ use tokio::sync::{mpsc, watch};
 use crate::state::turned;
 use crate::upload::body::READ_BYTES;
 
-/// How long a client may take for the head of a request, also of the next one on a connection that is kept.
+/// How long a client may take for the head of a request. It applies to each request of a connection that is kept alive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Serves until `closing` turns true; then nothing new is accepted, and it returns when all connections have ended.
+/// Serves until `closing` becomes true. Then it accepts no new connection, and returns when all connections have ended.
 pub async fn serve(listener: TcpListener, router: Router, mut closing: watch::Receiver<bool>) {
     serve_within(HEAD_TIMEOUT, listener, router, &mut closing).await;
 }
@@ -45,7 +45,7 @@ async fn serve_within(
             }
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
-                // No file descriptor is free, say: later there may be one.
+                // For example, no file descriptor is free: later there may be one.
                 tracing::warn!(%error, "failed to accept a connection");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -110,7 +110,7 @@ mod tests {
         let (mut client, _close, _serving) = started(Duration::from_millis(50)).await;
         client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
         let mut answer = Vec::new();
-        // the server ends the connection; whether it says why does not matter
+        // the server ends the connection; the content of its answer is irrelevant
         let _ = client.read_to_end(&mut answer).await;
         assert!(!String::from_utf8_lossy(&answer).contains("200"));
     }

@@ -1,4 +1,4 @@
-//! `ingest-api`: serves the upload API, or prints its document.
+//! `ingest-api`: serves the upload API, or prints its OpenAPI document.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! What the server counts. Every label has a bounded set of values: routes as they are declared, never paths.
+//! The metrics of the server. Every label has a bounded set of values: a route is the declared one, never the path.
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -40,12 +40,12 @@ pub struct ApiMetrics {
     pub rows: Counter,
     /// Chunks acknowledged.
     pub chunks: Counter,
-    /// From handing a chunk to the producer until Kafka has it.
+    /// The time from the call of the producer to the acknowledgement of Kafka.
     pub produce: Histogram,
 }
 
 impl ApiMetrics {
-    /// All of them, registered under `batch_api_`.
+    /// Registers all metrics under `batch_api_`.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             requests: Family::default(),
@@ -86,7 +86,7 @@ pub async fn count(State(app): State<Shared>, request: Request, next: Next) -> R
     response
 }
 
-/// A client may send any word as a method.
+/// Returns the method, or `other`: a client may send any word as a method.
 fn known_method(method: &str) -> &'static str {
     ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"].into_iter().find(|m| *m == method).unwrap_or("other")
 }

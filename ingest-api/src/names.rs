@@ -13,13 +13,13 @@ pub struct Namespace(String);
 pub struct Name(String);
 
 impl Namespace {
-    /// A namespace as it stands in a URL.
+    /// Checks a namespace from a URL.
     pub fn parse(text: &str) -> Result<Self, ApiError> {
         let good = text.len() <= 63 && is_label(text);
         good.then(|| Self(text.to_owned())).ok_or_else(|| bad("namespace", text))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -27,13 +27,13 @@ impl Namespace {
 }
 
 impl Name {
-    /// A name as it stands in a URL.
+    /// Checks a name from a URL.
     pub fn parse(text: &str) -> Result<Self, ApiError> {
         let good = text.len() <= 63 && text.split('.').all(is_label);
         good.then(|| Self(text.to_owned())).ok_or_else(|| bad("name", text))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! The job that an upload brings with it.
+//! The job that an upload by `POST` makes.
 
 use crds::job::{IngestJob, IngestJobSpec, JobSource, ModelRef, UploadSource};
 use crds::model::{Format, InputSpec};
@@ -12,39 +12,39 @@ use crate::label::Label;
 use crate::names::{Name, Namespace};
 use crate::state::App;
 
-/// Names that are tried before it is given up.
+/// How many names are tried.
 const TRIES: u32 = 4;
 
-/// What a client may say of the job it makes.
+/// The settings of a new job that a client may specify.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct NewJob {
     /// The job's name; default: 8 hex digits
     name: Option<String>,
-    /// An idempotency key: while a job of the model has it, a second one is refused with its name
+    /// An idempotency key: while a job of the model has it, a second one is refused, and the error names the first
     label: Option<String>,
     /// How the file is read, as JSON: the `spec.input` of an `IngestJob`
     input: Option<String>,
-    /// Over `input`: `CSV`, `TSV`, `JSONLines` or `JSON`
+    /// Overrides `input`: `CSV`, `TSV`, `JSONLines` or `JSON`
     #[param(value_type = Option<String>)]
     format: Option<Format>,
-    /// Over `input`: whether the first record names the columns
+    /// Overrides `input`: whether the first record names the columns
     header: Option<bool>,
-    /// Over `input`: one ASCII character between two cells
+    /// Overrides `input`: one ASCII character between two cells
     delimiter: Option<String>,
-    /// Over `input`: one ASCII character around a cell
+    /// Overrides `input`: one ASCII character around a cell
     quote: Option<String>,
 }
 
 impl NewJob {
-    /// What is wrong with it by itself.
+    /// Checks the settings that need no other information.
     pub fn check(&self) -> Result<(), ApiError> {
         self.input(None)?;
         self.name.as_deref().map_or(Ok(()), |name| Name::parse(name).map(|_| ()))
     }
 
-    /// How the file is read: what the query says, over what the content type says; `None` where neither says a thing.
+    /// Returns how the file is read. The query overrides the content type. `None` if neither specifies anything.
     fn input(&self, content_type: Option<Format>) -> Result<Option<InputSpec>, ApiError> {
         let input = self.input.as_deref().map(serde_json::from_str::<InputSpec>).transpose();
         let input = input
@@ -58,7 +58,8 @@ impl NewJob {
     }
 }
 
-/// Makes the job, unless the model is paused, Kafka is away, its name is taken or another job of the model has its label.
+/// Makes the job. Fails if the model is paused, Kafka cannot be reached, the name is taken, or another job of the model
+/// has the label.
 pub async fn create(
     app: &App,
     namespace: &Namespace,
@@ -71,7 +72,7 @@ pub async fn create(
     if model.spec.paused {
         return Err(ApiError::ModelPaused(format!("model '{}' is paused", model.name_any())));
     }
-    // Whether Kafka answers; the topic itself may still be on its way.
+    // This checks that Kafka answers; the topic itself may not exist yet.
     app.kafka.partitions(&ModelId::of(namespace.as_str(), &model.name_any()).topic()).await?;
     let label = new.label.as_deref().map(|label| Label { namespace, model, label });
     let _looking = match &label {
@@ -98,8 +99,8 @@ pub async fn create(
     Err(ApiError::Internal(format!("no free name for a job was found in {TRIES} tries")))
 }
 
-/// Deletes a job that was made for an upload which then could not begin.
-pub async fn take_back(app: &App, namespace: &Namespace, job: &IngestJob) {
+/// Deletes a job whose upload could not begin.
+pub async fn delete_unused(app: &App, namespace: &Namespace, job: &IngestJob) {
     let preconditions = Preconditions { uid: job.uid(), resource_version: None };
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
     if let Err(error) = app.jobs(namespace).delete(&job.name_any(), &params).await {

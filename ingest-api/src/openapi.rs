@@ -1,4 +1,4 @@
-//! The routes, and the document that is made of them.
+//! The routes, and the OpenAPI document that is made from them.
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -52,7 +52,7 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(meta::docs))
 }
 
-/// The server's routes.
+/// Returns the server's routes.
 pub fn router(app: Shared) -> Router {
     Router::from(described())
         .fallback(meta::nothing)
@@ -61,7 +61,7 @@ pub fn router(app: Shared) -> Router {
         .with_state(app)
 }
 
-/// The `OpenAPI` document, with the schemas of both custom resources as Kubernetes has them.
+/// Returns the `OpenAPI` document, with the schemas of both custom resources as in their CRDs.
 #[must_use]
 pub fn document() -> Value {
     let mut document = json!(described().into_openapi());

@@ -1,4 +1,4 @@
-//! From settings to a server that runs until it is asked to stop.
+//! The server: from its settings to its end on a signal.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use connect::{Health, Metrics};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::admission::Lane;
@@ -17,13 +17,14 @@ use crate::clickhouse::Tables;
 use crate::listen;
 use crate::metrics::ApiMetrics;
 use crate::openapi::router;
+use crate::routes::wait::WAITERS;
 use crate::settings::Settings;
 use crate::state::{App, Revisions, Running, Shared};
 use crate::upload::produce::Kafka;
 
-/// How often Kubernetes and Kafka are asked whether they are there.
+/// How often Kubernetes and Kafka are checked.
 const PROBE: Duration = Duration::from_secs(5);
-/// How long uploads have for their last writes once they were stopped.
+/// How long stopped uploads have for their last writes.
 const LAST_WRITES: Duration = Duration::from_secs(8);
 
 /// Why a server does not start.
@@ -32,12 +33,12 @@ pub enum StartError {
     /// The producer's settings are wrong.
     #[error("failed to set up the Kafka producer: {0}; check the KAFKA_ settings")]
     Kafka(#[from] rdkafka::error::KafkaError),
-    /// The database is no name.
+    /// The name of the database is invalid.
     #[error("CLICKHOUSE_DATABASE: {0}")]
     Database(#[from] crds::sql::BadIdent),
 }
 
-/// All that requests share, made by the settings. Nothing is connected yet.
+/// Makes what all requests have in common, from the settings. It does not connect yet.
 pub fn app(
     settings: Settings,
     kube: kube::Client,
@@ -50,6 +51,7 @@ pub fn app(
         tables: Tables::new(&settings.clickhouse)?,
         uploads: Lane::new(settings.max_uploads, settings.memory_budget()),
         inline: Lane::inline(),
+        waiters: Semaphore::new(WAITERS),
         kube,
         settings,
         metrics,
@@ -62,8 +64,8 @@ pub fn app(
     }))
 }
 
-/// Serves until `signal` resolves. Then nothing new is accepted, uploads may go on for the grace period, and what is left
-/// of them stops at an acknowledged chunk.
+/// Serves until `signal` resolves. Then it accepts no new connection. Uploads may continue for the grace period; those
+/// that still run then stop at an acknowledged chunk.
 pub async fn serve(
     app: Shared,
     listener: TcpListener,
@@ -83,14 +85,14 @@ pub async fn serve(
         stop.send_replace(true);
         let _ = timeout(LAST_WRITES, idle()).await;
     }
-    // Answers leave; a connection that only idles is not waited for.
+    // The last answers are sent. An idle connection is not waited for.
     match timeout(Duration::from_secs(1), server).await {
         Ok(ended) => ended.map_err(io::Error::other),
         Err(_) => Ok(()),
     }
 }
 
-/// Keeps `/readyz` true to whether an upload could begin.
+/// Updates `/readyz`: whether an upload could begin.
 async fn probe(app: Shared) {
     let mut tick = interval(PROBE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -104,7 +106,7 @@ async fn probe(app: Shared) {
     }
 }
 
-/// `std` seeds each of its hashers from the system's randomness.
+/// Returns a random number: `std` seeds each hasher from the randomness of the system.
 fn random_id() -> u32 {
     let random = RandomState::new().hash_one(());
     u32::try_from(random & u64::from(u32::MAX)).unwrap_or_default()

@@ -1,13 +1,14 @@
-//! What all requests share.
+//! What all requests have in common.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use connect::{Health, Metrics};
 use crds::{IngestJob, IngestModel, ModelId, RevisionData};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
-use tokio::sync::watch;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Lane;
 use crate::clickhouse::Tables;
@@ -20,7 +21,7 @@ use crate::upload::produce::Kafka;
 /// [`App`], shared.
 pub type Shared = Arc<App>;
 
-/// What all requests share.
+/// What all requests have in common.
 pub struct App {
     /// The server's settings.
     pub settings: Settings,
@@ -28,48 +29,50 @@ pub struct App {
     pub kube: kube::Client,
     /// The producer.
     pub kafka: Arc<Kafka>,
-    /// What is read in `ClickHouse`.
+    /// The tables that are read in `ClickHouse`.
     pub tables: Tables,
-    /// What is counted.
+    /// The metrics.
     pub metrics: ApiMetrics,
     /// The text of `/metrics`.
     pub exposed: Metrics,
-    /// Permits and memory of uploads.
+    /// The permits and the memory of uploads.
     pub uploads: Lane,
-    /// Those of inline jobs.
+    /// The permits and the memory of inline jobs.
     pub inline: Lane,
-    /// Revisions that were read.
+    /// The permits of requests that wait for the end of a job.
+    pub waiters: Semaphore,
+    /// The revisions that were read.
     pub revisions: Revisions,
-    /// Labels that are looked for here.
+    /// The labels that a request of this process looks for.
     pub running: Running,
-    /// Turns true when uploads have to stop at the next acknowledged chunk.
+    /// Becomes true when uploads must stop at the next acknowledged chunk.
     pub stop: watch::Receiver<bool>,
-    /// Where the names of jobs come from.
+    /// Returns a random number for the name of a job.
     pub new_id: fn() -> u32,
-    /// Whether Kubernetes and Kafka were there when they were last asked.
+    /// Whether Kubernetes and Kafka could be reached at the last check.
     pub health: Health,
 }
 
 impl App {
-    /// The jobs of a namespace.
+    /// Returns the API for the jobs of a namespace.
     #[must_use]
     pub fn jobs(&self, namespace: &Namespace) -> Api<IngestJob> {
         Api::namespaced(self.kube.clone(), namespace.as_str())
     }
 
-    /// The models of a namespace.
+    /// Returns the API for the models of a namespace.
     #[must_use]
     pub fn models(&self, namespace: &Namespace) -> Api<IngestModel> {
         Api::namespaced(self.kube.clone(), namespace.as_str())
     }
 
-    /// The job of that name.
+    /// Returns the job with this name.
     pub async fn job(&self, namespace: &Namespace, job: &Name) -> Result<IngestJob, ApiError> {
         let named = || ApiError::JobNotFound { namespace: namespace.to_string(), job: job.to_string() };
         self.jobs(namespace).get(job.as_str()).await.map_err(kubernetes_or(404, named))
     }
 
-    /// The model of that name or id.
+    /// Returns the model with this name or id.
     pub async fn model(&self, namespace: &Namespace, model: &Name) -> Result<IngestModel, ApiError> {
         let models = self.models(namespace);
         if let Some(found) = models.get_opt(model.as_str()).await? {
@@ -88,24 +91,25 @@ impl App {
     }
 }
 
-/// Revisions by namespace and name. What is in a revision never changes, and its name is made of it.
+/// A cache of revisions by namespace and name. The content of a revision never changes, because its name contains a
+/// hash of it.
 #[derive(Debug, Default)]
 pub struct Revisions(Mutex<HashMap<String, Arc<RevisionData>>>);
 
-/// Revisions that are kept.
+/// How many revisions are kept.
 const KEPT_REVISIONS: usize = 64;
 
 impl Revisions {
-    /// The revision under a key, if it was read.
+    /// Returns the revision with this key, if it was read.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Arc<RevisionData>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.0.lock().get(key).cloned()
     }
 
-    /// Keeps a revision that was read.
+    /// Keeps a revision that was read, and returns it.
     pub fn keep(&self, key: String, data: RevisionData) -> Arc<RevisionData> {
         let data = Arc::new(data);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         if kept.len() >= KEPT_REVISIONS {
             kept.clear();
         }
@@ -114,17 +118,17 @@ impl Revisions {
     }
 }
 
-/// Resolves when the value is true, or nobody can change it any more.
+/// Resolves when the value is true, or when it can no longer change because its sender was dropped.
 pub async fn turned(value: &mut watch::Receiver<bool>) {
     let _ = value.wait_for(|value| *value).await;
 }
 
-/// Things of which only one may be under way at a time in this process: labels while they are looked for.
+/// Keys that only one request of this process may hold at a time: labels while a request looks for them.
 #[derive(Clone, Debug, Default)]
 pub struct Running(Arc<Mutex<HashSet<String>>>);
 
 impl Running {
-    /// The right to go on, given back when it is dropped; `None` while somebody else has it.
+    /// Claims a key until the returned value is dropped; `None` while another request holds it.
     #[must_use]
     pub fn claim(&self, key: &str) -> Option<Claim> {
         self.with(|keys| keys.insert(key.to_owned()))
@@ -132,7 +136,7 @@ impl Running {
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut HashSet<String>) -> T) -> T {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.0.lock())
     }
 }
 

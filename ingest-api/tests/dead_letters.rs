@@ -1,4 +1,5 @@
-//! Dead letters go back to the partition they came from: whole batches, in order, the newest copy of each chunk.
+//! Dead letters are sent to the partition that they came from: complete batches, in order, the newest copy of each
+//! chunk.
 
 #![allow(clippy::unwrap_used, reason = "a test: its helpers are not seen as one")]
 
@@ -53,7 +54,7 @@ async fn parked_batches_are_sent_again_as_they_were_and_only_as_a_whole() {
     world.kafka.create_topic(&letters, 3, 1).unwrap();
     let producer: FutureProducer =
         ClientConfig::new().set("bootstrap.servers", world.kafka.bootstrap_servers()).create().unwrap();
-    // Out of order, in several partitions, twice, and beside others.
+    // Not in order, in several partitions, twice, and next to others.
     let written = [("u", 4, 0), ("u", 2, 1), ("u", 3, 2), ("u", 3, 2), ("other", 2, 0), ("partly", 2, 1)];
     for (copy, (uid, chunk, partition)) in written.into_iter().enumerate() {
         let header = header(uid, chunk);

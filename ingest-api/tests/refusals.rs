@@ -1,4 +1,5 @@
-//! What is refused before a byte of a body is read and before anything is asked of the cluster: here there is none.
+//! Requests that are refused before a byte of the body is read and before the cluster is called: these tests have no
+//! cluster.
 
 #![allow(clippy::unwrap_used, reason = "a test: its helpers are not seen as one")]
 
@@ -31,7 +32,7 @@ fn app(flags: &[&str]) -> (Shared, Router) {
     (app.clone(), openapi::router(app))
 }
 
-/// A body that notes whether it was asked for, as the client of a real one would be by `100 Continue`.
+/// A body that records whether it was read: a real client would get `100 Continue` then.
 fn watched_body() -> (Body, Arc<AtomicBool>) {
     let read = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&read);
@@ -55,7 +56,7 @@ async fn refusal(flags: &[&str], method: &str, path: &str, headers: &[(&str, &st
         request = request.header(*name, *value);
     }
     let (status, _, body) = answer(app(flags).1, request.body(body).unwrap()).await;
-    // Let what was left behind run.
+    // Let the tasks run that the request left behind.
     tokio::task::yield_now().await;
     assert!(!read.load(Ordering::SeqCst), "{method} {path}: the body was read");
     assert!(!body["error"]["message"].as_str().unwrap().is_empty());

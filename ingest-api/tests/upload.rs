@@ -1,4 +1,5 @@
-//! Uploads from the request to Kafka and to `status.upload`: one file a job, one writer an upload, the same chunks again.
+//! Uploads from the request to Kafka and to `status.upload`: one file for each job, one writer for each upload, and the
+//! same chunks when a file is sent again.
 
 #![allow(clippy::unwrap_used, reason = "a test: its helpers are not seen as one")]
 
@@ -18,7 +19,7 @@ use tokio::sync::mpsc;
 
 const CHUNK_BYTES: u32 = 1024;
 
-/// A file of so many rows.
+/// A file with `rows` rows.
 fn file(rows: usize) -> Vec<u8> {
     (0..rows).fold(b"id,text\n".to_vec(), |mut file, row| {
         file.extend_from_slice(format!("{row},row number {row}\n").as_bytes());
@@ -30,7 +31,7 @@ fn reason(body: &Value) -> &str {
     body["error"]["reason"].as_str().unwrap_or_default()
 }
 
-/// A body that ends cleanly when the sender is dropped.
+/// A body that ends regularly when the sender is dropped.
 fn piped() -> (mpsc::UnboundedSender<io::Result<Bytes>>, Body) {
     let (to, mut from) = mpsc::unbounded_channel();
     (to, Body::from_stream(futures::stream::poll_fn(move |context| from.poll_recv(context))))
@@ -65,7 +66,7 @@ async fn a_small_file_is_one_chunk_in_the_partition_for_small_jobs_and_two_write
     assert_eq!(header.columns, Some(vec!["id".into(), "text".into()]));
 }
 
-/// What a server that was killed before its first acknowledgement leaves behind.
+/// The status that a server leaves behind if it is killed before its first acknowledgement.
 fn begun_with(first_chunk: &[u8]) -> Value {
     json!({"epoch": 1, "chunkBytes": CHUNK_BYTES, "partitions": PARTITIONS, "firstChunk": Digest::of(first_chunk).to_string()})
 }
@@ -149,7 +150,7 @@ async fn a_second_request_takes_the_upload_over_and_the_first_writes_nothing_mor
     assert_eq!(status, 200, "{answer}");
     let complete = world.kubernetes.upload("j");
     assert_eq!((&complete["complete"], &complete["epoch"]), (&json!(true), &json!(2)));
-    // The first one comes to its end too.
+    // The first request ends too.
     to.send(Ok(Bytes::copy_from_slice(&file[3000..]))).unwrap();
     drop(to);
     let (status, answer) = first.await.unwrap();
@@ -204,7 +205,7 @@ async fn an_inline_job_takes_its_text_again_and_again_and_its_status_does_not_go
     let (status, answer) = world.api.put("j", &[], text.clone()).await;
     assert_eq!(status, 200, "{answer}");
     let complete = world.kubernetes.upload("j");
-    // A server was killed before it wrote that the upload is complete.
+    // This is the state after a server was killed before it wrote that the upload is complete.
     world.kubernetes.change("j", |job| job["status"]["upload"]["complete"] = false.into());
     let (status, answer) = world.api.put("j", &[], text.clone()).await;
     assert_eq!(status, 200, "{answer}");
@@ -231,7 +232,7 @@ async fn what_uploads_hold_is_given_back_when_they_have_ended() {
     world.kubernetes.add("k", &json!({}), &Value::Null);
     let (status, _) = world.api.put("k", &[("content-encoding", "xz".into())], "no xz").await;
     assert_eq!(status, 422);
-    // The threads that cut have their own hold on the memory.
+    // The cutting threads hold a reservation of their own.
     let all = world.app.uploads.idle().await;
     drop(all);
     while world.app.uploads.free() != free {

@@ -1,20 +1,21 @@
-//! How long to wait before the next try, for each object on its own.
+//! How long to wait before the next try, for each object separately.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 /// The longest wait.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// 1 s, 2 s, 4 s … 60 s after so many failures in a row (`failures` counts from 1).
+/// Returns the wait after `failures` failures in a row: 1 s, 2 s, 4 s … 60 s. `failures` counts from 1.
 #[must_use]
 pub fn delay(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LIMIT)
 }
 
-/// Failures in a row of each object.
+/// The number of failures in a row, by object.
 #[derive(Debug)]
 pub struct Backoff<K>(Mutex<HashMap<K, u32>>);
 
@@ -25,17 +26,17 @@ impl<K> Default for Backoff<K> {
 }
 
 impl<K: Hash + Eq> Backoff<K> {
-    /// One more failure: how long to wait now.
+    /// Counts one more failure and returns how long to wait now.
     pub fn failed(&self, key: K) -> Duration {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut map = self.0.lock();
         let failures = map.entry(key).or_insert(0);
         *failures += 1;
         delay(*failures)
     }
 
-    /// It went well, or the object is gone.
+    /// Forgets the failures of an object. Call it after a success, or when the object is deleted.
     pub fn reset(&self, key: &K) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.0.lock().remove(key);
     }
 }
 

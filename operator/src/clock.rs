@@ -1,34 +1,34 @@
-//! Times as text. The clock itself is read in one place, [`crate::context::Context::now`].
+//! Times as text. The clock is read only in [`crate::context::Context::now`].
 
 use jiff::{SignedDuration, Timestamp};
 
-/// RFC 3339 in UTC, to the millisecond.
+/// Writes a time as RFC 3339 in UTC, with milliseconds.
 #[must_use]
 pub fn text(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-/// RFC 3339 in UTC, to the second: what Kubernetes writes in conditions.
+/// Writes a time as RFC 3339 in UTC, with whole seconds, as Kubernetes does in conditions.
 #[must_use]
 pub fn seconds(at: Timestamp) -> String {
     format!("{at:.0}")
 }
 
-/// A time that was written by [`text`], or by anyone else as RFC 3339.
+/// Reads a time that [`text`] wrote, or any other RFC 3339 text.
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
-/// Minutes and seconds from one time to another, `MM:SS`; more than 99 minutes take more digits, and time that runs
-/// backwards is none.
+/// Returns the time from `from` to `to` as `MM:SS`. More than 99 minutes take more digits. If `to` is before `from`,
+/// it is zero.
 #[must_use]
 pub fn minutes(from: Timestamp, to: Timestamp) -> String {
     let seconds = elapsed(from, to).as_secs();
     format!("{:02}:{:02}", seconds / 60, seconds % 60)
 }
 
-/// From one time to another, never less than nothing.
+/// Returns the time from `from` to `to`, at least zero.
 #[must_use]
 pub fn elapsed(from: Timestamp, to: Timestamp) -> SignedDuration {
     to.duration_since(from).max(SignedDuration::ZERO)

@@ -1,8 +1,8 @@
-//! What every reconcile has at hand: clients, stores, memory.
+//! The context of every reconcile: clients, stores, and what the operator remembers.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crds::job::Counts;
 use crds::sql::TableName;
@@ -12,6 +12,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt};
+use parking_lot::Mutex;
 
 use crate::backoff::Backoff;
 use crate::ddl::run::SharedTables;
@@ -30,14 +31,14 @@ use crate::telemetry::metrics::OperatorMetrics;
 use crate::topic::Topics;
 use crate::worker_env::WorkerEnv;
 
-/// An object of ours as a watch gives it: one that does not decode must not stop the watch of the others.
+/// An object as a watch delivers it. An object that does not decode must not stop the watch of the others.
 pub type Guarded<K> = DeserializeGuard<K>;
 /// The key of a model in stores and maps.
 pub type ModelKey = ObjectRef<Guarded<IngestModel>>;
 /// The key of a job in stores and maps.
 pub type JobKey = ObjectRef<Guarded<IngestJob>>;
 
-/// What every reconcile has at hand.
+/// The context of every reconcile.
 pub struct Context {
     /// Kubernetes.
     pub client: Client,
@@ -57,23 +58,24 @@ pub struct Context {
     pub inline: InlineSender,
     /// Which job holds which label.
     pub labels: Labels,
-    /// Which labels were loaded before.
+    /// Which labels earlier jobs have loaded.
     pub label_history: Lookup<LabelKey, Option<LoadedJob>>,
-    /// What the ledger says of jobs that lack chunks.
+    /// What the ledger has about jobs that lack chunks.
     pub ledger_readings: Lookup<(), Reading>,
-    /// The receipts that were made, with the counts at which each was.
+    /// The receipts that were made: for each, the counts with which it was made.
     pub receipts: Lookup<(), Counts>,
     /// How far the topic of each model is consumed.
     pub positions: Known<ModelKey, Arc<Positions>>,
-    /// The table of each model that was seen; of deleted ones too, whose jobs still end.
+    /// The table of each model that was seen. It has deleted models too, because their jobs still end.
     pub tables: Known<ModelKey, TableName>,
-    /// When it was first seen that the upload of a job is complete, by uid, until its status says so.
+    /// When the operator first saw that the upload of a job is complete, by uid. It is kept until the state of the job
+    /// changes.
     pub completions: Known<String, Timestamp>,
-    /// Since when nothing more can come of jobs that lack chunks, by uid.
+    /// Since when no more chunks can arrive for jobs that lack chunks, by uid.
     pub suspicions: Known<String, Suspicion>,
-    /// Tells people.
+    /// Writes Events, for people.
     pub events: Events,
-    /// Tells machines.
+    /// Metrics, for monitoring.
     pub metrics: OperatorMetrics,
     /// All models, as last seen.
     pub models: Store<Guarded<IngestModel>>,
@@ -81,30 +83,30 @@ pub struct Context {
     pub jobs: Store<Guarded<IngestJob>>,
     /// The Deployments that the operator made, as last seen.
     pub deployments: Store<Deployment>,
-    /// Open once `models` is whole.
+    /// Opens when `models` is complete.
     pub models_known: Gate,
-    /// Open once `jobs` is whole.
+    /// Opens when `jobs` is complete.
     pub jobs_known: Gate,
-    /// Open once `deployments` is whole.
+    /// Opens when `deployments` is complete.
     pub deployments_known: Gate,
     /// Failures in a row of each model.
     pub model_failures: Backoff<ModelKey>,
     /// Failures in a row of each job.
     pub job_failures: Backoff<JobKey>,
-    /// What is known of each model besides its object. Taken out while the model is worked on: one reconcile of an
-    /// object runs at a time, and no lock is held while it waits.
+    /// What the operator knows about each model besides its object. A reconcile takes this state out and puts it back
+    /// at its end: only one reconcile of an object runs at a time, and no lock is held while it waits.
     pub model_states: ModelStates,
 }
 
 impl Context {
-    /// The one place where the clock is read.
+    /// Returns the current time. The clock is read only here.
     #[must_use]
     #[allow(clippy::unused_self, reason = "whoever reads the clock has a context: pure code has none")]
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
     }
 
-    /// The table of a job's model; of a model that was never seen, the default one.
+    /// Returns the table of the job's model. If the model was never seen, it is the default table.
     #[must_use]
     pub fn table_of(&self, job: &IngestJob) -> Option<TableName> {
         let (namespace, model) = (job.namespace()?, &job.spec.model_ref.name);
@@ -115,7 +117,7 @@ impl Context {
     }
 }
 
-/// What is known of each object of a kind.
+/// What the operator knows about each object of a kind.
 #[derive(Debug)]
 pub struct Known<K, V>(Mutex<HashMap<K, V>>);
 
@@ -126,20 +128,20 @@ impl<K, V> Default for Known<K, V> {
 }
 
 impl<K: Hash + Eq, V: Clone> Known<K, V> {
-    /// What is known of it.
+    /// Returns what is known about the object.
     pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
     where
         K: std::borrow::Borrow<Q>,
     {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.0.lock().get(key).cloned()
     }
 
-    /// Replaces what is known of it; `None` forgets it.
+    /// Replaces what is known about the object. `None` deletes it.
     pub fn set<Q: Hash + Eq + ToOwned<Owned = K> + ?Sized>(&self, key: &Q, value: Option<V>)
     where
         K: std::borrow::Borrow<Q>,
     {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut map = self.0.lock();
         match value {
             Some(value) => drop(map.insert(key.to_owned(), value)),
             None => drop(map.remove(key)),
@@ -147,18 +149,18 @@ impl<K: Hash + Eq, V: Clone> Known<K, V> {
     }
 }
 
-/// What is known of each model besides its object.
+/// What the operator knows about each model besides its object.
 #[derive(Default)]
 pub struct ModelStates(Mutex<HashMap<ModelKey, ModelState>>);
 
 impl ModelStates {
-    /// Takes a model's memory out; empty if there is none.
+    /// Takes the state of a model out. It is empty if there is none.
     pub fn take(&self, key: &ModelKey) -> ModelState {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default()
+        self.0.lock().remove(key).unwrap_or_default()
     }
 
-    /// Puts it back.
+    /// Puts the state of a model back.
     pub fn put(&self, key: ModelKey, memory: ModelState) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, memory);
+        self.0.lock().insert(key, memory);
     }
 }

@@ -1,39 +1,39 @@
-//! Events on our objects. One that cannot be written is logged and forgotten: nothing depends on it.
+//! Events on the custom resources. If an Event cannot be written, that is logged and ignored: nothing depends on it.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
-/// The most bytes of an Event's note that Kubernetes takes.
+/// The most bytes that Kubernetes accepts in the note of an Event.
 const MAX_NOTE: usize = 1024;
 
-/// What an Event says.
+/// The content of an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventNote {
-    /// Whether someone should look at it.
+    /// Whether a person should look at it.
     pub warning: bool,
     /// CamelCase.
     pub reason: String,
     /// For people.
     pub note: String,
-    /// CamelCase. Events that differ in their note alone are counted as one, with the first note.
+    /// CamelCase. Events that differ only in their note are counted as one, with the first note.
     pub action: String,
 }
 
 impl EventNote {
-    /// Something that went as it should.
+    /// An Event about something that went as expected.
     #[must_use]
     pub fn normal(reason: &str, note: impl Into<String>) -> Self {
         Self { warning: false, reason: reason.into(), note: note.into(), action: "Reconcile".into() }
     }
 
-    /// The number of a model's workers changed to `workers`.
+    /// The number of workers of a model changed to `workers`.
     #[must_use]
     pub fn scaled(workers: i32, note: impl Into<String>) -> Self {
         Self { action: format!("ScaleTo{workers}"), ..Self::normal("Scaled", note) }
     }
 
-    /// Something that someone should look at.
+    /// An Event that a person should look at.
     #[must_use]
     pub fn warning(reason: &str, note: impl Into<String>) -> Self {
         Self { warning: true, ..Self::normal(reason, note) }

@@ -1,10 +1,11 @@
-//! Waiting until a watch has answered for the first time.
+//! Waits for the first answer of a watch.
 //!
-//! Not `Store::wait_until_ready`: that wakes one waiter only (kube 5.0 keeps a single waker), and every reconcile waits.
+//! `Store::wait_until_ready` cannot be used: it wakes only one waiter (kube 5.0 keeps a single waker), but every
+//! reconcile waits.
 
 use tokio::sync::watch;
 
-/// Closed at first, then open for ever.
+/// Closed at first. Once open, it stays open.
 #[derive(Debug)]
 pub struct Gate(watch::Sender<bool>);
 
@@ -15,14 +16,14 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Lets everyone through.
+    /// Opens the gate for all waiters.
     pub fn open(&self) {
         self.0.send_replace(true);
     }
 
-    /// Returns once the gate is open.
+    /// Waits until the gate is open.
     pub async fn passed(&self) {
-        // Fails only when the sender is gone, which is ours.
+        // Fails only if the sender is dropped, and `self` owns it.
         drop(self.0.subscribe().wait_for(|open| *open).await);
     }
 }

@@ -62,7 +62,7 @@ pub struct HistoryRow {
 }
 
 impl HistoryRow {
-    /// The row of a job that has ended; `receipt` says what it came to.
+    /// Makes the row of a job that has ended. `receipt` has its counts.
     #[must_use]
     pub fn of(job: &IngestJob, receipt: &crds::job::Receipt) -> Self {
         let status = job.status.clone().unwrap_or_default();
@@ -125,7 +125,7 @@ impl History {
         Ok(Self { table, loaded })
     }
 
-    /// Adds rows, in one INSERT. A row of a job that is there already replaces it.
+    /// Adds rows, in one INSERT. A row replaces an earlier row of the same job.
     pub async fn add(&self, client: &Client, rows: &[HistoryRow]) -> Result<(), QueryError> {
         let write = async {
             let mut insert = client.insert_unescaped::<HistoryRow>(&self.table).await?;
@@ -138,7 +138,7 @@ impl History {
         within(TIME_LIMIT, write).await
     }
 
-    /// For each request, by uid: the job with another uid that loaded the label first, if there is one.
+    /// Returns, for each request by uid, the job with another uid that loaded the label first, if there is one.
     pub async fn loaded(
         &self,
         client: &Client,
@@ -159,7 +159,7 @@ impl History {
             .param("labels", each(|key| &key.label))
             .fetch_all::<LoadedRow>();
         let found = match within(TIME_LIMIT, query).await {
-            // No job has ended yet.
+            // The table does not exist: no job has ended yet.
             Err(error) if error.is_unknown_table() => vec![],
             other => other?,
         };
@@ -167,7 +167,7 @@ impl History {
     }
 }
 
-/// The first row, in the order of `found`, that has the key of a request and the uid of another job.
+/// Returns, for each request, the first row in the order of `found` that has its key and the uid of another job.
 fn first_of_each(requests: &[Request<LabelKey>], found: &[LoadedRow]) -> HashMap<String, Option<LoadedJob>> {
     let first = |request: &Request<LabelKey>| {
         let key = &request.question;

@@ -1,19 +1,20 @@
-//! Sends the file that a job carries inline to the upload API, which cuts it like any other. The operator has no cutter of
-//! its own.
+//! Sends the file that a job has inline to the upload API, which cuts it like any other file. The operator itself does
+//! not cut files.
 //!
-//! What the API thinks of the file it writes into the job's status itself; here only the way there is tried again and
-//! again, until the job has ended.
+//! The upload API writes the result of the file into the status of the job. This module only repeats the request until
+//! the job has ended.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use reqwest::{Client, Url};
 
 use crate::backoff;
 
-/// The longest that one try may take.
+/// The longest time of one try.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A job's inline file.
@@ -29,7 +30,7 @@ pub struct InlineFile {
     pub content: String,
 }
 
-/// What became of the tries for one job.
+/// The state of the tries for one job.
 #[derive(Clone, Debug, Default)]
 struct Attempt {
     running: bool,
@@ -40,17 +41,17 @@ struct Attempt {
 
 type Attempts = Arc<Mutex<HashMap<String, Attempt>>>;
 
-/// Sends inline files, one request a job at a time.
+/// Sends inline files. Each job has at most one request at a time.
 pub struct InlineSender {
     client: Client,
     api: Url,
     attempts: Attempts,
 }
 
-/// Why there can be no sender.
+/// Why the sender cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SenderError {
-    /// The setting is no URL.
+    /// The setting is not a URL.
     #[error("API_URL '{0}' is not a URL like http://batch-ingest-api:8000")]
     Url(String),
     /// The HTTP client.
@@ -59,7 +60,7 @@ pub enum SenderError {
 }
 
 impl InlineSender {
-    /// `api_url` is where the upload API is.
+    /// `api_url` is the address of the upload API.
     pub fn new(api_url: &str) -> Result<Self, SenderError> {
         let api = Url::parse(api_url).ok().filter(|url| !url.cannot_be_a_base());
         Ok(Self {
@@ -72,7 +73,7 @@ impl InlineSender {
         })
     }
 
-    /// Starts to send a file in the background, unless it is being sent or a failed try was moments ago.
+    /// Starts to send a file in the background. Does nothing while the file is being sent, or soon after the last try.
     pub fn send(&self, file: InlineFile, now: Timestamp) {
         if !begin(&self.attempts, &file.uid, now) {
             return;
@@ -88,21 +89,21 @@ impl InlineSender {
         });
     }
 
-    /// Why a job's file did not get through, if the last try failed.
+    /// Returns why the file of a job was not sent, if the last try failed.
     #[must_use]
     pub fn problem(&self, uid: &str) -> Option<String> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).get(uid)?.problem.clone()
+        self.attempts.lock().get(uid)?.problem.clone()
     }
 
-    /// The job has ended or is gone.
+    /// Forgets a job that has ended or is deleted.
     pub fn forget(&self, uid: &str) {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.attempts.lock().remove(uid);
     }
 }
 
-/// Whether a try may start now; marks it as started.
+/// Returns whether a try may start now, and marks it as started.
 fn begin(attempts: &Attempts, uid: &str, now: Timestamp) -> bool {
-    let mut attempts = attempts.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut attempts = attempts.lock();
     let attempt = attempts.entry(uid.to_owned()).or_default();
     if attempt.running || attempt.not_before.is_some_and(|at| now < at) {
         return false;
@@ -112,18 +113,18 @@ fn begin(attempts: &Attempts, uid: &str, now: Timestamp) -> bool {
 }
 
 fn finish(attempts: &Attempts, uid: &str, answer: Result<(), String>, now: Timestamp) {
-    let mut attempts = attempts.lock().unwrap_or_else(PoisonError::into_inner);
-    // Forgotten meanwhile: the job has ended.
+    let mut attempts = attempts.lock();
+    // The entry was deleted meanwhile: the job has ended.
     let Some(attempt) = attempts.get_mut(uid) else { return };
     attempt.running = false;
-    // Also after an answer that is good: the job's status must say so before another try is worth it.
+    // This is also done after a success: another try is useful only after the job's status shows the upload.
     attempt.failures += 1;
     let wait = SignedDuration::try_from(backoff::delay(attempt.failures)).unwrap_or(SignedDuration::ZERO);
     attempt.not_before = now.saturating_add(wait).ok();
     attempt.problem = answer.err();
 }
 
-/// `/v1/namespaces/{namespace}/jobs/{name}/data`, under whatever path the API is.
+/// Returns `/v1/namespaces/{namespace}/jobs/{name}/data`, below the path of the API.
 fn url(api: &Url, file: &InlineFile) -> Url {
     let mut url = api.clone();
     if let Ok(mut path) = url.path_segments_mut() {

@@ -1,4 +1,4 @@
-//! What the ledger says of a job: what its lines add up to, and which chunks have none. Pure, but for [`read`].
+//! What the ledger has about a job: the sum of its lines, and the chunks without a line. Pure, except for [`read`].
 
 pub mod read;
 
@@ -27,7 +27,7 @@ pub struct Line {
 /// The lines of one job, in the order of their chunks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// When the ledger was asked: what is written later may be missing.
+    /// When the ledger was asked. Lines that are written later may be missing.
     pub at: Timestamp,
     /// The lines.
     pub lines: Arc<[Line]>,
@@ -36,7 +36,7 @@ pub struct Reading {
 /// Consecutive chunks, both ends included.
 pub type ChunkRange = (u32, u32);
 
-/// What the lines add up to.
+/// Returns the sum of the lines.
 #[must_use]
 pub fn totals(lines: &[Line]) -> Counts {
     let mut counts = Counts::default();
@@ -46,21 +46,21 @@ pub fn totals(lines: &[Line]) -> Counts {
     counts
 }
 
-/// How many chunks have a line, whatever became of them.
+/// Returns how many chunks have a line, whatever their outcome is.
 #[must_use]
-pub fn settled(counts: &Counts) -> i64 {
+pub fn chunks_with_line(counts: &Counts) -> i64 {
     counts.chunks_done + counts.chunks_parked + counts.chunks_dropped
 }
 
-/// Whether `new` says more than `old`: more chunks are decided for good, or as many and more are parked. Counts are
-/// replaced only by such, so they never move backwards.
+/// Returns whether `new` is further than `old`: more chunks are done or dropped; or as many are, and more are parked.
+/// Counts are replaced only by counts that are further, so they never decrease.
 #[must_use]
 pub fn is_further(new: &Counts, old: &Counts) -> bool {
     let progress = |counts: &Counts| (counts.chunks_done + counts.chunks_dropped, counts.chunks_parked);
     progress(new) > progress(old)
 }
 
-/// The chunks from 0 to `chunks - 1` that have no line.
+/// Returns the chunks from 0 to `chunks - 1` that have no line.
 #[must_use]
 pub fn missing(lines: &[Line], chunks: i64) -> Vec<ChunkRange> {
     let end = u32::try_from(chunks.max(0)).unwrap_or(u32::MAX);
@@ -80,7 +80,7 @@ pub fn missing(lines: &[Line], chunks: i64) -> Vec<ChunkRange> {
     out
 }
 
-/// The chunks that are parked, and why the first of them is.
+/// Returns the parked chunks, and the line of the first of them.
 #[must_use]
 pub fn parked(lines: &[Line]) -> (Vec<ChunkRange>, Option<&Line>) {
     let of: Vec<&Line> = lines.iter().filter(|line| line.outcome == outcomes::PARKED).collect();
@@ -95,7 +95,7 @@ pub fn parked(lines: &[Line]) -> (Vec<ChunkRange>, Option<&Line>) {
     (out, of.first().copied())
 }
 
-/// `3-5, 9`, at most 20 ranges.
+/// Writes ranges as `3-5, 9`, at most 20 of them.
 #[must_use]
 pub fn text(ranges: &[ChunkRange]) -> String {
     const SHOWN: usize = 20;
@@ -143,7 +143,7 @@ pub(crate) mod tests {
             stored_errors: 2,
         };
         assert_eq!(totals(&lines), expected);
-        assert_eq!(settled(&expected), 7);
+        assert_eq!(chunks_with_line(&expected), 7);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! The operator: it watches `IngestModel` and `IngestJob`, makes tables, topics and workers, and moves jobs through their
-//! states. It never sees a byte of a file, but for the inline ones, which it hands to the upload API.
+//! The operator. It watches `IngestModel` and `IngestJob`, creates tables, topics and workers, and moves jobs through
+//! their states. It never reads a file, except for inline files, which it sends to the upload API.
 //!
-//! Each reconcile has four steps, each a file: *dereference* reads what the object points to, *validate* makes typed and
-//! complete values of it, *build* decides everything that is wanted, *apply* writes it. The two in the middle are pure and
-//! get the clock as an argument.
+//! Each reconcile has four steps, each in its own file. *dereference* reads what the object refers to. *validate*
+//! makes typed and complete values from it. *build* decides everything that is wanted. *apply* writes it. The two in
+//! the middle are pure and get the clock as an argument.
 
 mod backoff;
 mod clock;
@@ -45,23 +45,25 @@ use crate::lookup::Request;
 
 pub use settings::Settings;
 
-/// How long what is being worked on may take when the operator is asked to stop.
+/// When the operator is asked to stop, running reconciles may take this long.
 const GRACE: Duration = Duration::from_secs(10);
-/// For how long questions about jobs are collected before they are asked: a job that starts waits for its label.
+/// For how long questions about jobs are collected before they are asked. A job waits for the answer about its label
+/// before it starts.
 const LABEL_WINDOW: Duration = Duration::from_millis(10);
 const LEDGER_WINDOW: Duration = Duration::from_millis(50);
 const RECEIPT_WINDOW: Duration = Duration::from_millis(200);
 
 /// Runs the operator until `stop` is done.
 ///
-/// Kafka and ClickHouse need not be there: conditions of the models say so. The API server must be.
+/// Kafka and ClickHouse need not be available: the conditions of the models report it. The API server must be
+/// available.
 pub async fn run(
     settings: Settings,
     log: LogArgs,
     client: Client,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    // reqwest brings no TLS provider of its own; whoever installed one before is right too.
+    // reqwest has no TLS provider of its own. If another one is already installed, it is used.
     drop(rustls::crypto::ring::default_provider().install_default());
     let ca = settings.kafka.kafka_ssl_ca.as_deref().map(|path| {
         std::fs::read_to_string(path).with_context(|| format!("failed to read KAFKA_SSL_CA '{path}'"))
@@ -112,7 +114,7 @@ pub async fn run(
     let asked = Asked { labels: labels_asked, ledger: ledger_asked, receipts: receipts_asked };
     let lookups = answer(&ctx, asked, &call_jobs);
     let controllers = watch::run(Arc::clone(&ctx), writers, (call_jobs.clone(), jobs_called), stop.clone());
-    // A reconcile that waits for a watch which never answers must not hold the program for ever.
+    // A reconcile that waits for a watch that never answers must not keep the program running.
     let time_is_up = async {
         stop.await;
         tokio::time::sleep(GRACE).await;
@@ -122,8 +124,8 @@ pub async fn run(
         done = server => done.with_context(|| format!("failed to serve metrics on port {port} (METRICS_PORT)"))?,
         () = controllers => tracing::info!("operator stopped"),
         done = lookups => done?,
-        () = time_is_up => tracing::warn!("stopped with work in hand: it is done again at the next start"),
-        () = say_when_ready(&ctx, &health) => {}
+        () = time_is_up => tracing::warn!("stopped before the running work was done; it is repeated at the next start"),
+        () = report_readiness(&ctx, &health) => {}
     }
     Ok(())
 }
@@ -135,7 +137,8 @@ struct Asked {
     receipts: UnboundedReceiver<Request<()>>,
 }
 
-/// Answers questions about jobs and calls the jobs that asked; returns only if the database's name is none.
+/// Answers questions about jobs and triggers a reconcile of the jobs that asked. Returns only if the name of the
+/// database is invalid.
 async fn answer(ctx: &Context, asked: Asked, call: &UnboundedSender<JobKey>) -> anyhow::Result<()> {
     let database = &ctx.settings.clickhouse.clickhouse_database;
     let name = || format!("CLICKHOUSE_DATABASE '{database}'");
@@ -158,7 +161,7 @@ async fn answer(ctx: &Context, asked: Asked, call: &UnboundedSender<JobKey>) -> 
     Ok(())
 }
 
-/// What the ledger says of each job now.
+/// Reads the lines of each job from the ledger.
 async fn read_ledger(
     ctx: &Context,
     ledger: &ledger::read::Ledger,
@@ -174,8 +177,8 @@ async fn read_ledger(
     Ok(uids.iter().map(reading).collect())
 }
 
-/// Ready once all three watches have their first answer; never returns.
-async fn say_when_ready(ctx: &Context, health: &Health) {
+/// Reports ready when all three watches have their first answer. Never returns.
+async fn report_readiness(ctx: &Context, health: &Health) {
     health.not_ready(
         "the watches of IngestModels, IngestJobs and Deployments have no answer yet: are the CRDs there?",
     );

@@ -1,21 +1,21 @@
-//! Questions about jobs that are answered in the background, many at a time: one query answers all that came within a
-//! moment. A reconcile asks, goes on, and is called again when the answer is there.
+//! Questions about jobs that are answered in the background, many at a time: one query answers all questions of a
+//! short time. A reconcile asks and continues; it runs again when the answer is there.
 //!
-//! Guarantees: a job has one question at a time. While ClickHouse is away the same questions are asked again, with a
-//! growing wait, until they are answered. Answers are lost with a restart: then they are asked again.
+//! Guarantees: a job has one question at a time. While ClickHouse is unavailable, the same questions are asked again,
+//! with a growing wait, until they are answered. A restart loses the answers; they are then asked for again.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender as Caller;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::backoff;
 use crate::context::JobKey;
 use crate::query::QueryError;
 
-/// The most questions of one batch.
+/// The most questions in one batch.
 const MAX_BATCH: usize = 500;
 
 /// A question about a job.
@@ -36,7 +36,7 @@ struct Entry<A> {
     problem: Option<String>,
 }
 
-/// What was asked and what was answered, by the uid of the job.
+/// The questions and their answers, by the uid of the job.
 #[derive(Debug)]
 pub struct Lookup<Q, A> {
     name: &'static str,
@@ -45,44 +45,44 @@ pub struct Lookup<Q, A> {
 }
 
 impl<Q, A: Clone> Lookup<Q, A> {
-    /// A lookup, and the questions that [`Self::serve`] answers. `name` is for the log.
+    /// Makes a lookup, and the receiver of the questions that [`Self::serve`] answers. `name` is for the log.
     #[must_use]
     pub fn new(name: &'static str) -> (Self, UnboundedReceiver<Request<Q>>) {
         let (requests, received) = unbounded_channel();
         (Self { name, requests, entries: Mutex::default() }, received)
     }
 
-    /// Asks, unless a question about this job waits already. The last answer stays until the new one is there.
+    /// Asks, unless a question about this job already waits. The last answer is kept until the new one is there.
     pub fn ask(&self, uid: &str, job: JobKey, question: Q) {
         let mut entries = self.entries();
         let entry =
             entries.entry(uid.to_owned()).or_insert(Entry { is_pending: false, answer: None, problem: None });
         if !entry.is_pending {
             entry.is_pending = true;
-            // Fails only when the operator stops.
+            // Fails only while the operator stops.
             drop(self.requests.send(Request { uid: uid.to_owned(), job, question }));
         }
     }
 
-    /// The last answer.
+    /// Returns the last answer.
     #[must_use]
     pub fn answer(&self, uid: &str) -> Option<A> {
         self.entries().get(uid)?.answer.clone()
     }
 
-    /// Why there is no answer yet, if the last try failed.
+    /// Returns why there is no answer yet, if the last try failed.
     #[must_use]
     pub fn problem(&self, uid: &str) -> Option<String> {
         self.entries().get(uid)?.problem.clone()
     }
 
-    /// The job is gone, or its answer is of no use any more.
+    /// Forgets a job that is deleted, or whose answer is not needed any more.
     pub fn forget(&self, uid: &str) {
         self.entries().remove(uid);
     }
 
-    /// Answers questions until there is nobody left to ask. Those that come within `window` after a first one are answered
-    /// together. A question that `answer` leaves out stays without an answer and may be asked again.
+    /// Answers questions until all senders are dropped. Questions that arrive within `window` after a first one are
+    /// answered together. A question that `answer` leaves out has no answer and may be asked again.
     pub async fn serve<F>(
         &self,
         mut requests: UnboundedReceiver<Request<Q>>,
@@ -108,16 +108,16 @@ impl<Q, A: Clone> Lookup<Q, A> {
             match answer(&batch).await {
                 Ok(answers) => {
                     failures = 0;
-                    self.settle(&batch, answers);
+                    self.store_answers(&batch, answers);
                     for request in batch.drain(..) {
-                        // Fails only when the operator stops.
+                        // Fails only while the operator stops.
                         drop(call.unbounded_send(request.job));
                     }
                 }
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(lookup = self.name, jobs = batch.len(), %error, "no answer; retrying");
-                    self.explain(&batch, &error);
+                    self.store_problem(&batch, &error);
                     for request in &batch {
                         drop(call.unbounded_send(request.job.clone()));
                     }
@@ -126,10 +126,10 @@ impl<Q, A: Clone> Lookup<Q, A> {
         }
     }
 
-    fn settle(&self, batch: &[Request<Q>], mut answers: HashMap<String, A>) {
+    fn store_answers(&self, batch: &[Request<Q>], mut answers: HashMap<String, A>) {
         let mut entries = self.entries();
         for request in batch {
-            // No entry: forgotten meanwhile.
+            // The entry was deleted meanwhile.
             let Some(entry) = entries.get_mut(&request.uid) else { continue };
             entry.is_pending = false;
             entry.problem = None;
@@ -139,7 +139,7 @@ impl<Q, A: Clone> Lookup<Q, A> {
         }
     }
 
-    fn explain(&self, batch: &[Request<Q>], error: &QueryError) {
+    fn store_problem(&self, batch: &[Request<Q>], error: &QueryError) {
         let mut entries = self.entries();
         for request in batch {
             if let Some(entry) = entries.get_mut(&request.uid) {
@@ -149,7 +149,7 @@ impl<Q, A: Clone> Lookup<Q, A> {
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry<A>>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 }
 
@@ -163,7 +163,7 @@ mod tests {
         JobKey::new(name)
     }
 
-    /// Serves until `calls` jobs were called.
+    /// Serves until `calls` jobs were triggered.
     async fn serve(
         lookup: &Lookup<u32, u32>,
         requests: UnboundedReceiver<Request<u32>>,
@@ -227,10 +227,10 @@ mod tests {
         let (lookup, mut requests) = Lookup::<u32, u32>::new("test");
         lookup.ask("a", key("a"), 1);
         let first = requests.recv().await.unwrap();
-        lookup.settle(&[first], HashMap::from([("a".to_owned(), 7)]));
+        lookup.store_answers(&[first], HashMap::from([("a".to_owned(), 7)]));
         lookup.ask("a", key("a"), 2);
         let second = requests.recv().await.unwrap();
-        lookup.settle(&[second], HashMap::new());
+        lookup.store_answers(&[second], HashMap::new());
         assert_eq!(lookup.answer("a"), Some(7));
         lookup.ask("a", key("a"), 3);
         assert_eq!(requests.recv().await.unwrap().question, 3);

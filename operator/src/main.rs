@@ -4,7 +4,7 @@ use clap::Parser;
 use connect::{LogArgs, shutdown};
 use operator::Settings;
 
-/// Makes tables, topics and workers for `IngestModels`, and moves `IngestJobs` through their states
+/// Creates tables, topics and workers for `IngestModels`, and moves `IngestJobs` through their states
 #[derive(Parser)]
 #[command(version)]
 struct Cli {

@@ -1,8 +1,8 @@
-//! Asking ClickHouse: a limit on the time of every query, and two kinds of failure.
+//! Queries to ClickHouse: every query has a time limit, and there are two kinds of failure.
 
 use std::time::Duration;
 
-/// The longest that a query may take, unless it says otherwise.
+/// The longest time of a query, unless the query sets another limit.
 pub const TIME_LIMIT: Duration = Duration::from_secs(15);
 
 /// Why a query has no answer.
@@ -11,13 +11,13 @@ pub enum QueryError {
     /// The server cannot be reached, or does not answer in time.
     #[error("failed to reach ClickHouse: {0}; retrying")]
     Unavailable(String),
-    /// The server refused it.
+    /// The server refused the query.
     #[error("ClickHouse answered: {0}")]
     Refused(String),
 }
 
 impl QueryError {
-    /// Whether the server says that there is no such table.
+    /// Returns whether the server answered that there is no such table.
     #[must_use]
     pub fn is_unknown_table(&self) -> bool {
         matches!(self, Self::Refused(text) if text.contains("UNKNOWN_TABLE") || text.contains("UNKNOWN_DATABASE"))
@@ -35,7 +35,7 @@ impl From<clickhouse::error::Error> for QueryError {
     }
 }
 
-/// The answer of a query that comes within `limit`.
+/// Returns the answer of a query, if it arrives within `limit`.
 pub async fn within<T>(
     limit: Duration,
     query: impl Future<Output = clickhouse::error::Result<T>>,
@@ -46,7 +46,7 @@ pub async fn within<T>(
     }
 }
 
-/// An error with its causes: `hyper`'s own text does not say what went wrong.
+/// Returns an error with its causes: the text of `hyper`'s own error does not say what went wrong.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

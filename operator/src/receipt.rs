@@ -1,7 +1,9 @@
-//! The receipt of a job that has ended: what was read, loaded and rejected by the ledger, and what the table holds.
+//! The receipt of a job that has ended: what the ledger counts as read, loaded and rejected, and how many rows the
+//! table has.
 //!
-//! Many jobs at a time: one query on the ledger, one on each data table, one INSERT into the history, then the statuses.
-//! The history comes before the status, so a job that has a receipt has its row in the history too.
+//! Receipts are made for many jobs at a time: one query to the ledger, one to each data table, one INSERT into the
+//! history, then the statuses. The history is written before the status, so a job with a receipt also has its row in
+//! the history.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use crate::lookup::Request;
 use crate::model::apply::{is_conflict, is_not_found};
 use crate::query::{QueryError, within};
 
-/// The longest that counting the rows of jobs in one table may take: a table that an earlier version made has no index.
+/// The longest time for counting the rows of jobs in one table. A table of an earlier version has no index.
 const COUNT_LIMIT: Duration = Duration::from_mins(1);
 /// How many statuses are written at once.
 const WRITES_AT_ONCE: usize = 8;
@@ -44,7 +46,7 @@ struct CountRow {
     rows: u64,
 }
 
-/// A job and what its receipt is made of.
+/// A job and what its receipt is made from.
 struct Ended {
     job: Arc<Guarded<IngestJob>>,
     uid: String,
@@ -53,13 +55,13 @@ struct Ended {
 }
 
 impl Receipts {
-    /// The ledger and the history are in `database`.
+    /// `database` has the ledger and the history.
     pub fn new(database: &str) -> Result<Self, BadIdent> {
         Ok(Self { ledger: Ledger::new(database)?, history: History::new(database)? })
     }
 
-    /// Makes the receipts of jobs that have ended and writes them. Returns, by uid, the counts at which each was made; a job
-    /// that is left out has to be asked for again.
+    /// Makes the receipts of jobs that have ended and writes them. Returns, by uid, the counts with which each receipt
+    /// was made. A job that is not in the result must be asked for again.
     pub async fn make(
         &self,
         ctx: &Context,
@@ -67,7 +69,8 @@ impl Receipts {
     ) -> Result<HashMap<String, Counts>, QueryError> {
         let jobs = ended_jobs(ctx, requests);
         let uids: Vec<&str> = jobs.iter().map(|(uid, _)| uid.as_str()).collect();
-        // The ledger first: data is written before it, so the table is never behind what was read of the ledger.
+        // The ledger is read first: the data is written before the ledger, so the table is never behind what was read
+        // from the ledger.
         let lines = self.ledger.lines(&ctx.clickhouse, &uids).await?;
         let in_tables = rows_in_tables(ctx, &jobs).await;
         let now = ctx.now();
@@ -93,7 +96,7 @@ impl Receipts {
     }
 }
 
-/// The jobs of the requests that are still there and have ended.
+/// Returns the jobs of the requests that still exist and have ended.
 fn ended_jobs(ctx: &Context, requests: &[Request<()>]) -> Vec<(String, Arc<Guarded<IngestJob>>)> {
     let find = |request: &Request<()>| {
         let job = ctx.jobs.get(&request.job).filter(|job| job.uid().as_ref() == Some(&request.uid))?;
@@ -103,7 +106,8 @@ fn ended_jobs(ctx: &Context, requests: &[Request<()>]) -> Vec<(String, Arc<Guard
     requests.iter().filter_map(find).collect()
 }
 
-/// What each job has in its table, by uid. Jobs of a table that cannot be asked now are left out.
+/// Returns the number of rows that each job has in its table, by uid. If a table cannot be queried now, its jobs are
+/// left out.
 async fn rows_in_tables(ctx: &Context, jobs: &[(String, Arc<Guarded<IngestJob>>)]) -> HashMap<String, i64> {
     let mut out = HashMap::new();
     let mut tables: HashMap<TableName, Vec<&str>> = HashMap::new();
@@ -139,13 +143,13 @@ async fn count(
         Ok(rows) => {
             Ok(rows.into_iter().map(|row| (row.job, i64::try_from(row.rows).unwrap_or(i64::MAX))).collect())
         }
-        // Dropped with its model: nothing is left in it.
+        // The table was dropped with its model: it has no rows.
         Err(error) if error.is_unknown_table() => Ok(HashMap::new()),
         Err(error) => Err(error),
     }
 }
 
-/// The receipt of a job: the ledger's numbers, and what its table holds.
+/// Makes the receipt of a job from the counts of the ledger and the number of rows in its table.
 fn receipt(job: &IngestJob, lines: &[Line], table_rows: i64, now: Timestamp) -> Receipt {
     let totals = ledger::totals(lines);
     let upload = job.status.as_ref().and_then(|status| status.upload.as_ref());
@@ -164,10 +168,11 @@ fn receipt(job: &IngestJob, lines: &[Line], table_rows: i64, now: Timestamp) -> 
     }
 }
 
-/// Whether the receipt of a job that has ended is to be made: it has none, or its counts changed after it was made.
+/// Returns whether the receipt of a job that has ended must be made: it has none, or its counts changed after it was
+/// made.
 ///
-/// `made_at` are the counts at which this process made it last. A job of an earlier version, whose upload had no epoch, has
-/// no ledger that a receipt could be made of.
+/// `made_at` are the counts with which this process made the receipt last. A job of an earlier version, whose upload
+/// has no epoch, has no ledger from which a receipt could be made.
 #[must_use]
 pub fn is_due(status: &IngestJobStatus, made_at: Option<&Counts>) -> bool {
     let is_older = status.upload.as_ref().is_some_and(|upload| upload.chunks > 0 && upload.epoch == 0);
@@ -182,14 +187,14 @@ pub fn is_due(status: &IngestJobStatus, made_at: Option<&Counts>) -> bool {
     }
 }
 
-/// Writes a receipt, and the job's counts where the ledger is further.
+/// Writes a receipt, and the counts of the job if the ledger is further.
 async fn write(ctx: &Context, ended: Ended) -> Option<(String, Counts)> {
     let Ended { job, uid, receipt, totals } = ended;
     let job = job.0.as_ref().ok()?;
     let status = job.status.clone().unwrap_or_default();
     let counts = status.counts.unwrap_or_default();
     if receipt.table_rows < receipt.ok {
-        // Right where a TTL or a replacing engine took rows away.
+        // This is correct if a TTL or a replacing engine removed rows.
         tracing::warn!(
             job = job.name_any(),
             namespace = job.namespace(),
@@ -200,8 +205,8 @@ async fn write(ctx: &Context, ended: Ended) -> Option<(String, Counts)> {
     }
     let mut own = apply::own_part(status);
     own.receipt = Some(receipt);
-    // With the version that was read, so a worker that reports meanwhile is not overwritten; and before the receipt, whose
-    // writing makes another version.
+    // The counts are written with the version that was read, so that a worker that reports meanwhile is not
+    // overwritten. They are written before the receipt, because the write of the receipt changes the version.
     let (mut made_at, mut done) = (counts, Ok(()));
     if ledger::is_further(&totals, &counts) {
         (made_at, done) = (totals, apply::counts(ctx, job, &totals).await);
@@ -211,7 +216,7 @@ async fn write(ctx: &Context, ended: Ended) -> Option<(String, Counts)> {
     }
     match done {
         Ok(()) => Some((uid, made_at)),
-        // Deleted meanwhile.
+        // The job was deleted meanwhile.
         Err(error) if is_not_found(&error) || is_conflict(&error) => None,
         Err(error) => {
             tracing::warn!(job = job.name_any(), namespace = job.namespace(), %error, "failed to write a receipt");

@@ -1,18 +1,18 @@
-//! The operator's settings: flags, with the environment as their other spelling.
+//! The operator's settings: flags, each also with an environment variable.
 
 use clap::Args;
 use connect::{ClickHouseArgs, KafkaArgs};
 
-/// Everything that the operator must know.
+/// All settings of the operator.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// How Kafka is reached, by the operator and by the workers it starts.
+    /// How the operator and its workers connect to Kafka.
     #[command(flatten)]
     pub kafka: KafkaArgs,
-    /// How ClickHouse is reached, by the operator and by the workers it starts.
+    /// How the operator and its workers connect to ClickHouse.
     #[command(flatten)]
     pub clickhouse: ClickHouseArgs,
-    /// Where the upload API is, for jobs that carry their file inline
+    /// The URL of the upload API, for jobs with an inline file
     #[arg(long, env = "API_URL", default_value = "http://batch-ingest-api:8000")]
     pub api_url: String,
     /// The image of the workers
@@ -27,28 +27,29 @@ pub struct Settings {
     /// The `ClusterRole` that each model's workers are bound to in its namespace
     #[arg(long, env = "WORKER_CLUSTER_ROLE", default_value = "batch-worker")]
     pub worker_cluster_role: String,
-    /// What the workers log: the `RUST_LOG` they get; default: their own
+    /// The `RUST_LOG` of the workers; default: the default of the worker
     #[arg(long, env = "WORKER_LOG")]
     pub worker_log: Option<String>,
-    /// Days that the ledger keeps a line; 0: for ever. Never fewer than a topic keeps its records
+    /// Days that the ledger keeps a line; 0: forever. Never fewer than a topic keeps its records
     #[arg(long, env = "LEDGER_TTL_DAYS", default_value_t = 90, value_parser = days())]
     pub ledger_ttl_days: u32,
-    /// Days that `rejected_rows` keeps a bad cell; 0: for ever. Never fewer than a topic keeps its records
+    /// Days that `rejected_rows` keeps a bad cell; 0: forever. Never fewer than a topic keeps its records
     #[arg(long, env = "REJECTS_TTL_DAYS", default_value_t = 90, value_parser = days())]
     pub rejects_ttl_days: u32,
-    /// Days that the history keeps a job, and so its label; 0: for ever. Never fewer than a topic keeps its records
+    /// Days that the history keeps a job, and so its label; 0: forever. Never fewer than a topic keeps its records
     #[arg(long, env = "HISTORY_TTL_DAYS", default_value_t = 400, value_parser = days())]
     pub history_ttl_days: u32,
-    /// Mebibytes of checked chunks that a worker holds until their batches are inserted; default: its own
+    /// Mebibytes of checked chunks that a worker holds until their batches are inserted; default: the default of the
+    /// worker
     #[arg(long, env = "WORKER_BATCH_MIB")]
     pub worker_batch_mib: Option<u32>,
-    /// Where the health routes and the metrics are served
+    /// The port of the health routes and the metrics
     #[arg(long, env = "METRICS_PORT", default_value_t = 9090)]
     pub metrics_port: u16,
-    /// The name under which the operator reports Events; in a pod, the pod's
+    /// The name under which the operator reports Events; in a pod, the name of the pod
     #[arg(long, env = "POD_NAME")]
     pub pod_name: Option<String>,
-    /// How many objects of a kind are worked on at once
+    /// How many objects of a kind are reconciled at the same time
     #[arg(long, env = "CONCURRENCY", default_value_t = 16)]
     pub concurrency: u16,
 }

@@ -1,11 +1,13 @@
-//! A model's Kafka topics: made, grown and set as the spec says. Never shrunk; deleted only with a model that asks for it.
+//! The Kafka topics of a model: created, enlarged and configured as the spec says. Partitions are never removed. A
+//! topic is deleted only with a model that asks for it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use connect::KafkaArgs;
-use connect::kafka::LastError;
+use connect::kafka::{LastError, Replaced};
+use parking_lot::Mutex;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier,
     TopicReplication,
@@ -13,36 +15,36 @@ use rdkafka::admin::{
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-/// The longest that one call may take.
+/// The longest time of one call.
 pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// More than a failed call leaves behind.
+/// More errors than one failed call leaves in the client.
 const PENDING_ERRORS: usize = 16;
 
-/// A topic as it should be.
+/// The wanted state of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedTopic {
     /// Its name.
     pub name: String,
-    /// At least so many.
+    /// The least number of partitions.
     pub partitions: i32,
-    /// Default: the broker's. Only for a new topic: changing it means moving data.
+    /// Default: that of the broker. Used only for a new topic, because changing it means moving data.
     pub replication: Option<i32>,
-    /// Configuration that the topic must have; what is not named here is left alone.
+    /// Configuration that the topic must have. Other configuration of the topic is not changed.
     pub config: BTreeMap<&'static str, String>,
 }
 
 /// How long a topic keeps its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Retention {
-    /// So many days, rounded up.
+    /// This many days, rounded up.
     Days(u32),
-    /// It deletes none.
+    /// The topic deletes no records.
     Forever,
 }
 
 impl Retention {
-    /// From the configuration `retention.ms`; -1 is for ever.
+    /// Reads the configuration `retention.ms`; -1 is forever.
     fn of(retention_ms: &str) -> Option<Self> {
         const DAY: i64 = 24 * 3_600_000;
         let ms: i64 = retention_ms.parse().ok()?;
@@ -53,18 +55,18 @@ impl Retention {
     }
 }
 
-/// Why a topic is not as it should be.
+/// Why a topic does not have its wanted state.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TopicError {
     /// No broker can be reached, or none answers.
     #[error("failed to reach Kafka: {0}; retrying")]
     Unavailable(String),
-    /// A broker said no.
+    /// A broker refused the request.
     #[error("failed to make the topic {topic}, Kafka answered: {why}")]
     Refused {
-        /// Which.
+        /// The topic.
         topic: String,
-        /// What it said.
+        /// The answer of the broker.
         why: String,
     },
 }
@@ -80,41 +82,47 @@ impl TopicError {
     }
 }
 
-/// How often, and how long between, it is asked whether a new topic is there: two seconds in all.
+/// How many times, and with what pause, to check whether a new topic exists: two seconds in all.
 const APPEAR_TRIES: u32 = 100;
 const APPEAR_PAUSE: Duration = Duration::from_millis(20);
 
 /// Makes and alters topics.
 pub struct Topics {
-    admin: AdminClient<LastError>,
-    /// Reads metadata. A consumer's request never creates the topic it asks for; a producer's may.
-    reader: Arc<BaseConsumer<LastError>>,
+    admin: Replaced<AdminClient<LastError>>,
+    /// Reads metadata. A request of a consumer never creates the topic it asks for; a request of a producer may.
+    reader: Arc<Replaced<BaseConsumer<LastError>>>,
     last_error: LastError,
-    /// How long each topic that was looked at keeps its records.
+    /// How long each checked topic keeps its records.
     retention: Mutex<HashMap<String, Retention>>,
 }
 
 impl Topics {
-    /// Connects later, and again whenever it must. Fails only on settings that librdkafka refuses.
+    /// Connects later, and again when needed. Fails only for settings that librdkafka refuses.
     pub fn new(kafka: &KafkaArgs) -> Result<Self, KafkaError> {
         let last_error = LastError::default();
         let config = kafka.client_config("batch-operator");
         Ok(Self {
-            admin: config.create_with_context(last_error.clone())?,
-            reader: Arc::new(config.create_with_context(last_error.clone())?),
+            admin: {
+                let (config, last_error) = (config.clone(), last_error.clone());
+                Replaced::new(move || config.create_with_context(last_error.clone()))?
+            },
+            reader: {
+                let last_error = last_error.clone();
+                Arc::new(Replaced::new(move || config.create_with_context(last_error.clone()))?)
+            },
             last_error,
             retention: Mutex::default(),
         })
     }
 
-    /// The longest time that a topic of ours keeps its records, of those that were looked at.
+    /// Returns the longest time that a topic of a model keeps its records, among those that were checked.
     #[must_use]
     pub fn longest_retention(&self) -> Retention {
-        let known = self.retention.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.retention.lock();
         known.values().max().copied().unwrap_or(Retention::Days(0))
     }
 
-    /// Makes the topic or brings it to what is wanted; returns how many partitions it has.
+    /// Creates the topic or changes it to the wanted state. Returns its number of partitions.
     pub async fn ensure(&self, wanted: &WantedTopic) -> Result<i32, TopicError> {
         match self.partitions(&wanted.name).await? {
             None => self.create(wanted).await,
@@ -126,16 +134,16 @@ impl Topics {
         }
     }
 
-    /// Deletes topics that are there.
+    /// Deletes topics, if they exist.
     pub async fn delete(&self, names: &[&str]) -> Result<(), TopicError> {
-        let results = self.admin.delete_topics(names, &options()).await.map_err(|e| self.unavailable(&e))?;
+        let results = self.noted(self.admin.get().delete_topics(names, &options()).await)?;
         for result in results {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
                 Err((topic, code)) => return Err(self.failed(&topic, code)),
             }
         }
-        let mut known = self.retention.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.retention.lock();
         known.retain(|topic, _| !names.contains(&topic.as_str()));
         Ok(())
     }
@@ -143,9 +151,11 @@ impl Topics {
     async fn partitions(&self, topic: &str) -> Result<Option<i32>, TopicError> {
         let (reader, name) = (Arc::clone(&self.reader), topic.to_owned());
         let read = move || {
-            let metadata = reader.fetch_metadata(Some(&name), ADMIN_TIMEOUT);
-            // Nothing is consumed: this only hands the client's pending errors, one a call, to `LastError`.
-            (0..PENDING_ERRORS).for_each(|_| drop(reader.poll(Duration::ZERO)));
+            let client = reader.get();
+            let metadata = client.fetch_metadata(Some(&name), ADMIN_TIMEOUT);
+            reader.note(metadata.is_ok());
+            // No record is consumed. Each call only passes one pending error of the client to `LastError`.
+            (0..PENDING_ERRORS).for_each(|_| drop(client.poll(Duration::ZERO)));
             metadata
         };
         let metadata = tokio::task::spawn_blocking(read)
@@ -170,8 +180,7 @@ impl Topics {
             .fold(NewTopic::new(&wanted.name, wanted.partitions, replication), |topic, (key, value)| {
                 topic.set(key, value)
             });
-        let results =
-            self.admin.create_topics([&topic], &options()).await.map_err(|e| self.unavailable(&e))?;
+        let results = self.noted(self.admin.get().create_topics([&topic], &options()).await)?;
         for result in results {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
@@ -183,8 +192,8 @@ impl Topics {
         Ok(wanted.partitions)
     }
 
-    /// Waits until brokers tell of a new topic and its leaders: the answer to its creation comes a moment earlier, and
-    /// an upload in that moment would find none.
+    /// Waits until brokers report a new topic and its leaders. The answer to its creation arrives slightly earlier; an
+    /// upload in between would find no topic.
     async fn appear(&self, topic: &str) -> Result<(), TopicError> {
         let mut seen = self.partitions(topic).await;
         for _ in 0..APPEAR_TRIES {
@@ -195,7 +204,7 @@ impl Topics {
             seen = self.partitions(topic).await;
         }
         let missing =
-            TopicError::Unavailable(format!("topic {topic} was made, but no broker tells of it yet"));
+            TopicError::Unavailable(format!("topic {topic} was made, but no broker reports it yet"));
         Err(seen.err().unwrap_or(missing))
     }
 
@@ -205,8 +214,7 @@ impl Topics {
         }
         let count = usize::try_from(wanted.partitions).unwrap_or(0);
         let more = NewPartitions::new(&wanted.name, count);
-        let results =
-            self.admin.create_partitions([&more], &options()).await.map_err(|e| self.unavailable(&e))?;
+        let results = self.noted(self.admin.get().create_partitions([&more], &options()).await)?;
         for result in results {
             result.map_err(|(topic, code)| self.failed(&topic, code))?;
         }
@@ -215,8 +223,7 @@ impl Topics {
 
     async fn configure(&self, wanted: &WantedTopic) -> Result<(), TopicError> {
         let topic = ResourceSpecifier::Topic(&wanted.name);
-        let found =
-            self.admin.describe_configs([&topic], &options()).await.map_err(|e| self.unavailable(&e))?;
+        let found = self.noted(self.admin.get().describe_configs([&topic], &options()).await)?;
         let Some(found) = found.into_iter().next() else { return Ok(()) };
         let found = found.map_err(|code| self.failed(&wanted.name, code))?;
         let retention = found.entries.iter().find(|entry| entry.name == "retention.ms");
@@ -230,8 +237,7 @@ impl Topics {
         let Some(config) = merged(&own, &wanted.config) else { return Ok(()) };
         self.remember(&wanted.name, config.get("retention.ms").copied());
         let alter = AlterConfig { specifier: topic, entries: config };
-        let results =
-            self.admin.alter_configs([&alter], &options()).await.map_err(|e| self.unavailable(&e))?;
+        let results = self.noted(self.admin.get().alter_configs([&alter], &options()).await)?;
         for result in results {
             result.map_err(|(_, code)| self.failed(&wanted.name, code))?;
         }
@@ -240,15 +246,21 @@ impl Topics {
 
     fn remember(&self, topic: &str, retention_ms: Option<&str>) {
         if let Some(retention) = retention_ms.and_then(Retention::of) {
-            self.retention.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned(), retention);
+            self.retention.lock().insert(topic.to_owned(), retention);
         }
     }
 
     fn failed(&self, topic: &str, code: RDKafkaErrorCode) -> TopicError {
-        if is_away(code) {
+        if is_unavailable(code) {
             return self.unavailable(&KafkaError::AdminOp(code));
         }
         TopicError::Refused { topic: topic.into(), why: code.to_string() }
+    }
+
+    /// Notes whether a call of the admin client was answered.
+    fn noted<T>(&self, answer: Result<T, KafkaError>) -> Result<T, TopicError> {
+        self.admin.note(answer.is_ok());
+        answer.map_err(|error| self.unavailable(&error))
     }
 
     fn unavailable(&self, error: &KafkaError) -> TopicError {
@@ -256,8 +268,8 @@ impl Topics {
     }
 }
 
-/// The topic's own configuration with ours over it, or `None` if it is that already. `AlterConfigs` replaces the whole:
-/// what others set on the topic would be lost if it were left out.
+/// Returns the topic's own configuration with the wanted one applied, or `None` if that changes nothing.
+/// `AlterConfigs` replaces the complete configuration: what others set on the topic would be lost if it were left out.
 fn merged<'a>(
     own: &HashMap<&'a str, &'a str>,
     wanted: &'a BTreeMap<&'static str, String>,
@@ -267,8 +279,8 @@ fn merged<'a>(
     (all != *own).then_some(all)
 }
 
-/// Whether a call failed because no broker could serve it now.
-fn is_away(code: RDKafkaErrorCode) -> bool {
+/// Returns whether a call failed because no broker can serve it now.
+fn is_unavailable(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         code,
@@ -313,8 +325,8 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_from_an_outage() {
-        assert!(is_away(RDKafkaErrorCode::AllBrokersDown));
-        assert!(!is_away(RDKafkaErrorCode::InvalidReplicationFactor));
-        assert!(!is_away(RDKafkaErrorCode::TopicAuthorizationFailed));
+        assert!(is_unavailable(RDKafkaErrorCode::AllBrokersDown));
+        assert!(!is_unavailable(RDKafkaErrorCode::InvalidReplicationFactor));
+        assert!(!is_unavailable(RDKafkaErrorCode::TopicAuthorizationFailed));
     }
 }

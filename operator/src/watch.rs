@@ -1,11 +1,11 @@
-//! The watches and the two controllers they drive.
+//! The watches and the two controllers that they trigger.
 //!
-//! One watch a kind, each filling a store first and calling the controllers after: a reconcile never sees a store that is
-//! older than what called it.
+//! There is one watch for each kind. It first updates a store and then triggers the controllers, so a reconcile never
+//! sees a store that is older than its trigger.
 //!
-//! One replica is assumed (the chart's Deployment has the strategy `Recreate`). Two would do no harm to data (every
-//! write is an apply of the same decision, starts and ends of jobs are bound to the version they were decided on), but
-//! would take each other's scaling back; leader election comes with the issue that needs it.
+//! One replica is assumed (the chart's Deployment has the strategy `Recreate`). Two would not damage data: every write
+//! is an apply of the same decision, and the start and end of a job are bound to the version on which they were
+//! decided. But each would undo the scaling of the other. There is no leader election.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::{job, model};
 
 type Writer<K> = reflector::store::Writer<K>;
 
-/// The ends that fill the stores.
+/// The writers that fill the stores.
 pub struct Writers {
     /// Models.
     pub models: Writer<Guarded<IngestModel>>,
@@ -35,8 +35,8 @@ pub struct Writers {
     pub deployments: Writer<Deployment>,
 }
 
-/// Runs both controllers until `stop` is done and what is being worked on is finished. Jobs that `jobs_called` names are
-/// looked at, as are those that `call_jobs` sends there.
+/// Runs both controllers until `stop` is done and the running reconciles are finished. It also reconciles the jobs
+/// that `jobs_called` receives; `call_jobs` is its sender.
 pub async fn run(
     ctx: Arc<Context>,
     writers: Writers,
@@ -72,7 +72,7 @@ pub async fn run(
     tokio::join!(models, jobs);
 }
 
-/// Models; each change calls the jobs that wait for or depend on the model.
+/// Watches models. Each change triggers the jobs that wait for or depend on the model.
 fn watch_models(
     client: &Client,
     ctx: &Arc<Context>,
@@ -94,13 +94,13 @@ fn watch_models(
         .inspect(move |touched| {
             let Ok(model) = touched else { return };
             for job in jobs_of(&ctx.jobs, model) {
-                // The receiver is gone only when the controller has stopped.
+                // Fails only if the controller has stopped and dropped the receiver.
                 drop(call.unbounded_send(job));
             }
         })
 }
 
-/// Jobs; each change calls the job's model, which may need a worker more or less.
+/// Watches jobs. Each change triggers the job's model, which may need one worker more or less.
 fn watch_jobs(
     client: &Client,
     ctx: &Arc<Context>,
@@ -128,7 +128,7 @@ fn watch_jobs(
         })
 }
 
-/// The Deployments of workers.
+/// Watches the Deployments of workers.
 fn watch_deployments(
     client: &Client,
     ctx: &Arc<Context>,
@@ -147,7 +147,7 @@ fn watch_deployments(
         .touched_objects()
 }
 
-/// The jobs of a model that have not ended.
+/// Returns the jobs of a model that have not ended.
 fn jobs_of(jobs: &Store<Guarded<IngestJob>>, model: &Guarded<IngestModel>) -> Vec<JobKey> {
     let (namespace, name) = (model.namespace(), model.name_any());
     let of_model = |job: &Guarded<IngestJob>| {
@@ -161,7 +161,7 @@ fn jobs_of(jobs: &Store<Guarded<IngestJob>>, model: &Guarded<IngestModel>) -> Ve
     jobs.state_filter(of_model).iter().map(|job| JobKey::from_obj(&**job)).collect()
 }
 
-/// What a controller says besides what its reconciles say themselves.
+/// Logs errors of a controller that its reconciles do not report themselves.
 fn log<K, E>(
     kind: &'static str,
     done: Result<(ObjectRef<K>, Action), ControllerError<E, watcher::Error>>,
@@ -172,7 +172,7 @@ fn log<K, E>(
     E: std::error::Error + 'static,
 {
     match done {
-        // `on_error` has reported it; an object that is gone is no error.
+        // `on_error` has already reported it. A deleted object is not an error.
         Ok(_) | Err(ControllerError::ReconcilerFailed(..) | ControllerError::ObjectNotFound(_)) => {}
         Err(ControllerError::QueueError(error)) => {
             ctx.metrics.error(kind, "WatchFailed");

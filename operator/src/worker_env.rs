@@ -1,5 +1,5 @@
-//! What a worker must know to reach Kafka and ClickHouse: the operator's own settings, split into what may be read in a
-//! Deployment and what belongs in a Secret.
+//! What a worker needs to connect to Kafka and ClickHouse: the operator's own settings, split into what may be visible
+//! in a Deployment and what belongs in a Secret.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,15 +8,15 @@ use connect::{LogArgs, logging::LogFormat};
 
 use crate::settings::Settings;
 
-/// The key of the Secret that holds the certificates which sign the brokers'.
+/// The key of the Secret that holds the CA certificates of the brokers.
 pub const CA_KEY: &str = "kafka-ca.pem";
-/// Where the Secret is mounted when it holds certificates.
+/// Where the Secret is mounted if it holds certificates.
 pub const CA_FOLDER: &str = "/etc/batch-on-kafka";
 
 /// The environment of a worker, the same for all models.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct WorkerEnv {
-    /// Anyone may see these.
+    /// Variables that anyone may see.
     pub plain: BTreeMap<String, String>,
     /// Variables that only the worker may see.
     pub secret: BTreeMap<String, String>,
@@ -25,7 +25,7 @@ pub struct WorkerEnv {
 }
 
 impl WorkerEnv {
-    /// From the operator's own settings. `ca` is the content of the file that `KAFKA_SSL_CA` names.
+    /// Makes it from the operator's own settings. `ca` is the content of the file that `KAFKA_SSL_CA` names.
     #[must_use]
     pub fn new(settings: &Settings, log: &LogArgs, ca: Option<String>) -> Self {
         let (kafka, clickhouse) = (&settings.kafka, &settings.clickhouse);
@@ -42,7 +42,8 @@ impl WorkerEnv {
             ("CLICKHOUSE_USER", clickhouse.clickhouse_user.clone()),
             ("CLICKHOUSE_SECURE", clickhouse.clickhouse_secure.to_string()),
             ("LOG_FORMAT", format.to_owned()),
-            // Chunks are allocated and freed hundreds of times a second: the allocator keeps some MiB for the next ones.
+            // Chunks are allocated and freed hundreds of times a second, so the allocator keeps some MiB for the next
+            // ones.
             ("MALLOC_MMAP_THRESHOLD_", (8 << 20).to_string()),
             ("MALLOC_TRIM_THRESHOLD_", (32 << 20).to_string()),
         ];

@@ -1,4 +1,5 @@
-//! What a row costs: `cargo bench -p rows`. Times are for a whole chunk; "items" are rows, "bytes" the file's bytes.
+//! What a row costs: `cargo bench -p rows`. Times are for a complete chunk; "items" are rows, "bytes" are bytes of the
+//! file.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot set up may stop")]
 
@@ -10,10 +11,10 @@ use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use rows::{Checker, Column, Cutter, Format, Input, Limits, Plan, Schema, Type, UnknownColumns};
 
-/// About the size of a chunk.
+/// About the size of a chunk, in bytes.
 const CHUNK: usize = 4 << 20;
 
-/// Typed cells in 1000 that are no values: 0, 1, 10 and 100 %.
+/// How many of 1000 typed cells are bad: 0, 1, 10 and 100 %.
 const BAD: &[u64] = &[0, 10, 100, 1000];
 
 fn main() {
@@ -89,7 +90,8 @@ fn narrow_json_array(bencher: Bencher<'_, '_>) {
     check(bencher, plan(data::NARROW, Format::Json), &array(data::json(data::NARROW, CHUNK / 60, 0)));
 }
 
-/// A file of one column. What splitting and row numbers cost is in each: see `one_of_twenty_columns` and `String`.
+/// A file of one column. Each time includes splitting and row numbers; for their cost see `one_of_twenty_columns` and
+/// `String`.
 #[divan::bench(args = data::TYPES.iter().map(|c| format!("{} from {}", c.1, c.0)).collect::<Vec<_>>())]
 fn one_type(bencher: Bencher<'_, '_>, title: &str) {
     let column = data::TYPES.iter().find(|c| format!("{} from {}", c.1, c.0) == title).unwrap();
@@ -98,7 +100,7 @@ fn one_type(bencher: Bencher<'_, '_>, title: &str) {
     check(bencher, plan, &bytes);
 }
 
-/// Finding the cells: of twenty columns the shortest one is read, the others are unknown and ignored.
+/// The cost of finding the cells: of twenty columns only the shortest one is read; the others are unknown and ignored.
 #[divan::bench]
 fn one_of_twenty_columns(bencher: Bencher<'_, '_>) {
     let schema = Schema::new(vec![Column::new("level", Type::parse("UInt8").unwrap())], None).unwrap();
@@ -108,7 +110,7 @@ fn one_of_twenty_columns(bencher: Bencher<'_, '_>) {
     check(bencher, plan, &data::csv(data::WIDE, CHUNK / 264, 0));
 }
 
-/// Writing a block: nothing but one column is read, the others are filled with their default.
+/// The cost of writing a block: only one column is read; the others are filled with their defaults.
 #[divan::bench]
 fn twenty_columns_of_defaults(bencher: Bencher<'_, '_>) {
     let mut columns = vec![Column::new("level", Type::parse("UInt8").unwrap())];
@@ -122,7 +124,7 @@ fn twenty_columns_of_defaults(bencher: Bencher<'_, '_>) {
     check(bencher, Arc::new(plan), &data::csv(&[("level", "UInt8")], 16_000, 0));
 }
 
-/// LZ4 of a block in parts of 1 MiB; "bytes" are the block's.
+/// LZ4 of a block in parts of 1 MiB; "bytes" are bytes of the block.
 #[divan::bench(args = ["narrow", "wide"])]
 fn lz4(bencher: Bencher<'_, '_>, shape: &str) {
     let columns = shaped(shape);

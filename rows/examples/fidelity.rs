@@ -4,7 +4,7 @@
 #[path = "../tests/fidelity/table.rs"]
 mod table;
 
-use table::{Cell, Fate, Section};
+use table::{Cell, Outcome, Section};
 
 const HEAD: &str = "# What is read as what
 
@@ -17,11 +17,11 @@ setting that ClickHouse has not.
 fn main() {
     print!("{HEAD}");
     for section in table::load() {
-        tell(&section);
+        print_section(&section);
     }
 }
 
-fn tell(section: &Section) {
+fn print_section(section: &Section) {
     println!("\n## {}{}\n\n{}\n", section.ty, options(section), section.about);
     if section.alone {
         println!("| cell | becomes |\n|---|---|");
@@ -29,11 +29,11 @@ fn tell(section: &Section) {
         println!("| cell | becomes | in ClickHouse | because |\n|---|---|---|---|");
     }
     for cell in &section.cells {
-        let ours = fate(&cell.ours());
+        let ours = outcome(&cell.ours());
         if section.alone {
             println!("| {} | {ours} |", text(cell));
         } else {
-            let theirs = cell.clickhouse.as_ref().map_or(String::new(), |_| fate(&cell.theirs()));
+            let theirs = cell.clickhouse.as_ref().map_or(String::new(), |_| outcome(&cell.theirs()));
             println!("| {} | {ours} | {theirs} | {} |", text(cell), cell.why);
         }
     }
@@ -64,17 +64,17 @@ fn text(cell: &Cell) -> String {
     }
 }
 
-fn fate(fate: &Fate) -> String {
-    match fate {
-        Fate::Refused(code) if code.is_empty() => "refused".to_owned(),
-        Fate::Refused(code) => code.clone(),
-        Fate::Loaded(None) => "NULL".to_owned(),
-        Fate::Loaded(Some(value)) if value.is_empty() => "(empty)".to_owned(),
-        Fate::Loaded(Some(value)) => code(value),
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Refused(code) if code.is_empty() => "refused".to_owned(),
+        Outcome::Refused(code) => code.clone(),
+        Outcome::Loaded(None) => "NULL".to_owned(),
+        Outcome::Loaded(Some(value)) if value.is_empty() => "(empty)".to_owned(),
+        Outcome::Loaded(Some(value)) => code(value),
     }
 }
 
-/// As code in a cell of a table.
+/// Formats a text as code for a cell of a Markdown table.
 fn code(text: &str) -> String {
     let shown: String = text
         .chars()

@@ -1,8 +1,8 @@
-//! Checking a chunk: bytes to a block of good rows and a list of what is bad.
+//! Checking a chunk: its bytes become a block of good rows and a list of bad cells.
 //!
-//! The chunk is taken in tiles that stay in the processor's cache: split, read column by column (fixed-width types
-//! first, those with inner structure last), bad records taken out, texts written. A bad cell leaves twelve bytes; its
-//! message is made when somebody reads it.
+//! The chunk is checked in record batches, which stay in the processor's cache. A record batch is split and read column
+//! by column: columns of fixed width first, those with inner structure last. Then the bad records are removed, and the
+//! texts are written. A bad cell takes twelve bytes; its message is made when a caller reads it.
 
 pub(crate) mod fault_log;
 pub(crate) mod record_batch;
@@ -24,11 +24,11 @@ use crate::simd::Level;
 use crate::split::cells::{Regular, Source};
 
 /// Bytes of a record batch.
-const TILE: usize = 256 * 1024;
-/// Longest chunk: the index counts positions in 32 bits, a block past the end too.
+const RECORD_BATCH_BYTES: usize = 256 * 1024;
+/// Length of the longest chunk: the index counts positions in 32 bits, up to one block past the end.
 const MAX_CHUNK: usize = u32::MAX as usize - 64;
 
-/// Checks chunks of one file; keeps its buffers between them.
+/// Checks chunks of one file, and keeps its buffers from one chunk to the next.
 pub struct Checker {
     plan: Arc<Plan>,
     split: Splitter,
@@ -37,12 +37,13 @@ pub struct Checker {
     outputs: Vec<Output>,
     /// `row_in` of the good rows.
     numbers: GrowBuffer,
-    /// The block without the bytes that the outputs and `numbers` have, and where those of each column follow.
+    /// The block without the bytes that are in `outputs` and `numbers`.
     frame: Vec<u8>,
+    /// For each column: the offset in `frame` where its bytes from `outputs` or `numbers` belong.
     frame_ends: Vec<usize>,
 }
 
-/// What became of a chunk's records.
+/// The result for the records of a chunk.
 pub struct Outcome<'a> {
     checker: &'a Checker,
     chunk: &'a [u8],
@@ -55,8 +56,8 @@ impl Checker {
         Self::at_level(plan, Level::detect())
     }
 
-    /// A checker for each instruction set that this CPU has, the portable one first; [`Checker::new`] takes the last.
-    /// All give the same answers: for tests and benches.
+    /// A checker for each instruction set of this CPU, the portable one first; [`Checker::new`] uses the last. All
+    /// return the same results. For tests and benches.
     #[must_use]
     pub fn on_every_level(plan: &Arc<Plan>) -> Vec<Self> {
         Level::all().into_iter().map(|level| Self::at_level(Arc::clone(plan), level)).collect()
@@ -77,10 +78,10 @@ impl Checker {
         }
     }
 
-    /// Checks the records of a chunk, of which the first is the file's record number `first_row` (from 1). `job` is
-    /// what the block says in `job_in`.
+    /// Checks the records of a chunk. `first_row` is the number of its first record in the file, from 1. `job` is the
+    /// value of `job_in` in the block.
     ///
-    /// The chunk must be shorter than 4 GiB; what is beyond is not read.
+    /// The chunk must be shorter than 4 GiB; the bytes after that are not read.
     pub fn check<'a>(&'a mut self, bytes: &'a [u8], first_row: u64, job: &str) -> Outcome<'a> {
         let chunk = &bytes[..bytes.len().min(MAX_CHUNK)];
         self.first_row = first_row;
@@ -97,12 +98,12 @@ impl Checker {
         Outcome { checker: self, chunk }
     }
 
-    /// Splits and checks the next record batch; gives the offset behind it.
+    /// Splits and checks the next record batch; returns the offset after it.
     fn batch(&mut self, chunk: &[u8], at: usize) -> usize {
         let Self { plan, split, first_row, log, outputs, numbers, .. } = self;
         let mut run = Run { log, outputs, numbers, first_row: *first_row };
         let level = split.level;
-        // a record batch ends after a line feed, which is never part of a longer character
+        // a record batch ends after a line feed, which is never a byte of a longer UTF-8 character
         let valid = |end: usize| simdutf8::basic::from_utf8(&chunk[at..end]).is_ok();
         if plan.is_json() || !plan.dialect.is_rfc() {
             let end = split.one_by_one(chunk, at, plan);
@@ -112,7 +113,7 @@ impl Checker {
             );
             return end;
         }
-        let mut window = TILE;
+        let mut window = RECORD_BATCH_BYTES;
         loop {
             let end = (at + window).min(chunk.len());
             let dialect = plan.dialect;
@@ -142,7 +143,7 @@ impl Checker {
         }
     }
 
-    /// Puts the block together.
+    /// Assembles the block.
     fn finish(&mut self, job: &str) {
         let rows = self.log.ok as usize;
         if rows == 0 {
@@ -165,7 +166,7 @@ impl Checker {
     }
 }
 
-/// Where the tiles of a chunk leave their results.
+/// Where the record batches of a chunk write their results.
 struct Run<'a> {
     log: &'a mut FaultLog,
     outputs: &'a mut [Output],
@@ -189,7 +190,7 @@ impl Run<'_> {
                 texts => texts::check(batch, column, at, field, &mut sink)
             );
         }
-        // of records that are known to be bad they keep nothing
+        // they keep nothing of records that are already known to be bad
         for (at, (column, field)) in batch.plan.columns() {
             if let Reader::Nested(node) = &column.reader {
                 nested::read(batch, column, node, at, field, &mut self.outputs[at], &mut sink);
@@ -247,9 +248,9 @@ impl Outcome<'_> {
         self.checker.log.bad_cells(&self.checker.plan)
     }
 
-    /// One ClickHouse `Native` block of the good rows: the schema's columns in order, then `job_in
-    /// LowCardinality(String)` and `row_in UInt64`. In parts that follow one another, for nothing is copied to join them;
-    /// none when no row is good.
+    /// One ClickHouse `Native` block of the good rows: the schema's columns in order, then
+    /// `job_in LowCardinality(String)` and `row_in UInt64`. It consists of consecutive parts, so that no bytes are
+    /// copied to join them. There are no parts if no row is good.
     pub fn block_parts(&self) -> impl Iterator<Item = &[u8]> {
         let c = self.checker;
         let starts = std::iter::once(0).chain(c.frame_ends.iter().copied());
@@ -266,13 +267,13 @@ impl Outcome<'_> {
         self.block_parts().collect::<Vec<_>>().concat()
     }
 
-    /// Every bad cell, in the order of rows and then of columns; built while iterating.
+    /// Every bad cell, by row and then by column. Each reject is built while the caller iterates.
     pub fn rejects(&self) -> impl Iterator<Item = Reject<'_>> {
         let c = self.checker;
         Rejects::new(&c.plan, self.chunk, &c.log, c.first_row)
     }
 
-    /// Bad cells counted by column and code, the most frequent first; at most one entry a column and code.
+    /// Bad cells counted by column and code, the most frequent first; at most one entry for each column and code.
     #[must_use]
     pub fn summary(&self) -> Vec<Summary> {
         let c = self.checker;

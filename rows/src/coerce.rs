@@ -1,11 +1,12 @@
-//! Text to values: one reader for each type, which takes exactly the texts of the fidelity rules below and nothing else.
+//! Text to values: one reader for each type. A reader accepts exactly the texts that the fidelity rules below allow.
 //!
 //! * Numbers follow JSON's grammar (RFC 8259 section 6) in every format: an optional `-`, no `+`, no leading zeros, no
-//!   blanks, no `_`, digits on both sides of a `.`. Integers take no fraction and no exponent, decimals no exponent,
-//!   and neither NaN nor infinity can be written.
-//! * A reader gives a value only if the type holds it exactly (a float: the nearest float, neither infinite nor a zero
-//!   made of digits that are not).
-//! * Good cells take [`Read::read`], which is small and says only "no". Bad cells take [`Read::explain`], out of line.
+//!   blanks, no `_`, digits on both sides of a `.`. Integers have no fraction and no exponent, decimals have no
+//!   exponent. Neither NaN nor infinity can be written.
+//! * A reader returns a value only if the type can hold it exactly. A float is the nearest float; infinity is rejected,
+//!   and so is a zero whose text is another number.
+//! * Good cells use [`Read::read`], which is small and returns `None` for all others. Bad cells use [`Read::explain`],
+//!   which is not inlined.
 
 pub(crate) mod boolean;
 pub(crate) mod cell_error;
@@ -43,32 +44,33 @@ pub(crate) trait Read {
 
     /// Whether [`Read::numbers`] makes values of this type.
     const NUMBERS: bool = false;
-    /// Whether such a number may have a point, and a minus.
+    /// Whether such a number may have a decimal point.
     const POINT: bool = true;
+    /// Whether such a number may have a minus.
     const MINUS: bool = true;
 
-    /// Writes the values of eight texts that were read as plain numbers into eight slots; gives a bit for each that is no
-    /// value, or is one only by a slower way: [`Read::read`] has to see to those.
+    /// Writes the values of eight texts, which were read as plain numbers, into eight slots. Returns a bit for each
+    /// text that is no value, or that only slower code can read: [`Read::read`] must read those.
     #[inline(always)]
     fn numbers(&self, _numbers: &Numbers, _slots: &mut [u8]) -> u32 {
         !0
     }
 
-    /// Why [`Read::read`] gave none.
+    /// Why [`Read::read`] returned no value.
     fn explain(&self, text: &[u8]) -> CellError;
 
-    /// What [`Read::lenient`] says of a text that cannot be a value, whatever the policies: a quick look that the usual
-    /// bad cell does not pass. `None` says nothing.
+    /// A quick check, which rejects most bad cells. It returns the error of [`Read::lenient`] if the text is no value
+    /// under any policy. `None`: the check cannot decide.
     fn refuse(&self, _text: &[u8]) -> Option<CellError> {
         None
     }
 
-    /// The value as a number, for `min` and `max`; NaN where the type has none.
+    /// The value as a number, for `min` and `max`; NaN for a type without numbers.
     fn magnitude(&self, _value: Self::Value) -> f64 {
         f64::NAN
     }
 
-    /// What the column's policies make of a text that [`Read::read`] did not take.
+    /// Applies the column's policies to a text that [`Read::read`] did not accept.
     fn lenient(&self, text: &[u8], _policies: Policies) -> Result<Self::Value, CellError> {
         Err(self.explain(text))
     }
@@ -95,7 +97,7 @@ macro_rules! native {
             const WIDTH: usize = size_of::<$t>();
             #[inline(always)]
             fn put_eight(values: &[Self; EIGHT], slots: &mut [u8]) {
-                // their number is known here, so they are written as one vector
+                // the number of values is known at compile time here, so they are written as one vector
                 if let Some(slots) = slots.as_chunks_mut::<{ size_of::<$t>() }>().0.first_chunk_mut::<EIGHT>() {
                     for (slot, value) in slots.iter_mut().zip(values) {
                         *slot = value.to_le_bytes();

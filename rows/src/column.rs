@@ -1,4 +1,4 @@
-//! Columns compiled for reading: which reader, what stands in for nothing, which rules.
+//! Columns compiled for reading: the reader, the value for absent cells, and the rules.
 
 pub(crate) mod fixed;
 pub(crate) mod nested;
@@ -34,7 +34,7 @@ pub(crate) struct Compiled {
     pub low_cardinality: bool,
     /// The type's canonical name.
     pub ty: String,
-    /// What stands in for nothing: a value in `Native` form, or a text.
+    /// The value for an absent cell: in `Native` form, or a text.
     pub default: Option<Vec<u8>>,
     pub policies: Policies,
     pub rules: Option<Rules>,
@@ -82,7 +82,7 @@ pub(crate) enum Reader {
     Nested(Box<Node>),
 }
 
-/// Runs `$then` with `$r` as the reader of the fixed-width type, or `$texts` for all others.
+/// Runs `$then` with `$r` as the reader if the type has a fixed width, and `$texts` if not.
 macro_rules! with_reader {
     ($reader:expr, $r:ident => $then:expr, texts => $texts:expr) => {{
         use $crate::column::Reader as R;
@@ -174,7 +174,7 @@ impl Reader {
         })
     }
 
-    /// Bytes of a value; `None`: a text of any length.
+    /// Bytes of a value; `None` for a text of any length.
     pub(crate) fn width(&self) -> Option<usize> {
         fn of<R: Read>(_: &R) -> usize {
             R::Value::WIDTH
@@ -189,7 +189,7 @@ impl Reader {
         matches!(self, Self::String | Self::FixedString(_))
     }
 
-    /// The value in `Native` form (a text: as it is), or what is wrong.
+    /// The value in `Native` form (a text is unchanged), or what is wrong.
     pub(crate) fn value(&self, text: &[u8], policies: Policies) -> Result<Vec<u8>, CellError> {
         fn value<R: Read>(reader: &R, text: &[u8], policies: Policies) -> Result<Vec<u8>, CellError> {
             let value = match reader.read(Portable, Text::whole(text)) {
@@ -207,7 +207,7 @@ impl Reader {
         }
     }
 
-    /// Whether a text with this byte in it may be a value of the fixed-width type; `format` is the column's.
+    /// Whether a text that contains this byte can be a value of the fixed-width type. `format` is the column's.
     pub(crate) fn may_hold(&self, byte: u8, format: Option<&str>) -> bool {
         match self {
             Self::Enum8(names) => names.holds(byte),
@@ -219,7 +219,7 @@ impl Reader {
         }
     }
 
-    /// Whether the text is a value of the type; of texts only of those that stand for NULL somewhere.
+    /// Whether the text is a value of the type. Readers of texts accept every text.
     pub(crate) fn takes(&self, text: &[u8]) -> bool {
         with_reader!(self, r => r.read(Portable, Text::whole(text)).is_some(), texts => true)
     }
@@ -264,7 +264,7 @@ impl Compiled {
         })
     }
 
-    /// Whether a record can do without this column.
+    /// Whether a record may lack this column.
     pub(crate) fn may_be_absent(&self) -> bool {
         self.nullable || self.default.is_some()
     }

@@ -1,9 +1,9 @@
 //! Cutting a stream of bytes into chunks of whole records.
 //!
-//! **Promise:** where a chunk and a batch end is a function of the bytes of the stream and the [`Limits`] alone, never of
-//! how the bytes were pushed; all chunks joined, and the header before them, are the stream, but for a byte-order mark,
-//! for some blank lines and comments, and for what follows the last record of a JSON array. Those belong to no chunk; each
-//! record is in exactly one.
+//! **Promise:** the bytes of the stream and the [`Limits`] alone determine where chunks and batches end. How the bytes
+//! were pushed has no influence. The header and all chunks, joined, are the stream, except a byte-order mark, some
+//! blank lines and comments, and what follows the last record of a JSON array. Those belong to no chunk; each record is
+//! in exactly one.
 
 mod batch;
 mod buffer;
@@ -25,26 +25,26 @@ use crate::split::array::{Broken, Place};
 use crate::split::csv::{self, Step};
 use crate::split::scan::{Edge, Line, Scanner, State};
 
-/// Longest record, line end included.
+/// Length of the longest record in bytes, line end included.
 pub const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes of a chunk that is checked right where it is cut: it, its index and its block stay in the processor's cache.
+/// Bytes of a chunk that is checked where it is cut: the chunk, its index and its block stay in the processor's cache.
 pub const LOCAL_CHUNK_BYTES: usize = 256 * 1024;
 
-/// Cuts a stream of bytes into chunks of whole records, and says which of them make a batch.
+/// Cuts a stream of bytes into chunks of whole records, and reports which of them make a batch.
 ///
-/// A chunk ends at the last line end within [`Limits::chunk_bytes`] bytes, or after [`Limits::chunk_rows`] records; only a
-/// single record may be longer. What a record is, blank lines and quotes, is the rule of the row engine: a line end
-/// outside quotes ends it, and lines with nothing on them are none. A quote that is never closed is no error of the
-/// stream: the rest is one record, which the worker rejects (but see [`MAX_RECORD_BYTES`]).
+/// A chunk ends at the last line end within [`Limits::chunk_bytes`] bytes, or after [`Limits::chunk_rows`] records. It
+/// is longer only if it is a single record. The row engine defines what a record, a blank line and a quote are: a line
+/// end outside quotes ends a record, and a line with nothing on it is no record. A quote that is never closed is no
+/// error of the stream: the rest of the stream is one record, which the worker rejects (but see [`MAX_RECORD_BYTES`]).
 ///
-/// Of a JSON array the records are its elements: a chunk ends after one, and the comma behind it begins the next chunk.
-/// An array that breaks is an error of the stream, for what follows cannot be told apart; an element that is no object
-/// is one that the worker rejects.
+/// The records of a JSON array are its elements. A chunk ends after an element, and the comma after that element begins
+/// the next chunk. A malformed array is an error of the stream, because the records after the error cannot be found. An
+/// element that is no object is a record, which the worker rejects.
 ///
 /// A batch is a run of consecutive chunks. It ends with the first chunk that brings it to [`BATCH_ROWS`] records, to
-/// [`BATCH_WEIGHT`] or to [`MAX_BATCH_CHUNKS`] chunks, or that is the stream's last.
+/// [`BATCH_WEIGHT`] or to [`MAX_BATCH_CHUNKS`] chunks, or with the last chunk of the stream.
 ///
-/// After an error the cutter is done for.
+/// After an error the cutter cannot be used any more.
 pub struct Cutter {
     scanner: Scanner,
     limits: Limits,
@@ -55,43 +55,47 @@ pub struct Cutter {
     header: Option<Vec<u8>>,
     /// Bytes since the end of the last chunk.
     buffer: Buffer,
-    /// How many of them were scanned, the last line end in them, and the records that end there.
+    /// How many bytes of the buffer are scanned.
     scanned: usize,
+    /// The last line end in the scanned bytes.
     edge: usize,
+    /// How many records end at or before `edge`.
     rows: u32,
-    /// Chunks to be handed out; the newest one only when it is known whether it is the last.
+    /// Chunks that the caller has not taken yet. The newest one is kept until it is known whether it is the last.
     done: VecDeque<(Chunk, Position)>,
-    /// Memory of earlier chunks.
+    /// Memory of earlier chunks, for later ones.
     spare: Vec<Vec<u8>>,
-    /// At the start of `buffer`, and after the last chunk handed out.
+    /// The position at the start of `buffer`.
     next: Position,
+    /// The position after the last chunk that the caller took.
     given: Position,
 }
 
-/// How far a stream is.
+/// How much of a stream is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Nothing but its first bytes can be a byte-order mark.
+    /// Only the first bytes of a stream can be a byte-order mark.
     Start,
     Within,
     Finished,
 }
 
-/// Read at once: few calls, and the bytes are still in the processor's cache when they are scanned.
+/// Bytes that are read at once: enough that there are few calls, and few enough that they are still in the processor's
+/// cache when they are scanned.
 const READ: usize = 128 * 1024;
-/// Read beyond that at once where it fills a chunk, so that no sliver is left to be read.
+/// Bytes that are read in addition if they complete a chunk, so that no small rest is left.
 const SLACK: usize = 4 * 1024;
-/// The most that is read at once.
-const ROOM: usize = READ + SLACK;
-/// Room that is asked for at once for a whole chunk, at most.
-const WHOLE: usize = 64 << 20;
-/// Scanned at once, and again, byte by byte, where a quote stands out of place.
+/// The most bytes that are read at once.
+const MAX_READ_BYTES: usize = READ + SLACK;
+/// Memory for a complete chunk is reserved at once, up to this many bytes.
+const MAX_RESERVED_BYTES: usize = 64 << 20;
+/// Bytes that are scanned at once. If a quote is at a wrong place, they are scanned once more, byte by byte.
 const PIECE: usize = 16 * 1024;
-/// What is shorter is scanned byte by byte where a chunk may end in it.
+/// A piece of at most this many bytes is scanned byte by byte if the chunk may end in it.
 const SHORT_PIECE: usize = 64;
-/// Buffers that wait for their next use.
+/// How many buffers are kept for reuse.
 const SPARE: usize = 2;
-/// A NUL in this many first bytes makes a file binary.
+/// A NUL among this many first bytes means that the file is binary.
 const BINARY_PROBE: u64 = 8192;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -102,8 +106,8 @@ impl Cutter {
         Self::resume(input, limits, Position::START)
     }
 
-    /// Takes up a stream at a position that an earlier cutter of the same settings and limits gave; if it is not the first
-    /// byte, the header has been seen.
+    /// Continues a stream at a position that an earlier cutter with the same settings and limits returned. If it is not
+    /// the first byte, the header was already read.
     #[must_use]
     pub fn resume(input: &Input, limits: Limits, at: Position) -> Self {
         let (chunk_bytes, chunk_rows) = (limits.chunk_bytes.max(1), limits.chunk_rows.max(1));
@@ -127,8 +131,8 @@ impl Cutter {
         }
     }
 
-    /// As [`Cutter::new`], for each instruction set that this CPU has, the portable one first. All give the same chunks:
-    /// for tests and benches.
+    /// Like [`Cutter::new`], with one cutter for each instruction set of this CPU, the portable one first. All give the
+    /// same chunks. For tests and benches.
     #[must_use]
     pub fn on_every_level(input: &Input, limits: Limits) -> Vec<Self> {
         let at_level = |level| {
@@ -139,35 +143,35 @@ impl Cutter {
         Level::all().into_iter().map(at_level).collect()
     }
 
-    /// Turns digests of chunks, positions and the stream on; without them they are the default. Before the first bytes
-    /// come.
+    /// Turns on the digests of chunks, positions and the stream; without them each digest is the default. Call it
+    /// before the first bytes.
     #[must_use]
     pub fn with_digests(self) -> Self {
         Self { digests: true, ..self }
     }
 
-    /// Takes the next bytes of the stream; then drain [`Cutter::next_chunk`].
+    /// Takes the next bytes of the stream. Then call [`Cutter::next_chunk`] until it returns `None`.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), CutError> {
         while !bytes.is_empty() {
-            let (part, rest) = bytes.split_at(bytes.len().min(self.room_len()));
-            self.room_of(part.len()).copy_from_slice(part);
+            let (part, rest) = bytes.split_at(bytes.len().min(self.read_len()));
+            self.memory_of(part.len()).copy_from_slice(part);
             self.filled(part.len())?;
             bytes = rest;
         }
         Ok(())
     }
 
-    /// Memory for the next bytes of the stream, never empty: what a file or decoder writes here is not copied again.
-    /// Say how many bytes came by [`Cutter::filled`].
+    /// Memory for the next bytes of the stream, never empty. What a file or decoder writes here is not copied again.
+    /// Then call [`Cutter::filled`] with the number of bytes.
     ///
-    /// It is long enough that the call that fills it costs little, and short enough that the bytes are still in the
-    /// processor's cache when they are scanned.
-    pub fn room(&mut self) -> &mut [u8] {
-        self.room_of(self.room_len())
+    /// It is so long that the call that fills it costs little, and so short that the bytes are still in the processor's
+    /// cache when they are scanned.
+    pub fn spare_memory(&mut self) -> &mut [u8] {
+        self.memory_of(self.read_len())
     }
 
-    /// Takes the first `len` bytes of [`Cutter::room`], which the caller wrote there, as the next ones of the stream; then
-    /// drain [`Cutter::next_chunk`]. Not more than there is room for.
+    /// Takes the first `len` bytes of [`Cutter::spare_memory`], which the caller wrote there, as the next bytes of the stream.
+    /// `len` is at most the length of that memory. Then call [`Cutter::next_chunk`] until it returns `None`.
     pub fn filled(&mut self, len: usize) -> Result<(), CutError> {
         let before = self.buffer.len();
         self.buffer.grow(len);
@@ -178,8 +182,8 @@ impl Cutter {
         self.scan()
     }
 
-    /// The next chunk that is complete, as soon as it is known whether it is the stream's last: when another record has
-    /// begun, or the stream was [finished](Cutter::finish).
+    /// The next complete chunk. It is returned when it is known whether it is the stream's last: when another record
+    /// has begun, or the stream is [finished](Cutter::finish).
     pub fn next_chunk(&mut self) -> Option<Chunk> {
         let more = self.done.len() > 1 || self.rows > 0 || self.scanner.is_in_record();
         if !more && self.stage != Stage::Finished {
@@ -190,18 +194,18 @@ impl Cutter {
         Some(chunk)
     }
 
-    /// Gives the memory of a chunk back, for a later one: fresh memory costs more than cutting. What is in it does not
-    /// matter, but leave its length as it is, for that much need not be set to zeros again.
+    /// Takes back the memory of a chunk, for a later chunk: new memory costs more than cutting. Its contents do not
+    /// matter. Do not change its length, because that many bytes need not be set to zero again.
     pub fn recycle(&mut self, bytes: Vec<u8>) {
-        if self.spare.len() < SPARE && bytes.capacity() > ROOM {
+        if self.spare.len() < SPARE && bytes.capacity() > MAX_READ_BYTES {
             self.spare.push(bytes);
         }
     }
 
-    /// Ends the stream; then drain [`Cutter::next_chunk`] once more: it gives all chunks that are left, and if the stream
-    /// has a record at all the last of them is [`Chunk::last`].
+    /// Ends the stream. Then call [`Cutter::next_chunk`] until it returns `None`: it returns all remaining chunks. The
+    /// last of them is marked as [`Chunk::last`], if the stream has any record.
     ///
-    /// A file of nothing but blank lines is [`CutError::EmptyFile`]; a header alone is not.
+    /// A file with only blank lines is [`CutError::EmptyFile`]; a file with only a header is not.
     pub fn finish(&mut self) -> Result<(), CutError> {
         if self.stage == Stage::Start {
             self.drop_bom(true);
@@ -216,7 +220,7 @@ impl Cutter {
             None => self.finish_lines()?,
         }
         self.end_chunk();
-        // what follows the last record is of no chunk
+        // what follows the last record belongs to no chunk
         self.forget(self.buffer.len());
         if let Some((chunk, end)) = self.done.back_mut() {
             chunk.last = true;
@@ -250,42 +254,46 @@ impl Cutter {
         if self.from_start && empty { Err(CutError::EmptyFile) } else { Ok(()) }
     }
 
-    /// The header record without its line end and byte-order mark, once it has been seen.
+    /// The header record without its line end and byte-order mark; `None` until it is read.
     #[must_use]
     pub fn header(&self) -> Option<&[u8]> {
         self.header.as_deref()
     }
 
-    /// Where the stream can be taken up after the last chunk that was handed out.
+    /// Where the stream can be continued after the last chunk that the caller took.
     #[must_use]
     pub fn position(&self) -> Position {
         self.given
     }
 
-    /// Of the stream's bytes up to the last chunk's end, and after [`Cutter::finish`] of all: blank lines, byte-order mark,
-    /// header and what follows the last record are in it. The default where digests are off.
+    /// The digest of the stream's bytes up to the end of the last chunk; after [`Cutter::finish`] of all bytes. It
+    /// includes blank lines, the byte-order mark, the header and what follows the last record. The default if digests
+    /// are off.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.next.digest
     }
 
-    /// How much is read at once: the byte behind the chunk's size ends it, and what is behind its last record has to be
-    /// moved.
-    fn room_len(&self) -> usize {
+    /// How many bytes are read at once. One byte more than `chunk_bytes` ends the chunk, and the bytes after the
+    /// chunk's last record must be moved.
+    fn read_len(&self) -> usize {
         match self.limits.chunk_bytes.saturating_add(1).saturating_sub(self.buffer.len()) {
-            left @ 1..=ROOM => left,
+            left @ 1..=MAX_READ_BYTES => left,
             _ => READ,
         }
     }
 
-    fn room_of(&mut self, len: usize) -> &mut [u8] {
-        // once more than this has come, the buffer gets room for a whole chunk, so that no byte is moved again
-        let whole =
-            if self.buffer.len() + len > ROOM { self.limits.chunk_bytes.min(WHOLE) + ROOM } else { 0 };
-        self.buffer.room(len, whole)
+    fn memory_of(&mut self, len: usize) -> &mut [u8] {
+        // once the buffer is longer than `MAX_READ_BYTES`, reserve memory for a complete chunk, so that no byte is moved again
+        let whole = if self.buffer.len() + len > MAX_READ_BYTES {
+            self.limits.chunk_bytes.min(MAX_RESERVED_BYTES) + MAX_READ_BYTES
+        } else {
+            0
+        };
+        self.buffer.spare_memory(len, whole)
     }
 
-    /// Looks for a NUL in the bytes from this one on.
+    /// Looks for a NUL in the bytes from `from` on.
     fn probe(&self, from: usize) -> Result<(), CutError> {
         let before = self.next.offset + from as u64;
         let bytes = &self.buffer.bytes()[from..];
@@ -296,7 +304,7 @@ impl Cutter {
         }
     }
 
-    /// Drops a byte-order mark; `false` while it cannot be told from other bytes.
+    /// Drops a byte-order mark; returns `false` until there are enough bytes to recognize one.
     fn drop_bom(&mut self, last: bool) -> bool {
         let bytes = self.buffer.bytes();
         if !last && bytes.len() < BOM.len() && BOM.starts_with(bytes) {
@@ -318,10 +326,10 @@ impl Cutter {
         Ok(())
     }
 
-    /// Scans the next bytes, many at a time, if the chunk does not end in them; says no if it may.
+    /// Scans the next bytes, many at a time, if the chunk does not end in them; returns `false` if it may.
     fn fast_piece(&mut self) -> Result<bool, CutError> {
         let Limits { chunk_bytes, chunk_rows, .. } = self.limits;
-        // a first record that is longer than the chunk may be ends it
+        // a first record that is longer than `chunk_bytes` is a chunk of its own
         let too_long = self.scanned >= chunk_bytes;
         let to_target = if too_long { PIECE } else { chunk_bytes - self.scanned };
         let to_length = MAX_RECORD_BYTES.saturating_sub(self.scanned - self.edge);
@@ -342,13 +350,13 @@ impl Cutter {
                 self.scanned += len;
                 return Ok(true);
             }
-            // nearer, until it is worth a step
+            // try a shorter piece, until it is so short that `step` scans it
             len = if len > SHORT_PIECE { len / 2 } else { 0 };
         }
         Ok(false)
     }
 
-    /// Scans up to the next line end, or to where the chunk ends before it, or to the end of what is there.
+    /// Scans up to the next line end, to where the chunk ends before it, or to the end of the buffer.
     fn step(&mut self) -> Result<(), CutError> {
         let Limits { chunk_bytes, chunk_rows, .. } = self.limits;
         let limit = self.buffer.len().min(self.edge + MAX_RECORD_BYTES + 1);
@@ -362,7 +370,7 @@ impl Cutter {
                 self.check_length(end)?;
             }
             if end > chunk_bytes && self.edge > 0 {
-                // the chunk ends with the last record that is in it as a whole
+                // the chunk ends with the last record that is completely in it
                 end -= self.edge;
                 self.end_chunk();
                 if edge.is_none() {
@@ -403,12 +411,12 @@ impl Cutter {
         self.next.next_row + u64::from(self.rows)
     }
 
-    /// The error for an array that breaks at this byte of the buffer.
+    /// The error for an array that is malformed at this byte of the buffer.
     fn broken(&self, broken: Broken, at: usize) -> CutError {
         CutError::of_array(broken, self.next_row(), self.next.offset + at as u64)
     }
 
-    /// Takes the header, and blank lines before it, out of the buffer.
+    /// Removes the header, and blank lines before it, from the buffer.
     fn take_header(&mut self, end: usize) {
         let lines = &self.buffer.bytes()[..end];
         let start = csv::skip_blank_lines(lines, 0, self.scanner.dialect);
@@ -423,7 +431,7 @@ impl Cutter {
     fn end_chunk(&mut self) {
         let end = self.edge;
         if self.rows == 0 {
-            // blank lines: they belong to no chunk
+            // only blank lines, which belong to no chunk
             return self.forget(end);
         }
         let bytes = self.buffer.cut(end, self.spare.pop().unwrap_or_default());
@@ -433,7 +441,7 @@ impl Cutter {
         self.done.push_back((chunk, self.next));
     }
 
-    /// Passes over the first bytes of the buffer, which are of no chunk.
+    /// Drops the first bytes of the buffer, which belong to no chunk.
     fn forget(&mut self, end: usize) {
         let digest = self.digests.then(|| Digest::of(&self.buffer.bytes()[..end]));
         self.buffer.forget(end);

@@ -1,4 +1,4 @@
-//! Digests of bytes that come in parts: CRC-64/NVME.
+//! Digests of bytes that arrive in parts: CRC-64/NVME.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,10 +7,10 @@ use crc_fast::CrcAlgorithm::Crc64Nvme;
 
 /// The CRC-64/NVME of bytes. The default is the digest of no bytes.
 ///
-/// Why a CRC: its state is its value. The digest of a prefix is all that is needed to go on after a crash, and digests of
-/// parts join to the digest of the whole. S3 uses the same one for the same reason. It detects accidents: a bit that
-/// flipped, a part that is missing, doubled or out of order. It does not detect a forger, who would fool only their own
-/// job.
+/// Why a CRC: its value is its complete state. After a crash, the digest of a prefix is enough to continue, and digests
+/// of parts can be joined to the digest of all bytes. S3 uses the same CRC for the same reason. It detects accidents: a
+/// flipped bit, or a part that is missing, doubled or out of order. It does not detect a forger, who could deceive only
+/// their own job.
 ///
 /// As text it is `crc64nvme:` and 16 lower-case hexadecimal digits.
 ///
@@ -18,9 +18,9 @@ use crc_fast::CrcAlgorithm::Crc64Nvme;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Digest(u64);
 
-/// What a digest's text begins with.
+/// The beginning of a digest's text.
 const PREFIX: &str = "crc64nvme:";
-/// Hexadecimal digits of a digest.
+/// How many hexadecimal digits a digest has.
 const DIGITS: usize = 16;
 
 /// The text is no digest.
@@ -41,10 +41,10 @@ impl Digest {
         Self(crc_fast::checksum(Crc64Nvme, bytes))
     }
 
-    /// The digest of the bytes of this one and then those of `next`, of which there are `next_len`.
+    /// The digest of the bytes of this digest followed by those of `next`, of which there are `next_len`.
     ///
-    /// This takes some microseconds, so join digests of kilobytes, not of bytes. `crc-fast` joins too, but takes a hundred
-    /// times as long.
+    /// This takes some microseconds, so join digests of kilobytes, not of bytes. `crc-fast` can join digests too, but
+    /// takes a hundred times as long.
     #[must_use]
     pub fn then(self, next: Self, next_len: u64) -> Self {
         Self(product(self.0, power(next_len)) ^ next.0)
@@ -63,8 +63,8 @@ impl Digest {
     }
 }
 
-/// The polynomial of CRC-64/NVME, in the order of bits that polynomials have here: the highest bit is the factor of 1, the
-/// next one of x. It is of degree 64; that factor is left out.
+/// The polynomial of CRC-64/NVME. In this module the highest bit of a polynomial is the factor of 1, the next bit that
+/// of x. The polynomial has degree 64; the factor of x^64 is left out.
 const POLYNOMIAL: u64 = 0x9a6c_9329_ac4b_c9b5;
 /// The polynomial 1.
 const ONE: u64 = 1 << 63;
@@ -79,8 +79,8 @@ fn product(a: u64, mut b: u64) -> u64 {
     sum
 }
 
-/// x to the power of the bits in so many bytes, modulo [`POLYNOMIAL`]: a digest times this is that of the same bytes with
-/// so many more behind them, up to what is added for these.
+/// x to the power of `8 * bytes`, modulo [`POLYNOMIAL`]. A digest times this power, plus the digest of the next `bytes`
+/// bytes, is the digest of both.
 fn power(bytes: u64) -> u64 {
     let (mut power, mut square, mut left) = (ONE, ONE >> u8::BITS, bytes);
     while left > 0 {

@@ -1,23 +1,26 @@
-//! A schema for a sample: the tightest types that lose nothing, and that the next file is not likely to break.
+//! Proposes a schema for a sample: the narrowest types that lose nothing, and that the next file is likely to fit too.
 //!
-//! What a value is, the engine's own readers say: a type is proposed only if they take every cell of the sample, and the
-//! whole schema is tried on the sample before it is handed out ([`settle`]). The rules, most telling first:
+//! The engine's own readers decide what a value is: a type is proposed only if its reader accepts every cell of the
+//! sample. Before the schema is returned, it is tried on the complete sample ([`refine_on_sample`]). The rules, the most specific
+//! types first:
 //!
 //! * **Bool** only for `true` and `false`. 0 and 1 are numbers.
-//! * **Whole numbers**: the tightest type that holds the sample, then one size up, for a sample rarely has the extremes:
-//!   a greatest value of 200 makes `UInt16`, not `UInt8`. 64 bits stay.
-//! * **Fractions**: `Decimal` where every value of a CSV file has the same number of fraction digits, at least two
-//!   (prices); with one digit the next file may well bring two. Else `Float64`, if each number comes back from it digit
-//!   by digit; else a wide `Decimal`. JSON writers drop zeros at the end, so JSON makes `Float64`.
-//! * **Leading zeros** (`00123`) are text: postcodes and article numbers, not numbers. So is a JSON string of digits.
-//! * **Dates and times** as ISO 8601 writes them, or by one `format` that reads all of them. Where day and month could
-//!   be either way round, a note says so. `DateTime64` has 3, 6 or 9 digits.
-//! * **`UUID`, `IPv4`, `IPv6`**; **`Array(T)`** of one kind of element, **`JSON`** for objects. A key that holds both single
-//!   values and nested ones is left out.
-//! * **`LowCardinality(String)`** where 100 values or more have at most 1,000 different ones, and less than a tenth as
-//!   many as there are. Never an enum: the next file would bring another name.
-//! * **NULL** only where it was seen: an empty cell, JSON null, an absent key. An empty cell of a text column is the
-//!   empty text, unless `""` was seen too. Words such as `NA` become null values if they alone keep a column from its type.
+//! * **Whole numbers**: the narrowest type that holds the sample, then one size up, because a sample rarely contains
+//!   the extremes: a maximum of 200 gives `UInt16`, not `UInt8`. A type of 64 bits or more is not widened.
+//! * **Fractions**: `Decimal` if every value of a CSV file has the same number of fraction digits, at least two
+//!   (prices). If all have one digit, the next file may have two. All other fractions are `Float64` if each number is
+//!   the same, digit by digit, after conversion to `Float64` and back, and a wide `Decimal` if not. JSON writers drop
+//!   trailing zeros, so JSON gives `Float64`.
+//! * **Leading zeros** (`00123`) give text: such cells are postcodes and article numbers, not numbers. A JSON string of
+//!   digits is text too.
+//! * **Dates and times** in ISO 8601, or in one `format` that reads all of them. If day and month could be swapped, a
+//!   note says so. `DateTime64` has 3, 6 or 9 digits.
+//! * **`UUID`, `IPv4`, `IPv6`**; **`Array(T)`** of one kind of element, **`JSON`** for objects. A key that holds both
+//!   single values and nested ones is left out.
+//! * **`LowCardinality(String)`** if there are at least 100 values, at most 1,000 different ones, and these are less
+//!   than a tenth of all values. Never an enum: the next file may contain another name.
+//! * **NULL** only if it occurs: an empty cell, JSON null, an absent key. An empty cell of a text column is the empty
+//!   text, unless `""` occurs too. Words such as `NA` become null values if all other cells of a column fit its type.
 
 mod choose;
 mod detect;
@@ -25,7 +28,7 @@ mod keys;
 mod names;
 mod nested;
 mod numbers;
-mod settle;
+mod refine_on_sample;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -43,25 +46,25 @@ use crate::types::Type;
 pub use detect::{Known, detect};
 use stats::{Candidates, Stats};
 
-/// Most columns of a model.
+/// The maximum number of columns of a model.
 const MAX_COLUMNS: usize = 1000;
 
 /// A schema that fits a sample.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Proposal {
-    /// How the sample is read.
+    /// How to read the sample.
     pub input: Input,
     /// The columns, in the file's order.
     pub columns: Vec<Proposed>,
-    /// The first column in which each row has a value of its own.
+    /// The first column in which all rows have different values.
     pub row_key: Option<String>,
-    /// The columns to sort by; none: the row key.
+    /// The columns to sort by. Empty: the row key.
     pub order_by: Vec<String>,
-    /// What the proposal was unsure of as a whole.
+    /// What is uncertain about the proposal in general.
     pub notes: Vec<String>,
-    /// Records of the sample.
+    /// The number of records in the sample.
     pub rows: u64,
-    /// Those that no schema of this shape can load: malformed ones, and text that is not UTF-8.
+    /// The number of records that no schema with these columns can load: malformed ones, and text that is not UTF-8.
     pub bad_rows: u64,
 }
 
@@ -70,24 +73,24 @@ pub struct Proposal {
 pub struct Proposed {
     /// A name that a column of a table can have.
     pub name: String,
-    /// The type, without what makes it nullable.
+    /// The type, without `Nullable`.
     pub ty: String,
-    /// Whether NULL was seen.
+    /// Whether the sample contains NULL.
     pub nullable: bool,
-    /// The name in the file, where it is another one.
+    /// The name in the file, if it differs from `name`.
     pub aliases: Vec<String>,
-    /// What stands for an absent array.
+    /// The value of an absent array.
     pub default: Option<String>,
-    /// How dates are written, where not as ISO 8601 says.
+    /// How dates are written, if not as in ISO 8601.
     pub format: Option<String>,
-    /// What the proposal was unsure of. No value of the sample stands in it.
+    /// What is uncertain about the column. The notes contain no value of the sample.
     pub notes: Vec<String>,
 }
 
 /// Why no schema can be proposed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InferError {
-    /// Two columns of one name.
+    /// Two columns have the same name.
     #[error(
         "the header names column '{name}' twice; rename one in the file, or say that it has no header if its first line is data"
     )]
@@ -95,19 +98,19 @@ pub enum InferError {
         /// The name.
         name: String,
     },
-    /// More than a model can have.
+    /// The file has more columns than a model can have.
     #[error("the file has more than {max} columns; a model has at most so many")]
     TooManyColumns {
-        /// The bound.
+        /// The maximum.
         max: usize,
     },
-    /// A name that no alias can be.
+    /// A name is too long to be an alias.
     #[error("the name of column {number} is longer than 128 characters; shorten it in the file")]
     NameTooLong {
-        /// From 1.
+        /// The number of the column, from 1.
         number: usize,
     },
-    /// Nothing to name.
+    /// No column of the file can be loaded.
     #[error("no column of the file can be loaded; give it a header line, or objects with keys")]
     NoColumns,
 }
@@ -121,7 +124,8 @@ impl Proposed {
     }
 }
 
-/// Proposes a schema for the records of a sample. `header` is what [`crate::parse_header`] gave, if there is one.
+/// Proposes a schema for the records of a sample. `header` is the result of [`crate::parse_header`], if the file has a
+/// header.
 pub fn infer(input: Input, header: Option<&[String]>, sample: &[Chunk]) -> Result<Proposal, InferError> {
     let candidates = Candidates::new();
     let mut table = Table::new(&input, &candidates, header)?;
@@ -131,7 +135,7 @@ pub fn infer(input: Input, header: Option<&[String]>, sample: &[Chunk]) -> Resul
     let Table { names, stats, rows, .. } = table;
     let names = names::columns(&names)?;
     let (mut proposal, mut stats) = choose::propose(&candidates, input, names, stats, rows);
-    settle::settle(&mut proposal, &mut stats, header, sample);
+    refine_on_sample::refine_on_sample(&mut proposal, &mut stats, header, sample);
     if proposal.columns.is_empty() {
         return Err(InferError::NoColumns);
     }
@@ -139,14 +143,14 @@ pub fn infer(input: Input, header: Option<&[String]>, sample: &[Chunk]) -> Resul
     Ok(proposal)
 }
 
-/// What was seen of each column.
+/// The statistics of each column.
 struct Table<'a> {
     input: &'a Input,
     candidates: &'a Candidates,
     names: Vec<String>,
     by_name: HashMap<Vec<u8>, usize>,
     stats: Vec<Stats>,
-    /// Records that could be split.
+    /// The number of records that could be split.
     rows: u64,
 }
 
@@ -200,7 +204,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Takes in a record of delimited text, unless it is malformed.
+    /// Adds a record of delimited text to the statistics, unless it is malformed. Returns the offset after it.
     fn record(&mut self, bytes: &[u8], start: usize) -> Result<usize, InferError> {
         let dialect = self.input.dialect();
         let mut fields = Vec::new();
@@ -232,7 +236,7 @@ impl<'a> Table<'a> {
         Ok(next)
     }
 
-    /// Takes in a JSON object, unless it is none.
+    /// Adds a JSON object to the statistics. Skips bytes that are no JSON object.
     fn object(&mut self, bytes: &[u8], start: usize, end: usize) -> Result<(), InferError> {
         let is_text = std::str::from_utf8(&bytes[start..end]).is_ok();
         let Some(members) = json::members(bytes, start, end).ok().filter(|_| is_text) else { return Ok(()) };
@@ -267,13 +271,13 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Whether the input says of a text that it means NULL; the empty one is looked at elsewhere.
+/// Whether a text is one of the input's null values. The empty text is checked in [`Stats::text`].
 fn is_null(input: &Input, text: &[u8]) -> bool {
     !text.is_empty() && input.null_values.iter().any(|null| null.as_bytes() == text)
 }
 
 impl Proposal {
-    /// Takes a column out; the file may have it all the same.
+    /// Notes that a column is left out, and makes the schema accept files that have it.
     fn leave_out(&mut self, name: &str, error: &str) {
         self.notes.push(format!("{name} is left out: {error}; unknownColumns: ignore passes over it"));
         self.input.unknown_columns = UnknownColumns::Ignore;

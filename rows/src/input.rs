@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a file's text is to be read. Part of a model's revision; a job may override it.
+/// How to read a file's text. Part of a model's revision; a job may override it.
 ///
-/// `null_values` are texts that stand for NULL in an unquoted cell (or a JSON string). An empty unquoted cell always
-/// stands for "no value", so the default list holds just the empty text.
+/// `null_values` are texts that mean NULL in an unquoted cell (or a JSON string). An empty unquoted cell always means
+/// "no value", so the default list contains only the empty text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Input {
-    /// CSV, TSV, JSON lines or a JSON array. The JSON formats use `null_values` and `unknown_columns` alone.
+    /// CSV, TSV, JSON lines or a JSON array. The JSON formats use only `null_values` and `unknown_columns`.
     pub format: Format,
     /// Whether the first record names the columns. Without it, cells are taken in the schema's order.
     pub header: bool,
@@ -17,11 +17,11 @@ pub struct Input {
     pub delimiter: char,
     /// One ASCII character around cells that hold delimiters, quotes or line ends (RFC 4180); NUL: no quoting.
     pub quote: char,
-    /// One ASCII character that makes a delimiter, quote, line end or itself data, in every cell. A backslash also begins
-    /// `\n \t \r \b \f \v \0`, and an unquoted cell `\N` is NULL.
+    /// One ASCII character: a delimiter, quote, line end or escape character after it is data, in quoted and unquoted
+    /// cells. A backslash also begins `\n \t \r \b \f \v \0`, and an unquoted cell `\N` is NULL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub escape: Option<char>,
-    /// One ASCII character: a line that begins with it is skipped like a blank one.
+    /// One ASCII character: a line that begins with it is skipped like a blank line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<char>,
     /// What ends a line.
@@ -30,12 +30,12 @@ pub struct Input {
     /// Whether letter case matters in the names of a header.
     #[serde(skip_serializing_if = "is_default")]
     pub header_case: HeaderCase,
-    /// Whether a header's names, or the places in it, say which column is which.
+    /// Whether a field belongs to a column by its name in the header or by its position.
     #[serde(skip_serializing_if = "is_default")]
     pub columns_by: ColumnsBy,
     /// Unquoted texts that mean NULL.
     pub null_values: Vec<String>,
-    /// What to do with columns or keys that the schema does not know.
+    /// What to do with columns or keys that are not in the schema.
     pub unknown_columns: UnknownColumns,
 }
 
@@ -66,16 +66,16 @@ pub enum Format {
     /// As CSV, with a tab between cells.
     #[serde(rename = "TSV")]
     Tsv,
-    /// One JSON object a line (RFC 8259, <https://jsonlines.org>).
+    /// One JSON object on each line (RFC 8259, <https://jsonlines.org>).
     #[serde(rename = "JSONLines")]
     JsonLines,
-    /// One JSON array of objects, on as many lines as it likes.
+    /// One JSON array of objects, on any number of lines.
     #[serde(rename = "JSON")]
     Json,
 }
 
 impl Format {
-    /// Whether records are JSON objects, which name their cells themselves: such a file has no header.
+    /// Whether records are JSON objects. Their keys name the cells, so such a file has no header.
     #[must_use]
     pub fn is_json(self) -> bool {
         matches!(self, Self::JsonLines | Self::Json)
@@ -97,21 +97,21 @@ pub enum LineEnd {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HeaderCase {
-    /// It does.
+    /// It matters.
     #[default]
     Exact,
-    /// It does not: names are compared in Unicode lower case.
+    /// It does not matter: names are compared in Unicode lower case.
     Ignore,
 }
 
-/// What says which field of a file with a header fills which column.
+/// What decides which field of a file with a header fills which column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnsBy {
-    /// Its name.
+    /// The name of the field.
     #[default]
     Name,
-    /// Its place: the header is skipped, and fields are taken in the schema's order.
+    /// The position of the field: the header is skipped, and fields are taken in the schema's order.
     Position,
 }
 
@@ -119,7 +119,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What becomes of columns (CSV) or keys (JSON) that the schema does not name.
+/// What to do with columns (CSV) or keys (JSON) that are not in the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnknownColumns {
     /// A header with such a column fails the job; a JSON line with such a key is rejected.
@@ -128,24 +128,24 @@ pub enum UnknownColumns {
     Ignore,
 }
 
-/// The bytes that structure a delimited file; 0: there is no such byte.
+/// The bytes that structure a delimited file. 0: there is no such byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dialect {
     pub delimiter: u8,
     pub quote: u8,
     pub escape: u8,
     pub comment: u8,
-    /// A lone carriage return ends a line too.
+    /// Whether a lone carriage return ends a line too.
     pub any_line_end: bool,
 }
 
 impl Dialect {
-    /// RFC 4180 but for the choice of these two.
+    /// RFC 4180, but with any delimiter and quote.
     pub(crate) const fn rfc(delimiter: u8, quote: u8) -> Self {
         Self { delimiter, quote, escape: 0, comment: 0, any_line_end: false }
     }
 
-    /// Whether nothing but delimiter and quote is special: what the fast paths read.
+    /// Whether only delimiter and quote are special. The fast paths read only such files.
     pub(crate) fn is_rfc(self) -> bool {
         self == Self::rfc(self.delimiter, self.quote)
     }
@@ -163,7 +163,7 @@ impl Input {
         self.header && !self.format.is_json()
     }
 
-    /// The setting that cannot be used, by its name in a model, and what it must be; `None`: all can be.
+    /// The setting that cannot be used, by its name in a model, and what it must be. `None`: all settings can be used.
     #[must_use]
     pub fn problem(&self) -> Option<(&'static str, &'static str)> {
         if self.format.is_json() {
@@ -197,7 +197,7 @@ impl Input {
         }
     }
 
-    /// The structural bytes. Characters that [`Input::problem`] refuses are taken as the defaults.
+    /// The structural bytes. Characters that [`Input::problem`] refuses are replaced by the defaults.
     pub(crate) fn dialect(&self) -> Dialect {
         let ascii = |c: char, or: u8| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(or);
         let delimiter = match self.format {

@@ -1,6 +1,7 @@
-//! Masked samples: the shape of a value without the value.
+//! Masked samples: the shape of a value, without the value.
 
-/// The shape of a value: letters become `a` or `A`, digits `9`, everything else stays; at most 32 characters.
+/// The shape of a value: letters become `a` or `A`, digits become `9`, and other characters are kept; at most 32
+/// characters.
 ///
 /// Safe to show in a status or a log, where observed values must not appear.
 #[must_use]

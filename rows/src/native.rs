@@ -15,12 +15,12 @@ use crate::nested::{Nested, Node};
 /// The bytes of a column while its chunk is checked.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
-    /// Fixed-width values; or texts, each after its length; or nothing where the dictionary has it all.
+    /// Values of fixed width; or texts, each after its length; or nothing if the dictionary has the values.
     pub data: GrowBuffer,
-    /// For each row 1 if it is NULL.
+    /// For each row: 1 if it is NULL.
     pub nulls: GrowBuffer,
     pub dictionary: Dictionary,
-    /// Of a type with inner structure: all of it.
+    /// For a type with inner structure: all its bytes.
     nested: Option<Box<Nested>>,
 }
 
@@ -39,7 +39,7 @@ impl Output {
         self.nested.get_or_insert_with(|| Box::new(Nested::new(node)))
     }
 
-    /// Adds a value of the width, filled up with zeros; without one a text after its length.
+    /// Adds a value, padded with zeros to `width`. `width` is `None`: adds a text after its length.
     #[inline]
     fn push_value(&mut self, bytes: &[u8], width: Option<usize>) {
         let Some(width) = width else { return self.data.push_text(bytes, 0, bytes.len()) };
@@ -53,10 +53,10 @@ impl Output {
         if let Reader::Nested(node) = &column.reader {
             let nested = self.nested(node);
             for _ in 0..rows {
-                // a default was read when the schema was made
+                // a default is a valid value: it was read when the schema was made
                 match value {
                     Some(text) if nested.push(node, text).is_ok() => {}
-                    _ => nested.push_nothing(node),
+                    _ => nested.push_placeholder(node),
                 }
             }
             return;
@@ -75,8 +75,8 @@ impl Output {
         }
     }
 
-    /// Writes the column of a block, but for bytes that are here as they are to be sent: [`Output::bytes`] has those,
-    /// which follow.
+    /// Writes the column of a block, except the bytes that are sent unchanged. [`Output::bytes`] returns those; they
+    /// follow.
     pub(crate) fn write(&mut self, frame: &mut Vec<u8>, name: &str, column: &Compiled, rows: usize) {
         begin_column(frame, name, &column.ty);
         if let Reader::Nested(node) = &column.reader {
@@ -97,7 +97,7 @@ impl Output {
         self.dictionary.write(frame, width, nulls, rows);
     }
 
-    /// What follows in the block after what [`Output::write`] wrote.
+    /// The bytes that follow in the block after those that [`Output::write`] wrote.
     pub(crate) fn bytes(&self, column: &Compiled) -> [&[u8]; 2] {
         if column.low_cardinality || matches!(column.reader, Reader::Nested(_)) {
             return [&[], &[]];
@@ -106,7 +106,7 @@ impl Output {
     }
 }
 
-/// Starts a block; its columns follow.
+/// Begins a block; its columns follow.
 pub(crate) fn begin_block(block: &mut Vec<u8>, columns: usize, rows: usize) {
     write_length(block, columns);
     write_length(block, rows);
@@ -117,13 +117,13 @@ fn begin_column(block: &mut Vec<u8>, name: &str, ty: &str) {
     write_value(block, ty.as_bytes(), None);
 }
 
-/// A `LowCardinality(String)` column with the same text in every row.
+/// Writes a `LowCardinality(String)` column with the same text in every row.
 pub(crate) fn write_same(block: &mut Vec<u8>, name: &str, text: &str, rows: usize) {
     begin_column(block, name, "LowCardinality(String)");
     dictionary::write_same(block, text.as_bytes(), rows);
 }
 
-/// A `UInt64` column, whose bytes follow.
+/// Begins a `UInt64` column; its bytes follow.
 pub(crate) fn begin_u64(block: &mut Vec<u8>, name: &str) {
     begin_column(block, name, "UInt64");
 }
@@ -140,7 +140,7 @@ fn write_value(out: &mut Vec<u8>, bytes: &[u8], width: Option<usize>) {
     }
 }
 
-/// LEB128.
+/// Writes a length as LEB128.
 #[inline]
 fn write_length(out: &mut Vec<u8>, mut n: usize) {
     while n >= 0x80 {

@@ -1,19 +1,21 @@
 //! Arrays, tuples, maps and JSON: types whose cells have an inner structure.
 //!
-//! A cell is written as ClickHouse writes it (`['a', 'b']`, `(1, 'a')`, `{'k': 1}`) or as JSON does (`["a", "b"]`,
-//! `{"k": 1}`); both are one grammar here, so that CSV and JSON lines take the same texts.
+//! A cell is written as in ClickHouse (`['a', 'b']`, `(1, 'a')`, `{'k': 1}`) or as in JSON (`["a", "b"]`, `{"k": 1}`).
+//! Both are one grammar here, so that CSV and JSON lines accept the same texts.
 //!
-//! * Blanks may stand between tokens, a comma after the last element may not. Texts stand in quotes of either kind, with
-//!   the escapes that belong to them; a number or `true`/`false` may be a text as it is. `null` and `NULL` without quotes
-//!   are NULL where the element can be NULL. Every element is held to the same rules as a cell of its type.
-//! * A tuple takes all its elements in order, or, where they have names, a JSON object of them: an absent one is NULL if
-//!   it can be, an unknown one is refused. A key stands once in a map.
-//! * A `JSON` column takes one JSON object, text through. What ClickHouse would change or refuse is rejected: a path
-//!   that stands twice (`"a.b"` is the same path as `"a": {"b"…`), a whole number beyond 64 bits (in an array with fractions:
-//!   beyond 53), nesting beyond 100.
+//! * Blanks are allowed between tokens; a comma after the last element is not. Texts are in single or double quotes,
+//!   with the escapes of that quote. A number, `true` or `false` without quotes is accepted as a text too. `null` and
+//!   `NULL` without quotes are NULL if the element can be NULL. The rules for an element are those for a cell of its
+//!   type.
+//! * A tuple is written as all its elements in order or, if they have names, as a JSON object. In the object an absent
+//!   element is NULL if it can be NULL, and an error if not; an unknown name is refused. A key occurs at most once in a
+//!   map.
+//! * A `JSON` column accepts one JSON object, and keeps its text. An object that ClickHouse would change or refuse is
+//!   rejected: one with a path that occurs twice (`"a.b"` is the same path as `"a": {"b"…`), a whole number beyond 64
+//!   bits (in an array with fractions: beyond 53), or more than 100 levels of nesting.
 //!
-//! Cells are read once, straight into column bytes ([`Tree`]); those of bad records are dropped again at once, or taken out
-//! where another column with inner structure made them bad.
+//! Cells are read once, directly into column bytes ([`Tree`]). The bytes of a bad cell are removed at once. If another
+//! column with inner structure makes the record bad later, they are removed at the end of the record batch.
 
 mod cursor;
 mod json;
@@ -34,7 +36,7 @@ pub(crate) use list::json_texts;
 use read::Scratch;
 pub(crate) use tree::Tree;
 
-/// A type with inner structure, ready to read.
+/// A type with inner structure, prepared for reading.
 #[derive(Debug)]
 pub(crate) enum Node {
     Leaf(Leaf),
@@ -54,13 +56,13 @@ pub(crate) struct Leaf {
 /// Values of several types.
 #[derive(Debug)]
 pub(crate) struct Tuple {
-    /// Empty where the elements have none.
+    /// Empty if the elements have no names.
     pub names: Vec<Box<[u8]>>,
     pub elements: Vec<Node>,
     pub nullable: bool,
 }
 
-/// One step from a type to a part of it, as a value takes it; numbers from 0.
+/// One step from a value to a part of it. The parts are numbered from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Element(usize),
@@ -70,7 +72,7 @@ pub(crate) enum Step {
 }
 
 impl Node {
-    /// The type of a column, or of a part of it.
+    /// Prepares the type of a column, or of a part of it.
     pub(crate) fn new(column: &Column, ty: &Type) -> Result<Self, SchemaError> {
         let boxed = |ty: &Type| Self::new(column, ty).map(Box::new);
         Ok(match &ty.base {
@@ -98,8 +100,8 @@ impl Node {
         })
     }
 
-    /// What is wrong with a text that does not even begin like a value, as most bad ones do not; `None` also for what needs
-    /// a closer look.
+    /// A quick check, which rejects most bad texts: those that do not begin like a value. `None`: the check cannot
+    /// decide.
     pub(crate) fn refuse(&self, text: &[u8]) -> Option<CellError> {
         let mut cursor = Cursor::new(text);
         cursor.blanks();
@@ -123,12 +125,12 @@ impl Node {
     }
 }
 
-/// Column bytes of a type with inner structure, and what reading needs.
+/// Column bytes of a type with inner structure, and the buffers for reading.
 #[derive(Debug)]
 pub(crate) struct Nested {
     tree: Tree,
     scratch: Scratch,
-    /// For each record of the record batch 0 if it has a row here.
+    /// For each record of the record batch: 0 if it has a row here.
     dropped: Vec<u8>,
 }
 
@@ -141,18 +143,18 @@ impl Nested {
         self.tree.clear();
     }
 
-    /// Begins a record batch, of whose rows [`Nested::end_tile`] takes some out.
+    /// Begins a record batch. [`Nested::end_batch`] removes the rows of its bad records.
     pub(crate) fn begin_batch(&mut self) {
         self.tree.begin_batch();
     }
 
-    /// Ends the reading of a record batch: those of its records have a row that are not bad now.
+    /// Ends the reading of a record batch. The records with a 0 in `bad` have a row here.
     pub(crate) fn is_read(&mut self, bad: &[u8]) {
         self.dropped.clear();
         self.dropped.extend_from_slice(bad);
     }
 
-    /// Begins the row of a record, which [`Nested::drop_row`] takes back.
+    /// Begins the row of a record. [`Nested::drop_row`] removes it.
     pub(crate) fn begin_row(&mut self) {
         self.tree.begin_row();
     }
@@ -161,9 +163,9 @@ impl Nested {
         self.tree.undo_row();
     }
 
-    /// Reads an array of `node`'s [`Node::elements`] that is the first `len` bytes of `tail`, which is UTF-8; adds nothing
-    /// and says no if it takes more than a look. `maybe_doubled`: each `"` in it may be one of two that stand for one.
-    /// `keep`: it is added.
+    /// Reads an array of a node's [`Node::elements`]: the first `len` bytes of `tail`, which is UTF-8. If the fast path
+    /// cannot read it, adds nothing and returns `false`. `maybe_doubled`: each `"` in it may be half of a doubled
+    /// quote. `keep`: whether the array is added.
     #[inline(always)]
     pub(crate) fn push_list<L: Lanes>(
         &mut self,
@@ -177,7 +179,7 @@ impl Nested {
         list::push(lanes, elements, tail, len, maybe_doubled, keep, &mut self.tree)
     }
 
-    /// Adds the value of a text; of a bad one, a row that means nothing.
+    /// Adds the value of a text; for a bad text, the same row as [`Nested::push_placeholder`].
     pub(crate) fn push(&mut self, node: &Node, text: &[u8]) -> Result<(), CellError> {
         if let Some(elements) = node.elements()
             && self.push_list(Portable, elements, text, text.len(), false, true)
@@ -188,17 +190,17 @@ impl Nested {
         let read = read::whole(node, text, &mut self.tree, &mut self.scratch);
         if read.is_err() {
             self.tree.undo_row();
-            self.tree.push_nothing(node);
+            self.tree.push_placeholder(node);
         }
         read
     }
 
-    /// Adds a NULL, or a row that means nothing.
-    pub(crate) fn push_nothing(&mut self, node: &Node) {
-        self.tree.push_nothing(node);
+    /// Adds a row without a value: NULL if the type can be NULL, and a placeholder if not.
+    pub(crate) fn push_placeholder(&mut self, node: &Node) {
+        self.tree.push_placeholder(node);
     }
 
-    /// Takes out the rows of records that another column made bad since they were read.
+    /// Removes the rows of records that another column made bad after they were read.
     pub(crate) fn end_batch(&mut self, node: &Node, bad: &[u8]) {
         if self.dropped == bad {
             return;
@@ -215,7 +217,7 @@ impl Nested {
     }
 }
 
-/// Where a text is wrong: the words for the place ("" for all of it), the type there, and what is wrong.
+/// Where a text is wrong: the place in words ("" for the complete text), the type there, and what is wrong.
 pub(crate) fn explain<'t>(node: &Node, ty: &'t Type, text: &[u8]) -> Option<(String, &'t Type, CellError)> {
     let mut scratch = Scratch::default();
     let error = read::whole(node, text, &mut Tree::new(node), &mut scratch).err()?;

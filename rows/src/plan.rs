@@ -1,4 +1,4 @@
-//! Which cell of a record goes to which column.
+//! Maps the cells of a record to columns.
 
 use std::collections::HashMap;
 
@@ -15,26 +15,26 @@ use crate::split::json::Keys;
 pub struct Plan {
     pub(crate) schema: Schema,
     pub(crate) input: Input,
-    /// For each column the field of the record (0-based); `None`: the file has no such field.
+    /// For each column: the field of the record (from 0) that fills it. `None`: the file has no such field.
     pub(crate) field_of: Vec<Option<usize>>,
-    /// Fields of a well-formed record. Not used by JSON.
+    /// How many fields a well-formed record has. Not used for JSON.
     pub(crate) fields: usize,
-    /// Columns that the file lacks, that have no default and cannot be NULL: every row is rejected for them.
+    /// Columns that are not in the file, have no default and cannot be NULL. Every row is rejected because of them.
     pub(crate) missing: Vec<usize>,
     pub(crate) dialect: Dialect,
-    /// Texts that mean NULL, but for the empty one.
+    /// Texts that mean NULL, without the empty one.
     pub(crate) null_texts: Vec<Box<[u8]>>,
-    /// For each column: whether a text that means NULL, or the spelling of a quoted or escaped one, could be read as a
-    /// value, so that it must be looked at first.
-    pub(crate) careful: Vec<bool>,
-    /// For each field of the file its column.
+    /// For each column: whether the reader could accept the raw bytes of a text that means NULL, or of a quoted or
+    /// escaped text, as another value. Then cells are checked for NULL and decoded before they are read.
+    pub(crate) needs_precheck: Vec<bool>,
+    /// For each field of the file: its column.
     column_of: Vec<Option<usize>>,
 }
 
-/// Why a file cannot be read with a schema. `reason()` is `HeaderMismatch` for all but the input settings themselves.
+/// Why a file cannot be read with a schema. `reason()` is `HeaderMismatch` for all except invalid input settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// No column of the file is one of the schema's.
+    /// No column of the file is in the schema.
     #[error(
         "no column of the header is known: found {found}, expected {expected}; check the delimiter and the header line"
     )]
@@ -44,12 +44,12 @@ pub enum HeaderError {
         /// The schema's names.
         expected: String,
     },
-    /// A column of the file is not in the schema, and the input says to refuse those.
+    /// A column of the file is not in the schema, and the input settings refuse such columns.
     #[error(
         "the header has unknown columns: {names}; add them to the model, rename them, or set unknownColumns: ignore"
     )]
     Unknown {
-        /// The header's names that are not known.
+        /// The unknown names of the header.
         names: String,
     },
     /// Two columns of the file name the same column of the schema.
@@ -58,20 +58,20 @@ pub enum HeaderError {
         /// The schema's name of the column.
         name: String,
     },
-    /// The header line is no header: bad quoting, or bytes that are not UTF-8.
+    /// The header line is malformed: wrong quotes, or bytes that are not UTF-8.
     #[error("failed to read the header: {problem}")]
     Malformed {
         /// What to change.
         problem: String,
     },
-    /// The columns of the file go by their place, and they are not as many as the schema's.
+    /// The columns of the file are matched by position, and their number differs from the schema's.
     #[error(
         "the header has {found} columns where the model has {expected}; columnsBy: position needs one for each"
     )]
     Count {
-        /// The header's columns.
+        /// How many columns the header has.
         found: usize,
-        /// The schema's.
+        /// How many columns the schema has.
         expected: usize,
     },
     /// A setting cannot be used.
@@ -83,7 +83,7 @@ pub enum HeaderError {
 }
 
 impl HeaderError {
-    /// Stable word for conditions, events and metrics.
+    /// Stable name for conditions, events and metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -93,7 +93,8 @@ impl HeaderError {
     }
 }
 
-/// Splits a header record (without its line end; a byte-order mark is skipped) into names, blanks around them removed.
+/// Splits a header record into names and removes blanks around them. The record has no line end; a byte-order mark is
+/// skipped.
 pub fn parse_header(input: &Input, record: &[u8]) -> Result<Vec<String>, HeaderError> {
     let malformed = |problem: &str| HeaderError::Malformed { problem: problem.to_owned() };
     usable(input)?;
@@ -103,7 +104,7 @@ pub fn parse_header(input: &Input, record: &[u8]) -> Result<Vec<String>, HeaderE
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if csv::has_bare_return(text.as_bytes(), dialect) {
         return Err(malformed(
-            "a carriage return stands in it; if carriage returns end lines, set input.lineEnd: any",
+            "it contains a carriage return; if carriage returns end lines, set input.lineEnd: any",
         ));
     }
     let cells = csv::fields(text.as_bytes(), dialect).map_err(|e| malformed(e.message()))?;
@@ -118,10 +119,10 @@ fn usable(input: &Input) -> Result<(), HeaderError> {
 impl Plan {
     /// Binds a schema to a file.
     ///
-    /// `header` is what [`parse_header`] gave; `None` for JSON and for files without a header, whose fields are then
-    /// the schema's columns in order, as they are with [`ColumnsBy::Position`]. Names match exactly, or by alias; their
-    /// letter case matters unless [`HeaderCase::Ignore`] says otherwise. A header that lacks a required column binds as
-    /// long as one name matches: then every row is rejected with `MISSING_COLUMN`.
+    /// `header` is the result of [`parse_header`]. It is `None` for JSON and for files without a header. The fields of
+    /// such a file are the schema's columns in order, as with [`ColumnsBy::Position`]. Names match exactly, or by
+    /// alias; letter case matters unless [`HeaderCase::Ignore`] is set. A header without a required column can be bound
+    /// if at least one name matches: then every row is rejected with `MISSING_COLUMN`.
     pub fn bind(schema: Schema, input: Input, header: Option<&[String]>) -> Result<Self, HeaderError> {
         usable(&input)?;
         let columns = schema.columns().len();
@@ -144,14 +145,14 @@ impl Plan {
                 && (column.reader.takes(b"") || null_texts.iter().any(|text| column.reader.takes(text)))
         };
         let dialect = input.dialect();
-        // what makes a text stand for another one
+        // the bytes that make the decoded text differ from the raw text
         let special = if input.format.is_json() { [b'\\', 0] } else { [dialect.quote, dialect.escape] };
         let takes_special = |column: &Compiled, format: Option<&str>| {
             !column.reader.is_text()
                 && special.iter().any(|byte| *byte != 0 && column.reader.may_hold(*byte, format))
         };
         let columns = schema.compiled().iter().zip(schema.columns());
-        let careful = columns
+        let needs_precheck = columns
             .map(|(column, spec)| takes_null(column) || takes_special(column, spec.format.as_deref()))
             .collect();
         let mut column_of = vec![None; fields];
@@ -160,7 +161,7 @@ impl Plan {
                 column_of[*field] = Some(column);
             }
         }
-        Ok(Self { schema, input, field_of, fields, missing, dialect, null_texts, careful, column_of })
+        Ok(Self { schema, input, field_of, fields, missing, dialect, null_texts, needs_precheck, column_of })
     }
 
     /// The schema that was bound.
@@ -179,7 +180,7 @@ impl Plan {
         self.input.format.is_json()
     }
 
-    /// The columns that the file has, with their number, and their field in it.
+    /// The columns that are in the file, each with its number, and with its field in the file.
     pub(crate) fn columns(&self) -> impl Iterator<Item = (usize, (&Compiled, usize))> {
         let columns = self.schema.compiled().iter().zip(&self.field_of).enumerate();
         columns.filter_map(|(at, (column, field))| Some((at, (column, (*field)?))))
@@ -189,13 +190,13 @@ impl Plan {
         Keys::new(self.schema.columns(), self.input.unknown_columns == UnknownColumns::Reject)
     }
 
-    /// Whether a text that is not empty means NULL; JSON strings are looked at too, quoted CSV cells are not.
+    /// Whether a text that is not empty means NULL. JSON strings are checked too, quoted CSV cells are not.
     pub(crate) fn is_null_text(&self, cell: Cell, bytes: &[u8]) -> bool {
         let plain = cell.kind == Kind::Plain || (cell.kind == Kind::Quoted && self.is_json());
         plain && self.null_texts.iter().any(|text| **text == *cell.text(bytes))
     }
 
-    /// Puts a record's fields where their columns are.
+    /// Writes a record's fields to the cells of their columns.
     pub(crate) fn place(
         &self,
         bytes: &[u8],
@@ -224,7 +225,7 @@ impl Plan {
             if text == b"\\N" {
                 return Cell { start, len: 0, kind: Kind::Null };
             }
-            // without quotes this is how an empty text is written, for NULL has its own word
+            // without a quote character, an empty cell is an empty text: NULL has its own spelling
             if text.is_empty() && quote == 0 {
                 return Cell { start, len, kind: Kind::Quoted };
             }
@@ -271,7 +272,7 @@ fn match_names(schema: &Schema, input: &Input, names: &[String]) -> Result<Vec<O
     Ok(field_of)
 }
 
-/// The columns by their names and aliases in lower case; two columns cannot have the same.
+/// The columns by their names and aliases in lower case. It is an error if two columns have the same.
 fn lower_names(schema: &Schema) -> Result<HashMap<String, usize>, HeaderError> {
     let mut columns: HashMap<String, usize> = HashMap::new();
     for (at, column) in schema.columns().iter().enumerate() {
@@ -290,12 +291,12 @@ fn lower_names(schema: &Schema) -> Result<HashMap<String, usize>, HeaderError> {
     Ok(columns)
 }
 
-/// Character by character, so that what a letter becomes does not depend on those around it.
+/// Converts each character alone, so that the result for a letter does not depend on the letters around it.
 fn lowercase(name: &str) -> String {
     name.chars().flat_map(char::to_lowercase).collect()
 }
 
-/// At most ten names, each cut at 64 characters, quoted.
+/// At most ten names in quotes, each cut after 64 characters.
 fn listed(names: &[&str]) -> String {
     let quoted = names.iter().take(10).map(|n| format!("'{}'", n.chars().take(64).collect::<String>()));
     let mut text = quoted.collect::<Vec<_>>().join(", ");

@@ -1,78 +1,78 @@
-//! What becomes of cells that a column's type cannot hold as they are written. Each policy is a choice of the model's
-//! author; without one the cell is rejected.
+//! What happens to cells that a column's type cannot hold as they are written. The author of a model chooses each
+//! policy; without a policy the cell is rejected.
 
 use crate::types::{Base, Type};
 
-/// The policies of a column; the default rejects everywhere. In arrays, tuples and maps they are those of the elements
-/// that they fit.
+/// The policies of a column. The default rejects in all cases. In an array, tuple or map, a policy applies to the
+/// elements whose type it fits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policies {
-    /// What becomes of a number that its type cannot hold.
+    /// What happens to a number that its type cannot hold.
     pub on_overflow: OnOverflow,
-    /// What becomes of NaN and infinity.
+    /// What happens to NaN and infinity.
     pub non_finite: NonFinite,
-    /// What becomes of a decimal with more digits after the point than its type keeps.
+    /// What happens to a decimal with more digits after the point than its type has.
     pub on_precision_loss: OnPrecisionLoss,
-    /// What becomes of a whole number that is written with a fraction or an exponent.
+    /// What happens to a whole number that is written with a fraction or an exponent.
     pub integral_floats: IntegralFloats,
-    /// What becomes of bytes that are not UTF-8.
+    /// What happens to bytes that are not UTF-8.
     pub on_invalid_utf8: OnInvalidUtf8,
 }
 
-/// What becomes of a number outside its type's range.
+/// What happens to a number outside its type's range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnOverflow {
     /// The cell is rejected.
     #[default]
     Reject,
-    /// The nearest value that the type can hold is loaded. Integers and decimals only.
+    /// The nearest value that the type can hold is loaded. Only for integers and decimals.
     Clamp,
 }
 
-/// What becomes of NaN and infinity.
+/// What happens to NaN and infinity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NonFinite {
     /// The cell is rejected.
     #[default]
     Reject,
-    /// `nan`, `inf` and `infinity` are read, in letters of either case and with or without a `-`. Floats only. A NaN
-    /// breaks every `min` and `max`.
+    /// `nan`, `inf` and `infinity` are accepted, in upper or lower case, with or without a `-`. Only for floats. A NaN
+    /// violates every `min` and `max`.
     Accept,
 }
 
-/// What becomes of a decimal with more digits after the point than its type keeps.
+/// What happens to a decimal with more digits after the point than its type has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnPrecisionLoss {
     /// The cell is rejected.
     #[default]
     Reject,
-    /// The nearest value is loaded, of two that are as near the one farther from zero. Decimals only.
+    /// The nearest value is loaded. If two are equally near, it is the one farther from zero. Only for decimals.
     Round,
 }
 
-/// What becomes of a whole number that is written with a fraction or an exponent.
+/// What happens to a whole number that is written with a fraction or an exponent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IntegralFloats {
     /// The cell is rejected.
     #[default]
     Reject,
-    /// `1.0`, `1e3` and `-2.50e1` are read, exactly, if the number is whole. Integers only.
+    /// `1.0`, `1e3` and `-2.50e1` are read exactly, if the number is whole. Only for integers.
     Accept,
 }
 
-/// What becomes of bytes that are not UTF-8.
+/// What happens to bytes that are not UTF-8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnInvalidUtf8 {
     /// The cell is rejected.
     #[default]
     Reject,
-    /// Each maximal invalid sequence becomes one U+FFFD, as in [`String::from_utf8_lossy`]. `String` only. An escape that
-    /// makes no character (`\ud800` in JSON) is no byte and stays rejected.
+    /// Each maximal invalid sequence becomes one U+FFFD, as in [`String::from_utf8_lossy`]. Only for `String`. An
+    /// escape that is no character (`\ud800` in JSON) is still rejected, because it is no invalid byte.
     Replace,
 }
 
 impl Policies {
-    /// Without the policies that load another value than the one that is written.
+    /// The policies without those that load another value than the written one.
     pub(crate) fn exact(self) -> Self {
         Self {
             on_overflow: OnOverflow::Reject,

@@ -1,4 +1,4 @@
-//! Rejects: what a person is told about a bad cell.
+//! Rejects: what a user sees of a bad cell or a bad record.
 
 mod build;
 pub(crate) mod message;
@@ -21,60 +21,60 @@ pub struct Reject<'a> {
     pub row: u64,
     /// The row key's text in this record, "" if it has none.
     pub event_id: Cow<'a, str>,
-    /// The column, "" for a reject of the whole record.
+    /// The column, "" for a reject of the complete record.
     pub column: &'a str,
-    /// The column's ClickHouse type, "" for a reject of the whole record.
+    /// The column's ClickHouse type, "" for a reject of the complete record.
     pub ty: &'a str,
     /// What is wrong, as a stable code.
     pub code: Code,
-    /// The cell's text, cut at 256 bytes on a character edge.
+    /// The cell's text, cut at the last character boundary within 256 bytes.
     pub observed: Cow<'a, str>,
     /// What is wrong and what to change.
     pub message: Cow<'a, str>,
-    /// The record's text without its line end, cut at 1024 bytes on a character edge.
+    /// The record's text without its line end, cut at the last character boundary within 1024 bytes.
     pub record: Cow<'a, str>,
 }
 
 /// All bad cells of one column with one code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// The column, "" for rejects of whole records.
+    /// The column, "" for rejects of complete records.
     pub column: String,
     /// The code.
     pub error: Code,
-    /// How many cells.
+    /// The number of cells.
     pub count: u64,
-    /// Number of the first record with one, from 1.
+    /// Number of the first record with such a cell, from 1.
     pub first_row: u64,
     /// The masked text of that cell.
     pub sample: String,
 }
 
-/// The stable codes of the design.
+/// The reject codes. They are stable: a rename is a breaking change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
-    /// The file has no such column, the JSON line no such key.
+    /// The file lacks the column, or the JSON line lacks the key.
     MissingColumn,
     /// The cell is empty or null where a value is required.
     MissingValue,
-    /// The text is not written as the type demands.
+    /// The text does not have the form that the type requires.
     InvalidType,
-    /// A number or date that the type cannot hold.
+    /// The type cannot hold the number or date.
     OutOfRange,
     /// Digits would be lost.
     PrecisionLoss,
-    /// Not a name of the enum.
+    /// The text is not a name of the enum.
     InvalidEnum,
-    /// Longer than the type holds.
+    /// The text is longer than the type can hold.
     TooLong,
-    /// A constraint of the column is not kept.
+    /// The value violates a constraint of the column.
     Constraint,
     /// The record cannot be split into cells.
     MalformedRow,
-    /// Bytes that are not UTF-8.
+    /// The bytes are not UTF-8.
     InvalidUtf8,
-    /// The JSON line has a key that no column has.
+    /// The JSON line has a key that is no column.
     UnknownColumn,
 }
 
@@ -96,7 +96,7 @@ impl Code {
     ];
     pub(crate) const COUNT: usize = 11;
 
-    /// The code as it stands in tables and files.
+    /// The code as it is written in tables and files.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

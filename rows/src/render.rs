@@ -1,10 +1,10 @@
 //! The rows of a `Native` block as JSON lines: the inverse of [`crate::native`].
 //!
-//! It reads what is sent, not what the file said, so it shows what the table will hold. A line is byte for byte what
+//! It reads the block that is sent, not the file, so it shows what the table will contain. A line is byte for byte what
 //! ClickHouse prints for the row in its format `JSONEachRow` with default settings, so the two can be compared:
-//! integers of any width and decimals as numbers, decimals without zeros at the end, times on the clock of the column's
-//! zone (a plain `DateTime`: UTC), `/` as `\/`. Only a `JSON` cell is shown as it is sent, without its blanks: the table
-//! sorts its keys and forgets those without a value.
+//! integers of any width and decimals as numbers, decimals without trailing zeros, times in the column's time zone (a
+//! plain `DateTime`: UTC), `/` as `\/`. Only a `JSON` cell can differ: it is shown as it is sent, without its blanks,
+//! but the table sorts its keys and drops those without a value.
 
 mod bytes;
 mod cells;
@@ -22,9 +22,9 @@ use crate::types::{Base, Type};
 static JOB: Type = Type { base: Base::String, nullable: false, low_cardinality: true };
 static ROW: Type = Type { base: Base::UInt(64), nullable: false, low_cardinality: false };
 
-/// The rows of a block as JSON objects, one a line; the keys are the schema's columns in the table's order.
+/// The rows of a block as JSON objects, one on each line. The keys are the schema's columns in the table's order.
 ///
-/// It borrows the block and keeps beside it only where the values of dictionaries begin.
+/// It borrows the block. Of the rows it stores only where the values of dictionaries begin.
 pub struct Rendered<'a> {
     columns: Vec<Column<'a>>,
     rows: usize,
@@ -32,7 +32,7 @@ pub struct Rendered<'a> {
 
 struct Column<'a> {
     name: &'a str,
-    /// What stands before the value: `{` or `,`, then the name.
+    /// The bytes before the value: `{` or `,`, then the name and `:`.
     key: Vec<u8>,
     cells: Cells<'a>,
 }
@@ -40,13 +40,13 @@ struct Column<'a> {
 /// Why bytes are not a block of the schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlockError {
-    /// The block as a whole.
+    /// An error of the complete block.
     #[error("failed to read the block: {problem}")]
     Block {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// One of its columns.
+    /// An error in one of its columns.
     #[error("failed to read column '{column}' of the block: {problem}")]
     Column {
         /// The column.
@@ -57,7 +57,8 @@ pub enum BlockError {
 }
 
 impl<'a> Rendered<'a> {
-    /// Finds the columns in a block that [`crate::Outcome::block`] gave for this schema; no bytes are no rows.
+    /// Finds the columns in a block that [`crate::Outcome::block`] returned for this schema. An empty block has no
+    /// rows.
     pub fn new(schema: &'a Schema, block: &'a [u8]) -> Result<Self, BlockError> {
         if block.is_empty() {
             return Ok(Self { columns: Vec::new(), rows: 0 });
@@ -86,7 +87,7 @@ impl<'a> Rendered<'a> {
         }
     }
 
-    /// Appends the line of the next row with its line feed; `false` when there is none.
+    /// Appends the line of the next row with its line feed. Returns `false` if there is no next row.
     pub fn append(&mut self, out: &mut Vec<u8>) -> Result<bool, BlockError> {
         if self.rows == 0 {
             return Ok(false);

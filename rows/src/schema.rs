@@ -1,4 +1,4 @@
-//! The columns of a model, checked once so that no row can trip over them later.
+//! The columns of a model. They are checked once, so that no row fails because of them later.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use crate::column::Compiled;
 use crate::policy::Policies;
 use crate::types::Type;
 
-/// The columns of a model's revision in the table's order, and which of them names a row.
+/// The columns of a model's revision in the table's order, and which of them is the row key.
 ///
-/// Cheap to clone. Everything a row could run into is checked here: type, default, format, pattern, bounds.
+/// Cheap to clone. Everything that could fail later for a row is checked here: type, default, format, pattern, bounds.
 #[derive(Clone, Debug)]
 pub struct Schema {
     columns: Arc<[Column]>,
@@ -20,25 +20,25 @@ pub struct Schema {
 /// One column of the table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
-    /// The column's name in the table, and in the file unless an alias is used there.
+    /// The column's name in the table, and in the file unless the file uses an alias.
     pub name: String,
     /// Its ClickHouse type.
     pub ty: Type,
-    /// Other names it may have in a file's header or as a JSON key.
+    /// Other names that it may have in a file's header or as a JSON key.
     pub aliases: Vec<String>,
-    /// The text, written as in a file, that stands in for a missing value.
+    /// The text, written as in a file, that replaces a missing value.
     pub default: Option<String>,
-    /// How dates are written, when not ISO 8601: `epoch_seconds`, `epoch_millis`, `epoch_micros`, `epoch_nanos`, or a
-    /// strftime pattern such as `%d.%m.%Y %H:%M`.
+    /// How dates are written, if not as in ISO 8601: `epoch_seconds`, `epoch_millis`, `epoch_micros`, `epoch_nanos`, or
+    /// a strftime pattern such as `%d.%m.%Y %H:%M`.
     pub format: Option<String>,
-    /// What a value must keep to beyond its type.
+    /// The bounds of a value beyond its type.
     pub constraints: Constraints,
-    /// What becomes of cells that the type cannot hold as they are written.
+    /// What to do with cells that the type cannot hold as they are written.
     pub policies: Policies,
 }
 
 impl Column {
-    /// A column of this name and type and nothing else.
+    /// A column with this name and type, and with no other setting.
     #[must_use]
     pub fn new(name: impl Into<String>, ty: Type) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl Column {
     }
 }
 
-/// Bounds on the values of a column. NULL keeps to every bound.
+/// Bounds on the values of a column. NULL is within all bounds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Constraints {
     /// Smallest number.
@@ -70,19 +70,19 @@ pub struct Constraints {
     pub one_of: Vec<String>,
 }
 
-/// Why columns do not make a schema.
+/// Why columns are not a valid schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
     /// There is no column.
     #[error("a model needs at least one column")]
     NoColumns,
-    /// More columns than the engine takes.
+    /// There are more columns than the engine accepts.
     #[error("a model has at most {max} columns")]
     TooManyColumns {
-        /// The bound.
+        /// The maximum.
         max: usize,
     },
-    /// A name or alias stands twice.
+    /// A name or alias is used twice.
     #[error("the column name or alias '{name}' is used twice; each must be unique")]
     DuplicateName {
         /// The name.
@@ -123,7 +123,7 @@ pub enum SchemaError {
 }
 
 impl SchemaError {
-    /// Stable word for conditions, events and metrics.
+    /// The reason as a stable identifier for conditions, events and metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -138,11 +138,11 @@ impl SchemaError {
     }
 }
 
-/// Columns are numbered by 16 bits in rejects; the design allows 1,000.
+/// The maximum number of columns. Rejects number columns with 16 bits; the design allows 1,000 columns.
 const MAX_COLUMNS: usize = 10_000;
 
 impl Schema {
-    /// Checks the columns. `row_key` names the column that stands for a row in rejects; the first one if absent.
+    /// Checks the columns. `row_key` names the column that identifies a row in rejects. `None`: the first column.
     pub fn new(columns: Vec<Column>, row_key: Option<&str>) -> Result<Self, SchemaError> {
         if columns.is_empty() {
             return Err(SchemaError::NoColumns);
@@ -173,7 +173,7 @@ impl Schema {
         &self.columns
     }
 
-    /// The index of the column that names a row.
+    /// The index of the row key.
     #[must_use]
     pub fn row_key(&self) -> usize {
         self.row_key

@@ -1,8 +1,8 @@
-//! What a CPU does with many bytes at once: which of 64 equal a byte, the running parity of a mask, eight numbers, and the
-//! texts of types that have one shape.
+//! Operations of a CPU on many bytes at once: which of 64 bytes equal a byte, the running parity of a mask, eight
+//! numbers, and the texts of types that have one shape.
 //!
-//! The only module of this crate with `unsafe`. The algorithms that use it are generic over [`Lanes`], are safe code,
-//! and give the same answer on every level; [`Level::detect`] picks the best one that this CPU has.
+//! This is the only module of this crate with `unsafe`. The algorithms that use it are generic over [`Lanes`], are safe
+//! code, and return the same result on every level. [`Level::detect`] chooses the best level of this CPU.
 
 use crate::coerce::date::Day;
 use crate::coerce::text::{self, Text, plain_json};
@@ -28,18 +28,18 @@ pub(crate) const BLOCK: usize = 64;
 /// Bytes of half a block.
 pub(crate) const WIDE: usize = 32;
 
-/// What a CPU does with 64 bytes. Bit `i` of a mask stands for byte `i`.
+/// Operations of a CPU on 64 bytes. Bit `i` of a mask is for byte `i`.
 pub(crate) trait Lanes: Copy {
     /// Which bytes equal each of the needles.
     fn equal<const N: usize>(self, block: &[u8; BLOCK], needles: [u8; N]) -> [u64; N];
     /// Bit `i` is the parity of bits `0..=i`.
     fn parity(self, mask: u64) -> u64;
-    /// What [`decimal`] promises; `None` also if `len` is not 1..=16.
+    /// The same as [`decimal`], but `None` also if `len` is not 1..=16.
     fn decimal(self, bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)>;
-    /// Whether [`Lanes::numbers`] is worth it.
+    /// Whether [`Lanes::numbers`] is faster than reading texts one by one.
     const NUMBERS: bool = false;
-    /// The texts of the eight at `at` as [`Numbers`]. Those with a point or a minus may be refused where the caller does
-    /// without: where `POINT` or `MINUS` is false.
+    /// Reads the eight texts at `at` as [`Numbers`]. If `POINT` or `MINUS` is false, texts with a point or a minus may
+    /// be refused, because the caller does not need them.
     #[inline(always)]
     fn numbers<const POINT: bool, const MINUS: bool>(self, texts: Texts<'_>, at: usize) -> Numbers {
         let mut all = Numbers { refused: 0, ..Numbers::NONE };
@@ -62,44 +62,45 @@ pub(crate) trait Lanes: Copy {
     fn json_special(self, block: &[u8; WIDE]) -> u32;
     /// Which bytes are control characters: below `0x20`.
     fn controls(self, block: &[u8; BLOCK]) -> u64;
-    /// Which bytes are the same in both.
+    /// Which bytes are equal in `a` and `b`.
     fn same(self, a: &[u8; WIDE], b: &[u8; WIDE]) -> u32;
     /// Which bytes are ASCII digits.
     fn digits(self, bytes: &[u8; DIGITS]) -> u32;
-    /// What [`uuid::halves`] promises.
+    /// The same as [`uuid::halves`].
     #[inline(always)]
     fn uuid(self, text: &[u8; 36]) -> Option<[u64; 2]> {
         uuid::halves(text)
     }
-    /// What [`ip::octets`] promises.
+    /// The same as [`ip::octets`].
     #[inline(always)]
     fn octets(self, bytes: &[u8; 16], len: usize) -> Option<u32> {
         ip::octets(bytes, len)
     }
-    /// What [`ip::groups`] promises.
+    /// The same as [`ip::groups`].
     #[inline(always)]
     fn groups(self, bytes: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
         ip::groups(bytes, len)
     }
-    /// What [`date::fields`] promises of the first ten bytes.
+    /// The same as [`date::fields`] for the first ten bytes.
     #[inline(always)]
     fn day(self, bytes: &[u8; 16]) -> Option<Day> {
         date::fields(bytes.first_chunk()?)
     }
-    /// What [`datetime::fields`] promises.
+    /// The same as [`datetime::fields`].
     #[inline(always)]
     fn moment(self, bytes: &[u8; 19]) -> Option<(Day, u32)> {
         datetime::fields(bytes)
     }
     /// Which bytes equal any of the needles.
     fn any_of<const N: usize>(self, block: &[u8; WIDE], needles: [u8; N]) -> u32;
-    /// Copies the first `len` bytes of `tail` to `out`, of each two quotes that follow one another only the first; gives
-    /// their number there. `None`, with `out` unspecified, where up to 64 bytes past the end cannot be read or written.
+    /// Copies the first `len` bytes of `tail` to `out`; of two consecutive quotes it copies only the first. Returns the
+    /// number of bytes written. `None` if it cannot read and write up to 64 bytes past the end; then `out` is
+    /// unspecified.
     #[inline(always)]
     fn undouble(self, tail: &[u8], len: usize, quote: u8, out: &mut [u8]) -> Option<usize> {
         undouble_by_leaps(self, tail, len, quote, out)
     }
-    /// Writes the positions of the mask's bits, counted from `base`, in order; what is behind them is unspecified.
+    /// Writes the positions of the mask's bits, counted from `base`, in order. The slots after them are unspecified.
     #[inline(always)]
     fn positions(self, mut mask: u64, base: u32, out: &mut [u32; BLOCK]) {
         // always eight at a time, so that the usual block takes no branch
@@ -113,7 +114,7 @@ pub(crate) trait Lanes: Copy {
     }
 }
 
-/// Copies 32 bytes, looks for a quote in them, and goes on behind its double.
+/// Copies 32 bytes, looks for a quote in them, and continues after the second quote of the pair.
 #[inline(always)]
 fn undouble_by_leaps<L: Lanes>(
     lanes: L,
@@ -136,10 +137,10 @@ fn undouble_by_leaps<L: Lanes>(
     Some(to)
 }
 
-/// Digits of a number at most.
+/// The most digits of a number.
 pub(crate) const DIGITS: usize = 16;
 
-/// An algorithm on [`Lanes`], and its way to code that is compiled for them.
+/// An algorithm on [`Lanes`]; [`Level::run`] runs the code that is compiled for its instruction set.
 pub(crate) trait Kernel {
     type Output;
     /// Must be `#[inline(always)]`, so that it is compiled with the features of its caller.

@@ -1,11 +1,13 @@
-//! Bytes to records and cells.
+//! Splits bytes into records and cells.
 //!
-//! [`csv`] is the definition of delimited text, byte by byte; [`scan`] finds the ends of records in a stream, [`index`]
-//! all separators of a run of well-formed records, both 64 bytes at a time and equal to the definition (property tests
-//! hold them to it). [`json`] reads an object by a parser, one of the same shape by a template, and lines of it many at
-//! a time by an index of their own. [`dialect`] reads what goes beyond RFC 4180, [`array`] the records of a JSON array,
-//! in a stream and in a chunk alike.
-//! [`cells`] is what the columns read from, whichever way it was made.
+//! * [`csv`] is the definition of delimited text, byte by byte.
+//! * [`scan`] finds the ends of records in a stream. [`index`] finds all separators in a run of well-formed records.
+//!   Both read 64 bytes at a time; property tests check that they agree with the definition.
+//! * [`dialect`] reads delimited text that goes beyond RFC 4180.
+//! * [`json`] reads an object with a parser, or with a template if the object has the same shape as the one before. It
+//!   reads many lines of one shape at a time with an index of its own.
+//! * [`mod@array`] finds the records of a JSON array, in a stream and in a chunk.
+//! * [`cells`] is the form in which columns read the cells, whichever module found them.
 
 pub(crate) mod array;
 pub(crate) mod cells;

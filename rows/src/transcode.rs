@@ -1,29 +1,31 @@
-//! UTF-16 to UTF-8, before a stream is cut.
+//! Converts UTF-16 to UTF-8, before a stream is cut.
 //!
-//! * A stream that begins with a byte-order mark of UTF-16 is read as UTF-16; every other one is passed on as it is, for
-//!   the price of a look at its first two bytes. The mark stays, as that of UTF-8, and the cutter drops it.
-//! * Nothing is repaired. Half of a surrogate pair becomes the three bytes that it would have in UTF-8 if it could, which
-//!   no UTF-8 text has (WTF-8, <https://simonsapin.github.io/wtf-8/>): the cell is rejected with `INVALID_UTF8`. (A
-//!   U+FFFD in its place, as decoders commonly write, would load another text than was sent.)
+//! * A stream that begins with a byte-order mark of UTF-16 is read as UTF-16. Any other stream is passed on unchanged;
+//!   only its first two bytes are checked. The mark is kept, as that of UTF-8, and the cutter drops it.
+//! * Nothing is repaired. Half of a surrogate pair becomes the three bytes that UTF-8 would use for it. No valid UTF-8
+//!   text has these bytes (WTF-8, <https://simonsapin.github.io/wtf-8/>), so the cell is rejected with `INVALID_UTF8`.
+//!   (Decoders commonly write U+FFFD in its place. This would load another text than was sent.)
 //! * Half of a code unit at the end means that the file was cut off, and is an error.
-//! * Where a stream is taken up again ([`Transcoder::resume`]) it is UTF-8, and offsets count bytes of that, as they
-//!   count unpacked bytes of a packed file.
+//! * A stream that is resumed ([`Transcoder::resume`]) is UTF-8. Its offsets count bytes of UTF-8, as offsets in a
+//!   compressed file count decompressed bytes.
 
-/// Turns a stream into UTF-8. It keeps at most four bytes between two pieces, and 1.5 times a piece while it is read.
+/// Converts a stream to UTF-8. It keeps at most four bytes between two pieces, and 1.5 times the size of a piece while
+/// it reads the piece.
 #[derive(Debug)]
 pub struct Transcoder {
     state: State,
-    /// What a piece became, where it is not the piece itself.
+    /// The result for a piece, if it is not the piece itself.
     out: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing was seen, or one byte that a mark could begin with.
+    /// No byte was read, or one byte that can be the first of a mark.
     Start(Option<u8>),
-    /// The bytes are passed on.
+    /// Bytes are passed on unchanged.
     Same,
-    /// UTF-16: half a code unit, and the first half of a pair.
+    /// UTF-16. `half` is the first byte of a code unit, `high` the first half of a surrogate pair, if the last piece
+    /// ended after one.
     Utf16 { big_endian: bool, half: Option<u8>, high: Option<u16> },
 }
 
@@ -38,7 +40,7 @@ pub enum TranscodeError {
 }
 
 impl TranscodeError {
-    /// Stable word for conditions, events and metrics.
+    /// Stable name for conditions, events and metrics.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
@@ -54,7 +56,7 @@ impl Transcoder {
         Self { state: State::Start(None), out: Vec::new() }
     }
 
-    /// Reads a stream that is taken up again: it is UTF-8, whatever its first bytes are.
+    /// Reads a stream that is resumed: it is UTF-8, whatever its first bytes are.
     #[must_use]
     pub fn resume() -> Self {
         Self { state: State::Same, out: Vec::new() }
@@ -66,13 +68,14 @@ impl Transcoder {
         matches!(start, [0xff, 0xfe, ..] | [0xfe, 0xff, ..])
     }
 
-    /// Whether every byte from here on is passed on as it is: then [`Transcoder::push`] need not be called any more.
+    /// Whether every byte from here on is passed on unchanged. If so, [`Transcoder::push`] need not be called any more.
     #[must_use]
     pub fn passes_on(&self) -> bool {
         self.state == State::Same
     }
 
-    /// The next bytes of the stream as UTF-8; none, where they end in the middle of a character.
+    /// Converts the next bytes of the stream to UTF-8. If they end in the middle of a character, its bytes are kept for
+    /// the next call; the result may then be empty.
     pub fn push<'a>(&'a mut self, bytes: &'a [u8]) -> &'a [u8] {
         if let State::Start(held) = self.state {
             let Some(whole) = self.begin(held, bytes) else { return &[] };
@@ -92,7 +95,7 @@ impl Transcoder {
         &self.out
     }
 
-    /// Ends the stream: the bytes that were held back.
+    /// Ends the stream; returns the bytes that were kept.
     pub fn finish(&mut self) -> Result<&[u8], TranscodeError> {
         self.out.clear();
         match std::mem::replace(&mut self.state, State::Same) {
@@ -104,8 +107,9 @@ impl Transcoder {
         Ok(&self.out)
     }
 
-    /// Tells by the first two bytes what the stream is; `None` while there are not so many. `true`: all of it is in
-    /// `bytes` and is passed on. Of UTF-16 the first code unit is kept for what comes.
+    /// Detects from the first two bytes what the stream is. `None`: there are fewer than two bytes. `true`: the
+    /// complete stream so far is in `bytes`, and is passed on unchanged. If the stream is UTF-16, a byte that was kept
+    /// stays the first half of a code unit.
     fn begin(&mut self, held: Option<u8>, bytes: &[u8]) -> Option<bool> {
         let mut start = held.into_iter().chain(bytes.iter().copied());
         match (start.next(), start.next()) {
@@ -129,7 +133,7 @@ impl Default for Transcoder {
     }
 }
 
-/// Code units at once that are looked at for being ASCII.
+/// How many code units are checked for ASCII at once.
 const RUN: usize = 16;
 
 fn utf16(
@@ -163,7 +167,7 @@ fn utf16(
     }
 }
 
-/// Adds a code unit; the first half of a pair waits for the second.
+/// Adds a code unit. The first half of a surrogate pair is kept in `high` until the second one comes.
 fn push_unit(unit: u16, high: &mut Option<u16>, out: &mut Vec<u8>) {
     if let Some(first) = high.take() {
         if let Some(Ok(c)) = char::decode_utf16([first, unit]).next() {
@@ -182,7 +186,7 @@ fn push_char(c: char, out: &mut Vec<u8>) {
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// Half of a pair without the other one.
+/// Adds half of a surrogate pair whose other half is missing, as three bytes.
 fn lone(half: u16, out: &mut Vec<u8>) {
     let low = half & 0x3f | 0x80;
     out.extend_from_slice(&[0xe0 | (half >> 12) as u8, (half >> 6 & 0x3f) as u8 | 0x80, low as u8]);

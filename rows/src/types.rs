@@ -15,7 +15,7 @@ pub struct Type {
     pub(crate) low_cardinality: bool,
 }
 
-/// What a value is, without `Nullable` and `LowCardinality` around it.
+/// A type without `Nullable` and `LowCardinality` around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Base {
     String,
@@ -36,7 +36,7 @@ pub(crate) enum Base {
     DateTime(Option<String>),
     /// Fraction digits 0..=9, time zone as written.
     DateTime64(u8, Option<String>),
-    /// Seconds, either sign.
+    /// Seconds; they can be negative.
     Time,
     /// Fraction digits 0..=9.
     Time64(u8),
@@ -46,10 +46,10 @@ pub(crate) enum Base {
     /// Names in the order of their values.
     Enum8(Vec<(String, i16)>),
     Enum16(Vec<(String, i16)>),
-    /// A JSON object, kept as its text on the way to the table.
+    /// A JSON object. It is sent to the table as its text.
     Json,
     Array(Box<Type>),
-    /// Elements: all with a name, or none.
+    /// Elements. Either all have a name, or none has.
     Tuple(Vec<(Option<String>, Type)>),
     /// Keys and values.
     Map(Box<Type>, Box<Type>),
@@ -58,13 +58,13 @@ pub(crate) enum Base {
 /// Why a type name is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TypeError {
-    /// No type of this name, or one that files cannot be loaded into yet.
+    /// There is no type of this name, or files cannot be loaded into it.
     #[error("type '{name}' is not supported; allowed are {ALLOWED}")]
     Unsupported {
         /// The name as written.
         name: String,
     },
-    /// The name is known, what is in its parentheses is not.
+    /// The name is known, but its arguments are not valid.
     #[error("failed to read type '{name}': {problem}")]
     Malformed {
         /// The name as written.
@@ -75,7 +75,7 @@ pub enum TypeError {
 }
 
 impl TypeError {
-    /// Stable word for conditions, events and metrics.
+    /// Stable name for conditions, events and metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -91,7 +91,7 @@ const ALLOWED: &str = "String, FixedString(N), Bool, Int8 to Int256, UInt8 to UI
                        Tuple(…), Map(K, V)";
 
 impl Type {
-    /// Parses a type as ClickHouse spells it; blanks between tokens are free, names are case-sensitive.
+    /// Parses a type as ClickHouse spells it. Blanks between tokens are optional; names are case-sensitive.
     ///
     /// Source: <https://clickhouse.com/docs/sql-reference/data-types>.
     pub fn parse(name: &str) -> Result<Self, TypeError> {
@@ -122,12 +122,12 @@ impl Type {
         matches!(self.base, Base::Array(_) | Base::Tuple(_) | Base::Map(..) | Base::Json)
     }
 
-    /// Whether values are days, or moments in time.
+    /// Whether values are days or points in time.
     pub(crate) fn is_day_or_moment(&self) -> bool {
         matches!(self.base, Base::Date | Base::Date32 | Base::DateTime(_) | Base::DateTime64(..))
     }
 
-    /// Whether a value has parts of this kind, or is one.
+    /// Whether `is` is true of this type, or of a type inside it.
     pub(crate) fn any(&self, is: &impl Fn(&Self) -> bool) -> bool {
         is(self)
             || match &self.base {
@@ -138,7 +138,7 @@ impl Type {
             }
     }
 
-    /// A type with nothing around it.
+    /// A type without `Nullable` and `LowCardinality`.
     pub(crate) fn plain(base: Base) -> Self {
         Self { base, nullable: false, low_cardinality: false }
     }
@@ -233,7 +233,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// The text between quotes of this kind.
+/// Writes the text with the escapes that it needs between quotes of this kind.
 fn write_escaped(f: &mut fmt::Formatter<'_>, text: &str, quote: char) -> fmt::Result {
     for c in text.chars() {
         match c {

@@ -1,4 +1,4 @@
-//! Digits a word at a time, without the CPU's wider instructions: what is here is what `simd` must equal.
+//! Reads digits a word at a time, without the CPU's wider instructions. `simd` must return the same results.
 //!
 //! Method: Daniel Lemire, "Quickly parsing eight digits" (2018), with the digits moved to the high end of the word.
 
@@ -28,11 +28,11 @@ pub(crate) fn is_digits(word: u64) -> bool {
     (high | (carried >> 4)) == 0x3333_3333_3333_3333
 }
 
-/// Which of the eight bytes are ASCII digits: bit `i` stands for byte `i`.
+/// Which of the eight bytes are ASCII digits: bit `i` is for byte `i`.
 #[inline(always)]
 pub(crate) fn digit_mask(word: u64) -> u32 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    // without the high bit: from 0x30 on, and not from 0x3a on
+    // with the high bit cleared: at least 0x30, and less than 0x3a
     let bits = word & LOW;
     let digit = (bits + 0x5050_5050_5050_5050) & !(bits + 0x4646_4646_4646_4646) & !word & !LOW;
     ((digit >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
@@ -57,8 +57,8 @@ pub(crate) fn short_digits(word: u64, len: usize) -> Option<u64> {
     eight_digits((word << shift) | (ZEROS & ((1u64 << shift) - 1)))
 }
 
-/// Digits with at most one point among them, in the first `len` (1..=16) bytes: the number without the point, and where
-/// the point stands; `len` if there is none.
+/// Digits with at most one point among them, in the first `len` (1..=16) bytes. Returns the number without the point,
+/// and where the point is; `len` if there is none.
 #[inline(always)]
 pub(crate) fn decimal(bytes: &[u8; 16], len: usize) -> Option<(u64, usize)> {
     let (low, high) = (word_at::<0, 16>(bytes), word_at::<8, 16>(bytes));
@@ -69,7 +69,7 @@ pub(crate) fn decimal(bytes: &[u8; 16], len: usize) -> Option<(u64, usize)> {
         }
         let before = (1u64 << (8 * point as u32)) - 1;
         let joined = (low & before) | ((low >> 8) & !before);
-        // a point alone has no digits
+        // a single point has no digits
         return if len == 1 { None } else { Some((short_digits(joined, len - 1)?, point)) };
     }
     let point = find_point_16(low, high).min(len);

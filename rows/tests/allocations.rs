@@ -1,4 +1,4 @@
-//! A checker that has seen one chunk allocates nothing for the cells of the next.
+//! A checker that has checked one chunk allocates nothing for the cells of the next chunk.
 #![allow(unsafe_code, reason = "an allocator that counts has to be one")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up may stop")]
 
@@ -13,23 +13,23 @@ thread_local!(static ALLOCATIONS: Cell<u64> = const { Cell::new(0) });
 
 struct Counting;
 
-// SAFETY: every call goes to the system's allocator with the same arguments; counting touches no memory but a
-// thread-local number that needs no allocation.
+// SAFETY: every call goes to the system's allocator with the same arguments. Counting accesses only a thread-local
+// number, which needs no allocation.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|n| n.set(n.get() + 1));
-        // SAFETY: the caller keeps `alloc`'s contract.
+        // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps `dealloc`'s contract, and all memory came from the system.
+        // SAFETY: the caller keeps the contract of `dealloc`, and all memory is from the system's allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.with(|n| n.set(n.get() + 1));
-        // SAFETY: the caller keeps `realloc`'s contract, and all memory came from the system.
+        // SAFETY: the caller keeps the contract of `realloc`, and all memory is from the system's allocator.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -126,7 +126,7 @@ fn telling_of_cells_that_stand_in_the_file_as_they_are_costs_none_a_cell() {
         let file = "key,n/a,\"no day\"\n".repeat(rows);
         let mut checker = Checker::new(Arc::clone(&plan));
         let outcome = checker.check(file.as_bytes(), 1, "job");
-        // the messages are made once
+        // each message is made once, at the first use
         assert!(outcome.rejects().next().is_some_and(|r| !r.message.is_empty()));
         outcome.rejects().count();
         let before = ALLOCATIONS.with(Cell::get);

@@ -1,4 +1,4 @@
-//! Values survive text, `Native` bytes and text again, whatever their type.
+//! Values of every type are the same after the way from text to `Native` bytes and back to text.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -11,12 +11,12 @@ use proptest::sample::select;
 use rows::{Checker, Column, Format, Input, Plan, Rendered, Schema, Type};
 use serde_json::Value;
 
-/// Nothing but JSON null is NULL.
+/// Only JSON null is NULL.
 fn json_lines() -> Input {
     Input { format: Format::JsonLines, null_values: Vec::new(), ..Input::default() }
 }
 
-/// The block of a file, of which every row must be good, and its rows as JSON lines.
+/// The block of a file, and its rows as JSON lines. Every row must be good.
 fn check(schema: &Schema, file: &str) -> (Vec<u8>, String) {
     let mut checker = Checker::new(Arc::new(Plan::bind(schema.clone(), json_lines(), None).unwrap()));
     let outcome = checker.check(file.as_bytes(), 1, "job");
@@ -27,7 +27,7 @@ fn check(schema: &Schema, file: &str) -> (Vec<u8>, String) {
     (block, String::from_utf8(out).unwrap())
 }
 
-/// A type and values of it as they are rendered.
+/// A type, and values of the type as they are rendered.
 #[derive(Clone, Debug)]
 struct Cells {
     ty: String,
@@ -41,7 +41,7 @@ fn cells(ty: impl Into<String>, value: impl Strategy<Value = String> + 'static) 
     prop::collection::vec(value, ROWS).prop_map(move |values| Cells { ty: ty.clone(), values }).boxed()
 }
 
-/// A text as a JSON string of the renderer, by another way than the renderer's.
+/// A text as the JSON string that the renderer writes, made in another way.
 fn json(text: &str) -> String {
     let mut out = serde_json::to_string(text).unwrap().replace('/', "\\/");
     for (plain, escaped) in [("\u{2028}", "\\u2028"), ("\u{2029}", "\\u2029"), ("\\u000b", "\\u000B")] {
@@ -91,14 +91,14 @@ fn decimal(precision: u32, scale: u32) -> BoxedStrategy<String> {
         .boxed()
 }
 
-/// Floats as JavaScript writes them: of `{:?}` without `.0`, and `{}` where that has an exponent too early.
+/// Floats as JavaScript writes them: `{:?}` without `.0`, and `{}` where `{:?}` uses an exponent too early.
 fn float<F: std::fmt::Debug + std::fmt::Display + Copy>(value: F, size: f64) -> String {
     let plain = size == 0.0 || (1e-6..1e21).contains(&size.abs());
     let text = if plain { value.to_string() } else { format!("{value:?}") };
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }
 
-/// Whether one text of the fewest digits is nearest: Rust and ClickHouse take different ones where two are.
+/// Whether exactly one text with the fewest digits is nearest. If two are, Rust and ClickHouse choose different ones.
 fn has_one_text(plain: &str, json: &str) -> bool {
     let digits = |text: &str| {
         let mantissa = text.split('e').next().unwrap_or_default().replace(['.', '-'], "");
@@ -125,7 +125,7 @@ fn float32() -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// The first half of a `Float32`.
+/// The first half of a `Float32`, as a float.
 fn bfloat16() -> BoxedStrategy<String> {
     any::<u16>()
         .prop_map(|half| f32::from_bits(u32::from(half) << 16))
@@ -148,7 +148,7 @@ fn span(digits: usize) -> BoxedStrategy<String> {
         .boxed()
 }
 
-/// Moments of these years as the zone's clock shows them, without those that it shows twice.
+/// Moments of these years as local times of the zone, without those that the zone has twice.
 fn moment(years: std::ops::Range<i16>, digits: usize, zone: &'static str) -> BoxedStrategy<String> {
     let zone = TimeZoneDatabase::bundled().get(zone).unwrap();
     (years, 1i8..=12, 1i8..=28, 0i8..24, 0i8..60, 0i8..60, 0u32..1_000_000_000)
@@ -172,7 +172,7 @@ fn ipv6() -> impl Strategy<Value = String> {
     let groups = prop::array::uniform8(prop_oneof![Just(0u16), Just(0u16), any::<u16>()]);
     groups.prop_map(|groups| {
         quoted(match groups {
-            // the C library's way, which Rust has not
+            // the spelling of the C library, which Rust does not use
             [0, 0, 0, 0, 0, 0, high, low] if high > 0 => {
                 format!("::{}", Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
             }
@@ -194,7 +194,7 @@ fn fixed_string(width: usize) -> impl Strategy<Value = String> {
 const ZONES: &[&str] = &["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"];
 const NAMES: &str = "'a' = -100, '/\"é' = 0, 'eightchr' = 3";
 
-/// Every type without wrappers.
+/// Every type except `Nullable`, `LowCardinality` and types with inner structure.
 fn scalar() -> BoxedStrategy<Cells> {
     let bits = || select(vec![8, 16, 32, 64, 128, 256]);
     let decimals = (1..=76u32).prop_flat_map(|p| (Just(p), 0..=p));
@@ -232,7 +232,7 @@ fn may_be_low_cardinality(ty: &str) -> bool {
     Type::parse(&format!("LowCardinality({ty})")).is_ok()
 }
 
-/// Objects without blanks, as the engine takes them; escapes stay as they are.
+/// Objects without blanks, as the engine accepts them; escapes are not changed.
 fn json_object() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -250,7 +250,7 @@ fn json_object() -> impl Strategy<Value = String> {
 }
 
 fn object_of(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
-    // no dot in keys: it stands for another level
+    // no dot in keys: it would mean another level
     prop::collection::btree_map("[a-zé /\"\\\\{}]{0,4}", value, 0..4).prop_map(|members| {
         let member =
             |(key, value): (&String, &String)| format!("{}:{value}", serde_json::to_string(key).unwrap());
@@ -258,7 +258,7 @@ fn object_of(value: impl Strategy<Value = String>) -> impl Strategy<Value = Stri
     })
 }
 
-/// The cells of an array, so many values in each.
+/// The cells of an array; `counts` is how many values each cell has.
 fn array_of(cells: &Cells, counts: &[usize]) -> Cells {
     let values = counts.iter().enumerate().map(|(at, count)| {
         let values = (0..*count).map(|n| cells.values[(at + n) % ROWS].as_str());
@@ -300,7 +300,7 @@ fn map_of(keys: &Cells, values: &Cells, counts: &[usize]) -> Cells {
     Cells { ty: format!("Map({}, {})", keys.ty, values.ty), values: values_of }
 }
 
-/// Types of any depth; within them NULLs and dictionaries, too.
+/// Types of any depth; their parts can have NULLs and dictionaries.
 fn any_type() -> BoxedStrategy<Cells> {
     let counts = || prop::collection::vec(0..4usize, ROWS);
     let part = |inner: BoxedStrategy<Cells>| {
@@ -326,7 +326,7 @@ fn any_type() -> BoxedStrategy<Cells> {
         .boxed()
 }
 
-/// Every type, maybe with NULLs, maybe with a dictionary.
+/// Every type, with or without NULLs, with or without a dictionary.
 fn wrapped() -> impl Strategy<Value = Cells> {
     let nulls = prop::option::of(prop::collection::vec(any::<bool>(), ROWS));
     (any_type(), nulls, any::<bool>()).prop_map(|(Cells { mut ty, mut values }, nulls, low_cardinality)| {
@@ -342,14 +342,15 @@ fn wrapped() -> impl Strategy<Value = Cells> {
         }
         if low_cardinality {
             ty = format!("LowCardinality({ty})");
-            // some value must stand twice
+            // some value must occur twice
             values.splice(ROWS / 2.., values[..ROWS / 2].to_vec()).for_each(drop);
         }
         Cells { ty, values }
     })
 }
 
-/// One to six columns with names of any characters; of some the default is the first value, and rows go without it.
+/// One to six columns with any characters in their names. Some columns have the first value as default, and then some
+/// rows lack them.
 fn tables() -> impl Strategy<Value = (Schema, String, String)> {
     let column = (wrapped(), "\\PC{0,4}", prop::collection::vec(any::<bool>(), ROWS), any::<bool>());
     prop::collection::vec(column, 1..=6).prop_map(|columns| {
@@ -358,7 +359,7 @@ fn tables() -> impl Strategy<Value = (Schema, String, String)> {
         for (at, (cells, name, absent, has_default)) in columns.into_iter().enumerate() {
             let mut column = Column::new(format!("{at}{name}"), Type::parse(&cells.ty).unwrap());
             let key = json(&column.name);
-            // as a file has it: a string without its quotes and escapes
+            // as in a file: a string without its quotes and escapes
             let default = match serde_json::from_str::<Value>(&cells.values[0]) {
                 Ok(Value::String(text)) => Some(text),
                 Ok(Value::Null) => None,
@@ -383,7 +384,7 @@ fn tables() -> impl Strategy<Value = (Schema, String, String)> {
             }
             all.push(column);
         }
-        // the order of keys in the file says nothing
+        // the order of keys in the file has no effect
         file.iter_mut().step_by(2).for_each(|row| row.reverse());
         let lines = |rows: Vec<Vec<String>>| -> String {
             rows.iter().map(|row| format!("{{{}}}\n", row.join(","))).collect::<Vec<_>>().concat()

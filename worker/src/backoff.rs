@@ -6,8 +6,8 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// The wait after failure number `attempt` (from 0): doubling from 100 ms to 10 s, less up to a half of it so that
-/// workers that failed together do not come back together. `jitter` is anything random.
+/// Returns the wait after failure number `attempt` (from 0). It doubles from 100 ms to 10 s; up to a half of it is
+/// subtracted, so that workers that failed together do not try again together. `jitter` is any random number.
 #[must_use]
 pub fn delay(attempt: u32, jitter: u64) -> Duration {
     let full = FIRST.saturating_mul(1 << attempt.min(10)).min(LONGEST);
@@ -15,7 +15,7 @@ pub fn delay(attempt: u32, jitter: u64) -> Duration {
     half + half * u32::from((jitter & 0xff) as u8) / 255
 }
 
-/// Something random.
+/// Returns a random number.
 #[must_use]
 pub fn jitter() -> u64 {
     RandomState::new().hash_one(0u8)

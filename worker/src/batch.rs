@@ -1,4 +1,4 @@
-//! A batch while its chunks come in: which are there, and what is kept of them.
+//! A batch while its chunks arrive: which chunks have arrived, and what is kept of them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,38 +16,38 @@ use crate::refusal::Refusal;
 use crate::summary::{self, Kind};
 use crate::tracker::Ticket;
 
-/// Which chunks of a batch are there. Pure.
+/// Which chunks of a batch have arrived. Pure.
 #[derive(Clone, Debug, Default)]
 pub struct BatchChunks {
     facts: Vec<Option<ChunkFacts>>,
     seen: usize,
-    /// How many chunks the batch has, once its last one is there.
+    /// The number of chunks of the batch, when its last chunk has arrived.
     len: Option<usize>,
 }
 
-/// What is kept of a chunk in any case.
+/// What is always kept of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ChunkFacts {
     digest: Digest,
     first_row: u64,
     rows: u32,
-    /// Where Kafka has it.
+    /// The offset of the chunk in Kafka.
     offset: i64,
 }
 
-/// What a chunk is to its batch.
+/// How a chunk fits into its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noted {
-    /// It was not there.
+    /// The chunk had not arrived before.
     New,
-    /// It is there already.
+    /// The chunk has arrived before.
     Again,
-    /// Another chunk is there under its number, or the batch has another end.
+    /// Another chunk with this number has arrived before, or the batch has another end.
     Conflict,
 }
 
 impl BatchChunks {
-    /// Notes a chunk that Kafka has at `offset`.
+    /// Notes a chunk, which Kafka has at `offset`.
     pub fn note(&mut self, header: &ChunkHeader, offset: i64) -> Noted {
         let index = (header.chunk - header.batch.first_chunk) as usize;
         let ends = self.len.is_some_and(|len| index >= len || header.ends_batch != (index + 1 == len));
@@ -73,13 +73,13 @@ impl BatchChunks {
         Noted::New
     }
 
-    /// Whether every chunk of the batch is there.
+    /// Returns whether every chunk of the batch has arrived.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.len == Some(self.seen)
     }
 
-    /// Whether each chunk begins with the row after the last of the one before.
+    /// Returns whether each chunk begins with the row after the last row of the chunk before it.
     #[must_use]
     pub fn is_contiguous(&self, first_row: u64) -> bool {
         let end = self.facts.iter().flatten().try_fold(first_row, |row, chunk| {
@@ -88,43 +88,43 @@ impl BatchChunks {
         end.is_some()
     }
 
-    /// How many chunks are there.
+    /// Returns how many chunks have arrived.
     #[must_use]
     pub fn count(&self) -> usize {
         self.seen
     }
 
-    /// The digest of each chunk, in order.
+    /// Returns the digest of each chunk, in order.
     #[must_use]
     pub fn digests(&self) -> Vec<u64> {
         self.facts.iter().flatten().map(|chunk| chunk.digest.as_u64()).collect()
     }
 
-    /// All rows.
+    /// Returns the number of rows of all chunks.
     #[must_use]
     pub fn rows(&self) -> u32 {
         self.facts.iter().flatten().map(|chunk| chunk.rows).sum()
     }
 
-    /// Where Kafka has the chunks, each once.
+    /// Returns the offsets of the chunks in Kafka, each once.
     #[must_use]
     pub fn offsets(&self) -> Vec<i64> {
         self.facts.iter().flatten().map(|chunk| chunk.offset).collect()
     }
 }
 
-/// A batch. All its tickets are of one partition and assignment.
+/// A batch. All its tickets are of one partition and one assignment.
 #[derive(Debug)]
 pub struct Batch {
-    /// Of the chunk that came first.
+    /// The header of the chunk that arrived first.
     pub header: ChunkHeader,
     /// The job.
     pub job: InFlight,
-    /// The way that it takes.
+    /// The lane of the batch.
     pub lane: Lane,
-    /// Which chunks are there.
+    /// Which chunks have arrived.
     pub chunks: BatchChunks,
-    /// Of every chunk, those that came again included.
+    /// The tickets of all chunks, also of those that arrived again.
     pub tickets: Vec<Ticket>,
     /// What is kept of its rows.
     pub content: Content,
@@ -133,68 +133,71 @@ pub struct Batch {
 /// What is kept of the rows of a batch.
 #[derive(Debug)]
 pub enum Content {
-    /// All that is sent.
+    /// Everything that is sent.
     Held(Held),
     /// Nothing: the chunks are read from Kafka again.
     Evicted,
     /// Nothing: it cannot be loaded.
     Refused(Refusal),
-    /// The loader has it.
+    /// Nothing: the loader has taken it.
     Taken,
 }
 
-/// All that is sent of a batch.
+/// Everything that is sent to ClickHouse for a batch.
 #[derive(Debug)]
 pub struct Held {
-    /// Where it goes.
+    /// The target of the rows.
     pub target: Arc<Target>,
-    /// The rows.
+    /// The counts of the rows.
     pub counts: RowCounts,
-    /// The bad cells by column and code.
+    /// The bad cells, by column and code.
     pub summary: Vec<Kind>,
     /// The blocks, by the number of the chunk.
     blocks: Vec<(u32, Bytes)>,
-    /// Bad cells, as `RowBinary`.
+    /// The bad cells, as `RowBinary`.
     pub rejects: Vec<Bytes>,
-    /// How many.
+    /// The number of these bad cells.
     pub reject_count: u64,
-    /// What all this takes.
+    /// The memory of all this.
     pub share: Share,
 }
 
 impl Batch {
-    /// The rows of the batch.
+    /// Returns the rows of the batch.
     #[must_use]
     pub fn rows(&self) -> RowRange {
         let first = self.header.batch.first_row;
         RowRange { job: self.header.job.clone(), first, end: first + u64::from(self.chunks.rows()) }
     }
 
-    /// Whether work on it still makes sense: its partition is ours.
+    /// Returns whether work on the batch still makes sense: its partition is assigned to this worker and is not being
+    /// revoked.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.tickets.first().is_none_or(Ticket::is_valid)
     }
 
-    /// Whether its insert may go on: its partition is ours, or is leaving.
+    /// Returns whether the batch may be inserted to its end: its partition is assigned to this worker, even if it is
+    /// being revoked.
     #[must_use]
     pub fn is_assigned(&self) -> bool {
         self.tickets.first().is_none_or(Ticket::is_assigned)
     }
 
-    /// Whether it may have been delivered before as a whole.
+    /// Returns whether a chunk of the batch may have been delivered before.
     #[must_use]
     pub fn is_maybe_delivered(&self) -> bool {
         self.tickets.iter().any(Ticket::is_maybe_delivered)
     }
 
-    /// How long after `now` an INSERT of it may still land that was begun before its partition was assigned.
+    /// Returns how long after `now` an INSERT of the batch may still take effect that began before the partition was
+    /// assigned to this worker.
     #[must_use]
     pub fn late_inserts(&self, now: Instant) -> Duration {
         self.tickets.first().map_or(Duration::ZERO, |ticket| ticket.late_inserts(now))
     }
 
-    /// Its partition.
+    /// Returns the partition of the batch.
     #[must_use]
     pub fn partition(&self) -> i32 {
         self.tickets.first().map_or(0, |ticket| ticket.position().0)
@@ -202,7 +205,7 @@ impl Batch {
 }
 
 impl Held {
-    /// Nothing yet.
+    /// Makes an empty value.
     #[must_use]
     pub fn new(target: Arc<Target>, share: Share) -> Self {
         Self {
@@ -231,13 +234,13 @@ impl Held {
         }
     }
 
-    /// The blocks in the order of the file, to be sent.
+    /// Returns the blocks in the order of the file, to send them.
     #[must_use]
     pub fn take_blocks(&mut self) -> Vec<Bytes> {
         std::mem::take(&mut self.blocks).into_iter().map(|(_, block)| block).collect()
     }
 
-    /// The bytes of the rejects.
+    /// Returns the number of bytes of the rejects.
     #[must_use]
     pub fn reject_bytes(&self) -> usize {
         self.rejects.iter().map(Bytes::len).sum()

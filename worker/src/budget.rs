@@ -1,43 +1,43 @@
-//! How much memory the batches may take: blocks and rejects, in bytes, of open batches and of those being inserted.
+//! The memory limit of the batches: blocks and rejects, in bytes, of open batches and of those that are being inserted.
 
 use std::sync::Arc;
 
 use crds::ChunkHeader;
 use tokio::sync::watch;
 
-/// What small batches may take beside the others.
+/// The limit of small batches, in addition to that of the others.
 const SMALL_LIMIT: u64 = 16 << 20;
-/// The longest chunk of a small batch, in bytes.
+/// The most bytes of the chunk of a small batch.
 const SMALL_CHUNK: usize = 1 << 20;
 
-/// Which way a batch takes. Small batches have their own places, so that they do not wait for large ones.
+/// The lane of a batch. Small batches have their own lane, so that they do not wait for large ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// The only chunk of a job, less than 1 MiB.
+    /// For a batch with the only chunk of its job, less than 1 MiB.
     Small,
-    /// All others.
+    /// For all other batches.
     Bulk,
 }
 
-/// What is taken, in bytes.
+/// The memory that is used, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
-    /// By open batches.
+    /// Used by open batches.
     pub open: u64,
-    /// By batches being inserted.
+    /// Used by batches that are being inserted.
     pub in_flight: u64,
-    /// By small batches.
+    /// Used by small batches.
     pub small: u64,
 }
 
-/// The limits and what is taken of them.
+/// The limits and the memory that is used.
 #[derive(Debug)]
 pub struct Budget {
     limit: u64,
     used: watch::Sender<Used>,
 }
 
-/// What one batch takes. It is given back when it is dropped.
+/// The memory of one batch. It is free again when this is dropped.
 #[derive(Debug)]
 pub struct Share {
     budget: Arc<Budget>,
@@ -47,7 +47,7 @@ pub struct Share {
 }
 
 impl Lane {
-    /// The way of a chunk of `bytes` bytes.
+    /// Returns the lane of a chunk of `bytes` bytes.
     #[must_use]
     pub fn of(header: &ChunkHeader, bytes: usize) -> Self {
         let only = header.chunk == 0 && header.batch.number == 0 && header.ends_batch;
@@ -56,42 +56,42 @@ impl Lane {
 }
 
 impl Budget {
-    /// A budget of `limit` bytes for batches that are not small.
+    /// Makes a budget of `limit` bytes for batches that are not small.
     #[must_use]
     pub fn new(limit: u64) -> Arc<Self> {
         Arc::new(Self { limit, used: watch::Sender::new(Used::default()) })
     }
 
-    /// The most that batches which are not small may take, in bytes.
+    /// Returns the limit of the batches that are not small, in bytes.
     #[must_use]
     pub fn limit(&self) -> u64 {
         self.limit
     }
 
-    /// What is taken.
+    /// Returns the memory that is used.
     #[must_use]
     pub fn used(&self) -> Used {
         *self.used.borrow()
     }
 
-    /// Whether `bytes` more may be begun on this way.
+    /// Returns whether `bytes` more bytes may be used in this lane.
     #[must_use]
     pub fn has_space(&self, lane: Lane, bytes: u64) -> bool {
         fits(self.used(), self.limit, lane, bytes)
     }
 
-    /// Waits until `bytes` more may be begun, or until no batch is being inserted: then waiting for space is of no use.
-    /// More than the budget fits once nothing is taken.
+    /// Waits until `bytes` more bytes may be used, or until no batch is being inserted: then no memory becomes free by
+    /// waiting. If nothing is used, more bytes than the budget may be used.
     pub async fn wait(&self, lane: Lane, bytes: u64) {
         let ready = |used: &Used| match lane {
             Lane::Small => fits(*used, self.limit, lane, bytes),
             Lane::Bulk => fits(*used, self.limit, lane, bytes) || used.in_flight == 0,
         };
-        // Fails only without a sender, which `self` is.
+        // Fails only if there is no sender, but `self` has it.
         let _ = self.used.subscribe().wait_for(ready).await;
     }
 
-    /// A share of nothing yet.
+    /// Makes a share of 0 bytes.
     #[must_use]
     pub fn share(self: &Arc<Self>, lane: Lane) -> Share {
         Share { budget: self.clone(), lane, in_flight: false, bytes: 0 }
@@ -107,13 +107,13 @@ fn fits(used: Used, limit: u64, lane: Lane, bytes: u64) -> bool {
 }
 
 impl Share {
-    /// Takes so many bytes more.
+    /// Adds `bytes` bytes to the share.
     pub fn add(&mut self, bytes: u64) {
         self.bytes += bytes;
         self.change(|taken| *taken += bytes);
     }
 
-    /// The batch is complete and goes to its insert.
+    /// The batch is complete and will be inserted.
     pub fn set_in_flight(&mut self) {
         let bytes = self.bytes;
         self.change(|taken| *taken -= bytes);
@@ -121,7 +121,7 @@ impl Share {
         self.change(|taken| *taken += bytes);
     }
 
-    /// How many bytes it has.
+    /// Returns the number of bytes of the share.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes

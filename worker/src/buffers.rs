@@ -1,13 +1,15 @@
-//! Large buffers that are used again: a chunk of a MiB hundreds of times a second would otherwise be as many fresh pages.
+//! Large buffers that are used again. Without this, a chunk of 1 MiB some hundred times a second would need as many new
+//! memory pages.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 
-/// A smaller buffer is not kept: the allocator is as fast, and a few bytes must not hold a large buffer.
+/// Smaller buffers are not kept: the allocator is as fast for them, and a few bytes must not occupy a large buffer.
 const SMALLEST: usize = 64 << 10;
 
-/// Buffers that are free.
+/// The free buffers.
 #[derive(Clone, Debug)]
 pub struct Buffers {
     free: Arc<Mutex<Free>>,
@@ -20,7 +22,7 @@ struct Free {
     bytes: usize,
 }
 
-/// A buffer on loan. It goes back when it is dropped.
+/// A buffer in use. It returns to the free buffers when it is dropped.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
@@ -28,19 +30,19 @@ pub struct Buffer {
 }
 
 impl Buffers {
-    /// At most `keep_bytes` bytes are kept in free buffers.
+    /// Makes a pool that keeps at most `keep_bytes` bytes in free buffers.
     #[must_use]
     pub fn new(keep_bytes: usize) -> Self {
         Self { free: Arc::default(), keep_bytes }
     }
 
-    /// A buffer that holds a copy of `bytes`.
+    /// Returns a buffer with a copy of `bytes`.
     #[must_use]
     pub fn copy(&self, bytes: &[u8]) -> Buffer {
         self.join(bytes.len(), std::iter::once(bytes))
     }
 
-    /// A buffer that holds copies of the parts, one after the other; together they have `len` bytes.
+    /// Returns a buffer with copies of the parts, one after the other. Together they have `len` bytes.
     #[must_use]
     pub fn join<'a>(&self, len: usize, parts: impl Iterator<Item = &'a [u8]>) -> Buffer {
         let mut bytes = self.take(len).unwrap_or_else(|| Vec::with_capacity(len));
@@ -49,7 +51,7 @@ impl Buffers {
         Buffer { bytes, home: self.clone() }
     }
 
-    /// The smallest free buffer that `len` bytes fit into, unless it is much too large.
+    /// Takes the smallest free buffer of at least `len` bytes, unless it is much too large.
     fn take(&self, len: usize) -> Option<Vec<u8>> {
         if len < SMALLEST {
             return None;
@@ -63,19 +65,19 @@ impl Buffers {
         Some(buffer)
     }
 
-    fn free(&self) -> std::sync::MutexGuard<'_, Free> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    fn free(&self) -> MutexGuard<'_, Free> {
+        self.free.lock()
     }
 }
 
 impl Buffer {
-    /// The bytes of memory that it takes.
+    /// Returns how many bytes of memory the buffer takes.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// As bytes that can be shared; the buffer goes back with the last of them.
+    /// Returns bytes that can be shared. The buffer is free again when the last of them is dropped.
     #[must_use]
     pub fn share(self) -> Bytes {
         Bytes::from_owner(self)
@@ -97,7 +99,7 @@ impl Drop for Buffer {
         let mut free = self.home.free();
         free.bytes += bytes.capacity();
         free.buffers.push(bytes);
-        // The oldest goes: what is used now is of the size that is needed now.
+        // The oldest buffer is dropped: the recently used ones have the size that is needed now.
         while free.bytes > self.home.keep_bytes {
             let oldest = free.buffers.remove(0);
             free.bytes -= oldest.capacity();

@@ -1,4 +1,5 @@
-//! One chunk checked: the pure middle of the worker. Bytes in, a block of good rows and what is known of the bad out.
+//! The check of one chunk, without I/O. The input is bytes; the output is a block of good rows and the data about bad
+//! cells.
 
 use bytes::Bytes;
 use crds::ChunkHeader;
@@ -9,46 +10,46 @@ use crate::insert::rejects::{self, RejectLimits, RejectRows};
 use crate::plan::Target;
 use crate::summary::Kind;
 
-/// What became of a chunk's rows.
+/// The result of the check of a chunk.
 #[derive(Debug)]
 pub struct CheckedChunk {
-    /// How many there are.
+    /// The counts of the rows.
     pub counts: RowCounts,
     /// The good rows, as a ClickHouse `Native` block; empty if there is none.
     pub block: Bytes,
-    /// The bad cells that are to be stored.
+    /// The bad cells to store.
     pub rejects: RejectRows,
-    /// The bad cells by column and code.
+    /// The bad cells, by column and code.
     pub summary: Vec<Kind>,
-    /// What block and rejects take, in bytes.
+    /// The memory of block and rejects, in bytes.
     pub memory: u64,
 }
 
-/// Rows of a chunk or batch.
+/// The counts of a chunk or a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowCounts {
-    /// All.
+    /// All rows.
     pub rows: u32,
-    /// Those in the block.
+    /// The rows in the block.
     pub ok: u32,
-    /// Those with a bad cell.
+    /// The rows with a bad cell.
     pub bad_rows: u32,
-    /// Bad cells.
+    /// The bad cells.
     pub bad_cells: u64,
 }
 
-/// The body holds another number of records than the header says: header and body are not of one chunk, or were cut by
-/// other rules than these. Loading it would make the job's counts wrong.
+/// The body has another number of records than the header specifies. Header and body are not of the same chunk, or the
+/// chunk was cut by other rules than those of this worker. To load it would make the job's counts wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the chunk has {found} records, but its header says {expected}")]
 pub struct WrongRows {
-    /// What the header says.
+    /// The number in the header.
     pub expected: u32,
-    /// What is there.
+    /// The number in the body.
     pub found: u32,
 }
 
-/// What is the same for all chunks of a worker.
+/// The names that are the same for all chunks of a worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
     /// The model.
@@ -58,7 +59,7 @@ pub struct Names<'a> {
 }
 
 impl RowCounts {
-    /// Adds those of another chunk.
+    /// Adds the counts of another chunk.
     pub fn add(&mut self, other: Self) {
         self.rows += other.rows;
         self.ok += other.ok;
@@ -67,7 +68,7 @@ impl RowCounts {
     }
 }
 
-/// Checks a chunk. Bad cells are kept to be stored up to `limits`; all are counted.
+/// Checks a chunk. Bad cells up to `limits` are kept to be stored; all are counted.
 pub fn check(
     checker: &mut Checker,
     header: &ChunkHeader,
@@ -99,7 +100,7 @@ pub fn check(
     })
 }
 
-/// The block, and the bytes of memory that it takes. This copy is the only one: the checker's memory is used again.
+/// Returns the block and its memory in bytes. This is the only copy: the checker uses its memory again.
 fn block(outcome: &Outcome<'_>, buffers: &Buffers) -> (Bytes, usize) {
     let len = outcome.block_parts().map(<[u8]>::len).sum();
     let block = buffers.join(len, outcome.block_parts());
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
     use crate::pii::Privacy;
 
-    /// Columns `id String` and `n UInt8`; `pii` is of `n`.
+    /// The columns are `id String` and `n UInt8`; `pii` applies to `n`.
     fn target(pii: Pii) -> Target {
         let column = |name: &str, ty| Column::new(name, Type::parse(ty).unwrap());
         let schema = Schema::new(vec![column("id", "String"), column("n", "UInt8")], None).unwrap();

@@ -28,7 +28,7 @@ impl Cluster {
         }
     }
 
-    /// The job; `None` if it is gone, or another has its name.
+    /// Returns the job; `None` if it does not exist or another job has its name.
     pub async fn job(&self, name: &str, uid: &str) -> Result<Option<IngestJob>, Failure> {
         match self.jobs.get(name).await {
             Ok(job) => Ok(Some(job).filter(|job| job.metadata.uid.as_deref() == Some(uid))),
@@ -37,14 +37,14 @@ impl Cluster {
         }
     }
 
-    /// The model.
+    /// Returns the model.
     pub async fn model(&self, name: &str) -> Result<IngestModel, Failure> {
         self.models.get(name).await.map_err(|error| {
             if is_absent(&error, name) { Failure::ModelMissing(name.to_owned()) } else { error.into() }
         })
     }
 
-    /// What a job is checked by.
+    /// Returns the revision that a job is checked against.
     pub async fn revision(&self, name: &str) -> Result<RevisionData, Failure> {
         let revision = self.revisions.get(name).await.map_err(|error| {
             if is_absent(&error, name) { Failure::RevisionMissing(name.to_owned()) } else { error.into() }
@@ -54,8 +54,8 @@ impl Cluster {
             .map_err(|why| Failure::RevisionUnusable { name: name.to_owned(), why: why.to_string() })
     }
 
-    /// Writes the worker's part of a job's status, if the job is still as it was read (`resourceVersion`, `uid`). The part is
-    /// always complete: server-side apply removes what is left out.
+    /// Writes the worker's part of a job's status, if the job has not changed since it was read (`resourceVersion`,
+    /// `uid`). The part is always complete: server-side apply removes fields that are left out.
     pub async fn apply_progress(&self, job: &IngestJob, progress: &Progress<'_>) -> Result<(), Failure> {
         let name = job.metadata.name.as_deref().unwrap_or_default();
         let patch = json!({
@@ -78,18 +78,18 @@ impl Cluster {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress<'a> {
-    /// What the ledger adds up to.
+    /// The sums of the ledger.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
-    /// What is wrong most often.
+    /// The most frequent errors.
     pub error_summary: &'a [ErrorSummary],
     /// Why chunks cannot be loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_problem: Option<LoadProblem>,
 }
 
-/// Whether the object itself is absent. A 404 that names no object says that its kind is not served (the CRD is being
-/// replaced): that is no reason to give a job up.
+/// Returns whether the object itself does not exist. A 404 that names no object means that the API server does not
+/// serve its kind (the CRD is being replaced). That is no reason to end a job.
 fn is_absent(error: &kube::Error, name: &str) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404
         && status.details.as_ref().is_some_and(|details| details.name == name))

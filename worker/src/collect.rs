@@ -1,17 +1,19 @@
-//! The open batches: chunks that were checked, until their batch is complete.
+//! The open batches: they collect checked chunks until the batch is complete.
 //!
-//! An open batch never stops the others. It takes memory of the budget; where that is needed, the batch that was idle
-//! longest is evicted: its blocks are dropped, and its chunks are read from Kafka again once all are known.
+//! An open batch never stops the others. It uses memory of the budget. If that memory is needed, the batch that was
+//! idle longest is evicted: its blocks are dropped, and its chunks are read from Kafka again when all of them have
+//! arrived.
 
 mod lost;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crds::ChunkHeader;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::batch::{Batch, BatchChunks, Content, Held, Noted};
 use crate::budget::{Budget, Lane};
@@ -25,14 +27,14 @@ use crate::refusal::Refusal;
 use crate::report::ProgressUpdate;
 use crate::tracker::Ticket;
 
-/// After so long without a chunk an open batch is looked at: has its job ended?
+/// If no chunk arrives for this time, the worker checks whether the job of an open batch has ended.
 const IDLE: Duration = Duration::from_secs(5);
-/// An open batch grows if a chunk came within this time: that is an upload of 20 MB/s.
+/// An open batch grows if a chunk arrived within this time, which corresponds to an upload of 20 MB/s.
 const GROWING: Duration = Duration::from_millis(50);
-/// An open batch of a job that has ended, of which it is not known whether more of it comes, is kept so long.
+/// How long an open batch of an ended job is kept while it is not known whether more chunks of it come.
 const UNKNOWN_END: Duration = Duration::from_secs(600);
 
-/// The open batches and those being inserted.
+/// The open batches and those that are being inserted.
 #[derive(Debug)]
 pub struct Collector {
     budget: Arc<Budget>,
@@ -52,25 +54,26 @@ struct Open {
     touched: Instant,
 }
 
-/// Why an open batch is not kept.
+/// Why an open batch is no longer kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
-    /// Its partition is no longer ours.
+    /// Its partition is no longer assigned to this worker.
     Left,
     /// Its job has ended.
     JobEnded,
-    /// The rest of it cannot come any more.
+    /// The rest of it can no longer come.
     Lost,
 }
 
-/// What comes of a batch while it is inserted.
+/// The chunks of a batch that arrive while it is inserted.
 #[derive(Debug)]
 struct Late {
     chunks: BatchChunks,
     tickets: Vec<Ticket>,
 }
 
-/// Chunks of another assignment of a partition make another batch: the tickets of the one before are void.
+/// The key of a batch. Chunks of another assignment of the partition make another batch, because the tickets of the
+/// earlier assignment are invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     job: String,
@@ -78,7 +81,7 @@ pub struct Key {
     assignment: u64,
 }
 
-/// A chunk on its way to its batch.
+/// A chunk that is added to its batch.
 #[derive(Debug)]
 pub struct Arrival {
     /// Its header.
@@ -87,7 +90,7 @@ pub struct Arrival {
     pub ticket: Ticket,
     /// Its job.
     pub job: InFlight,
-    /// Its way.
+    /// Its lane.
     pub lane: Lane,
     /// What is known of its rows.
     pub rows: ArrivedRows,
@@ -98,34 +101,35 @@ pub struct Arrival {
 pub enum ArrivedRows {
     /// They were checked.
     Checked(Arc<Target>, Box<CheckedChunk>),
-    /// They were not: the batch does not keep them now.
+    /// They were not checked, because the batch does not keep them now.
     Unchecked,
-    /// They cannot be.
+    /// They cannot be checked.
     Refused(Refusal),
 }
 
-/// What is to be done next.
+/// What to do after a chunk was added.
 #[derive(Debug)]
 pub enum Added {
-    /// Nothing: the batch waits for more chunks, is being inserted, or is no longer ours.
+    /// Nothing: the batch waits for more chunks, is being inserted, or its partition is no longer assigned to this
+    /// worker.
     Nothing,
-    /// The batch is to be inserted.
+    /// Insert the batch.
     Complete(Box<Batch>),
-    /// Report, then finish the tickets: the chunk is in the ledger, or its job has a conflict.
+    /// Report to the job, then finish the tickets: the chunk is in the ledger, or its job has a conflict.
     Report(ProgressUpdate),
 }
 
-/// What the check of a chunk is to give.
+/// What the check of a chunk must return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Block and rejects, these within limits.
+    /// Block and rejects; the rejects within these limits.
     Rows(RejectLimits),
-    /// Nothing: the batch keeps none, or has the chunk.
+    /// Nothing: the batch keeps no rows, or has the chunk already.
     Nothing,
 }
 
 impl Key {
-    /// The batch of a chunk.
+    /// Returns the key of a chunk's batch.
     #[must_use]
     pub fn of(header: &ChunkHeader, ticket: &Ticket) -> Self {
         let assignment = ticket.assignment();
@@ -134,19 +138,19 @@ impl Key {
 }
 
 impl Collector {
-    /// No batch.
+    /// Makes a collector without batches.
     #[must_use]
     pub fn new(budget: Arc<Budget>, metrics: Metrics) -> Self {
         Self { budget, metrics, state: Mutex::default() }
     }
 
-    /// Waits until another chunk may be checked. Batches being inserted give their memory back by themselves; where there
-    /// are none, an open batch is evicted.
+    /// Waits until another chunk may be checked. The memory of batches that are being inserted becomes free without
+    /// further action. If there are none, an open batch is evicted.
     pub async fn admit(&self, lane: Lane) {
         self.make_space(lane, 1).await;
     }
 
-    /// Waits until `bytes` more may be taken, or nothing is left to evict.
+    /// Waits until `bytes` more bytes may be used, or nothing is left to evict.
     pub async fn make_space(&self, lane: Lane, bytes: u64) {
         while !self.budget.has_space(lane, bytes) {
             self.budget.wait(lane, bytes).await;
@@ -156,7 +160,8 @@ impl Collector {
         }
     }
 
-    /// What the check of this chunk is to give. Of a job that has ended nothing is kept: few of its batches are inserted.
+    /// Returns what the check of this chunk must return. For a job that has ended nothing is kept, because few of its
+    /// batches are inserted.
     #[must_use]
     pub fn wanted(&self, header: &ChunkHeader, ticket: &Ticket, job: &Job) -> Wanted {
         let (key, state) = (Key::of(header, ticket), self.state());
@@ -166,7 +171,7 @@ impl Collector {
         let (cells, bytes) = match state.open.get(&key).map(|open| &open.batch) {
             None => (0, 0),
             Some(batch) => match &batch.content {
-                // A chunk that comes again is checked for nothing; that is rare.
+                // A chunk that arrives again is checked although it is not needed; that is rare.
                 Content::Held(held) => (held.reject_count, held.reject_bytes()),
                 Content::Evicted | Content::Refused(_) | Content::Taken => return Wanted::Nothing,
             },
@@ -196,7 +201,7 @@ impl Collector {
             if late.chunks.note(&header, offset) != Noted::Again {
                 return conflict(&mut state, &header, &job, ticket, "the batch that is being inserted");
             }
-            // Fails only for a partition that is leaving: then the ticket is dropped with the others.
+            // Fails only if the partition is being revoked: then the ticket is dropped with the others.
             let _ = ticket.set_in_flight();
             late.tickets.push(ticket);
             return Added::Nothing;
@@ -226,7 +231,7 @@ impl Collector {
         added
     }
 
-    /// A batch is done with. Returns the tickets of its chunks that came again meanwhile.
+    /// Ends a batch. Returns the tickets of those of its chunks that arrived again in the meantime.
     #[must_use]
     pub fn finish(&self, key: &Key) -> Vec<Ticket> {
         let tickets = self.state().in_flight.remove(key).map(|late| late.tickets).unwrap_or_default();
@@ -234,7 +239,7 @@ impl Collector {
         tickets
     }
 
-    /// The jobs of batches that were idle for some seconds.
+    /// Returns the jobs of batches that were idle for some seconds.
     #[must_use]
     pub fn idle_jobs(&self, now: Instant) -> Vec<Arc<Job>> {
         let state = self.state();
@@ -245,10 +250,11 @@ impl Collector {
         jobs
     }
 
-    /// Drops the batches whose partition is no longer ours, and the idle ones of jobs that have ended, whose tickets are
-    /// finished. A batch that may have been delivered before is kept until it is known that no more of it comes: if all of
-    /// it is there, its rows may be in the table, and then they have to be counted. An idle batch of any job is given up
-    /// once its other chunks cannot come any more; the ledger has no line of it, so the operator ends the job.
+    /// Drops the batches whose partition is no longer assigned to this worker, and the idle ones of jobs that have
+    /// ended; the tickets of the latter are finished. A batch that may have been delivered before is kept until it is
+    /// known that no more of it comes: if all of it arrives, its rows may be in the table, and then they must be
+    /// counted. An idle batch of any job is dropped when its other chunks can no longer come. The ledger has no line of
+    /// it, so the operator ends the job.
     pub fn sweep(&self, now: Instant) {
         let mut state = self.state();
         let over = state.open.iter().filter_map(|(key, open)| Some((key.clone(), open.ending(now)?)));
@@ -280,7 +286,7 @@ impl Collector {
         self.show();
     }
 
-    /// Evicts the open batch that was idle longest; false if none keeps anything.
+    /// Evicts the open batch that was idle longest. Returns false if no batch keeps rows.
     fn evict(&self) -> bool {
         let mut state = self.state();
         let held = state.open.values_mut().filter(|open| open.held_bytes() > 0);
@@ -294,9 +300,10 @@ impl Collector {
         true
     }
 
-    /// The only partition to take more chunks from, apart from that of small jobs, where many batches are open and take much
-    /// memory: that of the fullest one, so that batches are completed one after the other and none has to be evicted. Only a
-    /// batch that grows just now counts: nobody waits for a slow upload.
+    /// If many batches are open and use much memory, returns the only partition to take more chunks from, in addition
+    /// to that of small jobs. It is the partition of the fullest batch, so that batches are completed one after the
+    /// other and none must be evicted. The fullest batch counts only if it is growing now: no other upload waits for a
+    /// slow one.
     #[must_use]
     pub fn crowded(&self, now: Instant) -> Option<i32> {
         if self.budget.used().open <= self.budget.limit() / 4 {
@@ -321,7 +328,7 @@ impl Collector {
         }
     }
 
-    /// The budget of the batches.
+    /// Returns the budget of the batches.
     #[must_use]
     pub fn budget(&self) -> &Arc<Budget> {
         &self.budget
@@ -333,12 +340,12 @@ impl Collector {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
 impl Open {
-    /// What a batch of [`Lane::Bulk`] keeps in memory, in bytes: what it would give back if it were evicted.
+    /// Returns what a batch of [`Lane::Bulk`] keeps in memory, in bytes. This becomes free if the batch is evicted.
     fn held_bytes(&self) -> u64 {
         match &self.batch.content {
             Content::Held(held) if self.batch.lane == Lane::Bulk => held.share.bytes(),
@@ -346,7 +353,7 @@ impl Open {
         }
     }
 
-    /// Why it is not kept any more, if it is not.
+    /// Returns why the batch is no longer kept, or `None` if it is kept.
     fn ending(&self, now: Instant) -> Option<Ending> {
         let (batch, idle) = (&self.batch, now.duration_since(self.touched));
         let job = batch.job.job();
@@ -367,7 +374,7 @@ impl Open {
 }
 
 impl Batch {
-    /// Takes what is known of the rows of a new chunk.
+    /// Adds what is known of the rows of a new chunk.
     fn take(&mut self, number: u32, rows: ArrivedRows) {
         match (&mut self.content, rows) {
             (Content::Held(held), ArrivedRows::Checked(_, chunk)) => held.add(number, *chunk),
@@ -388,7 +395,7 @@ impl Batch {
         }
     }
 
-    /// Its bad cells are not stored now.
+    /// Frees the job's quota for its bad cells, because they are not stored now.
     pub fn release_quota(&self) {
         if let Content::Held(held) = &self.content {
             self.job.job().will_not_store(held.reject_count);
@@ -397,7 +404,7 @@ impl Batch {
 }
 
 impl InFlight {
-    /// The bad cells of a chunk that is not kept are not stored.
+    /// Frees the job's quota for a chunk's bad cells, because the chunk is not kept.
     fn forget(&self, rows: &ArrivedRows) {
         if let ArrivedRows::Checked(_, chunk) = rows {
             self.job().will_not_store(chunk.rejects.count);
@@ -405,7 +412,7 @@ impl InFlight {
     }
 }
 
-/// Whether no more of a batch, of a job that has ended, has to be waited for.
+/// Returns whether a batch of an ended job no longer has to wait for more chunks.
 fn is_over(batch: &Batch, idle: Duration) -> bool {
     if !batch.is_maybe_delivered() || batch.tickets.first().is_none_or(Ticket::is_past_end) {
         return idle >= IDLE;
@@ -413,7 +420,7 @@ fn is_over(batch: &Batch, idle: Duration) -> bool {
     idle >= UNKNOWN_END
 }
 
-/// The batch goes to its insert, if its partition is still ours.
+/// Hands the batch over to be inserted, if its partition is still assigned to this worker.
 fn complete(state: &mut State, key: &Key) -> Added {
     let Some(Open { mut batch, .. }) = state.open.remove(key) else { return Added::Nothing };
     if !batch.chunks.is_contiguous(batch.header.batch.first_row) {
@@ -436,7 +443,7 @@ fn complete(state: &mut State, key: &Key) -> Added {
     Added::Complete(Box::new(batch))
 }
 
-/// Another chunk came under a number that is taken.
+/// Ends the job, because another chunk has a number that is already in use.
 fn conflict(state: &mut State, header: &ChunkHeader, job: &InFlight, ticket: Ticket, found: &str) -> Added {
     let message = format!(
         "chunk {} came with other bytes than those in {found}: two files were sent for this job; make a new job",
@@ -445,7 +452,7 @@ fn conflict(state: &mut State, header: &ChunkHeader, job: &InFlight, ticket: Tic
     end_job(state, job.job(), message, vec![ticket])
 }
 
-/// The job ends: its open batches go, and all tickets are finished once the job says why.
+/// Ends the job: its open batches are dropped, and all tickets are finished when the job's status has the reason.
 fn end_job(state: &mut State, job: &Arc<Job>, message: String, mut tickets: Vec<Ticket>) -> Added {
     tracing::error!(job = job.name, message, "ChunkConflict");
     job.set_conflict(message);

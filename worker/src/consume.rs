@@ -1,21 +1,21 @@
-//! The edge to Kafka: a thread of its own that takes records only while there is space for them, and never stops polling.
+//! The connection to Kafka: a thread of its own that takes records only while there is free memory for them, and never
+//! stops polling.
 
 pub mod config;
 mod context;
 mod lanes;
+mod paused;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect::kafka::LastError;
+use connect::kafka::{LastError, UNREACHED};
 use crds::ChunkHeader;
 use crds::names::SMALL_PARTITION;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
-use rdkafka::topic_partition_list::TopicPartitionList;
 use rows::MAX_BATCH_CHUNKS;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Sender;
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 use self::context::{Context, store};
 use self::lanes::{FULL_BEFORE_PAUSE, Lanes};
+use self::paused::Paused;
 use crate::budget::Lane;
 use crate::buffers::Buffers;
 use crate::collect::Collector;
@@ -34,18 +35,15 @@ use crate::reread::header_of;
 use crate::stop::Stop;
 use crate::tracker::{Ticket, Tracker};
 
-/// How many chunks may be in flight or unreported: what goes on while the API server is away. Chunks of open batches do
-/// not count.
+/// How many chunks may be in flight or unreported: the limit of what is processed while the API server cannot be
+/// reached. Chunks of open batches do not count.
 pub const UNREPORTED: usize = 1000;
 
-/// How long a poll waits,
+/// How long a poll waits while no record waits to be handed over.
 const POLL: Duration = Duration::from_millis(100);
-/// and how long while records wait to be handed over.
+/// How long a poll waits while records wait to be handed over.
 const SHORT_POLL: Duration = Duration::from_millis(10);
-/// A consumer that reaches no broker for so long is replaced: librdkafka 2.12 was seen to try no more, minutes after the
-/// broker was back.
-const UNREACHED: Duration = Duration::from_mins(2);
-/// How long a stop waits for the batches in flight and their report.
+/// How long the worker waits at its stop for the batches in flight and their report.
 const STOP_TIMEOUT: Duration = Duration::from_secs(13);
 
 /// What the thread needs.
@@ -54,36 +52,36 @@ pub struct Consume {
     pub topic: String,
     /// Settings from [`config::consumer_config`].
     pub config: ClientConfig,
-    /// Who keeps the offsets.
+    /// The tracker of the offsets.
     pub tracker: Arc<Tracker>,
-    /// The first stage of most chunks.
+    /// The first stage of the bulk lane.
     pub bulk: Sender<Delivery>,
-    /// That of small ones.
+    /// The first stage of the small lane.
     pub small: Sender<Delivery>,
-    /// Where chunks live.
+    /// The buffers of the chunks.
     pub buffers: Buffers,
-    /// The order to stop.
+    /// The signal to stop.
     pub stop: Stop,
-    /// Notes each turn.
+    /// Gets a beat in each turn of the loop.
     pub health: HealthTracker,
-    /// Notes the lag.
+    /// Gets the lag.
     pub metrics: Metrics,
-    /// Whether open batches take much memory.
+    /// Shows whether open batches use much memory.
     pub collector: Arc<Collector>,
     /// The runtime of the stages.
     pub runtime: Handle,
 }
 
-/// Why no more is taken.
+/// Why no more records are taken.
 enum End {
-    /// By the order to stop.
+    /// The worker is stopping.
     Stopped,
     /// No broker was reached for [`UNREACHED`].
     Unreached,
 }
 
 impl Delivery {
-    /// The way that it takes.
+    /// Returns the lane of the record.
     #[must_use]
     pub fn lane(&self) -> Lane {
         match self {
@@ -92,7 +90,7 @@ impl Delivery {
         }
     }
 
-    /// Its bytes.
+    /// Returns the number of bytes of the record.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
@@ -101,7 +99,7 @@ impl Delivery {
         }
     }
 
-    /// Its partition.
+    /// Returns the partition of the record.
     #[must_use]
     pub fn partition(&self) -> i32 {
         self.ticket().position().0
@@ -116,17 +114,17 @@ impl Delivery {
 }
 
 impl Consume {
-    /// Takes records until the order to stop, then waits for those in flight and leaves the group.
+    /// Takes records until the signal to stop. Then it waits for those in flight and leaves the group.
     ///
     /// # Errors
-    /// What librdkafka says is fatal.
+    /// The fatal errors of librdkafka.
     pub fn run(self) -> Result<(), KafkaError> {
         let (consumer, result) = loop {
             let consumer = self.connect()?;
             match self.take(&consumer) {
                 Ok(End::Unreached) => {
                     tracing::warn!("no broker was reached for {} s: connecting anew", UNREACHED.as_secs());
-                    // What was taken comes again.
+                    // The records that were taken are delivered again.
                     let mut offsets = self.tracker.offsets();
                     offsets.partitions().into_iter().for_each(|partition| offsets.remove(partition));
                 }
@@ -142,7 +140,7 @@ impl Consume {
                 "not everything in flight could be finished and reported in time; others will do it again"
             );
         }
-        // Commits what is stored and leaves the group.
+        // This commits what is stored and leaves the group.
         drop(consumer);
         result
     }
@@ -163,8 +161,7 @@ impl Consume {
     fn take(&self, consumer: &BaseConsumer<Context>) -> Result<End, KafkaError> {
         let connected = Instant::now();
         let mut lanes = Lanes::new(self.bulk.clone(), self.small.clone());
-        // Which partitions are paused, and since which assignment.
-        let mut paused: (BTreeSet<i32>, u64) = (BTreeSet::new(), 0);
+        let mut paused = Paused::default();
         while !self.stop.is_set() {
             self.health.beat();
             let unreached = self.health.troubled_since("kafka").map(|since| since.max(connected).elapsed());
@@ -187,10 +184,7 @@ impl Consume {
                 let others = |partition: &&i32| ![kept, SMALL_PARTITION].contains(*partition);
                 pause.extend(partitions.iter().filter(others));
             }
-            if (&pause, assignments) != (&paused.0, paused.1) {
-                self.pause(consumer, &paused.0, &pause)?;
-                paused = (pause, assignments);
-            }
+            paused.set(consumer, &self.topic, &partitions, assignments, pause)?;
             if lanes.is_full() {
                 self.wait_for_place(&lanes);
                 continue;
@@ -210,35 +204,7 @@ impl Consume {
         Ok(End::Stopped)
     }
 
-    /// Pauses the partitions `new`, and lets those go on that were paused before.
-    fn pause(
-        &self,
-        consumer: &BaseConsumer<Context>,
-        old: &BTreeSet<i32>,
-        new: &BTreeSet<i32>,
-    ) -> Result<(), KafkaError> {
-        let ours: BTreeSet<i32> = self.tracker.offsets().partitions().into_iter().collect();
-        let list = |partitions: &mut dyn Iterator<Item = &i32>| {
-            let mut list = TopicPartitionList::new();
-            for partition in partitions.filter(|partition| ours.contains(partition)) {
-                list.add_partition(&self.topic, *partition);
-            }
-            list
-        };
-        let resume = list(&mut old.difference(new));
-        let pause = list(&mut new.iter());
-        if resume.count() > 0 {
-            tracing::debug!(partitions = ?old.difference(new), "going on");
-            consumer.resume(&resume)?;
-        }
-        if pause.count() > 0 {
-            tracing::debug!(partitions = ?new, "no space for more chunks: pausing");
-            consumer.pause(&pause)?;
-        }
-        Ok(())
-    }
-
-    /// Waits for a place in a lane that is full.
+    /// Waits until a full lane can hand over a record.
     fn wait_for_place(&self, lanes: &Lanes) {
         let place = async {
             tokio::select! {
@@ -247,7 +213,7 @@ impl Consume {
                 () = self.stop.wait() => {}
             }
         };
-        // In either case the next turn looks what can be done.
+        // In either case the next turn of the loop checks what can be done.
         let _ = self.runtime.block_on(async { timeout(FULL_BEFORE_PAUSE, place).await });
     }
 
@@ -281,7 +247,7 @@ impl Consume {
     }
 }
 
-/// Whether a chunk is so far from the first of its batch that no cutter can have made it.
+/// Returns whether a chunk is so far from the first chunk of its batch that no cutter can have made it.
 fn is_too_far(header: &ChunkHeader) -> bool {
     header.chunk - header.batch.first_chunk >= MAX_BATCH_CHUNKS
 }

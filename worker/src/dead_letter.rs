@@ -1,10 +1,12 @@
-//! Where records go that no worker can process: the topic `ingest.<id>.dlq`, as they came, with the reason.
+//! The topic for records that no worker can process: `ingest.<id>.dlq`. The records are unchanged, with the reason
+//! added.
 //!
-//! While that topic does not take a record, its partition is held: nothing behind it is committed, nothing is lost.
+//! While that topic does not accept a record, its partition is held: no later offset is committed, and nothing is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use connect::kafka::Replaced;
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -16,10 +18,10 @@ use crate::retry::Retry;
 use crate::stop::Stopped;
 use crate::tracker::Ticket;
 
-/// More records than this are not held in memory: then no more is taken.
+/// The most records in memory. If there are so many, no more records are taken.
 const HELD: usize = 4;
 
-/// A record and why it cannot be processed.
+/// A record, and why it cannot be processed.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
     key: Vec<u8>,
@@ -28,10 +30,10 @@ pub struct DeadLetter {
     why: String,
 }
 
-/// The way to the topic.
+/// The producer for the topic.
 pub struct DeadLetters {
     config: ClientConfig,
-    producer: OnceCell<FutureProducer>,
+    producer: OnceCell<Replaced<FutureProducer>>,
     topic: String,
     held: Arc<Semaphore>,
     retry: Retry,
@@ -39,7 +41,7 @@ pub struct DeadLetters {
 }
 
 impl DeadLetter {
-    /// A record as Kafka gave it.
+    /// Makes a dead letter of a record from Kafka.
     pub fn of_message(message: &impl Message, why: &impl ToString) -> Self {
         let headers = message.headers().map(|headers| {
             let pair = |h: Header<'_, &[u8]>| (h.key.to_owned(), h.value.unwrap_or_default().to_owned());
@@ -53,7 +55,7 @@ impl DeadLetter {
         }
     }
 
-    /// The bytes of its body.
+    /// Returns the number of bytes of its body.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.body.len()
@@ -61,23 +63,24 @@ impl DeadLetter {
 }
 
 impl DeadLetters {
-    /// The way to `topic`; Kafka is not called before it is needed.
+    /// Makes a producer for `topic`. It calls Kafka only when it is needed.
     #[must_use]
     pub fn new(mut config: ClientConfig, topic: String, retry: Retry, metrics: Metrics) -> Self {
         config
-            // An idempotent producer acknowledges a record that failed together with a later one that did not, although a
-            // broker need not have it; and a topic that is made anew breaks it for good. A record may come twice instead.
+            // An idempotent producer acknowledges a record that failed together with a later one that did not, although
+            // the broker may not have it. It also fails for good if the topic is deleted and made again. Instead, a
+            // record may be sent twice.
             .set("enable.idempotence", "false")
             .set("acks", "all")
             .set("message.max.bytes", crds::chunk::MAX_MESSAGE_BYTES.to_string())
-            // A topic that is not there is an error after this, and tried again.
+            // After this time a topic that does not exist is an error, and the send is tried again.
             .set("message.timeout.ms", "10000");
         let held = Arc::new(Semaphore::new(HELD));
         Self { config, producer: OnceCell::new(), topic, held, retry, metrics }
     }
 
-    /// Sends a record that is no chunk, in the background, until it is taken; then its ticket is finished. Waits while too
-    /// many are held.
+    /// Sends a record that is not a chunk, in the background, until the topic accepts it. Then its ticket is finished.
+    /// Waits while too many records are in memory.
     pub async fn send_in_background(self: &Arc<Self>, record: DeadLetter, ticket: Ticket) {
         let (partition, offset) = ticket.position();
         tracing::error!(
@@ -98,20 +101,24 @@ impl DeadLetters {
         });
     }
 
-    /// Sends a record until it is taken.
+    /// Sends a record until the topic accepts it.
     pub async fn send(&self, record: &DeadLetter) -> Result<(), Stopped> {
         self.retry.run("dead-record", || self.send_once(record)).await
     }
 
     async fn send_once(&self, record: &DeadLetter) -> Result<(), Failure> {
-        let producer = self.producer.get_or_try_init(|| async { self.config.create() }).await?;
+        let config = self.config.clone();
+        let make = || async { Replaced::new(move || config.create()) };
+        let producer: &Replaced<FutureProducer> = self.producer.get_or_try_init(make).await?;
         let mut headers = OwnedHeaders::new();
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(value) });
         }
         headers = headers.insert(Header { key: "why", value: Some(&record.why) });
         let record = FutureRecord::to(&self.topic).key(&record.key).payload(&record.body).headers(headers);
-        producer.send(record, Duration::from_secs(10)).await.map_err(|(error, _)| error)?;
+        let sent = producer.get().send(record, Duration::from_secs(10)).await;
+        producer.note(sent.is_ok());
+        sent.map_err(|(error, _)| error)?;
         Ok(())
     }
 }
@@ -128,7 +135,7 @@ mod tests {
     use crate::health_tracker::HealthTracker;
     use crate::stop;
 
-    /// A leader that has just come back refuses the first record and takes the second.
+    /// Simulates a leader that was just restarted: it refuses the first record and accepts the second.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_record_that_is_refused_is_not_taken_for_sent_with_the_one_behind_it() {
         let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
@@ -141,7 +148,7 @@ mod tests {
         let (metrics, (_stopper, stop)) = (Metrics::register().0, stop::channel());
         let retry = Retry::new(stop, HealthTracker::new(Health::default(), &[]), metrics.clone());
         let dead_letters = DeadLetters::new(config.clone(), "t".into(), retry, metrics);
-        // Too large for one request.
+        // Two records are too large for one request.
         let record = |byte| DeadLetter {
             key: b"k".to_vec(),
             headers: vec![],

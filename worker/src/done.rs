@@ -1,4 +1,4 @@
-//! What the ledger says of the batches of a job, and whether a chunk is of one of them.
+//! The ledger lines of the batches of a job, and whether a chunk is in one of these batches.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crds::ChunkHeader;
 pub struct BatchLine {
     /// The digest of each chunk, in order.
     pub digests: Vec<u64>,
-    /// Whether its good rows are in the table. Else it was parked or dropped.
+    /// Whether its good rows are in the table. If not, it was parked or dropped.
     pub loaded: bool,
 }
 
@@ -19,34 +19,36 @@ pub struct DoneBatches {
     lines: BTreeMap<u32, BatchLine>,
 }
 
-/// What the ledger has of a chunk.
+/// What the ledger has about a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InLedger {
-    /// Nothing.
+    /// It has nothing about the chunk.
     No,
-    /// Its batch was parked or dropped: it may be loaded now.
+    /// The batch was parked or dropped: it may be loaded now.
     Parked,
-    /// It is loaded.
+    /// The chunk is loaded.
     Loaded,
-    /// Another chunk under the same number.
+    /// It has another chunk with the same number.
     Other,
 }
 
 impl DoneBatches {
-    /// Adds a line, over an older one of the same batch. A line that says `parked` does not replace one that says `loaded`.
+    /// Adds a line; it replaces an older one of the same batch. A line with `parked` does not replace one with
+    /// `loaded`.
     pub fn insert(&mut self, first_chunk: u32, line: BatchLine) {
         if line.loaded || self.lines.get(&first_chunk).is_none_or(|old| !old.loaded) {
             self.lines.insert(first_chunk, line);
         }
     }
 
-    /// Whether a batch is parked or dropped.
+    /// Returns whether a batch is parked or dropped.
     #[must_use]
     pub fn has_parked(&self) -> bool {
         self.lines.values().any(|line| !line.loaded)
     }
 
-    /// What the ledger has of a chunk. The same number counts only with the same digest, in a batch of the same bounds.
+    /// Returns what the ledger has about a chunk. A chunk with the same number is the same only with the same digest,
+    /// in a batch with the same bounds.
     #[must_use]
     pub fn find(&self, header: &ChunkHeader) -> InLedger {
         let Some((first, line)) = self.lines.range(..=header.chunk).next_back() else { return InLedger::No };

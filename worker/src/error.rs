@@ -1,19 +1,20 @@
-//! What can go wrong at the edges, and what it calls for. (Bad rows are data, not errors.)
+//! The errors of calls to other programs, and how the worker reacts to them. (Bad rows are data, not errors.)
 
 mod codes;
 
 use clickhouse::error::Error as ClickHouse;
 
-/// What a failure calls for. No row is ever rejected or counted for one.
+/// How the worker reacts to a failure. A failure never rejects or counts a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Someone is away or busy: wait, it comes back.
+    /// A server cannot be reached or is busy: wait until it is back.
     Outage,
-    /// Something is set wrong for all jobs: wait, a person has to change it.
+    /// A setting is wrong for all jobs: wait until a person changes it.
     Configuration,
-    /// A limit was reached. It is free again soon, or the setting is wrong: an outage at first, a refusal if it stays.
+    /// A limit was reached. Either it is free again soon, or a setting is wrong: it is handled as an outage at first,
+    /// and as a refusal if it persists.
     Limit,
-    /// ClickHouse does not take this INSERT, and will not later.
+    /// ClickHouse does not accept this INSERT, and will not accept it later.
     Refusal,
 }
 
@@ -25,31 +26,31 @@ pub enum Failure {
     ClickHouse {
         /// Its error code.
         code: u32,
-        /// A stable word for it.
+        /// A stable reason for it.
         reason: &'static str,
-        /// What it calls for.
+        /// How the worker reacts to it.
         class: Class,
-        /// What it said, if that can hold no value of a cell.
+        /// The text of the exception, if it cannot contain a value of a cell.
         text: String,
     },
     /// ClickHouse did not answer.
     #[error("failed to reach ClickHouse: {0}")]
     ClickHouseAway(String),
-    /// The Kubernetes API server.
+    /// A call to the Kubernetes API server failed.
     #[error("Kubernetes: {}", said(.0))]
     Kubernetes(Box<kube::Error>),
-    /// The model is not there.
+    /// The model does not exist.
     #[error("the IngestModel '{0}' does not exist: make it again, or delete this worker")]
     ModelMissing(String),
-    /// The table's name in the model cannot be used.
+    /// The name of the table in the model cannot be used.
     #[error("the table of the IngestModel cannot be used: {0}")]
     Table(#[from] crds::sql::BadIdent),
-    /// The revision that a job is checked by is not there.
+    /// The revision that a job is checked against does not exist.
     #[error(
         "the ControllerRevision '{0}' does not exist: it was deleted, but jobs that need it are not done"
     )]
     RevisionMissing(String),
-    /// The revision that a job is checked by cannot be used by this worker.
+    /// This worker cannot use the revision that a job is checked against.
     #[error("the ControllerRevision '{name}' cannot be used by this worker: {why}")]
     RevisionUnusable {
         /// Its name.
@@ -57,16 +58,16 @@ pub enum Failure {
         /// Why.
         why: String,
     },
-    /// The ledger does not show what was written to it, or what others have seen in it: a replica that lags.
+    /// The ledger does not show what was written to it, or what others have read in it: the replica lags.
     #[error("the ledger is behind what is known of the job")]
     LedgerBehind,
-    /// Kafka.
+    /// A call to Kafka failed.
     #[error("Kafka: {0}")]
     Kafka(#[from] rdkafka::error::KafkaError),
 }
 
 impl Failure {
-    /// What it calls for.
+    /// Returns how the worker reacts to the failure.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
@@ -80,7 +81,7 @@ impl Failure {
         }
     }
 
-    /// A stable word for conditions, metrics and logs.
+    /// Returns a stable reason for conditions, metrics and logs.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -96,13 +97,13 @@ impl Failure {
         }
     }
 
-    /// Whether what was called for may still take effect: ClickHouse did not answer, or does not know it itself.
+    /// Returns whether the failed call may still take effect: ClickHouse did not answer, or does not know the outcome.
     #[must_use]
     pub fn is_unanswered(&self) -> bool {
         self.code().is_none_or(|code| code == codes::UNKNOWN_STATUS_OF_INSERT)
     }
 
-    /// The code of ClickHouse's answer, if it answered.
+    /// Returns the code of ClickHouse's answer, if it answered.
     #[must_use]
     pub fn code(&self) -> Option<u32> {
         match self {
@@ -133,7 +134,7 @@ impl From<ClickHouse> for Failure {
     }
 }
 
-/// The innermost cause: "Connection refused" rather than "client error (Connect)".
+/// Returns the innermost cause: "Connection refused" instead of "client error (Connect)".
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
@@ -142,7 +143,7 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// What the API server said, without the object that `kube` prints behind it.
+/// Returns the message of the API server, without the object that `kube` prints after it.
 fn said(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),

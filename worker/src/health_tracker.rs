@@ -1,17 +1,18 @@
-//! Whether the worker is alive and ready: alive while Kafka's thread turns, ready once it has joined its group and
-//! while nothing is being waited out.
+//! Tracks whether the worker is alive and ready. It is alive while the loop of Kafka's thread runs. It is ready when it
+//! has joined its group, while no failed call is being retried.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use connect::Health;
+use parking_lot::Mutex;
 
-/// Without a turn of Kafka's thread for so long, only a restart helps.
+/// If the loop of Kafka's thread makes no turn for this time, only a restart helps.
 const LONGEST_TURN: Duration = Duration::from_mins(1);
 
-/// What `/healthz` and `/readyz` answer from.
+/// The state for the answers of `/healthz` and `/readyz`.
 #[derive(Clone, Debug)]
 pub struct HealthTracker(Arc<Inner>);
 
@@ -21,12 +22,12 @@ struct Inner {
     start: Instant,
     beat_ms: AtomicU64,
     joined: AtomicBool,
-    /// By what is tried: why it does not succeed, and since when.
+    /// The calls that fail, by their names: why they fail, and since when.
     troubles: Mutex<BTreeMap<&'static str, (String, Instant)>>,
 }
 
 impl HealthTracker {
-    /// Not ready yet, because of each of `untried`.
+    /// Makes a tracker that is not ready until each of `untried` has succeeded.
     #[must_use]
     pub fn new(health: Health, untried: &[&'static str]) -> Self {
         let start = Instant::now();
@@ -40,40 +41,40 @@ impl HealthTracker {
         }))
     }
 
-    /// Kafka's thread turned.
+    /// Notes a turn of the loop of Kafka's thread.
     pub fn beat(&self) {
         self.0.beat_ms.store(self.millis(), Ordering::Relaxed);
     }
 
-    /// The group gave us our partitions (perhaps none).
+    /// Notes that the group has assigned the partitions of this worker (perhaps none).
     pub fn joined(&self) {
         self.0.joined.store(true, Ordering::Relaxed);
         self.show();
     }
 
-    /// `what` failed and is tried again.
+    /// Notes that `what` failed and is tried again.
     pub fn trouble(&self, what: &'static str, why: String) {
-        let mut troubles = self.0.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut troubles = self.0.troubles.lock();
         troubles.entry(what).or_insert_with(|| (String::new(), Instant::now())).0 = why;
         drop(troubles);
         self.show();
     }
 
-    /// Since when `what` does not succeed.
+    /// Returns since when `what` fails.
     #[must_use]
     pub fn troubled_since(&self, what: &str) -> Option<Instant> {
-        let troubles = self.0.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let troubles = self.0.troubles.lock();
         troubles.get(what).map(|(_, since)| *since)
     }
 
-    /// `what` succeeded.
+    /// Notes that `what` succeeded.
     pub fn fine(&self, what: &'static str) {
-        if self.0.troubles.lock().unwrap_or_else(PoisonError::into_inner).remove(what).is_some() {
+        if self.0.troubles.lock().remove(what).is_some() {
             self.show();
         }
     }
 
-    /// Watches the beat, for ever.
+    /// Checks the beat, without end.
     pub async fn watch(&self) {
         let mut ticks = tokio::time::interval(Duration::from_secs(5));
         loop {
@@ -86,7 +87,7 @@ impl HealthTracker {
     }
 
     fn show(&self) {
-        let troubles = self.0.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let troubles = self.0.troubles.lock();
         match troubles.iter().next() {
             Some((what, (why, _))) => self.0.health.not_ready(format!("{what}: {why}")),
             None if !self.0.joined.load(Ordering::Relaxed) => self.0.health.not_ready("not in the group yet"),

@@ -1,5 +1,6 @@
-//! The three inserts of a batch, in this order: data, rejects, ledger. Each is one block under a token of its own, so
-//! each is stored whole or not at all, and once however often it is sent. Beside them, what the table holds of a batch.
+//! The three inserts of a batch, in this order: data, rejects, ledger. Each is one block with a token of its own, so
+//! each is stored completely or not at all, and only once, however often it is sent. This module also counts and
+//! deletes the rows of a batch in the table.
 
 pub mod data;
 pub mod ledger;
@@ -16,16 +17,18 @@ use crds::{Ident, TableName, tables};
 use crate::check::Names;
 use crate::error::Failure;
 
-/// A server that takes no byte for so long is taken to be gone.
+/// A server that accepts no byte for this time counts as failed.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// An insert that is not answered for so long is sent again, under the same token.
+/// An insert that is not answered within this time is sent again, with the same token.
 const END_TIMEOUT: Duration = Duration::from_mins(3);
-/// The body goes out in pieces of at most this size: what is compressed at once, and what a stalled server is noticed by.
+/// The body is sent in pieces of at most this size. Each piece is compressed by itself, and has the time limit to
+/// detect a stalled server.
 const PIECE: usize = 1 << 20;
 
-/// The settings of every INSERT. A body is many `Native` blocks; ClickHouse has to join them to one block, for only then is
-/// the insert stored whole or not at all, and as one part. It joins until it has `min_insert_block_size_rows` rows, more
-/// than any batch, or `min_insert_block_size_bytes` bytes, which 0 switches off.
+/// The settings of every INSERT. A body consists of many `Native` blocks. ClickHouse must join them to one block: only
+/// then is the insert stored completely or not at all, and as one part. It joins blocks until it has
+/// `min_insert_block_size_rows` rows, which is more than any batch has, or `min_insert_block_size_bytes` bytes, which 0
+/// disables.
 const SETTINGS: [(&str, &str); 10] = [
     ("async_insert", "0"),
     ("insert_deduplicate", "1"),
@@ -33,9 +36,9 @@ const SETTINGS: [(&str, &str); 10] = [
     ("min_insert_block_size_bytes", "0"),
     ("max_insert_threads", "1"),
     ("input_format_parallel_parsing", "0"),
-    // A file of more days than the default of 100.
+    // For a file with more days than the default of 100.
     ("max_partitions_per_insert_block", "5000"),
-    // else ClickHouse would make times of a JSON column's strings, and numbers of its booleans
+    // without these ClickHouse would make times of a JSON column's strings, and numbers of its booleans
     ("input_format_try_infer_dates", "0"),
     ("input_format_try_infer_datetimes", "0"),
     ("input_format_json_read_bools_as_numbers", "0"),
@@ -56,19 +59,19 @@ pub struct Inserter {
     worker: String,
 }
 
-/// Rows of a job by their numbers.
+/// A range of rows of a job, by their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowRange {
     /// The job's uid.
     pub job: String,
-    /// The first.
+    /// The number of the first row.
     pub first: u64,
-    /// The one behind the last.
+    /// The number after that of the last row.
     pub end: u64,
 }
 
 impl Inserter {
-    /// An inserter for the model's `table`, that names model, namespace and `worker` in what it writes.
+    /// Makes an inserter for the model's `table`. It writes the model, the namespace and `worker` into its rows.
     pub fn new(
         client: Client,
         database: &str,
@@ -96,13 +99,13 @@ impl Inserter {
         })
     }
 
-    /// The model and its namespace, as they stand in each row.
+    /// Returns the model and its namespace, as they are in each row.
     #[must_use]
     pub fn names(&self) -> Names<'_> {
         Names { model: &self.model, namespace: &self.namespace }
     }
 
-    /// Sends a body of parts that follow one another, under a token.
+    /// Sends a body of consecutive parts, with a token.
     async fn send(&self, statement: &str, token: String, body: &[Bytes]) -> Result<(), Failure> {
         let insert = self.client.insert_formatted_with(statement);
         let insert = SETTINGS.iter().fold(insert, |insert, (name, value)| insert.with_setting(*name, *value));

@@ -1,66 +1,67 @@
-//! What the worker knows of one job: what is in the ledger, whether it goes on, how many bad cells it may still store,
+//! What the worker knows about one job: its ledger lines, whether it continues, how many more bad cells it may store,
 //! and why its batches cannot be loaded.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crds::ChunkHeader;
 use crds::job::{LoadProblem, UploadStatus};
 use crds::state::reasons;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::done::{BatchLine, DoneBatches, InLedger};
 
-/// The reason of a batch of which the table has another number of rows, and it stays so.
+/// The reason for a batch of which the table permanently has another number of rows.
 pub const TABLE_MISMATCH: &str = "TableMismatch";
 
-/// The number of a job's last row in the table, as it was at some time; 0 without a row.
+/// The number of a job's last row in the table at some time; 0 without a row.
 #[derive(Clone, Copy, Debug)]
 pub struct LastRow {
-    /// When it was asked for.
+    /// When the number was read.
     pub read_at: Instant,
     /// The number.
     pub row: u64,
 }
 
-/// A job, as far as a worker needs to know it.
+/// The data of a job that a worker needs.
 #[derive(Debug, Default)]
 pub struct Job {
     /// Its uid.
     pub uid: String,
     /// Its name.
     pub name: String,
-    /// The number of its last row in the table, where that was asked for.
+    /// The number of its last row in the table, if that was read.
     pub last_row: tokio::sync::Mutex<Option<LastRow>>,
     done: Mutex<DoneBatches>,
     ended: AtomicBool,
-    /// Bad cells in `rejected_rows`, as far as we know, with those about to go there.
+    /// Bad cells in `rejected_rows`, as far as this worker knows, and those that it is about to store.
     stored: AtomicU64,
     stored_max: AtomicU64,
     in_flight: AtomicUsize,
     problem: Mutex<ProblemNote>,
-    /// Once the upload is complete.
+    /// Set when the upload is complete.
     last_offsets: OnceLock<Vec<i64>>,
 }
 
-/// What this worker has to say of `status.loadProblem`.
+/// The change of `status.loadProblem` that this worker wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum ProblemNote {
-    /// Nothing: what another worker wrote stays.
+    /// No change: what another worker wrote remains.
     #[default]
     None,
-    /// There is one.
+    /// There is a problem.
     Set(LoadProblem),
-    /// There is none any more.
+    /// There is no problem any more.
     Clear,
 }
 
-/// A chunk or batch of a job that is being worked on.
+/// A chunk or a batch of a job that is being processed.
 #[derive(Debug)]
 pub struct InFlight(Arc<Job>);
 
 impl Job {
-    /// A job of which `done` is in the ledger, which may store `stored_max` bad cells and has stored `stored`.
+    /// Makes a job that has `done` in the ledger, has stored `stored` bad cells, and may store `stored_max`.
     #[must_use]
     pub fn new(uid: &str, name: &str, done: DoneBatches, ended: bool, stored: u64, stored_max: u64) -> Self {
         Self {
@@ -74,83 +75,85 @@ impl Job {
         }
     }
 
-    /// What the ledger has of a chunk.
+    /// Returns what the ledger has about a chunk.
     #[must_use]
     pub fn find(&self, header: &ChunkHeader) -> InLedger {
         self.done().find(header)
     }
 
-    /// A batch is in the ledger.
+    /// Notes that a batch is in the ledger.
     pub fn set_done(&self, first_chunk: u32, line: BatchLine) {
         self.done().insert(first_chunk, line);
     }
 
-    /// Whether nothing more of it is loaded: it is gone, has ended, is to be cancelled, or has a fatal problem.
+    /// Returns whether nothing more of the job is loaded: it was deleted, has ended, is to be cancelled, or has a fatal
+    /// problem.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Nothing more of it is loaded.
+    /// Notes that nothing more of the job is loaded.
     pub fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
     }
 
-    /// Notes where the upload ends, if it is complete. It does not change any more then.
+    /// Notes the last offsets of the upload, if it is complete. They do not change after that.
     pub fn note_upload(&self, upload: &UploadStatus) {
         if upload.complete && !upload.last_offsets.is_empty() {
             self.last_offsets.get_or_init(|| upload.last_offsets.clone());
         }
     }
 
-    /// The last offset of the job in each partition; `None` while its upload is not complete, or where that is not known.
+    /// Returns the last offset of the job in each partition; `None` while its upload is not complete, or if they are
+    /// not known.
     #[must_use]
     pub fn last_offsets(&self) -> Option<&[i64]> {
         self.last_offsets.get().map(Vec::as_slice)
     }
 
-    /// How many more bad cells may be stored.
+    /// Returns how many more bad cells may be stored.
     #[must_use]
     pub fn remaining_quota(&self) -> u64 {
         self.stored_max.load(Ordering::Relaxed).saturating_sub(self.stored.load(Ordering::Relaxed))
     }
 
-    /// So many bad cells are about to be stored.
+    /// Notes that `cells` bad cells are about to be stored.
     pub fn will_store(&self, cells: u64) {
         self.stored.fetch_add(cells, Ordering::Relaxed);
     }
 
-    /// So many bad cells that were about to be stored are not.
+    /// Notes that `cells` bad cells that were about to be stored are not stored.
     pub fn will_not_store(&self, cells: u64) {
         let less = |stored: u64| Some(stored.saturating_sub(cells));
-        // Never fails: `less` always has a value.
+        // Never fails: `less` always returns a value.
         let _ = self.stored.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
-    /// The ledger says how many are stored, by all workers.
+    /// Notes the number of stored bad cells in the ledger, which is that of all workers.
     pub fn are_stored(&self, cells: u64) {
         self.stored.fetch_max(cells, Ordering::Relaxed);
     }
 
-    /// How many may be stored in all.
+    /// Sets how many bad cells may be stored in all.
     pub fn set_quota(&self, cells: u64) {
         self.stored_max.store(cells, Ordering::Relaxed);
     }
 
-    /// A chunk or batch of it is begun.
+    /// Notes that a chunk or a batch of the job begins.
     #[must_use]
     pub fn begin(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self.clone())
     }
 
-    /// Whether nothing of it is being worked on.
+    /// Returns whether nothing of the job is being processed.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) == 0
     }
 
-    /// Notes a problem. One that is fatal ends the job and stays.
+    /// Notes a problem. A fatal problem ends the job and remains.
     pub fn set_problem(&self, problem: LoadProblem) {
         if problem.fatal {
             self.end();
@@ -161,15 +164,15 @@ impl Job {
         }
     }
 
-    /// Notes that two chunks came under one number. It ends the job.
+    /// Notes that two chunks have the same number. It ends the job.
     pub fn set_conflict(&self, message: String) {
         let reason = reasons::CHUNK_CONFLICT.to_owned();
         self.set_problem(LoadProblem { reason, message, fatal: true });
     }
 
-    /// A batch was loaded: a problem that was noted here is over. `inherited`: it was parked before, or may have been
-    /// taken before by another worker, so the problem may be of that worker. Returns whether it is over: not one that
-    /// stays, and not while batches of the job are parked for it.
+    /// Call this when a batch was loaded: a problem that was noted here has ended. `inherited`: the batch was parked
+    /// before, or another worker may have taken it before, so that worker may have written the problem. Returns whether
+    /// the problem has ended. It has not if it is permanent, or while batches of the job are parked for it.
     pub fn clear_problem(&self, inherited: bool) -> bool {
         let parked = self.done().has_parked();
         let mut note = self.problem();
@@ -185,7 +188,7 @@ impl Job {
         clear
     }
 
-    /// What `status.loadProblem` has to be, where `old` is there.
+    /// Returns the new `status.loadProblem`, if the current one is `old`.
     #[must_use]
     pub fn problem_over(&self, old: Option<&LoadProblem>) -> Option<LoadProblem> {
         if let Some(old) = old.filter(|old| old.fatal) {
@@ -199,21 +202,21 @@ impl Job {
     }
 
     fn done(&self) -> MutexGuard<'_, DoneBatches> {
-        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+        self.done.lock()
     }
 
     fn problem(&self) -> MutexGuard<'_, ProblemNote> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner)
+        self.problem.lock()
     }
 }
 
-/// Whether a success does not end a problem.
+/// Returns whether a problem remains after a success.
 fn stays(problem: &LoadProblem) -> bool {
     problem.fatal || problem.reason == TABLE_MISMATCH
 }
 
 impl InFlight {
-    /// The job.
+    /// Returns the job.
     #[must_use]
     pub fn job(&self) -> &Arc<Job> {
         &self.0

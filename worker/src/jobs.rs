@@ -1,12 +1,14 @@
-//! The jobs whose chunks the worker has. Each is read at its first chunk, and again at its first chunk after an assignment
-//! of partitions: what another worker did is in the ledger.
+//! The jobs whose chunks the worker has. Each job is read at its first chunk, and again at its first chunk after an
+//! assignment of partitions: the ledger has what other workers did.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crds::model::ErrorPolicy;
 use crds::state::JobState;
-use crds::{ChunkHeader, IngestJob, IngestModel};
+use crds::{ChunkHeader, IngestJob};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::cluster::Cluster;
 use crate::done::DoneBatches;
@@ -16,14 +18,18 @@ use crate::ledger::Ledger;
 use crate::retry::Retry;
 use crate::stop::Stopped;
 
-/// More jobs than this are not remembered at once.
+/// The most jobs that are kept in memory.
 const KEPT: usize = 512;
+/// How long the error policy of the model is kept: many small jobs do not read it one by one.
+const POLICY_KEPT: Duration = Duration::from_secs(5);
 
-/// The jobs that are known.
+/// The known jobs.
 pub struct Jobs {
     ledger: Ledger,
     cluster: Cluster,
     model: String,
+    /// The error policy of the model, and when it was read.
+    policy: Mutex<Option<(Instant, Option<ErrorPolicy>)>>,
     known: Mutex<Known>,
 }
 
@@ -35,20 +41,20 @@ struct Known {
 
 struct Entry {
     used: u64,
-    /// The number of assignments when it was read.
+    /// The number of assignments when the job was read.
     assignments: u64,
     job: Arc<Job>,
 }
 
 impl Jobs {
-    /// No job is known.
+    /// Makes an empty value.
     #[must_use]
     pub fn new(ledger: Ledger, cluster: Cluster, model: &str) -> Self {
-        Self { ledger, cluster, model: model.to_owned(), known: Mutex::default() }
+        Self { ledger, cluster, model: model.to_owned(), policy: Mutex::default(), known: Mutex::default() }
     }
 
-    /// The job of a chunk that was taken after `assignments` assignments. Waits while ledger or API server are away and
-    /// the job is not known.
+    /// Returns the job of a chunk that was taken after `assignments` assignments. If the job is not known, waits while
+    /// ledger or API server cannot be reached.
     pub async fn of(
         &self,
         header: &ChunkHeader,
@@ -62,11 +68,11 @@ impl Jobs {
             retry.run("ledger", || self.ledger.batches(&header.job)),
             retry.run("job", || self.cluster.job(&header.name, &header.job)),
         )?;
-        let policy = match &object {
-            Some(job) if job.spec.error_policy.is_none() => Some(retry.run("model", || self.model()).await?),
-            _ => None,
+        let policy = match object.as_ref().map(|job| job.spec.error_policy.clone()) {
+            Some(None) => retry.run("model", || self.model_policy()).await?,
+            of_job => of_job.flatten(),
         };
-        let max = policy_of(object.as_ref(), policy.as_ref()).max_stored_errors;
+        let max = policy.unwrap_or_default().max_stored_errors;
         let max = u64::try_from(max).unwrap_or(0);
         let stored = lines.iter().map(|line| line.stored).sum();
         let job = self.known().put(&header.job, assignments, || {
@@ -81,7 +87,7 @@ impl Jobs {
         Ok(job)
     }
 
-    /// Looks again whether a job and its upload go on. Without an answer nothing changes.
+    /// Reads again whether a job and its upload continue. Without an answer nothing changes.
     pub async fn refresh(&self, job: &Job) {
         match self.cluster.job(&job.name, &job.uid).await {
             Ok(object) => note(job, object.as_ref()),
@@ -89,22 +95,32 @@ impl Jobs {
         }
     }
 
-    /// The model; gone is as good as one without an opinion: its jobs still are what they are.
-    async fn model(&self) -> Result<Option<IngestModel>, Failure> {
-        match self.cluster.model(&self.model).await {
-            Ok(model) => Ok(Some(model)),
-            Err(Failure::ModelMissing(_)) => Ok(None),
-            Err(failure) => Err(failure),
+    /// Returns the error policy of the model, as it was read in the last seconds; `None` if it has none, or was deleted: its
+    /// jobs are loaded to their end even then.
+    async fn model_policy(&self) -> Result<Option<ErrorPolicy>, Failure> {
+        let kept = self.policy.lock().clone();
+        if let Some((read, policy)) = kept
+            && read.elapsed() < POLICY_KEPT
+        {
+            return Ok(policy);
         }
+        let policy = match self.cluster.model(&self.model).await {
+            Ok(model) => model.spec.error_policy,
+            Err(Failure::ModelMissing(_)) => None,
+            Err(failure) => return Err(failure),
+        };
+        let read = (Instant::now(), policy.clone());
+        *self.policy.lock() = Some(read);
+        Ok(policy)
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock()
     }
 }
 
 impl Known {
-    /// A job, if it was read since the last assignment.
+    /// Returns a job, if it was read since the last assignment.
     fn get(&mut self, uid: &str, assignments: u64) -> Option<Arc<Job>> {
         self.uses += 1;
         let entry = self.jobs.get_mut(uid).filter(|entry| entry.assignments >= assignments)?;
@@ -112,7 +128,7 @@ impl Known {
         Some(entry.job.clone())
     }
 
-    /// The job was read after so many assignments. It stays the same object for those who have it.
+    /// Adds a job that was read after `assignments` assignments. If it is known, its object stays the same.
     fn put(&mut self, uid: &str, assignments: u64, new: impl FnOnce() -> Arc<Job>) -> Arc<Job> {
         self.uses += 1;
         if self.jobs.len() >= KEPT && !self.jobs.contains_key(uid) {
@@ -128,7 +144,7 @@ impl Known {
     }
 }
 
-/// Notes whether a job and its upload go on.
+/// Notes whether a job and its upload continue.
 fn note(job: &Job, object: Option<&IngestJob>) {
     if object.is_none_or(ended) {
         job.end();
@@ -139,7 +155,7 @@ fn note(job: &Job, object: Option<&IngestJob>) {
     }
 }
 
-/// Whether nothing more of the job is to be loaded.
+/// Returns whether nothing more of the job is loaded.
 #[must_use]
 pub fn ended(job: &IngestJob) -> bool {
     let status = job.status.as_ref();
@@ -149,12 +165,6 @@ pub fn ended(job: &IngestJob) -> bool {
         || job.metadata.deletion_timestamp.is_some()
         || state.is_some_and(JobState::is_end)
         || fatal
-}
-
-/// What the job says, over what the model says, over the default.
-fn policy_of(job: Option<&IngestJob>, model: Option<&Option<IngestModel>>) -> ErrorPolicy {
-    let of_job = job.and_then(|job| job.spec.error_policy.clone());
-    of_job.or_else(|| model?.as_ref()?.spec.error_policy.clone()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Reading the ledger: which batches are in it, and what they add up to.
+//! Reads the ledger: which batches are in it, and their sums.
 //!
-//! The newest line of a batch counts, however many there are, so it does not matter when the table merges.
+//! The newest line of a batch counts, however many lines it has, so the time of merges does not matter.
 
 pub mod totals;
 
@@ -17,12 +17,12 @@ use self::totals::{Line, Totals, totals};
 use crate::done::BatchLine;
 use crate::error::Failure;
 
-/// How many kinds of errors a status shows.
+/// The most kinds of errors in a status.
 const SUMMARY_ROWS: u32 = 10;
-/// A query is answered so soon, or asked again: a server that hangs says nothing at all.
+/// The most time of a query; after it the query is sent again. A server that hangs does not answer at all.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The table `ingest_batches`, for reading.
+/// The table `ingest_batches`, for queries.
 #[derive(Clone)]
 pub struct Ledger {
     client: Client,
@@ -61,7 +61,7 @@ struct SummaryRow {
 }
 
 impl Ledger {
-    /// The ledger in `database`.
+    /// Makes a reader of the ledger in `database`.
     pub fn new(client: Client, database: &str) -> Result<Self, BadIdent> {
         let table = TableName::new(database, tables::INGEST_BATCHES)?;
         let (loaded, checksum) = (tables::outcomes::LOADED, tables::CHECKSUM_SQL);
@@ -88,17 +88,17 @@ impl Ledger {
         })
     }
 
-    /// Whether ClickHouse answers and the ledger is there.
+    /// Checks whether ClickHouse answers and the ledger exists.
     pub async fn ping(&self) -> Result<(), Failure> {
         self.batches("").await.map(|_| ())
     }
 
-    /// The batches of a job that are in the ledger.
+    /// Returns the batches of a job that are in the ledger.
     pub async fn batches(&self, job_uid: &str) -> Result<Vec<BatchRow>, Failure> {
         in_time(self.client.query(&self.batches).param("job", job_uid).fetch_all()).await
     }
 
-    /// What these jobs add up to: one query for all. A job without a batch is not in the answer.
+    /// Returns the sums of these jobs, with one query for all. A job without a batch is not in the answer.
     pub async fn totals(&self, job_uids: &[&str]) -> Result<HashMap<String, Totals>, Failure> {
         let found: Vec<LineRow> =
             in_time(self.client.query(&self.lines).param("jobs", job_uids).fetch_all()).await?;
@@ -110,7 +110,7 @@ impl Ledger {
         Ok(lines.into_iter().map(|(job_uid, lines)| (job_uid, totals(lines))).collect())
     }
 
-    /// What is wrong most often with these jobs, most frequent first.
+    /// Returns the most frequent errors of these jobs, beginning with the most frequent one.
     pub async fn summary(&self, job_uids: &[&str]) -> Result<Vec<(String, ErrorSummary)>, Failure> {
         let found: Vec<SummaryRow> =
             in_time(self.client.query(&self.summary).param("jobs", job_uids).fetch_all()).await?;
@@ -146,12 +146,12 @@ impl From<SummaryRow> for ErrorSummary {
     }
 }
 
-/// The answer of a query.
+/// Waits for the answer of a query.
 pub async fn in_time<T>(answer: impl Future<Output = clickhouse::error::Result<T>>) -> Result<T, Failure> {
     within(QUERY_TIMEOUT, answer).await
 }
 
-/// The answer of a query that may take `timeout`.
+/// Waits for the answer of a query that may take `timeout`.
 pub async fn within<T>(
     timeout: Duration,
     answer: impl Future<Output = clickhouse::error::Result<T>>,

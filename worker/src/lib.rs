@@ -1,16 +1,17 @@
-//! The worker: takes chunks of one model off Kafka, checks every row, inserts the good, explains the bad, and writes to the
-//! job how far it is.
+//! The worker: takes the chunks of one model from Kafka, checks every row, inserts the good rows, stores why the others
+//! are rejected, and writes the progress to the job.
 //!
-//! A chunk goes through [`consume`] (Kafka's thread) → [`pipeline`] `prepare` (is it loaded? by which plan?) → `check` (a
-//! thread of its own, [`check`]) → [`collect`] (its batch). A complete batch goes through [`load`] (data, rejects, ledger:
-//! [`insert`]) → [`report`] (counts to the job) → the offsets of its chunks ([`offsets`]).
+//! The path of a chunk: [`consume`] (Kafka's thread) → [`pipeline`] `prepare` (is it loaded already? which plan?) →
+//! `check` (a thread of its own, [`check`]) → [`collect`] (its batch). The path of a complete batch: [`load`] (data,
+//! rejects, ledger: [`insert`]) → [`report`] (counts to the job) → the offsets of its chunks ([`offsets`]).
 //!
 //! **Invariants**
-//! * An offset is stored only when the ledger has its batch *and* its job's status shows that, or when the chunk is of no
-//!   more use (its job is gone or has ended) or lies in the dead-letter topic.
-//! * A batch is inserted under one token, as one block. Where it may be in the table already, the table is asked first
-//!   ([`redelivery`]).
-//! * An outage is waited out. What ClickHouse refuses is parked and does not hold up others ([`refusal`]).
+//! * An offset is stored only when the ledger has its batch *and* the job's status shows that, or when the chunk is not
+//!   needed any more (its job was deleted or has ended) or is in the dead-letter topic.
+//! * A batch is inserted with one token, as one block. If it may be in the table already, the worker queries the table
+//!   first ([`redelivery`]).
+//! * During an outage, calls are repeated until they succeed. What ClickHouse refuses is parked and does not delay
+//!   other batches ([`refusal`]).
 //! * Memory is bounded: a fixed prefetch, channels of fixed length, and a budget for the batches ([`budget`]). An open
 //!   batch never stops the others.
 

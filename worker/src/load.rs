@@ -1,5 +1,5 @@
-//! The last stage: complete batches to ClickHouse, in the order data, rejects, ledger. Each batch has a task of its own, and
-//! a place only during its attempts, so one that ClickHouse refuses does not hold up the others.
+//! The last stage: inserts complete batches into ClickHouse, in the order data, rejects, ledger. Each batch has a task
+//! of its own, and holds a slot only during its attempts. So a batch that ClickHouse refuses does not delay the others.
 
 mod data;
 mod ended;
@@ -36,36 +36,36 @@ use crate::retry::Retry;
 use crate::stop::Stopped;
 use crate::tracker::Ticket;
 
-/// What the loading of batches needs from others.
+/// What the loader needs from other modules.
 pub struct LoaderParts {
-    /// The way to ClickHouse.
+    /// The inserts into ClickHouse.
     pub inserter: Inserter,
-    /// Whether a job goes on.
+    /// The known jobs, to check whether a job continues.
     pub jobs: Arc<Jobs>,
-    /// How batches are checked that are read again.
+    /// The targets, to check batches that are read again.
     pub targets: Arc<Targets>,
-    /// Where the batches come from.
+    /// The collector of the batches.
     pub collector: Arc<Collector>,
-    /// Where refused batches go.
+    /// The topic for refused batches.
     pub dead_letters: Arc<DeadLetters>,
-    /// How chunks are read again.
+    /// Reads chunks again.
     pub reread: Reread,
-    /// How calls are made.
+    /// Repeats calls that fail.
     pub retry: Retry,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// Where blocks live.
+    /// The buffers of the blocks.
     pub buffers: Buffers,
     /// Whether the table's engine replaces rows.
     pub replaces: bool,
-    /// Whom progress is sent to.
+    /// The receiver of progress.
     pub progress: UnboundedSender<ProgressUpdate>,
 }
 
 /// Loads batches.
 pub struct Loader {
     parts: LoaderParts,
-    /// One batch is read again at a time.
+    /// Only one batch is read again at a time.
     rereads: Semaphore,
     slots: Slots,
 }
@@ -78,25 +78,25 @@ impl std::ops::Deref for Loader {
     }
 }
 
-/// What became of a batch whose tickets are to be settled.
-enum Settled {
-    /// It has a ledger line, by us or another: report.
+/// The outcome of a batch whose tickets can be finished.
+enum Processed {
+    /// It has a ledger line, from this worker or another: report it.
     InLedger(ChunkOutcome),
-    /// It is of no more use: finish.
+    /// It is not needed any more: finish its tickets.
     Over(ChunkOutcome),
 }
 
-/// Why a batch does not go on to its ledger line.
+/// Why a batch gets no ledger line with the outcome `loaded`.
 enum NotLoaded {
-    /// It is left to others.
+    /// It is left to another worker.
     GivenUp,
     /// Its job has ended.
     Dropped,
-    /// It is to be parked.
+    /// It must be parked.
     Refused {
         /// Why.
         refusal: Refusal,
-        /// Whether it was sent to ClickHouse.
+        /// Whether an attempt was sent to ClickHouse.
         attempted: bool,
     },
     /// Kafka no longer has its chunks.
@@ -110,13 +110,13 @@ impl From<Stopped> for NotLoaded {
 }
 
 impl Loader {
-    /// Inserts `width` batches at once, and a small one more.
+    /// Makes a loader that inserts `width` batches at a time, and one small batch in addition.
     #[must_use]
     pub fn new(parts: LoaderParts, width: usize) -> Arc<Self> {
         Arc::new(Self { parts, rereads: Semaphore::new(1), slots: Slots::new(width) })
     }
 
-    /// Loads batches until no more come. Their number is bounded by the budget of the collector.
+    /// Loads batches until no more come. The budget of the collector limits their number.
     pub async fn run(self: Arc<Self>, mut complete: UnboundedReceiver<Box<Batch>>) {
         let mut running = JoinSet::new();
         while let Some(batch) = complete.recv().await {
@@ -128,21 +128,21 @@ impl Loader {
 
     async fn load(self: Arc<Self>, mut batch: Batch) {
         let Some(key) = batch.tickets.first().map(|ticket| Key::of(&batch.header, ticket)) else { return };
-        let settled = self.settle(&mut batch).await;
+        let processed = self.process(&mut batch).await;
         let Batch { job: in_flight, mut tickets, chunks, content, .. } = batch;
         drop(content);
         let job = in_flight.job().clone();
-        // From here on its chunks are in the ledger for those that come again.
+        // Chunks of this batch that arrive again after this are found in the ledger.
         tickets.extend(self.collector.finish(&key));
-        // Before the report, so that the last batch of a job finds it idle and is reported at once.
+        // This comes before the report: if it is the last batch, its job is idle and is reported at once.
         drop(in_flight);
-        match settled {
-            Ok(Settled::InLedger(outcome)) => {
+        match processed {
+            Ok(Processed::InLedger(outcome)) => {
                 self.metrics.batch(outcome, chunks.count());
-                // Fails only if the reporter has ended, with the worker.
+                // Fails only if the reporter has ended because the worker stops.
                 let _ = self.progress.send(ProgressUpdate { job, tickets });
             }
-            Ok(Settled::Over(outcome)) => {
+            Ok(Processed::Over(outcome)) => {
                 self.metrics.batch(outcome, chunks.count());
                 tickets.into_iter().for_each(Ticket::finish);
             }
@@ -150,11 +150,11 @@ impl Loader {
         }
     }
 
-    async fn settle(&self, batch: &mut Batch) -> Result<Settled, Stopped> {
+    async fn process(&self, batch: &mut Batch) -> Result<Processed, Stopped> {
         let before = batch.job.job().find(&batch.header);
         if before == InLedger::Loaded {
             batch.release_quota();
-            return Ok(Settled::InLedger(ChunkOutcome::Skipped));
+            return Ok(Processed::InLedger(ChunkOutcome::Skipped));
         }
         // A parked batch was tried before: the table may remember its token for rows that were deleted.
         let maybe = before == InLedger::Parked || batch.is_maybe_delivered();
@@ -162,15 +162,15 @@ impl Loader {
         let (refusal, attempted) = match self.insert(batch, maybe, &mut slot).await {
             Ok(()) => {
                 batch.job.job().clear_problem(maybe);
-                return Ok(Settled::InLedger(ChunkOutcome::Loaded));
+                return Ok(Processed::InLedger(ChunkOutcome::Loaded));
             }
             Err(NotLoaded::Refused { refusal, attempted }) => (refusal, attempted),
             Err(NotLoaded::GivenUp) => return Err(Stopped),
             Err(NotLoaded::Dropped) => {
                 batch.release_quota();
-                return Ok(Settled::Over(ChunkOutcome::Dropped));
+                return Ok(Processed::Over(ChunkOutcome::Dropped));
             }
-            Err(NotLoaded::Lost) => return Ok(Settled::Over(ChunkOutcome::Lost)),
+            Err(NotLoaded::Lost) => return Ok(Processed::Over(ChunkOutcome::Lost)),
         };
         batch.release_quota();
         batch.content = Content::Taken;
@@ -178,15 +178,15 @@ impl Loader {
             self.clean(batch, &mut slot).await?;
         }
         self.park(batch, refusal, &mut slot).await?;
-        Ok(Settled::InLedger(ChunkOutcome::Parked))
+        Ok(Processed::InLedger(ChunkOutcome::Parked))
     }
 
-    /// Data, rejects, ledger.
+    /// Inserts data, rejects and ledger line.
     async fn insert(&self, batch: &mut Batch, maybe: bool, slot: &mut Slot) -> Result<(), NotLoaded> {
         let mut maybe = maybe;
         if batch.job.job().has_ended() {
             if !batch.late_inserts(Instant::now()).is_zero() {
-                // It waits for them, and most likely goes.
+                // The batch waits for late inserts, and most likely it is dropped then.
                 batch.evict();
             }
             if self.is_over(batch, maybe, slot).await? {
@@ -240,7 +240,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Stores the bad cells; returns how many of the batch are stored.
+    /// Stores the bad cells. Returns how many of the batch are stored.
     async fn rejects(
         &self,
         batch: &Batch,
@@ -266,15 +266,15 @@ impl Loader {
         Ok(stored)
     }
 
-    /// How many rows of the batch the table has.
+    /// Returns how many rows of the batch the table has.
     async fn count(&self, batch: &Batch, slot: &mut Slot) -> Result<u64, Stopped> {
         self.metrics.looked_up();
         let rows = batch.rows();
         self.call(batch, slot, "count rows", || self.inserter.rows_in_table(&rows)).await
     }
 
-    /// Calls until it succeeds. Before each attempt it looks whether the batch is still ours; between attempts others have
-    /// its place.
+    /// Repeats a call until it succeeds. Before each attempt it checks whether the partition of the batch is still
+    /// assigned. Between attempts other batches can have its slot.
     async fn call<T, F>(
         &self,
         batch: &Batch,

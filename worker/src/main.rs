@@ -1,4 +1,4 @@
-//! The worker's process: settings, logs, run.
+//! The process of the worker: reads the settings, starts the log, and runs.
 
 use clap::Parser;
 

@@ -1,4 +1,4 @@
-//! What the worker counts, under `batch_worker_`.
+//! The metrics of the worker, under `batch_worker_`.
 
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-/// The counters. Cheap to clone; all clones count together.
+/// The metrics. A clone is cheap, and all clones count together.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     chunks: Family<Outcome, Counter>,
@@ -41,20 +41,20 @@ struct Reason {
     reason: &'static str,
 }
 
-/// What became of a chunk or a batch.
+/// The outcome of a chunk or a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChunkOutcome {
-    /// In the table and the ledger, by us.
+    /// This worker has loaded it and written it to the ledger.
     Loaded,
-    /// It was in the ledger already.
+    /// It was in the ledger before.
     Skipped,
-    /// Its job is gone or has ended.
+    /// Its job was deleted or has ended.
     Dropped,
-    /// ClickHouse refuses its batch: it is in the dead letter topic.
+    /// ClickHouse refuses its batch: it is in the dead-letter topic.
     Parked,
-    /// It is gone from Kafka.
+    /// Kafka no longer has it.
     Lost,
-    /// No chunk at all: it is in the dead letter topic.
+    /// It is not a chunk: it is in the dead-letter topic.
     DeadLetter,
 }
 
@@ -72,7 +72,7 @@ impl ChunkOutcome {
 }
 
 impl Metrics {
-    /// Everything registered in a registry.
+    /// Registers all metrics in a registry.
     #[must_use]
     pub fn register() -> (Self, connect::Metrics) {
         let all = Self {
@@ -121,61 +121,62 @@ impl Metrics {
         (all, connect::Metrics::new(registry))
     }
 
-    /// So many chunks have this outcome.
+    /// Counts `count` chunks with this outcome.
     pub fn chunks(&self, outcome: ChunkOutcome, count: usize) {
         self.chunks.get_or_create(&Outcome { outcome: outcome.as_str() }).inc_by(count as u64);
     }
 
-    /// A batch of so many chunks has this outcome.
+    /// Counts a batch of `chunks` chunks with this outcome.
     pub fn batch(&self, outcome: ChunkOutcome, chunks: usize) {
         self.batches.get_or_create(&Outcome { outcome: outcome.as_str() }).inc();
         self.chunks(outcome, chunks);
     }
 
-    /// A batch was looked up in the table.
+    /// Counts a batch that was looked up in the table.
     pub fn looked_up(&self) {
         self.lookups.inc();
     }
 
-    /// An open batch was dropped from memory.
+    /// Counts an open batch that was evicted.
     pub fn evicted(&self) {
         self.evictions.inc();
     }
 
-    /// What batches take, in bytes.
+    /// Sets the memory of the batches, in bytes.
     pub fn held(&self, bytes: u64) {
         self.held.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// Rows were checked, from so many bytes.
+    /// Counts rows that were checked, and their `bytes` bytes.
     pub fn checked(&self, ok: u32, rejected: u32, bytes: usize) {
         self.rows.get_or_create(&Outcome { outcome: "ok" }).inc_by(u64::from(ok));
         self.rows.get_or_create(&Outcome { outcome: "rejected" }).inc_by(u64::from(rejected));
         self.bytes.inc_by(bytes as u64);
     }
 
-    /// A chunk spent `time` in `stage`: `prepare`, `check`; a batch in `data`, `rejects`, `ledger`; a round of reports in `report`.
+    /// Records the `time` of a stage: of a chunk in `prepare` or `check`, of a batch in `data`, `rejects` or `ledger`,
+    /// of a round of reports in `report`.
     pub fn stage(&self, stage: &'static str, time: Duration) {
         self.stages.get_or_create(&Stage { stage }).observe(time.as_secs_f64());
     }
 
-    /// A call failed and is made again.
+    /// Counts a call that failed and is made again.
     pub fn retried(&self, reason: &'static str) {
         self.retries.get_or_create(&Reason { reason }).inc();
     }
 
-    /// Chunks that wait in our partitions.
+    /// Sets the number of chunks that wait in the partitions of this worker.
     pub fn lag(&self, chunks: i64) {
         self.lag.set(chunks);
     }
 
-    /// Chunks that were taken and are not yet reported.
+    /// Sets the number of chunks that were taken and are not yet reported.
     pub fn unfinished(&self, chunks: usize) {
         self.unfinished.set(i64::try_from(chunks).unwrap_or(i64::MAX));
     }
 }
 
-/// From 1 ms to 65 s.
+/// Returns a histogram from 1 ms to 65 s.
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 17))
 }

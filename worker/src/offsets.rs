@@ -1,9 +1,10 @@
-//! Which offset of a partition may be stored: the one after the last of an unbroken run of finished records.
+//! Computes which offset of a partition may be stored: the one after the last of an uninterrupted sequence of finished
+//! records.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-/// The records taken off each partition that is ours, in the order they were taken.
+/// The records that were taken from each assigned partition, in the order in which they were taken.
 #[derive(Debug, Default)]
 pub struct Offsets {
     partitions: HashMap<i32, Partition>,
@@ -14,41 +15,41 @@ pub struct Offsets {
 struct Partition {
     assignment: u64,
     assigned_at: Instant,
-    leaving: bool,
+    being_revoked: bool,
     taken: VecDeque<(i64, State)>,
-    /// The offset to store, once it moved.
+    /// The offset to store, if it has changed.
     next: Option<i64>,
-    /// The end of the partition when it was assigned: what lies before may have been delivered before.
+    /// The end of the partition when it was assigned. Records before it may have been delivered before.
     end: i64,
-    /// The offset behind the last record that was taken.
+    /// The offset after the last record that was taken.
     reached: i64,
-    /// How many of `taken` are on their way or waiting.
+    /// How many of `taken` are on their way to their batch or in it.
     waiting: usize,
     in_flight: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// It is on its way to its batch.
+    /// The record is on its way to its batch.
     Taken,
-    /// It is in its batch, which is not complete.
+    /// The record is in its batch, which is not complete.
     Waiting,
     /// Its batch is being inserted, or waits for its report.
     InFlight,
     Finished,
-    /// Given up while the partition was leaving: nothing behind it may be stored.
+    /// The record was dropped while the partition was revoked: no later offset may be stored.
     Abandoned,
 }
 
 impl Offsets {
-    /// The partition is ours from `now` on; `end` is its end offset if it is known. What was taken under an earlier
-    /// assignment no longer counts.
+    /// Notes that the partition is assigned from `now` on. `end` is its end offset if it is known. Records that were
+    /// taken in an earlier assignment no longer count.
     pub fn assign(&mut self, partition: i32, end: Option<i64>, now: Instant) {
         self.assignments += 1;
         let new = Partition {
             assignment: self.assignments,
             assigned_at: now,
-            leaving: false,
+            being_revoked: false,
             taken: VecDeque::new(),
             next: None,
             end: end.unwrap_or(i64::MAX),
@@ -59,20 +60,20 @@ impl Offsets {
         self.partitions.insert(partition, new);
     }
 
-    /// The partition is about to leave: nothing new of it is begun.
-    pub fn leave(&mut self, partition: i32) {
+    /// Notes that the partition is being revoked: no new work on it begins.
+    pub fn begin_revoke(&mut self, partition: i32) {
         if let Some(partition) = self.partitions.get_mut(&partition) {
-            partition.leaving = true;
+            partition.being_revoked = true;
         }
     }
 
-    /// The partition has left.
+    /// Removes a revoked partition.
     pub fn remove(&mut self, partition: i32) {
         self.partitions.remove(&partition);
     }
 
-    /// A record was taken. Returns the assignment it belongs to, and whether it may have been delivered before; `None` if
-    /// the partition is not ours.
+    /// Notes that a record was taken. Returns its assignment, and whether it may have been delivered before; `None` if
+    /// the partition is not assigned.
     pub fn take(&mut self, partition: i32, offset: i64) -> Option<(u64, bool)> {
         let partition = self.partitions.get_mut(&partition)?;
         partition.taken.push_back((offset, State::Taken));
@@ -81,13 +82,13 @@ impl Offsets {
         Some((partition.assignment, offset < partition.end))
     }
 
-    /// The record is in its batch, which waits for more.
+    /// Notes that the record is in its batch, which waits for more.
     pub fn set_waiting(&mut self, partition: i32, assignment: u64, offset: i64) {
-        self.settle(partition, assignment, offset, State::Waiting);
+        self.set_state(partition, assignment, offset, State::Waiting);
     }
 
-    /// The offset up to which every record of this assignment has come to its batch or is finished. `None` if the
-    /// partition is not ours any more, or nothing of it was taken.
+    /// Returns the offset up to which every record of this assignment is in its batch or finished. `None` if the
+    /// partition is no longer assigned, or no record of it was taken.
     #[must_use]
     pub fn arrived(&self, partition: i32, assignment: u64) -> Option<i64> {
         let partition = self.assigned(partition, assignment).filter(|p| p.reached > i64::MIN)?;
@@ -95,53 +96,55 @@ impl Offsets {
         Some(partition.taken.iter().find(on_its_way).map_or(partition.reached, |(offset, _)| *offset))
     }
 
-    /// Whether every record that was there at the assignment has come to its batch. Never, if the end is not known.
+    /// Returns whether every record that existed at the assignment is in its batch. Always false if the end is not
+    /// known.
     #[must_use]
     pub fn is_past_end(&self, partition: i32, assignment: u64) -> bool {
         let end = self.assigned(partition, assignment).map(|p| p.end);
         end.is_some_and(|end| self.arrived(partition, assignment).is_some_and(|arrived| arrived >= end))
     }
 
-    /// Since when the partition is ours; `None` if it is not any more.
+    /// Returns since when the partition is assigned; `None` if it no longer is.
     #[must_use]
     pub fn assigned_at(&self, partition: i32, assignment: u64) -> Option<Instant> {
         self.assigned(partition, assignment).map(|p| p.assigned_at)
     }
 
-    /// The batch of the record is complete and goes to its insert. False if the partition is not ours or is leaving: then
-    /// the batch must not be begun.
+    /// Notes that the batch of the record is complete and will be inserted. Returns false if the partition is not
+    /// assigned or is being revoked: then the insert must not begin.
     pub fn set_in_flight(&mut self, partition: i32, assignment: u64, offset: i64) -> bool {
         self.is_ours(partition, assignment)
-            && self.settle(partition, assignment, offset, State::InFlight).is_some()
+            && self.set_state(partition, assignment, offset, State::InFlight).is_some()
     }
 
-    /// Whether work on a record of this assignment still makes sense.
+    /// Returns whether work on a record of this assignment still makes sense: the partition is not being revoked.
     #[must_use]
     pub fn is_ours(&self, partition: i32, assignment: u64) -> bool {
-        self.assigned(partition, assignment).is_some_and(|p| !p.leaving)
+        self.assigned(partition, assignment).is_some_and(|p| !p.being_revoked)
     }
 
-    /// Whether the partition is still assigned to us, also if it is leaving: what was begun may be brought to its end.
+    /// Returns whether the partition is still assigned, even if it is being revoked: work that has begun may be
+    /// finished.
     #[must_use]
     pub fn is_assigned(&self, partition: i32, assignment: u64) -> bool {
         self.assigned(partition, assignment).is_some()
     }
 
-    /// Nothing more is to be done about the record.
+    /// Notes that nothing more has to be done for the record.
     pub fn finish(&mut self, partition: i32, assignment: u64, offset: i64) {
-        let Some(partition) = self.settle(partition, assignment, offset, State::Finished) else { return };
+        let Some(partition) = self.set_state(partition, assignment, offset, State::Finished) else { return };
         while let Some((offset, State::Finished)) = partition.taken.front() {
             partition.next = Some(offset + 1);
             partition.taken.pop_front();
         }
     }
 
-    /// The record was given up; someone else will take it again.
+    /// Notes that the record was dropped. Kafka delivers it again, to this worker or another.
     pub fn abandon(&mut self, partition: i32, assignment: u64, offset: i64) {
-        self.settle(partition, assignment, offset, State::Abandoned);
+        self.set_state(partition, assignment, offset, State::Abandoned);
     }
 
-    /// The offsets that moved since the last call: partition and next offset.
+    /// Returns the offsets that have changed since the last call: partition and next offset.
     pub fn moved(&mut self) -> Vec<(i32, i64)> {
         let mut moved: Vec<(i32, i64)> =
             self.partitions.iter_mut().filter_map(|(id, p)| p.next.take().map(|next| (*id, next))).collect();
@@ -149,26 +152,27 @@ impl Offsets {
         moved
     }
 
-    /// How many records of these partitions are being inserted or wait for their report.
+    /// Returns how many records of these partitions are being inserted or wait for their report.
     #[must_use]
     pub fn in_flight(&self, partitions: &[i32]) -> usize {
         partitions.iter().filter_map(|id| self.partitions.get(id)).map(|p| p.in_flight).sum()
     }
 
-    /// How many records are taken and not settled, and how many of them are being inserted or wait for their report.
+    /// Returns how many records are taken and not finished, and how many of these are being inserted or wait for their
+    /// report.
     #[must_use]
     pub fn unfinished(&self) -> (usize, usize) {
         let add = |(all, in_flight), p: &Partition| (all + p.waiting + p.in_flight, in_flight + p.in_flight);
         self.partitions.values().fold((0, 0), add)
     }
 
-    /// The partitions that are ours.
+    /// Returns the assigned partitions.
     #[must_use]
     pub fn partitions(&self) -> Vec<i32> {
         self.partitions.keys().copied().collect()
     }
 
-    /// Grows with each assignment.
+    /// Returns a number that grows with each assignment.
     #[must_use]
     pub fn assignments(&self) -> u64 {
         self.assignments
@@ -178,7 +182,13 @@ impl Offsets {
         self.partitions.get(&partition).filter(|p| p.assignment == assignment)
     }
 
-    fn settle(&mut self, partition: i32, assignment: u64, offset: i64, to: State) -> Option<&mut Partition> {
+    fn set_state(
+        &mut self,
+        partition: i32,
+        assignment: u64,
+        offset: i64,
+        to: State,
+    ) -> Option<&mut Partition> {
         let partition = self.partitions.get_mut(&partition).filter(|p| p.assignment == assignment)?;
         let at = partition.taken.binary_search_by_key(&offset, |(offset, _)| *offset).ok()?;
         let (_, state) = partition.taken.get_mut(at)?;
@@ -253,7 +263,7 @@ mod tests {
     fn a_leaving_partition_begins_nothing_but_finishes_what_it_has() {
         let (mut all, a) = taken(&[1, 2]);
         assert!(all.set_in_flight(0, a, 1));
-        all.leave(0);
+        all.begin_revoke(0);
         assert!(!all.is_ours(0, a) && all.is_assigned(0, a));
         assert!(!all.set_in_flight(0, a, 2), "a batch that is complete too late");
         assert_eq!((all.in_flight(&[0]), all.unfinished()), (1, (2, 1)));

@@ -1,21 +1,21 @@
-//! Keeping personal data out of what is shown of bad cells.
+//! Removes personal data from what is shown of bad cells.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crds::model::{ColumnSpec, Pii};
 
-/// What may be shown of which column.
+/// What may be shown of each column.
 #[derive(Clone, Debug, Default)]
 pub struct Privacy {
-    /// Columns of which something must be hidden.
+    /// The columns of which something must be hidden.
     hidden: HashMap<String, Pii>,
-    /// Of the column that names a row.
+    /// The policy of the column that identifies a row.
     row_key: Pii,
 }
 
 impl Privacy {
-    /// From a model's columns; `row_key` is the column that names a row.
+    /// Makes the policies from the columns of a model. `row_key` is the column that identifies a row.
     #[must_use]
     pub fn of(columns: &[ColumnSpec], row_key: &str) -> Self {
         let hidden: HashMap<String, Pii> =
@@ -23,20 +23,20 @@ impl Privacy {
         Self { row_key: hidden.get(row_key).copied().unwrap_or_default(), hidden }
     }
 
-    /// The row's name.
+    /// Returns what may be shown of the value that identifies the row.
     #[must_use]
     pub fn event_id<'a>(&self, text: &'a str) -> Cow<'a, str> {
         show(self.row_key, text)
     }
 
-    /// The text of a bad cell. Where a column is not the model's (a record that cannot be split, an unknown key), the
-    /// text may be anyone's: it is shown only if nothing of the model is to be hidden.
+    /// Returns what may be shown of the text of a bad cell. If the column is not of the model (a record that cannot be
+    /// split, an unknown key), the text may be of any column: it is shown only if no column of the model is hidden.
     #[must_use]
     pub fn observed<'a>(&self, column: &str, known: bool, text: &'a str) -> Cow<'a, str> {
         show(self.rule(column, known), text)
     }
 
-    /// What is said about a bad cell, without the cell where it must not be seen.
+    /// Returns the message about a bad cell, without the text of the cell if that must not be shown.
     #[must_use]
     pub fn message<'a>(&self, column: &str, known: bool, observed: &str, message: &'a str) -> Cow<'a, str> {
         let rule = self.rule(column, known);
@@ -46,13 +46,13 @@ impl Privacy {
         Cow::Owned(message.replace(observed, if rule == Pii::Mask { "(masked)" } else { "(hidden)" }))
     }
 
-    /// The raw record: hidden as a whole if any of it must be.
+    /// Returns the raw record. All of it is hidden if a part of it must be.
     #[must_use]
     pub fn record<'a>(&self, record: &'a str) -> &'a str {
         if self.hidden.is_empty() { record } else { "" }
     }
 
-    /// A sample for the status, which is masked already.
+    /// Returns what may be shown of a sample in the status. The sample is masked already.
     #[must_use]
     pub fn sample<'a>(&self, column: &str, known: bool, sample: &'a str) -> &'a str {
         if self.rule(column, known) == Pii::Drop { "" } else { sample }

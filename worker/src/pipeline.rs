@@ -1,6 +1,6 @@
 //! The stages between Kafka and the insert: prepare and check.
 //!
-//! Small batches and others are prepared apart, so that a small one does not wait behind the budget of the others.
+//! Small batches and others are prepared separately, so that a small batch does not wait for the budget of the others.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,9 +29,10 @@ use crate::retry::Retry;
 use crate::stop::Stopped;
 use crate::tracker::Ticket;
 
-/// Checkers keep buffers of the size of a chunk; files of more kinds than this take turns.
+/// The number of checkers that are kept. Each has buffers of the size of a chunk. If files of more kinds arrive at the
+/// same time, checkers are made again.
 const CHECKERS: usize = 2;
-/// So many small chunks are prepared at once: each may have to look up a job.
+/// How many small chunks are prepared at the same time: each may have to read a job.
 const SMALL_AT_ONCE: usize = 8;
 
 /// What Kafka's thread hands over.
@@ -39,14 +40,14 @@ const SMALL_AT_ONCE: usize = 8;
 pub enum Delivery {
     /// A chunk.
     Chunk(Chunk),
-    /// A record that is none.
+    /// A record that is not a chunk.
     DeadLetter(DeadLetter, Ticket),
 }
 
-/// A chunk as it was taken.
+/// A chunk that was taken from Kafka.
 #[derive(Debug)]
 pub struct Chunk {
-    /// What Kafka says of it.
+    /// The headers of its Kafka record.
     pub header: ChunkHeader,
     /// Its records.
     pub body: Buffer,
@@ -54,47 +55,47 @@ pub struct Chunk {
     pub ticket: Ticket,
 }
 
-/// A chunk that goes to its batch.
+/// A chunk that is ready for the check or for its batch.
 #[derive(Debug)]
 pub struct Prepared {
     chunk: Chunk,
     job: InFlight,
-    way: Way,
+    action: Action,
 }
 
-/// What is to be done with a chunk before it is in its batch.
+/// What is done with a chunk before it is in its batch.
 #[derive(Debug)]
-enum Way {
-    /// It is checked.
+enum Action {
+    /// Check the chunk.
     Check(Arc<Target>),
     /// Nothing: the batch keeps no rows of a job that has ended.
     PassOn,
-    /// Nothing: it cannot be checked.
+    /// Nothing: the chunk cannot be checked.
     Refuse(Refusal),
 }
 
-/// What the stages share.
+/// What the stages have in common.
 pub struct Stages {
-    /// The jobs that are known.
+    /// The known jobs.
     pub jobs: Arc<Jobs>,
-    /// The plans that are known.
+    /// The known targets.
     pub targets: Arc<Targets>,
     /// The open batches.
     pub collector: Arc<Collector>,
-    /// The way to ClickHouse.
+    /// The inserts into ClickHouse.
     pub inserter: Inserter,
-    /// How calls are made.
+    /// Repeats calls that fail.
     pub retry: Retry,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// Where records go that are no chunks.
+    /// The topic for records that are not chunks.
     pub dead_letters: Arc<DeadLetters>,
-    /// Where chunks and blocks live.
+    /// The buffers of chunks and blocks.
     pub buffers: Buffers,
 }
 
 impl Stages {
-    /// First stage: is the chunk to be checked at all, and by which plan?
+    /// First stage: determines whether the chunk must be checked, and with which plan.
     pub async fn prepare(
         self: Arc<Self>,
         lane: Lane,
@@ -106,7 +107,7 @@ impl Stages {
         let at_once = if lane == Lane::Small { SMALL_AT_ONCE } else { 1 };
         let prepare = |delivery| async {
             let start = Instant::now();
-            // Whatever is given up is dropped with its ticket.
+            // A chunk that is not processed further is dropped with its ticket.
             if let Ok(Some(prepared)) = self.prepare_one(lane, delivery, &progress).await {
                 self.metrics.stage("prepare", start.elapsed());
                 // Fails only if the check has ended.
@@ -139,26 +140,27 @@ impl Stages {
         let job = self.jobs.of(&chunk.header, chunk.ticket.assignments(), &self.retry).await?;
         if job.find(&chunk.header) == InLedger::Loaded {
             self.metrics.chunks(ChunkOutcome::Skipped, 1);
-            // It may have been loaded by a worker that died before it could say so.
+            // A worker may have loaded it and died before it reported that.
             let _ = progress.send(ProgressUpdate { job, tickets: vec![chunk.ticket] });
             return Ok(None);
         }
         if job.has_ended() {
             if self.may_be_in_table(&job, &chunk.header, &chunk.ticket).await? {
-                return Ok(Some(Prepared { chunk, way: Way::PassOn, job: job.begin() }));
+                return Ok(Some(Prepared { chunk, action: Action::PassOn, job: job.begin() }));
             }
             self.metrics.chunks(ChunkOutcome::Dropped, 1);
             chunk.ticket.finish();
             return Ok(None);
         }
-        let way = match self.targets.of(&chunk.header, &self.retry).await {
-            Ok(target) => Way::Check(target),
-            Err(error) => Way::Refuse(error.into_refusal()?),
+        let action = match self.targets.of(&chunk.header, &self.retry).await {
+            Ok(target) => Action::Check(target),
+            Err(error) => Action::Refuse(error.into_refusal()?),
         };
-        Ok(Some(Prepared { chunk, way, job: job.begin() }))
+        Ok(Some(Prepared { chunk, action, job: job.begin() }))
     }
 
-    /// Whether rows of the chunk's batch may be in the table, or may still get there, though they are not in the ledger.
+    /// Returns whether rows of the chunk's batch may be in the table, or may still get there, although the ledger does
+    /// not have them.
     pub(crate) async fn may_be_in_table(
         &self,
         job: &Job,
@@ -184,7 +186,7 @@ impl Stages {
         Ok(header.batch.first_row <= row)
     }
 
-    /// Second stage, on a thread of its own: the only one that costs CPU.
+    /// Second stage, on a thread of its own: the only one that needs much CPU.
     pub fn check(
         &self,
         mut prepared: Receiver<Prepared>,
@@ -192,19 +194,19 @@ impl Stages {
         progress: &UnboundedSender<ProgressUpdate>,
     ) {
         let mut checkers = Checkers::default();
-        while let Some(Prepared { chunk, job, way }) = prepared.blocking_recv() {
+        while let Some(Prepared { chunk, job, action }) = prepared.blocking_recv() {
             if self.is_void(&chunk.ticket) {
                 continue;
             }
             let start = Instant::now();
             let Chunk { header, body, ticket } = chunk;
             let lane = Lane::of(&header, body.as_ref().len());
-            let rows = match way {
-                Way::Check(target) => {
+            let rows = match action {
+                Action::Check(target) => {
                     self.check_one(&mut checkers, &header, body.as_ref(), &ticket, &job, target)
                 }
-                Way::PassOn => ArrivedRows::Unchecked,
-                Way::Refuse(refusal) => ArrivedRows::Refused(refusal),
+                Action::PassOn => ArrivedRows::Unchecked,
+                Action::Refuse(refusal) => ArrivedRows::Refused(refusal),
             };
             drop(body);
             self.metrics.stage("check", start.elapsed());
@@ -245,18 +247,19 @@ impl Stages {
         }
     }
 
-    /// Whether a chunk that is not begun should not be begun any more.
+    /// Returns whether work on a chunk that has not begun should not begin any more.
     fn is_void(&self, ticket: &Ticket) -> bool {
         self.retry.stop().is_set() || !ticket.is_valid()
     }
 }
 
-/// The checkers of the plans used last.
+/// The checkers of the plans that were used last.
 #[derive(Default)]
 struct Checkers(Vec<(Arc<Plan>, Checker)>);
 
 impl Checkers {
-    /// The checker of a plan, made if it is not there; the one used longest ago is dropped.
+    /// Returns the checker of a plan, and makes it if it does not exist. The checker that was not used for the longest
+    /// time is dropped.
     fn of(&mut self, plan: &Arc<Plan>) -> &mut Checker {
         let checkers = &mut self.0;
         let entry = if let Some(at) = checkers.iter().position(|(known, _)| Arc::ptr_eq(known, plan)) {

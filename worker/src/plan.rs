@@ -1,10 +1,12 @@
-//! By which plan a chunk is checked, and where its rows go: read once a revision, bound once a file header.
+//! The plan by which a chunk is checked, and the target of its rows. A revision is read once, and a plan is made once
+//! for each header of a file.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crds::{ChunkHeader, Ident, RevisionData, TableName};
+use parking_lot::Mutex;
 use rows::{HeaderError, Plan};
 
 use crate::backoff;
@@ -15,19 +17,19 @@ use crate::refusal::Refusal;
 use crate::retry::Retry;
 use crate::stop::Stopped;
 
-/// More plans than this are not kept: jobs of one model nearly always have one header.
+/// The most plans that are kept: jobs of one model nearly always have the same header.
 const KEPT: usize = 16;
-/// A revision that does not exist is looked for so long; then the batches that need it are parked.
+/// How long a revision that does not exist is looked for. After that the batches that need it are parked.
 const MISSING_TIMEOUT: Duration = Duration::from_secs(10);
-/// So long a revision that does not exist is not looked for again.
+/// How long a revision that was not found is not looked for again.
 const MISSING_FOR: Duration = Duration::from_secs(30);
 
 /// Everything that the check of a chunk needs.
 #[derive(Debug)]
 pub struct Target {
-    /// How its bytes are checked.
+    /// The plan by which its bytes are checked.
     pub plan: Arc<Plan>,
-    /// The statement that its block goes to.
+    /// The INSERT statement for its block.
     pub insert: String,
     /// What may be shown of its bad cells.
     pub privacy: Privacy,
@@ -40,7 +42,7 @@ pub struct Targets {
     table: TableName,
     revisions: Mutex<HashMap<String, Arc<RevisionData>>>,
     bound: Mutex<Vec<(Key, Arc<Target>)>>,
-    /// Revisions that do not exist, and since when.
+    /// The revisions that do not exist, and since when that is known.
     missing: Mutex<HashMap<String, Instant>>,
 }
 
@@ -57,16 +59,16 @@ pub enum NoTarget {
     /// The worker is stopping.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The chunk's header does not fit the revision; the upload API would have refused the file.
+    /// The headers of the chunk do not fit the revision. The upload API would have refused the file.
     #[error("the chunk does not fit its revision: {0}")]
     Header(#[from] HeaderError),
-    /// The revision is not there, or not usable.
+    /// The revision does not exist, or cannot be used.
     #[error(transparent)]
     Revision(Failure),
 }
 
 impl NoTarget {
-    /// Why the chunk's batch has to be parked.
+    /// Returns why the chunk's batch must be parked.
     pub fn into_refusal(self) -> Result<Refusal, Stopped> {
         let reason = match &self {
             Self::Stopped(_) => return Err(Stopped),
@@ -78,7 +80,7 @@ impl NoTarget {
 }
 
 impl Targets {
-    /// Targets whose rows go to `table`.
+    /// Makes targets whose rows are inserted into `table`.
     #[must_use]
     pub fn new(cluster: Cluster, table: TableName) -> Self {
         Self {
@@ -90,15 +92,15 @@ impl Targets {
         }
     }
 
-    /// The target of a chunk. Waits while the API server is away; a revision that does not exist is looked for some
-    /// seconds.
+    /// Returns the target of a chunk. Waits while the API server cannot be reached. A revision that does not exist is
+    /// looked for during some seconds.
     pub async fn of(&self, header: &ChunkHeader, retry: &Retry) -> Result<Arc<Target>, NoTarget> {
         if let Some(target) = self.known(header) {
             return Ok(target);
         }
         let revision = self.revision_in_time(&header.revision, retry).await?;
         let target = Arc::new(bind(&self.table, header, &revision).map_err(NoTarget::Revision)??);
-        let mut targets = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut targets = self.bound.lock();
         if targets.len() >= KEPT {
             targets.remove(0);
         }
@@ -110,12 +112,12 @@ impl Targets {
         let missing = |missing: &HashMap<String, Instant>| {
             missing.get(name).is_some_and(|since| since.elapsed() < MISSING_FOR)
         };
-        if missing(&self.missing.lock().unwrap_or_else(PoisonError::into_inner)) {
+        if missing(&self.missing.lock()) {
             return Err(NoTarget::Revision(Failure::RevisionMissing(name.to_owned())));
         }
         let (start, mut attempt) = (Instant::now(), 0);
         loop {
-            // What does not exist is no outage: `Retry` would look for it for ever.
+            // A missing revision is not an outage: `Retry` would look for it without end.
             let found = retry.run("revision", || async {
                 match self.revision(name).await {
                     Err(failure @ (Failure::RevisionMissing(_) | Failure::RevisionUnusable { .. })) => {
@@ -126,13 +128,13 @@ impl Targets {
             });
             match found.await? {
                 Ok(revision) => {
-                    self.missing.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+                    self.missing.lock().remove(name);
                     return Ok(revision);
                 }
                 Err(Failure::RevisionMissing(_)) if start.elapsed() < MISSING_TIMEOUT => {}
                 Err(failure) => {
                     if let Failure::RevisionMissing(name) = &failure {
-                        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut missing = self.missing.lock();
                         missing.retain(|_, since| since.elapsed() < MISSING_FOR);
                         missing.insert(name.clone(), Instant::now());
                     }
@@ -145,7 +147,7 @@ impl Targets {
     }
 
     fn known(&self, header: &ChunkHeader) -> Option<Arc<Target>> {
-        let targets = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let targets = self.bound.lock();
         let fits = |key: &Key| {
             key.revision == header.revision && key.input == header.input && key.columns == header.columns
         };
@@ -153,11 +155,11 @@ impl Targets {
     }
 
     async fn revision(&self, name: &str) -> Result<Arc<RevisionData>, Failure> {
-        if let Some(known) = self.revisions.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+        if let Some(known) = self.revisions.lock().get(name) {
             return Ok(known.clone());
         }
         let revision = Arc::new(self.cluster.revision(name).await?);
-        let mut revisions = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut revisions = self.revisions.lock();
         if revisions.len() >= KEPT {
             revisions.clear();
         }
@@ -170,7 +172,7 @@ fn key(header: &ChunkHeader) -> Key {
     Key { revision: header.revision.clone(), input: header.input.clone(), columns: header.columns.clone() }
 }
 
-/// Pure: from a revision and a chunk's header to its target.
+/// Makes the target from a revision and the headers of a chunk. Pure.
 fn bind(
     table: &TableName,
     header: &ChunkHeader,
@@ -185,7 +187,7 @@ fn bind(
     Ok(plan.map(|plan| Target { plan: Arc::new(plan), insert, privacy }))
 }
 
-/// The columns of the block in its order, lineage last.
+/// The columns are in the order of the block; the lineage columns come last.
 pub fn insert_statement<'a>(
     table: &TableName,
     columns: impl Iterator<Item = &'a str>,

@@ -1,42 +1,43 @@
-//! What to do about the rows of a batch that may be in the table already. Pure: the counts are arguments.
+//! Decides what to do about the rows of a batch that may be in the table already. Pure: the counts are arguments.
 //!
-//! The token alone does not decide: a table forgets tokens, a batch that falls into several table partitions may be there
-//! in part, and a token may be remembered of rows that were deleted. So each insert of such a batch is counted.
+//! The token alone is not enough: a table forgets tokens, a batch with rows in several table partitions may be stored
+//! in part, and a token may be remembered for rows that were deleted. So the rows are counted at each insert of such a
+//! batch.
 
 use std::time::{Duration, Instant};
 
-/// An INSERT of whoever had a partition before may land so long after the partition was assigned anew. Until then a batch
-/// of which the table has no rows is not known to be absent.
+/// How long after a new assignment of a partition an INSERT of the worker that had the partition before may still take
+/// effect. Before this time has passed, a batch without rows in the table is not known to be absent.
 pub const LATE_INSERT: Duration = Duration::from_secs(10);
-/// How often a batch is inserted under another token before its count is taken as it is.
+/// How many tokens are used to insert a batch. After that its count is accepted as it is.
 pub const MAX_GENERATION: u32 = 4;
 
 /// What to do before an INSERT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BeforeInsert {
-    /// Insert.
+    /// Insert the batch.
     Insert,
-    /// All rows are there: do not insert.
+    /// All rows are in the table: do not insert.
     Skip,
-    /// More rows are there than the batch has: do not insert, and say so.
+    /// The table has more rows than the batch: do not insert, and report it.
     TooMany,
 }
 
 /// What to do after an INSERT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterInsert {
-    /// All rows are there.
+    /// All rows are in the table.
     Stored,
-    /// Insert again under the next token, after the rows that are there were deleted.
+    /// Delete the rows that are in the table, then insert again with the next token.
     Replace,
-    /// Insert again under the next token: nothing is there.
+    /// Insert again with the next token: no row is in the table.
     Again,
-    /// Another number of rows is there, and it stays so: say so.
+    /// The table permanently has another number of rows: report it.
     Mismatch,
 }
 
-/// From the number of the batch's rows in the table and that of its good rows. In a table whose engine replaces rows,
-/// fewer may be all of them; such a table is inserted into again under the same token.
+/// Decides from the number of the batch's rows in the table and the number of its good rows. If the engine of the table
+/// replaces rows, fewer rows may be all of them; the batch is then inserted again with the same token.
 #[must_use]
 pub fn before_insert(in_table: u64, ok: u64) -> BeforeInsert {
     match in_table.cmp(&ok) {
@@ -46,7 +47,8 @@ pub fn before_insert(in_table: u64, ok: u64) -> BeforeInsert {
     }
 }
 
-/// The same after the INSERT number `generation` (from 1) was answered. `replaces`: the engine of the table replaces rows.
+/// Decides in the same way after INSERT number `generation` (from 1) was answered. `replaces`: the engine of the table
+/// replaces rows.
 #[must_use]
 pub fn after_insert(in_table: u64, ok: u64, replaces: bool, generation: u32) -> AfterInsert {
     if in_table == ok || (replaces && in_table > 0 && in_table < ok) {
@@ -60,13 +62,13 @@ pub fn after_insert(in_table: u64, ok: u64, replaces: bool, generation: u32) -> 
     }
 }
 
-/// The token of INSERT number `generation` (from 1).
+/// Returns the token of INSERT number `generation` (from 1).
 #[must_use]
 pub fn token(batch_token: &str, generation: u32) -> String {
     if generation <= 1 { batch_token.to_owned() } else { format!("{batch_token}/{generation}") }
 }
 
-/// How long after `now` such an INSERT may still land.
+/// Returns how long after `now` such an INSERT may still take effect.
 #[must_use]
 pub fn late_inserts(assigned_at: Instant, now: Instant) -> Duration {
     (assigned_at + LATE_INSERT).saturating_duration_since(now)

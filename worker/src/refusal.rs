@@ -1,24 +1,25 @@
-//! When an INSERT that ClickHouse refuses is given up. Pure: the clock is an argument.
+//! Decides when an INSERT that ClickHouse refuses is tried no more. Pure: the clock is an argument.
 
 use std::time::{Duration, Instant};
 
 use crate::error::Class;
 
-/// So many identical refusals park a batch,
+/// The number of identical refusals after which a batch is parked.
 pub const PARK_ATTEMPTS: u32 = 5;
-/// over at least so long.
+/// The least time from the first of these refusals to the last.
 pub const PARK_AFTER: Duration = Duration::from_secs(10);
-/// A limit that was reached may be free again: so many identical answers park a batch,
+/// The number of identical answers about a limit after which a batch is parked. A limit that was reached may be free
+/// again.
 pub const LIMIT_ATTEMPTS: u32 = 8;
-/// over at least so long.
+/// The least time from the first of these answers to the last.
 pub const LIMIT_AFTER: Duration = Duration::from_secs(60);
 
 /// Why a batch cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// CamelCase, for machines.
+    /// CamelCase, for programs.
     pub reason: String,
-    /// For people. It holds no value of a cell.
+    /// For people. It contains no value of a cell.
     pub message: String,
 }
 
@@ -27,7 +28,7 @@ pub struct Refusal {
 pub enum Decision {
     /// Wait and try again.
     Wait,
-    /// Say so in the job's status, wait and try again.
+    /// Report it in the job's status, wait and try again.
     Report,
     /// Park the batch.
     Park,

@@ -1,5 +1,5 @@
-//! Writing to jobs how far they are: at once on the first progress, then at most once a second a job, and when nothing of it
-//! is in flight any more. Only what was written may be committed to Kafka.
+//! Writes the progress to the jobs: at once on the first progress, then at most once a second for each job, and when
+//! nothing of a job is in flight any more. Only what was written may be committed to Kafka.
 
 pub mod counts;
 pub mod debounce;
@@ -23,40 +23,40 @@ use crate::metrics::Metrics;
 use crate::retry::Retry;
 use crate::tracker::Ticket;
 
-/// How many jobs are written at once.
+/// How many jobs are written at the same time.
 const AT_ONCE: usize = 8;
-/// How often a status that someone else changes meanwhile is read again at once.
+/// How often a status that another program has changed in the meantime is read again at once.
 const CONFLICTS: usize = 5;
 
-/// Something to write to a job: chunks that are in the ledger, or a problem.
+/// A change to write to a job: chunks that are in the ledger, or a problem.
 #[derive(Debug)]
 pub struct ProgressUpdate {
-    /// Whose.
+    /// The job.
     pub job: Arc<Job>,
-    /// Finished once the job was written; none if nothing is in the ledger for it.
+    /// The tickets to finish after the job was written; none if the ledger has nothing new of the job.
     pub tickets: Vec<Ticket>,
 }
 
-/// Writes progress.
+/// Writes the progress.
 pub struct Reporter {
-    /// Where the numbers are.
+    /// The source of the counts.
     pub ledger: Ledger,
-    /// Where they go.
+    /// The cluster with the jobs.
     pub cluster: Cluster,
-    /// How failures are shown.
+    /// Shows failures.
     pub retry: Retry,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
 }
 
-/// What waits to be written to a job.
+/// The changes that wait to be written to a job.
 struct Pending {
     job: Arc<Job>,
     tickets: Vec<Ticket>,
 }
 
 impl Reporter {
-    /// Writes until there are no more updates, then once more all that is left.
+    /// Writes until there are no more updates, then writes everything that is left once more.
     pub async fn run(self, mut updates: UnboundedReceiver<ProgressUpdate>) {
         let mut debounce = Debounce::default();
         let mut pending: HashMap<String, Pending> = HashMap::new();
@@ -91,7 +91,7 @@ impl Reporter {
         }
     }
 
-    /// Writes some jobs; returns those that could not be written.
+    /// Writes some jobs. Returns those that could not be written.
     async fn round(&self, due: Vec<Pending>, debounce: &mut Debounce) -> Vec<Pending> {
         let start = Instant::now();
         let numbers = self.numbers(&due).await;
@@ -136,7 +136,7 @@ impl Reporter {
         failed
     }
 
-    /// What the ledger says of these jobs.
+    /// Returns the sums and the errors of these jobs in the ledger.
     async fn numbers(
         &self,
         due: &[Pending],
@@ -154,7 +154,7 @@ impl Reporter {
         Ok((totals, summaries))
     }
 
-    /// Writes one job. Learns on the way whether it goes on.
+    /// Writes one job. Notes if the job has ended.
     async fn write(
         &self,
         pending: &Pending,
@@ -170,7 +170,8 @@ impl Reporter {
         if let Some(counts) = counts {
             job.are_stored(u64::try_from(counts.stored_errors).unwrap_or(0));
         } else if !pending.tickets.is_empty() && !job.has_ended() {
-            // Every chunk with a ticket here was written to the ledger before, unless its job ended for a conflict.
+            // Every chunk with a ticket here was written to the ledger before, unless its job ended because of a
+            // conflict.
             return Err(Failure::LedgerBehind);
         }
         let mut conflict = Failure::LedgerBehind;

@@ -1,4 +1,4 @@
-//! Reading chunks from Kafka a second time, by a consumer of its own that joins no group.
+//! Reads chunks from Kafka a second time, with a consumer of its own that joins no group.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,24 +15,24 @@ use crate::stop::Stopped;
 
 /// How long a poll waits.
 const POLL: Duration = Duration::from_millis(100);
-/// How long to wait when no consumer can be made.
+/// How long to wait if no consumer can be made.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How chunks are read again.
+/// The settings for reading chunks again.
 #[derive(Clone, Debug)]
 pub struct Reread {
     config: ClientConfig,
     topic: String,
 }
 
-/// The header of a chunk, as Kafka has it.
+/// Returns the chunk header of a Kafka record.
 pub fn header_of(message: &BorrowedMessage<'_>) -> Result<ChunkHeader, ChunkHeaderError> {
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     ChunkHeader::parse(headers.map(|h| (h.key, h.value.unwrap_or_default())))
 }
 
 impl Reread {
-    /// Reads `topic` with the settings of a connection.
+    /// Makes a reader of `topic` with the settings of a connection.
     #[must_use]
     pub fn new(mut config: ClientConfig, topic: String) -> Self {
         connect::kafka::without_group(&mut config, &topic)
@@ -44,8 +44,8 @@ impl Reread {
         Self { config, topic }
     }
 
-    /// Gives the records at these offsets to `each`, in the order of the offsets, until it says false; returns how many
-    /// there were. Waits while Kafka is away, as long as `goes_on`.
+    /// Passes the records at these offsets to `each`, in the order of the offsets, until it returns false. Returns how
+    /// many records there were. Waits while Kafka cannot be reached, as long as `goes_on` returns true.
     pub fn read(
         &self,
         partition: i32,
@@ -69,7 +69,7 @@ impl Reread {
         while goes_on() {
             match consumer.poll(POLL) {
                 Some(Ok(message)) => {
-                    // What lies before is gone, if it was not given yet.
+                    // Kafka no longer has the records before this one that were not passed yet.
                     missing = missing.split_off(&message.offset());
                     if missing.remove(&message.offset()) {
                         found += 1;

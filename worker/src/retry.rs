@@ -1,4 +1,4 @@
-//! Trying again until it works: nobody's absence loses or rejects a row.
+//! Repeats calls until they succeed: no outage loses or rejects a row.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::health_tracker::HealthTracker;
 use crate::metrics::Metrics;
 use crate::stop::{Stop, Stopped};
 
-/// How calls to others are made: without end, with back-off, until the worker stops.
+/// Makes calls to other programs: without limit, with back-off, until the worker stops.
 #[derive(Clone, Debug)]
 pub struct Retry {
     stop: Stop,
@@ -17,14 +17,14 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// Tries until `stop`; shows failures in `health` and `metrics`.
+    /// Makes a value that tries until `stop`, and shows failures in `health` and `metrics`.
     #[must_use]
     pub fn new(stop: Stop, health: HealthTracker, metrics: Metrics) -> Self {
         Self { stop, health, metrics }
     }
 
-    /// Calls `call` until it succeeds. The first call is made even if the worker is stopping; a running one is not cut
-    /// off, only the wait and the next call are.
+    /// Calls `call` until it succeeds. The first call is made even if the worker is stopping. A call in progress is not
+    /// interrupted; only the wait and the next call are.
     pub async fn run<T, F>(&self, what: &'static str, mut call: impl FnMut() -> F) -> Result<T, Stopped>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -69,12 +69,12 @@ impl Retry {
         }
     }
 
-    /// Shows that it works.
+    /// Shows that the call succeeds.
     pub fn fine(&self, what: &'static str) {
         self.health.fine(what);
     }
 
-    /// The order to stop.
+    /// Returns the signal to stop.
     #[must_use]
     pub fn stop(&self) -> &Stop {
         &self.stop

@@ -1,4 +1,4 @@
-//! The worker put together, from the first call to the last.
+//! Runs the worker with all its parts, from the first call to the last.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,23 +35,23 @@ use crate::settings::Settings;
 use crate::stop::{self, Stop};
 use crate::tracker::Tracker;
 
-/// From the order to stop to the end, whatever is still open then.
+/// The most time from the signal to stop to the end, even if work is not finished then.
 const LONGEST_STOP: Duration = Duration::from_secs(18);
-/// How often ClickHouse is asked whether it is there.
+/// How often the worker checks whether ClickHouse can be reached.
 const PING: Duration = Duration::from_secs(15);
-/// How often the open batches are looked through.
+/// How often the open batches are checked.
 const SWEEP: Duration = Duration::from_secs(1);
-/// How often the API server is asked whether the job of an idle batch and its upload go on.
+/// How often the worker reads from the API server whether the job of an idle batch and its upload continue.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// Bytes of free buffers that are kept.
+/// The most bytes that are kept in free buffers.
 const FREE_BUFFERS: usize = 64 << 20;
-/// Chunks between two stages.
+/// How many chunks wait between two stages.
 const BETWEEN_STAGES: usize = 4;
 
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// What only a restart can change.
+/// The errors that only a restart can fix.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let (stopper, stop) = stop::channel();
     let (metrics, served) = Metrics::register();
@@ -99,7 +99,7 @@ async fn work(
     let database = &settings.clickhouse.clickhouse_database;
     let ledger = Ledger::new(client.clone(), database)?;
     let mut config = kube::Config::infer().await.context("failed to find the Kubernetes API server")?;
-    // A server that hangs says nothing at all.
+    // A server that hangs does not answer at all.
     config.read_timeout = Some(Duration::from_secs(30));
     let kube = kube::Client::try_from(config).context("failed to set up the Kubernetes client")?;
     let cluster = Cluster::new(&kube, &settings.model_namespace);
@@ -191,7 +191,8 @@ async fn work(
     Ok(())
 }
 
-/// Looks through the open batches: has the partition left, has the job ended, is the rest of the batch gone?
+/// Checks the open batches: whether the partition was revoked, the job has ended, or the rest of the batch no longer
+/// exists.
 async fn sweep(collector: Arc<Collector>, jobs: Arc<Jobs>, stop: Stop) {
     let sweeping = async {
         let mut looked = HashMap::new();
@@ -216,7 +217,7 @@ async fn sweep(collector: Arc<Collector>, jobs: Arc<Jobs>, stop: Stop) {
     }
 }
 
-/// Asks ClickHouse now and then, so that a worker with nothing to do knows too whether it is there.
+/// Calls ClickHouse regularly, so that an idle worker also knows whether it can be reached.
 async fn ping(ledger: Ledger, retry: Retry) {
     let asking = async {
         loop {
@@ -237,7 +238,7 @@ async fn ran(stage: impl Future<Output = ()>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A thread whose end can be awaited; an error on the receiver says that it died.
+/// Starts a thread whose end can be awaited. An error of the receiver means that the thread died.
 fn thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,

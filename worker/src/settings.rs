@@ -1,10 +1,10 @@
-//! The settings of the worker, by flag or environment.
+//! The settings of the worker: flags, which can also be set by environment variables.
 
 use clap::{Parser, ValueEnum};
 use connect::{ClickHouseArgs, KafkaArgs, LogArgs};
 use crds::ModelId;
 
-/// Takes chunks off Kafka, checks every row, inserts the good and explains the bad.
+/// Takes chunks from Kafka, checks every row, inserts the good rows and stores why the others are rejected.
 #[derive(Parser, Clone, Debug)]
 #[command(version, about)]
 pub struct Settings {
@@ -14,7 +14,7 @@ pub struct Settings {
     /// Its namespace
     #[arg(long, env = "MODEL_NAMESPACE")]
     pub model_namespace: String,
-    /// The name of this worker at Kafka and in the ledger
+    /// The name of this worker in Kafka and in the ledger
     #[arg(long, env = "POD_NAME", default_value = "worker")]
     pub pod_name: String,
     /// The port of /healthz, /readyz and /metrics
@@ -26,19 +26,19 @@ pub struct Settings {
     /// How many KiB of chunks are fetched ahead
     #[arg(long, env = "WORKER_PREFETCH_KIB", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1024..=1_048_576))]
     pub worker_prefetch_kib: u32,
-    /// How many MiB of checked chunks are held until their batches are inserted
+    /// How many MiB of checked chunks are kept until their batches are inserted
     #[arg(long, env = "WORKER_BATCH_MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(96..=65_536))]
     pub worker_batch_mib: u32,
-    /// How INSERTs are compressed: worth it only where the network is dearer than the CPU
+    /// How INSERTs are compressed; worth the CPU time only if network traffic is expensive
     #[arg(long, env = "CLICKHOUSE_COMPRESSION", value_enum, default_value_t = Compression::None)]
     pub clickhouse_compression: Compression,
-    /// Kafka
+    /// The connection to Kafka
     #[command(flatten)]
     pub kafka: KafkaArgs,
-    /// ClickHouse
+    /// The connection to ClickHouse
     #[command(flatten)]
     pub clickhouse: ClickHouseArgs,
-    /// Logs
+    /// The settings of the log
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -46,20 +46,20 @@ pub struct Settings {
 /// How an INSERT's body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     None,
-    /// LZ4, as ClickHouse frames it.
+    /// LZ4, in the frame format of ClickHouse.
     Lz4,
 }
 
 impl Settings {
-    /// The id of the model, of which topic and group are named.
+    /// Returns the id of the model, which the names of topic and group contain.
     #[must_use]
     pub fn model_id(&self) -> ModelId {
         ModelId::of(&self.model_namespace, &self.model_name)
     }
 
-    /// The ClickHouse client of this worker.
+    /// Returns the ClickHouse client of this worker.
     #[must_use]
     pub fn clickhouse_client(&self) -> clickhouse::Client {
         self.clickhouse

@@ -1,17 +1,17 @@
-//! The bad cells of a batch by kind.
+//! The bad cells of a batch, by kind.
 
-/// Bad cells of one kind, as the ledger keeps them.
+/// Bad cells of one kind, as they are in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kind {
     /// The column.
     pub column: String,
-    /// The code.
+    /// The code of the error.
     pub error: &'static str,
-    /// How many.
+    /// The number of these bad cells.
     pub count: u64,
-    /// The first row with one.
+    /// The first row with such a bad cell.
     pub first_row: u64,
-    /// Its text, masked.
+    /// The text of that cell, masked.
     pub sample: String,
 }
 

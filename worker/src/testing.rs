@@ -1,4 +1,4 @@
-//! What the tests of several modules make: chunks of ten rows.
+//! What the tests of several modules need: chunks of ten rows.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use rows::{BatchStart, Digest, Input};
 use crate::done::DoneBatches;
 use crate::job::Job;
 
-/// The header of chunk `chunk`, of ten rows, of the batch that begins with `first_chunk`.
+/// Returns the header of chunk `chunk`, with ten rows, of the batch that begins with `first_chunk`.
 pub fn header(chunk: u32, first_chunk: u32, ends_batch: bool) -> ChunkHeader {
     let row = |chunk: u32| u64::from(chunk) * 10 + 1;
     ChunkHeader {
@@ -26,7 +26,7 @@ pub fn header(chunk: u32, first_chunk: u32, ends_batch: bool) -> ChunkHeader {
     }
 }
 
-/// A job of which nothing is in the ledger and which may store `stored_max` bad cells.
+/// Returns a job that has nothing in the ledger and may store `stored_max` bad cells.
 pub fn job(uid: &str, stored_max: u64) -> Arc<Job> {
     Arc::new(Job::new(uid, "job", DoneBatches::default(), false, 0, stored_max))
 }

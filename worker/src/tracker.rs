@@ -1,20 +1,22 @@
-//! The offsets, shared between Kafka's thread and those who work on chunks.
+//! The offsets, which Kafka's thread and the stages have in common.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::offsets::Offsets;
 use crate::redelivery;
 
-/// The offsets, and a condition that is notified whenever one settles.
+/// The offsets, and a condition variable that is notified when the state of an offset changes.
 #[derive(Debug, Default)]
 pub struct Tracker {
     offsets: Mutex<Offsets>,
-    settled: Condvar,
+    state_changed: Condvar,
 }
 
-/// What one holds while one works on a record. Dropped unfinished, the record is abandoned: its offset, and every
-/// later one of the partition, stays where it is.
+/// What a stage holds while it processes a record. If it is dropped unfinished, the record is abandoned: the offset of
+/// the partition does not advance past it.
 #[derive(Debug)]
 pub struct Ticket {
     tracker: Arc<Tracker>,
@@ -26,12 +28,12 @@ pub struct Ticket {
 }
 
 impl Tracker {
-    /// The offsets, for a moment.
+    /// Returns the offsets. Hold the guard only for a short time.
     pub fn offsets(&self) -> MutexGuard<'_, Offsets> {
-        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.offsets.lock()
     }
 
-    /// A ticket for a record that was taken; `None` if its partition is not ours (any more).
+    /// Returns a ticket for a record that was taken; `None` if its partition is not assigned (any more).
     pub fn take(self: &Arc<Self>, partition: i32, offset: i64) -> Option<Ticket> {
         let (assignment, maybe_delivered) = self.offsets().take(partition, offset)?;
         Some(Ticket {
@@ -44,8 +46,9 @@ impl Tracker {
         })
     }
 
-    /// Waits until nothing of these partitions is in flight, at most `timeout`. `moved` gets the offsets to store. Chunks
-    /// whose batch is not complete are not waited for: whoever takes the partition next takes them again.
+    /// Waits until nothing of these partitions is in flight, at most `timeout`. `moved` receives the offsets to store.
+    /// It does not wait for chunks whose batch is not complete: the worker that gets the partition next takes them
+    /// again.
     pub fn drain(
         &self,
         partitions: &[i32],
@@ -62,7 +65,7 @@ impl Tracker {
                 if left.is_zero() {
                     return false;
                 }
-                drop(self.settled.wait_timeout(offsets, left).unwrap_or_else(PoisonError::into_inner));
+                self.state_changed.wait_for(&mut offsets, left);
                 continue;
             }
             drop(offsets);
@@ -75,81 +78,83 @@ impl Tracker {
 }
 
 impl Ticket {
-    /// Whether work on the record still makes sense: its partition is ours and not leaving.
+    /// Returns whether work on the record still makes sense: its partition is assigned and not being revoked.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.tracker.offsets().is_ours(self.partition, self.assignment)
     }
 
-    /// It is in its batch, which waits for more.
+    /// Notes that the record is in its batch, which waits for more.
     pub fn set_waiting(&self) {
         self.tracker.offsets().set_waiting(self.partition, self.assignment, self.offset);
     }
 
-    /// Its batch is complete and goes to its insert. False if its partition is not ours or is leaving.
+    /// Notes that its batch is complete and will be inserted. Returns false if its partition is not assigned or is
+    /// being revoked.
     #[must_use]
     pub fn set_in_flight(&self) -> bool {
         self.tracker.offsets().set_in_flight(self.partition, self.assignment, self.offset)
     }
 
-    /// Whether the record may have been delivered before, to this worker or another.
+    /// Returns whether the record may have been delivered before, to this worker or another.
     #[must_use]
     pub fn is_maybe_delivered(&self) -> bool {
         self.maybe_delivered
     }
 
-    /// The offset up to which every record of its assignment has come to its batch or is finished. `None` if the partition
-    /// is not ours any more.
+    /// Returns the offset up to which every record of its assignment is in its batch or finished. `None` if the
+    /// partition is no longer assigned.
     #[must_use]
     pub fn arrived(&self) -> Option<i64> {
         self.tracker.offsets().arrived(self.partition, self.assignment)
     }
 
-    /// How long after `now` an INSERT may still land that was begun before the partition was assigned.
+    /// Returns how long after `now` an INSERT may still take effect that began before the partition was assigned.
     #[must_use]
     pub fn late_inserts(&self, now: Instant) -> Duration {
         let assigned_at = self.tracker.offsets().assigned_at(self.partition, self.assignment);
         assigned_at.map_or(Duration::ZERO, |assigned_at| redelivery::late_inserts(assigned_at, now))
     }
 
-    /// Whether every record that was in the partition when it was assigned has come to its batch.
+    /// Returns whether every record that was in the partition when it was assigned is in its batch.
     #[must_use]
     pub fn is_past_end(&self) -> bool {
         self.tracker.offsets().is_past_end(self.partition, self.assignment)
     }
 
-    /// The number of the partition's assignment.
+    /// Returns the number of the partition's assignment.
     #[must_use]
     pub fn assignment(&self) -> u64 {
         self.assignment
     }
 
-    /// Whether work that was begun on the record may go on: its partition is ours, or is leaving.
+    /// Returns whether work that has begun on the record may continue: its partition is assigned, even if it is being
+    /// revoked.
     #[must_use]
     pub fn is_assigned(&self) -> bool {
         self.tracker.offsets().is_assigned(self.partition, self.assignment)
     }
 
-    /// Asks the same, for those who cannot have the ticket.
+    /// Returns a function for the same check, for callers that cannot have the ticket.
     pub fn assigned(&self) -> impl Fn() -> bool + Send + use<> {
         let (tracker, partition, assignment) = (self.tracker.clone(), self.partition, self.assignment);
         move || tracker.offsets().is_assigned(partition, assignment)
     }
 
-    /// Nothing more is to be done about the record: its offset may be stored.
+    /// Notes that nothing more has to be done for the record: its offset may be stored.
     pub fn finish(mut self) {
         self.finished = true;
         self.tracker.offsets().finish(self.partition, self.assignment, self.offset);
-        self.tracker.settled.notify_all();
+        self.tracker.state_changed.notify_all();
     }
 
-    /// Partition and offset, for a log line.
+    /// Returns partition and offset, for a log line.
     #[must_use]
     pub fn position(&self) -> (i32, i64) {
         (self.partition, self.offset)
     }
 
-    /// Grows with each assignment; caches of an older one are stale.
+    /// Returns a number that grows with each assignment. Caches of an older assignment are outdated.
     #[must_use]
     pub fn assignments(&self) -> u64 {
         self.tracker.offsets().assignments()
@@ -160,7 +165,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.finished {
             self.tracker.offsets().abandon(self.partition, self.assignment, self.offset);
-            self.tracker.settled.notify_all();
+            self.tracker.state_changed.notify_all();
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The flags that say how a file is read.
+//! The flags that set how a file is read.
 
 use clap::{Args, ValueEnum};
 use crds::model::{ColumnsBy, Format, HeaderCase, InputSpec, LineEnd, UnknownColumns};
 
-/// How a file is read, where it differs from what the model says.
+/// How a file is read, if it differs from the model.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "File format (over what the model says)")]
 pub struct InputArgs {
@@ -13,34 +13,34 @@ pub struct InputArgs {
     /// Character between two cells
     #[arg(long, value_name = "CHAR")]
     pub delimiter: Option<String>,
-    /// Character around a cell; '' is none
+    /// Character around a cell; '' for none
     #[arg(long, value_name = "CHAR")]
     pub quote: Option<String>,
-    /// Character that makes the next one data
+    /// Character that makes the next character data
     #[arg(long, value_name = "CHAR")]
     pub escape: Option<String>,
-    /// Character that begins a line to be skipped
+    /// Character that starts a line to skip
     #[arg(long, value_name = "CHAR")]
     pub comment: Option<String>,
     /// What ends a line
     #[arg(long, value_enum)]
     pub line_end: Option<LineEndArg>,
-    /// Whether letter case matters in the names of the header
+    /// Whether upper and lower case differ in the names of the header
     #[arg(long, value_enum)]
     pub header_case: Option<HeaderCaseArg>,
-    /// What says which cell is which column's, where there is a header
+    /// How cells are assigned to columns if there is a header
     #[arg(long, value_enum)]
     pub columns_by: Option<ColumnsByArg>,
     /// The first record names the columns
     #[arg(long, conflicts_with = "no_header")]
     pub header: bool,
-    /// The first record is data; the cells are the model's columns in order
+    /// The first record is data; the cells are in the order of the model's columns
     #[arg(long)]
     pub no_header: bool,
     /// Unquoted text that means NULL; can be repeated
     #[arg(long = "null-value", value_name = "TEXT")]
     pub null_values: Vec<String>,
-    /// Pass over columns that the model has not
+    /// Skip columns that the model does not have
     #[arg(long)]
     pub ignore_unknown_columns: bool,
 }
@@ -49,9 +49,9 @@ pub struct InputArgs {
 pub enum FormatArg {
     /// RFC 4180
     Csv,
-    /// The same with tabs
+    /// The same with tabs as delimiter
     Tsv,
-    /// One JSON object a line
+    /// One JSON object per line
     Jsonl,
     /// One JSON array of objects
     Json,
@@ -67,22 +67,22 @@ pub enum LineEndArg {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum HeaderCaseArg {
-    /// It matters
+    /// Upper and lower case differ
     Exact,
-    /// It does not
+    /// Upper and lower case are the same
     Ignore,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ColumnsByArg {
-    /// The name in the header
+    /// By the name in the header
     Name,
-    /// Its place; the header is skipped
+    /// By the position; the header is skipped
     Position,
 }
 
 impl InputArgs {
-    /// What the flags say, and else the file's name; `None` where neither says anything.
+    /// Returns what the flags set, or else the format from the file's name. `None` if there is neither.
     pub fn to_spec(&self, guessed: Option<Format>) -> Option<InputSpec> {
         let format = self.format.map(|f| match f {
             FormatArg::Csv => Format::Csv,

@@ -1,4 +1,4 @@
-//! Completion scripts, and the reference that docs/cli.md is: both follow from the command line's definition alone.
+//! Completion scripts, and the reference docs/cli.md. Both are made only from the definition of the command line.
 
 use std::io::Write;
 
@@ -9,16 +9,16 @@ use clap_complete::Shell;
 use super::Outcome;
 use crate::args::Cli;
 
-/// The completion script of a shell.
+/// Writes the completion script of a shell.
 pub fn completions(shell: Shell, out: &mut impl Write) -> Result<Outcome> {
-    // clap_complete panics where it cannot write: let it write to memory.
+    // clap_complete panics if it cannot write, so it writes to memory.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "batch", &mut script);
     out.write_all(&script)?;
     Ok(Outcome::Done)
 }
 
-/// Every command as Markdown.
+/// Writes all commands as Markdown.
 pub fn reference(out: &mut impl Write) -> Result<Outcome> {
     writeln!(
         out,

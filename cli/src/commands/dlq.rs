@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::output::print_value;
 use crate::output::table::Table;
 
-/// Batches of one answer, at most: the API's limit.
+/// The most batches in one answer: the limit of the API.
 const MOST: usize = 1000;
 
 pub async fn run(command: DlqCommand, global: &Global, out: &mut impl Write) -> Result<Outcome> {
@@ -39,7 +39,7 @@ pub async fn run(command: DlqCommand, global: &Global, out: &mut impl Write) -> 
         DlqCommand::Requeue { choice, yes: _ } => {
             let answer: Value = client.post_to(url(&client, &choice, Some("requeue"))).await?;
             print_done(&answer, "requeued", output, out)?;
-            return report_gone(&answer);
+            return report_missing(&answer);
         }
         DlqCommand::Drop { choice, yes } => {
             if !yes && !confirm_drop(&client, &choice, out).await? {
@@ -133,7 +133,7 @@ fn show(item: &Value, output: Output, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// What was done, and to how many batches; as CSV, to which.
+/// Prints what was done and to how many batches. As CSV it prints the batches.
 fn print_done(answer: &Value, done: &str, output: Output, out: &mut impl Write) -> Result<()> {
     match output {
         Output::Json | Output::Yaml => return print_value(answer, output, out),
@@ -148,8 +148,8 @@ fn print_done(answer: &Value, done: &str, output: Output, out: &mut impl Write) 
     Ok(())
 }
 
-/// Says which batches could not be sent again.
-fn report_gone(answer: &Value) -> Result<Outcome> {
+/// Reports the batches that could not be sent again.
+fn report_missing(answer: &Value) -> Result<Outcome> {
     let gone = answer["gone"].as_array().map_or(&[][..], Vec::as_slice);
     if gone.is_empty() {
         return Ok(Outcome::Done);
@@ -169,10 +169,10 @@ fn batches(count: usize) -> String {
     format!("{count} {}", if count == 1 { "batch" } else { "batches" })
 }
 
-/// Asks a person whether the batches are to be given up.
+/// Asks a person whether to drop the batches.
 async fn confirm_drop(client: &Client, choice: &DlqChoice, out: &mut impl Write) -> Result<bool> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        bail!("this gives batches up for good, and there is no terminal to ask on; add --yes");
+        bail!("this drops batches for good, and there is no terminal to ask on; add --yes");
     }
     let list: Value = client.get_from(url(client, choice, None)).await?;
     if items(&list, "items")?.is_empty() {

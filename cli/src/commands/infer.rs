@@ -1,4 +1,4 @@
-//! `batch model infer`: a model for the files that are there, to be read and changed by a person.
+//! `batch model infer`: proposes a model for existing files, which a person reads and changes.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -13,24 +13,24 @@ use crate::args::{Global, InferArgs, InputArgs, Output};
 use crate::output::model;
 use crate::source::Source;
 
-/// Bytes after which a sample is cut: it ends at one of these edges.
+/// The size of a chunk in bytes. A sample ends at the end of a chunk.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Most bytes of all samples, which are kept until the model is printed.
+/// The most bytes of all samples together. They are kept until the model is printed.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// Bytes that tell how a file is written.
+/// The bytes from which format, delimiter and header are detected.
 const START: u64 = 256 * 1024;
 
 pub fn run(args: &InferArgs, global: &Global, out: &mut impl Write) -> Result<Outcome> {
     let mut sample = Sample { input: None, header: None, chunks: Vec::new(), rows: 0, bytes: 0, cut: false };
     for (at, file) in args.files.iter().enumerate() {
         let source = Source::find(file)?;
-        // Each file that is left may take an equal part of what is left.
+        // Each remaining file may take an equal part of the remaining rows and bytes.
         let left = args.files.len() - at;
         let rows = sample.rows + (args.sample_rows.saturating_sub(sample.rows)).div_ceil(left as u64);
         let bytes = sample.bytes + (MAX_BYTES.saturating_sub(sample.bytes)) / left;
         let known = known(&args.input, source.format())?;
         sample
-            .take(source.unpacked()?, &known, rows, bytes)
+            .take(source.decompressed()?, &known, rows, bytes)
             .with_context(|| format!("failed to read {}", source.name()))?;
     }
     let Some(input) = sample.input else { bail!("name a file") };
@@ -51,7 +51,7 @@ pub fn run(args: &InferArgs, global: &Global, out: &mut impl Write) -> Result<Ou
     Ok(Outcome::Done)
 }
 
-/// What was looked at, and what of it no model could load.
+/// Returns what was read, and which of it no model could load.
 fn about(proposal: &Proposal, cut: bool) -> Vec<String> {
     let of = if cut { "the first of them" } else { "all" };
     let mut about = vec![format!("Proposed from {} rows ({of}). Look it over before use.", proposal.rows)];
@@ -65,7 +65,7 @@ fn about(proposal: &Proposal, cut: bool) -> Vec<String> {
     about
 }
 
-/// What the flags say, and else the file's name.
+/// Returns what the flags set, or else the format from the file's name.
 fn known(args: &InputArgs, guessed: Option<Format>) -> Result<Known> {
     if args.ignore_unknown_columns {
         bail!("leave --ignore-unknown-columns out: a model is proposed for all columns");
@@ -78,20 +78,20 @@ fn known(args: &InputArgs, guessed: Option<Format>) -> Result<Known> {
     Ok(Known { input, format, delimiter, header })
 }
 
-/// What was read of the files.
+/// What was read from the files.
 struct Sample {
-    /// As the first file is written.
+    /// The format of the first file.
     input: Option<Input>,
     header: Option<Vec<String>>,
     chunks: Vec<Chunk>,
     rows: u64,
     bytes: usize,
-    /// Some file has more rows than were read.
+    /// Whether a file has more rows than were read.
     cut: bool,
 }
 
 impl Sample {
-    /// Reads a file until the sample has so many rows or bytes.
+    /// Reads a file until the sample has this many rows or bytes.
     fn take(&mut self, mut file: impl Read, known: &Known, rows: u64, bytes: usize) -> Result<()> {
         let mut start = Vec::new();
         file.by_ref().take(START).read_to_end(&mut start)?;
@@ -144,7 +144,7 @@ impl Sample {
     }
 }
 
-/// A name for the model, of the file's name.
+/// Makes a name for the model from the name of the file.
 fn object_name(file: &Path) -> String {
     let name = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     let stem = name.split('.').find(|part| !part.is_empty()).unwrap_or_default().to_ascii_lowercase();

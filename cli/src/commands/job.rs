@@ -17,12 +17,15 @@ use crate::output::{bar, print_value};
 use crate::source::Source;
 use crate::upload::{Upload, random_name};
 
-/// A job of two rows takes less than a second: look often at first.
-const LOOK_OFTEN: Duration = Duration::from_millis(100);
-const LOOK_SELDOM: Duration = Duration::from_secs(1);
-const OFTEN_FOR: Duration = Duration::from_secs(5);
-/// How long the API may be away while a job is followed.
-const AWAY_FOR: Duration = Duration::from_mins(1);
+/// How many seconds one request waits for the end of a job while its progress is shown.
+const SHOWN_EVERY_SECONDS: u32 = 1;
+/// The same while nothing is shown. It is less than the idle timeouts of proxies, which are 30 s and more.
+const UNSEEN_SECONDS: u32 = 20;
+/// The first and the longest pause between two requests if the API answers at once: too many others wait already.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long the API may be unavailable while a job is followed.
+const UNAVAILABLE_FOR: Duration = Duration::from_mins(1);
 
 pub async fn run(command: JobCommand, global: &Global, out: &mut impl Write) -> Result<Outcome> {
     let client = Client::new(&global.api_url, &global.namespace)?;
@@ -61,13 +64,13 @@ async fn create(
     if args.files.len() > 1 && (args.name.is_some() || args.label.is_some()) {
         bail!("--name and --label are of one job: send one file at a time with them");
     }
-    // A file that is not there must be found before the first one is sent.
+    // A missing file must be found before the first file is sent.
     let sources = args.files.iter().map(|f| Source::find(f)).collect::<Result<Vec<_>>>()?;
     let mut outcome = Outcome::Done;
     for source in &sources {
         let input = args.input.to_spec(source.format());
         let name = args.name.clone().unwrap_or_else(|| match &args.label {
-            // Two uploads with one label meet at one name, wherever they are made.
+            // Two uploads with the same label get the same job name, on all machines.
             Some(label) => ModelId::of(client.namespace(), &format!("{}/{label}", args.model)).to_string(),
             None => random_name(),
         });
@@ -85,7 +88,7 @@ async fn create(
         bar.finish_and_clear();
         let mut job = match sent {
             Ok(job) => job,
-            // The job was made and has FAILED for its file; the other files are none the worse for it.
+            // The job was created and is FAILED because of its file. The other files are not affected.
             Err(error) if is_of_the_file(&error) => {
                 eprintln!("job {name} failed: {}: {error:#}", source.name());
                 outcome = Outcome::NotClean;
@@ -99,7 +102,7 @@ async fn create(
             out.flush()?;
         }
         if args.wait {
-            job = follow(client, &name, |_| Ok(())).await?;
+            job = follow(client, &name, false, |_| Ok(())).await?;
             outcome = worse(outcome, ended(&parse(&job)?));
         }
         match output {
@@ -130,10 +133,10 @@ async fn status(
     }
     let mut last = String::new();
     let quiet = output != Output::Table || std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let value = follow(client, name, |job| {
+    let value = follow(client, name, !quiet, |job| {
         let widths = Widths::of([job]);
         let line = widths.line(job);
-        // Where no line can be written over again, each change is a line, and the end is printed below with its why.
+        // If lines cannot be overwritten, each change is printed as a line. The end is printed below, with the cause.
         if !quiet && line != last && !stops(job) {
             if last.is_empty() {
                 writeln!(out, "{}", widths.headings())?;
@@ -155,20 +158,25 @@ async fn status(
     Ok(ended(&job))
 }
 
-/// Looks at a job until it has ended, or waits for a person to requeue or drop its dead letters; `seen` gets it each time. The API may be away for a while.
+/// Polls a job until it has ended or waits for a person to requeue or drop its dead letters. `seen` is called with
+/// each answer. The API may be unavailable for a short time.
 async fn follow(
     client: &Client,
     name: &str,
+    shows: bool,
     mut seen: impl FnMut(&IngestJob) -> Result<()>,
 ) -> Result<Value> {
     let line = bar::of_waiting();
-    let start = Instant::now();
-    let mut heard = start;
+    let seconds = if shows || !line.is_hidden() { SHOWN_EVERY_SECONDS } else { UNSEEN_SECONDS };
+    let mut answered = Instant::now();
+    let mut wait = if seconds == SHOWN_EVERY_SECONDS { 0 } else { seconds };
+    let mut pause = FIRST_PAUSE;
     loop {
-        let answer: Result<Value, Failure> = client.get(&["jobs", name]).await;
+        let asked = Instant::now();
+        let answer: Result<Value, Failure> = client.get_waiting(&["jobs", name], wait).await;
         match answer {
             Ok(value) => {
-                heard = Instant::now();
+                answered = Instant::now();
                 let job = parse(&value)?;
                 seen(&job)?;
                 if stops(&job) {
@@ -177,13 +185,16 @@ async fn follow(
                 }
                 line.set_message(Widths::of([&job]).line(&job));
             }
-            Err(failure) if failure.is_transient() && heard.elapsed() < AWAY_FOR => {
+            Err(failure) if failure.is_transient() && answered.elapsed() < UNAVAILABLE_FOR => {
                 line.set_message(failure.to_string());
             }
             Err(failure) => return Err(failure).with_context(|| format!("failed to follow job {name}")),
         }
-        let pause = if start.elapsed() < OFTEN_FOR { LOOK_OFTEN } else { LOOK_SELDOM };
-        tokio::time::sleep(pause).await;
+        if wait > 0 && asked.elapsed() < pause {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        wait = seconds;
     }
 }
 
@@ -212,7 +223,7 @@ fn print_list(mut list: Value, model: Option<&str>, output: Output, out: &mut im
     let items = list["items"].as_array_mut().context("failed to read the API's answer: it has no items")?;
     items.retain(|item| model.is_none_or(|m| item["spec"]["modelRef"]["name"] == m));
     let text = |value: &Value, key: &str| value["metadata"][key].as_str().unwrap_or_default().to_owned();
-    // Times are RFC 3339 in UTC: their order is that of their texts.
+    // Times are RFC 3339 in UTC: their text has the same order as the times.
     items.sort_by_cached_key(|item| (text(item, "creationTimestamp"), text(item, "name")));
     if matches!(output, Output::Json | Output::Yaml) {
         return print_value(&list, output, out);
@@ -226,7 +237,7 @@ fn parse(value: &Value) -> Result<IngestJob> {
         .context("failed to read the API's answer as an IngestJob; are API and CLI of one version?")
 }
 
-/// Whether nothing happens any more unless a person does something.
+/// Returns whether the job does not change any more unless a person acts.
 fn stops(job: &IngestJob) -> bool {
     let state = state_of(job);
     state.is_end() || state == JobState::Blocked

@@ -1,4 +1,4 @@
-//! One file a command; each prints to the writer it is given.
+//! One file for each command. Each prints to the writer that it gets.
 
 pub mod completions;
 pub mod dlq;
@@ -8,7 +8,7 @@ pub mod model;
 pub mod validate;
 pub mod verify;
 
-/// How a command that could be run went.
+/// The result of a command that could be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Exit code 0.

@@ -43,7 +43,7 @@ pub async fn run(command: ModelCommand, global: &Global, out: &mut impl Write) -
     Ok(Outcome::Done)
 }
 
-/// What the API answers to a new model.
+/// The answer of the API to a new model.
 #[derive(Debug, serde::Deserialize)]
 struct Created {
     id: String,
@@ -51,7 +51,7 @@ struct Created {
     schema: Schema,
 }
 
-/// One line of JSON, its schema as JSON in a string, with the blanks that the quick start shows.
+/// Prints one line of JSON. The schema is JSON in a string, with the spaces that the quick start shows.
 fn print_created(made: &Created, output: Option<Output>, out: &mut impl Write) -> Result<()> {
     let schema = print_json::spaced(&made.schema)?;
     if output == Some(Output::Yaml) {

@@ -1,4 +1,4 @@
-//! `batch validate`: the row engine of the workers, run here on a file of any size in the memory of a few chunks.
+//! `batch validate`: runs the row engine of the workers on a file of any size, with the memory of a few chunks.
 
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::output::csv;
 use crate::rows_file::RowsFile;
 use crate::source::Source;
 
-/// Bytes written at once.
+/// The size in bytes of one write.
 const WRITE_BYTES: usize = 256 * 1024;
 
 pub async fn run(args: &ValidateArgs, global: &Global, out: &mut impl Write) -> Result<Outcome> {
@@ -33,15 +33,15 @@ pub async fn run(args: &ValidateArgs, global: &Global, out: &mut impl Write) -> 
     let rows = args.print_rows.as_deref().map(|path| RowsFile::new(path, &read)).transpose()?;
 
     let mut out = BufWriter::with_capacity(WRITE_BYTES, out);
-    let judge = Judge { schema, input, checker: None, counts: Counts::default(), rows };
-    let counts = check(source.unpacked()?, judge, &mut out)
+    let judge = FileCheck { schema, input, checker: None, counts: Counts::default(), rows };
+    let counts = check(source.decompressed()?, judge, &mut out)
         .with_context(|| format!("failed to check {}", source.name()))?;
     out.flush()?;
     eprintln!("{}", serde_json::to_string(&counts)?);
     Ok(if counts.errors == 0 { Outcome::Done } else { Outcome::NotClean })
 }
 
-/// The model: of a file or, where there is none, of the API.
+/// Returns the model from a file or, if there is no such file, from the API.
 async fn model(model: &str, global: &Global) -> Result<RevisionData> {
     let path = Path::new(model);
     if path == Path::new("-") || path.exists() {
@@ -55,7 +55,7 @@ async fn model(model: &str, global: &Global) -> Result<RevisionData> {
     Ok(RevisionData::from(&found.spec))
 }
 
-/// Rows of the file.
+/// The rows of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 struct Counts {
     total: u64,
@@ -63,12 +63,12 @@ struct Counts {
     errors: u64,
 }
 
-fn check(mut file: impl Read, mut judge: Judge, out: &mut impl Write) -> Result<Counts> {
+fn check(mut file: impl Read, mut judge: FileCheck, out: &mut impl Write) -> Result<Counts> {
     csv::record(["ROW", "EVENT_ID", "COLUMN", "TYPE", "ERROR", "OBSERVED", "MESSAGE"], out)?;
-    // what a row is judged does not depend on the size of its chunk
+    // the result of a row does not depend on the size of its chunk
     let mut cutter = Cutter::new(&judge.input, Limits::plain(LOCAL_CHUNK_BYTES));
     loop {
-        let read = file.read(cutter.room()).context("the file cannot be read")?;
+        let read = file.read(cutter.spare_memory()).context("the file cannot be read")?;
         let taken = if read == 0 { cutter.finish() } else { cutter.filled(read) };
         taken.map_err(|e| cut_error(&e))?;
         while let Some(chunk) = cutter.next_chunk() {
@@ -79,24 +79,24 @@ fn check(mut file: impl Read, mut judge: Judge, out: &mut impl Write) -> Result<
             break;
         }
     }
-    // A header without rows must fit the model all the same.
+    // A header without rows must also fit the model.
     judge.begin(cutter.header())?;
     judge.rows.as_mut().map_or(Ok(()), RowsFile::finish)?;
     Ok(judge.counts)
 }
 
-struct Judge {
+struct FileCheck {
     schema: Schema,
     input: Input,
-    /// There is one as soon as the header is known.
+    /// It exists as soon as the header is known.
     checker: Option<Checker>,
     counts: Counts,
-    /// Where the good rows go.
+    /// The file for the good rows.
     rows: Option<RowsFile>,
 }
 
-impl Judge {
-    /// Fits the header to the model; once.
+impl FileCheck {
+    /// Binds the header to the model, once.
     fn begin(&mut self, header: Option<&[u8]>) -> Result<()> {
         if self.checker.is_none() {
             let names = header
@@ -117,7 +117,7 @@ impl Judge {
         if let Some(rows) = &mut self.rows {
             rows.append(&self.schema, &outcome)?;
         }
-        // Within a row by column, as the table of rejected rows is read.
+        // Within a row, sort by column: the table of rejected rows has this order.
         let mut rejects: Vec<Reject> = Vec::new();
         for reject in outcome.rejects() {
             if rejects.first().is_some_and(|first| first.row != reject.row) {
@@ -134,13 +134,13 @@ impl Judge {
     }
 }
 
-/// The bad cells of one row.
+/// Prints the bad cells of one row.
 fn print_row(rejects: &mut Vec<Reject>, out: &mut impl Write) -> std::io::Result<()> {
     rejects.sort_by_key(|reject| reject.column);
     rejects.drain(..).try_for_each(|reject| print(&reject, out))
 }
 
-/// One bad cell; its message always in quotes, as the quick start shows.
+/// Prints one bad cell. Its message is always in quotes, as the quick start shows.
 fn print(reject: &Reject, out: &mut impl Write) -> std::io::Result<()> {
     write!(out, "{}", reject.row)?;
     for cell in [&*reject.event_id, reject.column, reject.ty, reject.code.as_str(), &*reject.observed] {

@@ -1,4 +1,4 @@
-//! `batch job verify`: the receipt of a job beside what ClickHouse holds of it now.
+//! `batch job verify`: compares the receipt of a job with what ClickHouse has of it now.
 
 use std::io::Write;
 
@@ -13,17 +13,17 @@ use crate::client::Client;
 use crate::output::print_value;
 use crate::output::table::Table;
 
-/// What the API answers.
+/// The answer of the API.
 #[derive(Debug, Deserialize)]
 struct Verification {
-    /// There is none where the operator could not count the table's rows yet.
+    /// Absent if the operator could not count the rows of the table yet.
     receipt: Option<Receipt>,
     now: Now,
-    /// For people; empty where both are equal.
+    /// For people. It is empty if both are equal.
     differences: Vec<String>,
 }
 
-/// What ledger and table say now.
+/// The current counts of ledger and table.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Now {

@@ -1,22 +1,22 @@
-//! Bars: the one of text that a status line has, and the ones that move on a terminal (and are silent elsewhere).
+//! Progress bars: the text bar of a status line, and the bars that move on a terminal (they are silent elsewhere).
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Cells of the bar of text.
+/// The characters inside the text bar.
 const WIDTH: usize = 17;
-/// How often the bar of an upload is drawn, at most.
+/// How often per second the bar of an upload is drawn at most.
 const DRAWS_A_SECOND: u8 = 10;
 
-/// `[########         ]  50%`, 24 characters; `progress` is what the status says, such as `50%`.
+/// Returns `[########         ]  50%`, 24 characters. `progress` is the value in the status, such as `50%`.
 pub fn of_progress(progress: &str) -> String {
     let percent = progress.trim_end_matches('%').parse::<usize>().unwrap_or(0).min(100);
     let full = "#".repeat(WIDTH * percent / 100);
     format!("[{full:<WIDTH$}] {percent:>3}%")
 }
 
-/// A bar for an upload of `total` bytes, on standard error; without a total it only counts.
+/// Makes a bar for an upload of `total` bytes, on standard error. Without a total it only counts.
 pub fn of_upload(file: &str, total: Option<u64>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(DRAWS_A_SECOND));
     let template = match total {
@@ -30,7 +30,7 @@ pub fn of_upload(file: &str, total: Option<u64>) -> ProgressBar {
     bar
 }
 
-/// One line that is written over again, on standard error, while something is waited for.
+/// Makes a line on standard error that is overwritten while the CLI waits.
 pub fn of_waiting() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {

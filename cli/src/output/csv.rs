@@ -1,8 +1,8 @@
-//! Writing CSV (RFC 4180): lines end with `\n`, a cell is quoted where it must be.
+//! Writes CSV (RFC 4180): lines end with `\n`, and a cell is quoted if it must be.
 
 use std::io::{self, Write};
 
-/// One record.
+/// Writes one record.
 pub fn record<'a>(cells: impl IntoIterator<Item = &'a str>, out: &mut impl Write) -> io::Result<()> {
     for (at, cell) in cells.into_iter().enumerate() {
         if at > 0 {
@@ -13,12 +13,12 @@ pub fn record<'a>(cells: impl IntoIterator<Item = &'a str>, out: &mut impl Write
     out.write_all(b"\n")
 }
 
-/// One cell, quoted where it must be.
+/// Writes one cell, quoted if it must be.
 pub fn cell(text: &str, out: &mut impl Write) -> io::Result<()> {
     if text.contains(['"', ',', '\n', '\r']) { quoted(text, out) } else { out.write_all(text.as_bytes()) }
 }
 
-/// One cell in quotes.
+/// Writes one cell in quotes.
 pub fn quoted(text: &str, out: &mut impl Write) -> io::Result<()> {
     write!(out, "\"{}\"", text.replace('"', "\"\""))
 }

@@ -1,11 +1,11 @@
-//! JSON on one line with a blank after each comma and colon, as the quick start shows it.
+//! JSON on one line with a space after each comma and colon, as the quick start shows.
 
 use std::io;
 
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-/// `value` on one line: `{"a": 1, "b": [2, 3]}`.
+/// Writes `value` on one line: `{"a": 1, "b": [2, 3]}`.
 pub fn spaced(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut text = Vec::new();
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, Spaced))?;

@@ -1,4 +1,4 @@
-//! How answers look. Pure: text out of values.
+//! How answers are printed. Pure: makes text from values.
 
 pub mod bar;
 pub mod csv;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::args::Output;
 
-/// An object of the API as it is.
+/// Prints an object of the API unchanged.
 pub fn print_value(value: &Value, output: Output, out: &mut impl Write) -> Result<()> {
     match output {
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(value)?)?,

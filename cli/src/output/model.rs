@@ -1,4 +1,4 @@
-//! A proposed model as an `IngestModel`: YAML with a word beside what is not certain, or JSON.
+//! A proposed model as an `IngestModel`: YAML with a comment at each value that is not certain, or JSON.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -7,7 +7,7 @@ use anyhow::Result;
 use rows::{Format, Input, Proposal, UnknownColumns};
 use serde_json::{Map, Value, json};
 
-/// The whole object.
+/// Returns the complete object.
 pub fn object(name: &str, proposal: &Proposal) -> Value {
     let columns: Vec<Value> = proposal.columns.iter().map(|c| Value::Object(column(c))).collect();
     let mut spec = Map::from_iter([("columns".to_owned(), Value::Array(columns))]);
@@ -45,9 +45,9 @@ fn fields(column: &rows::Proposed) -> Vec<(&'static str, Value)> {
     fields
 }
 
-/// What differs from the defaults, as a model says it.
+/// Returns the fields that differ from the defaults, as a model has them.
 fn input(input: &Input) -> Map<String, Value> {
-    // Tabs are the delimiter of TSV by themselves.
+    // Tabs are the default delimiter of TSV.
     let tabs = input.format == Format::Tsv && input.delimiter == '\t';
     let input = Input { delimiter: if tabs { ',' } else { input.delimiter }, ..input.clone() };
     let fields = |input: &Input| match serde_json::to_value(input) {
@@ -63,7 +63,7 @@ fn input(input: &Input) -> Map<String, Value> {
     fields
 }
 
-/// The object as YAML, one line a column, `about` above it.
+/// Writes the object as YAML, one line for each column, with `about` above it.
 pub fn yaml(name: &str, proposal: &Proposal, about: &[String], out: &mut impl Write) -> Result<()> {
     let mut text = about.iter().fold(String::new(), |text, line| text + "# " + line + "\n");
     writeln!(text, "apiVersion: ingest.batch-on-kafka.io/v1alpha1\nkind: IngestModel")?;
@@ -96,7 +96,7 @@ pub fn yaml(name: &str, proposal: &Proposal, about: &[String], out: &mut impl Wr
     Ok(())
 }
 
-/// A value in YAML's flow style: words as they are, all else as JSON, which is YAML too.
+/// Writes a value in YAML's flow style: plain words unchanged, all else as JSON, which is also YAML.
 fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) if is_word(text) => text.clone(),
@@ -105,7 +105,7 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// Whether a text is a string in every version of YAML without quotes.
+/// Returns whether a text without quotes is a string in every version of YAML.
 fn is_word(text: &str) -> bool {
     const RESERVED: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     text.starts_with(|c: char| c.is_ascii_alphabetic())

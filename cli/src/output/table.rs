@@ -1,4 +1,4 @@
-//! Tables: the plain one, and the one of jobs, whose column positions are those of the quick start.
+//! Tables: the plain table, and the table of jobs, which has the column positions of the quick start.
 
 use std::io::Write;
 
@@ -9,13 +9,13 @@ use crds::state::JobState;
 use super::{bar, csv};
 use crate::args::Output;
 
-/// Rows under headings, each column as wide as its widest cell, two blanks between.
+/// Rows under headings. Each column is as wide as its widest cell, with two spaces between columns.
 pub struct Table<const N: usize> {
     rows: Vec<[String; N]>,
 }
 
 impl<const N: usize> Table<N> {
-    /// A table with headings only.
+    /// Makes a table that has only headings.
     pub fn new(headings: [&str; N]) -> Self {
         Self { rows: vec![headings.map(str::to_owned)] }
     }
@@ -25,7 +25,7 @@ impl<const N: usize> Table<N> {
         self.rows.push(cells);
     }
 
-    /// As CSV if that is asked for, else for people.
+    /// Prints the table as CSV if `output` says so, otherwise for people.
     pub fn print(&self, output: Output, out: &mut impl Write) -> Result<()> {
         if output == Output::Csv {
             for row in &self.rows {
@@ -43,7 +43,7 @@ impl<const N: usize> Table<N> {
     }
 }
 
-/// Widths of the two columns of the jobs' table that grow with what is in them.
+/// The widths of the two columns in the table of jobs that grow with their content.
 #[derive(Clone, Copy, Debug)]
 pub struct Widths {
     job: usize,
@@ -51,7 +51,7 @@ pub struct Widths {
 }
 
 impl Widths {
-    /// Wide enough for all of these, and never narrower than the quick start's.
+    /// Returns widths that are wide enough for all of these jobs, and not narrower than in the quick start.
     pub fn of<'a>(jobs: impl IntoIterator<Item = &'a IngestJob>) -> Self {
         jobs.into_iter().fold(Self { job: 8, model: 11 }, |widths, job| Self {
             job: widths.job.max(name_of(job).chars().count()),
@@ -59,7 +59,7 @@ impl Widths {
         })
     }
 
-    /// The line of headings.
+    /// Returns the line of headings.
     pub fn headings(self) -> String {
         format!(
             "{:<job$} {:<model$} {:<15} TOTAL   OK      ERRORS  PROGRESS      WAITING  PROCESSING",
@@ -71,7 +71,7 @@ impl Widths {
         )
     }
 
-    /// The line of one job.
+    /// Returns the line of one job.
     pub fn line(self, job: &IngestJob) -> String {
         let [name, model, state, total, ok, errors, progress, waiting, processing] = cells(job);
         format!(
@@ -83,7 +83,7 @@ impl Widths {
     }
 }
 
-/// The cells of a job's line; what the status does not say yet is nothing done.
+/// Returns the cells of a job's line. A count that the status does not have yet is 0.
 pub fn cells(job: &IngestJob) -> [String; 9] {
     let status = job.status.clone().unwrap_or_default();
     let counts = status.counts.unwrap_or_default();
@@ -101,17 +101,17 @@ pub fn cells(job: &IngestJob) -> [String; 9] {
     ]
 }
 
-/// The job's state; PENDING until the operator has seen it.
+/// Returns the state of the job: PENDING until the operator has seen it.
 pub fn state_of(job: &IngestJob) -> JobState {
     job.status.as_ref().and_then(|s| s.state).unwrap_or(JobState::Pending)
 }
 
-/// The job's name.
+/// Returns the name of the job.
 pub fn name_of(job: &IngestJob) -> &str {
     job.metadata.name.as_deref().unwrap_or_default()
 }
 
-/// Headings and lines of jobs.
+/// Prints the headings and the lines of jobs.
 pub fn print_jobs(jobs: &[IngestJob], output: Output, out: &mut impl Write) -> Result<()> {
     if output == Output::Csv {
         let headings =
@@ -130,7 +130,7 @@ pub fn print_jobs(jobs: &[IngestJob], output: Output, out: &mut impl Write) -> R
     Ok(())
 }
 
-/// What a person wants to know of a job that is not fine: why, the kinds of errors, and what to do next.
+/// Prints what a person needs to know about a job with a problem: the cause, the kinds of errors, and what to do next.
 pub fn print_why(job: &IngestJob, out: &mut impl Write) -> Result<()> {
     let status = job.status.clone().unwrap_or_default();
     match (state_of(job), &status.load_problem) {

@@ -1,4 +1,4 @@
-//! What comes after an attempt that failed. Pure, but for the clock that is passed in.
+//! Decides what to do after an attempt failed. Pure, except that the clock is passed in.
 
 use std::time::{Duration, Instant};
 
@@ -7,23 +7,24 @@ use reqwest::StatusCode;
 use super::Step;
 use crate::client::Failure;
 
-/// Attempts without any progress until the upload is given up; with their pauses about 15 seconds.
+/// Attempts without progress after which the upload is given up. With their pauses this takes about 15 seconds.
 pub const ATTEMPTS: u32 = 6;
-/// How long a job that is not made yet waits for the server to take its upload: as long as a job waits for its file unless
-/// its `uploadDeadlineSeconds` says otherwise. That ends the wait of a job that is made.
+/// How long an upload waits for a free slot of the server while its job is not created yet. It is the default of
+/// `uploadDeadlineSeconds`, the time that a job waits for its file. That deadline ends the wait of a job that is
+/// created.
 const SLOT_WITHIN: Duration = Duration::from_secs(3600);
-/// The pauses while it waits, where the server does not say, and at least.
+/// The pause while it waits if the server names none, and the shortest pause.
 const SLOT_PAUSE: Duration = Duration::from_secs(2);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// What was tried, and with what result.
+/// The attempts so far and their results.
 #[derive(Debug, Default)]
 pub struct Retries {
     /// Attempts since the last progress.
     attempts: u32,
-    /// Whether the job may be there because of this upload. While it is not, a job of its name is another client's.
+    /// Whether this upload may have created the job. If it has not, a job with its name belongs to another client.
     made: bool,
-    /// Since when the server takes no more uploads.
+    /// Since when the server accepts no more uploads.
     busy_since: Option<Instant>,
 }
 
@@ -32,14 +33,14 @@ pub struct Retries {
 pub enum Decision {
     /// It cannot succeed, or not for this client.
     GiveUp,
-    /// Nothing changed in too many attempts.
+    /// Too many attempts made no progress.
     GiveUpTrying,
-    /// Pause, then find out where to go on.
+    /// Pause, then find out where to continue.
     Retry {
         pause: Duration,
-        /// Whether the API knows where to go on; else the job is to be made.
+        /// Whether to ask the API where to continue. If not, the job must be created.
         ask: bool,
-        /// What to say of it; nothing where it was said before.
+        /// What to print. `None` if it was printed before.
         say: Option<String>,
     },
 }
@@ -49,11 +50,12 @@ impl Retries {
     pub fn decide(&mut self, failure: &Failure, step: Step, now: Instant) -> Decision {
         self.made |= step != Step::Create || may_have_made(failure);
         match failure.reason() {
-            // A retry would be refused again, or would take the upload from the client that has it now.
+            // A retry would be refused again, or would take the upload away from the client that continues it now.
             "DifferentFile" | "UploadSuperseded" => Decision::GiveUp,
             "TooManyUploads" => self.wait_for_slot(failure, now),
             _ => {
-                // Somebody, or this very upload when its connection was already thought lost, moved the job on.
+                // Another request has continued the job. It can be an earlier request of this upload whose connection
+                // seemed lost.
                 let moved = self.made && failure.status() == Some(StatusCode::CONFLICT);
                 let absent =
                     matches!(failure, Failure::Unreachable { .. }) && !self.made && self.attempts == 0;
@@ -65,12 +67,12 @@ impl Retries {
         }
     }
 
-    /// Decides after the API did not answer where the upload goes on.
+    /// Decides after the API did not answer where the upload continues.
     pub fn decide_unanswered(&mut self, failure: &Failure) -> Decision {
         if failure.is_transient() { self.try_again(failure) } else { Decision::GiveUp }
     }
 
-    /// Bytes were taken, so earlier failures do not count any more.
+    /// The server accepted bytes, so earlier failures do not count any more.
     pub fn progress(&mut self) {
         self.attempts = 0;
     }
@@ -97,7 +99,7 @@ impl Retries {
     }
 }
 
-/// Whether a request that makes a job may have made it although it failed.
+/// Returns whether a request that creates a job may have created it although it failed.
 fn may_have_made(failure: &Failure) -> bool {
     match failure {
         Failure::Unreachable { .. } => false,
@@ -148,7 +150,7 @@ mod tests {
         let again = Some("trying again in 3.0 s");
         assert_eq!(retries.decide(&refused(503, "LabelBusy"), Step::Create, now), retry(3, false, again));
         assert_eq!(retries.decide(&refused(409, "JobExists"), Step::Create, now), Decision::GiveUp);
-        // Now it may be the job of the request that broke.
+        // Now the job may be that of the request that broke.
         assert!(matches!(retries.decide(&broken(), Step::Create, now), Decision::Retry { ask: true, .. }));
         assert_eq!(retries.decide(&refused(409, "JobExists"), Step::Create, now), retry(3, true, again));
     }
@@ -174,7 +176,7 @@ mod tests {
             assert_eq!(decide(seconds, Step::Create), retry(3, false, None), "{seconds}");
         }
         assert_eq!(decide(3600, Step::Create), Decision::GiveUp);
-        // The deadline of a job that is there is the API's to say.
+        // The API enforces the deadline of an existing job.
         assert_eq!(decide(9999, Step::Resume(5)), retry(3, true, None));
     }
 

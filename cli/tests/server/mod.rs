@@ -1,4 +1,4 @@
-//! A peer of `batch` that speaks just enough HTTP, and `batch` itself.
+//! A server for `batch` that implements a small part of HTTP, and `batch` itself.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs;
@@ -41,7 +41,7 @@ pub fn answer(to: &mut TcpStream, status: &str, headers: &str, body: &str) {
         .unwrap();
 }
 
-/// Reads a body, of known length or in HTTP chunks.
+/// Reads a body of known length or in HTTP chunks.
 pub fn body(request: &Request, from: &mut impl BufRead) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(length) = request.header("content-length") {
@@ -63,7 +63,7 @@ pub fn body(request: &Request, from: &mut impl BufRead) -> Vec<u8> {
     }
 }
 
-/// A job as the API has it, while its upload is not complete.
+/// A job as the API returns it while its upload is not complete.
 pub const JOB: &str = r#"{"metadata": {"name": "NAME"}, "spec": {"modelRef": {"name": "m"}, "source": {"upload": {}}},
     "status": {"state": "UPLOADING", "upload": {"complete": false}}}"#;
 
@@ -83,13 +83,13 @@ pub fn file(name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// What a peer answers to one request: status, headers (each with its line end) and body.
+/// The server's answer to one request: status, headers (each with its line end) and body.
 pub type Answer = (&'static str, &'static str, String);
 
 /// A request and its body.
 pub type Sent = (Request, Vec<u8>);
 
-/// Serves as many requests as there are answers, one after the other; gives the requests and their bodies.
+/// Serves one request for each answer, one after the other. Returns the requests and their bodies.
 pub fn serve(answers: Vec<Answer>) -> (String, JoinHandle<Vec<Sent>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -108,12 +108,12 @@ pub fn serve(answers: Vec<Answer>) -> (String, JoinHandle<Vec<Sent>>) {
     (url, server)
 }
 
-/// An error as the API says it.
+/// Returns an error in the format of the API.
 pub fn error(reason: &str, message: &str) -> String {
     format!(r#"{{"error": {{"reason": "{reason}", "message": "{message}"}}}}"#)
 }
 
-/// What the requests asked for.
+/// Returns the method and path of each request.
 pub fn lines(requests: &[Sent]) -> Vec<&str> {
     requests.iter().map(|(request, _)| request.line.trim_end_matches(" HTTP/1.1")).collect()
 }

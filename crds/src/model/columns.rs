@@ -1,4 +1,4 @@
-//! The columns of a model: types, bounds, and what may change.
+//! The columns of a model: types, bounds, and which changes are allowed.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -25,11 +25,11 @@ pub struct ColumnSpec {
     #[schemars(length(min = 1, max = 1024))]
     pub ty: String,
 
-    /// Whether NULL is a value of the column: `Nullable(T)`.
+    /// Whether the column can be NULL: `Nullable(T)`.
     #[serde(default)]
     pub nullable: bool,
 
-    /// What an absent or empty cell becomes, written as it would be in a file.
+    /// The value of an absent or empty cell, written as in a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub default: Option<String>,
@@ -39,7 +39,7 @@ pub struct ColumnSpec {
     #[schemars(length(max = 16), inner(length(min = 1, max = 128)))]
     pub aliases: Vec<String>,
 
-    /// How a date or time is written: in strptime letters (`%d.%m.%Y`), or `epoch_seconds`, `epoch_millis`,
+    /// How a date or time is written: a strptime format (`%d.%m.%Y`), or `epoch_seconds`, `epoch_millis`,
     /// `epoch_micros`, `epoch_nanos`. Default: ISO 8601.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
@@ -49,7 +49,7 @@ pub struct ColumnSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub constraints: Option<ConstraintsSpec>,
 
-    /// Whether observed values of the column may be shown where a cell is rejected.
+    /// Whether observed values of the column may be shown when a cell is rejected.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pii: Pii,
 
@@ -57,15 +57,16 @@ pub struct ColumnSpec {
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_overflow: OnOverflow,
 
-    /// What happens to `nan`, `inf` and `infinity` in a column of floats. A NaN breaks every `min` and `max`.
+    /// What happens to `nan`, `inf` and `infinity` in a column of floats. A NaN makes the results of `min` and `max`
+    /// wrong.
     #[serde(default, skip_serializing_if = "is_default")]
     pub non_finite: NonFinite,
 
-    /// What happens to a decimal with more digits after the point than its type keeps.
+    /// What happens to a decimal with more fractional digits than its type has.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_precision_loss: OnPrecisionLoss,
 
-    /// What happens to a whole number that is written with a fraction or an exponent (`1.0`, `1e3`) in a column of
+    /// What happens to an integer that is written with a fraction or an exponent (`1.0`, `1e3`) in a column of
     /// integers.
     #[serde(default, skip_serializing_if = "is_default")]
     pub integral_floats: IntegralFloats,
@@ -74,13 +75,13 @@ pub struct ColumnSpec {
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_invalid_utf8: OnInvalidUtf8,
 
-    /// What the column means; becomes its comment in ClickHouse.
+    /// What the column means. It becomes the comment of the column in ClickHouse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub description: Option<String>,
 }
 
-/// The type changes that keep every stored value. The same list as `operator`'s `ALTER` makes.
+/// The type changes that keep every stored value. The `ALTER` statements of `operator` make the same changes.
 const WIDENING: &str = "self.type == oldSelf.type \
     || (oldSelf.type == 'UInt8' && self.type in ['UInt16', 'UInt32', 'UInt64']) \
     || (oldSelf.type == 'UInt16' && self.type in ['UInt32', 'UInt64']) \
@@ -98,25 +99,25 @@ const WIDENING: &str = "self.type == oldSelf.type \
 #[x_kube(validation = Rule::new("!has(self.minLength) || !has(self.maxLength) || self.minLength <= self.maxLength")
     .message("minLength must not be greater than maxLength"))]
 pub struct ConstraintsSpec {
-    /// The least number.
+    /// The smallest number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
-    /// The greatest number.
+    /// The largest number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
-    /// The least length of a text, in characters.
+    /// The smallest length of a text, in characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_048_576))]
     pub min_length: Option<u32>,
-    /// The greatest length of a text, in characters.
+    /// The largest length of a text, in characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_048_576))]
     pub max_length: Option<u32>,
-    /// A regular expression that a text must match somewhere (anchor it with `^` and `$`).
+    /// A regular expression that must match a part of the text (anchor it with `^` and `$` to match all of it).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub pattern: Option<String>,
-    /// The only texts allowed.
+    /// The only texts that are allowed.
     #[serde(default, rename = "enum", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(max = 256)))]
     pub one_of: Vec<String>,
@@ -126,7 +127,7 @@ pub struct ConstraintsSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pii {
-    /// Shown in `rejected_rows`, masked in status.
+    /// Shown in `rejected_rows`, masked in the status.
     #[default]
     None,
     /// Masked everywhere: letters become `a`, digits `9`.

@@ -1,33 +1,34 @@
-//! How files are read, and when bad rows end a job: what a job may say too.
+//! How files are read, and when bad rows end a job: settings of a model that a job can override.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a file is read. What is absent is taken from the model, then from the defaults.
+/// How a file is read. A field that is absent is taken from the model, then from the defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InputSpec {
-    /// The format, unless the upload's Content-Type says it. Default: CSV.
+    /// The format. The Content-Type of an upload overrides the model's format, but not the job's. Default: CSV.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// Whether the first record names the columns. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// Between two cells: one ASCII character. Default: `,` (TSV: a tab). CSV and TSV only, like the fields up to
-    /// `columnsBy`.
+    /// The character between two cells: one ASCII character. Default: `,` (TSV: a tab). This field and those up to
+    /// `columnsBy` are for CSV and TSV only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1))]
     pub delimiter: Option<String>,
-    /// Around a cell: one ASCII character; empty: cells have no quotes. Default: `"`.
+    /// The character around a cell: one ASCII character. Empty: cells have no quotes. Default: `"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1))]
     pub quote: Option<String>,
-    /// Makes a delimiter, quote, line end or itself data: one ASCII character; empty: there is none, the default. With a
-    /// backslash `\n \t \r \b \f \v \0` are control characters, and a cell `\N` without quotes is NULL.
+    /// The escape character: a delimiter, quote, line end or escape character after it is data. One ASCII character;
+    /// empty (the default): there is none. With a backslash `\n \t \r \b \f \v \0` are control characters, and a cell
+    /// `\N` without quotes is NULL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1), regex(pattern = "^[ -~]?$"))]
     pub escape: Option<String>,
-    /// A line that begins with it is skipped: one ASCII character; empty: no line is, the default.
+    /// A line that begins with this character is skipped: one ASCII character; empty (the default): no line is skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1), regex(pattern = "^[ -~]?$"))]
     pub comment: Option<String>,
@@ -37,14 +38,15 @@ pub struct InputSpec {
     /// Whether letter case matters in the names of a header. Default: exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header_case: Option<HeaderCase>,
-    /// What says which cell is which column's. Default: name, where the file has a header.
+    /// How cells are assigned to columns. Default: name, if the file has a header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns_by: Option<ColumnsBy>,
-    /// Unquoted texts that mean NULL in a nullable column, besides the empty cell.
+    /// Texts that mean NULL in a nullable column when they are not quoted. An empty cell without quotes always means
+    /// NULL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     pub null_values: Option<Vec<String>>,
-    /// What a column means that the file has and the model has not. Default: reject.
+    /// What happens if the file has a column that the model does not have. Default: reject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_columns: Option<UnknownColumns>,
 }
@@ -55,10 +57,10 @@ pub enum Format {
     /// RFC 4180.
     #[serde(rename = "CSV")]
     Csv,
-    /// The same with tabs.
+    /// As CSV, with tabs.
     #[serde(rename = "TSV")]
     Tsv,
-    /// One JSON object a line.
+    /// One JSON object in each line.
     #[serde(rename = "JSONLines")]
     JsonLines,
     /// One JSON array of objects.
@@ -70,9 +72,9 @@ pub enum Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LineEnd {
-    /// LF or CRLF, also mixed.
+    /// LF or CRLF, also mixed in one file.
     Lf,
-    /// LF, CRLF or CR, also mixed.
+    /// LF, CRLF or CR, also mixed in one file.
     Any,
 }
 
@@ -80,29 +82,29 @@ pub enum LineEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HeaderCase {
-    /// Letter by letter.
+    /// Case-sensitive.
     Exact,
-    /// In Unicode lower case.
+    /// Compared in Unicode lower case.
     Ignore,
 }
 
-/// What says which cell of a file with a header is which column's.
+/// How the cells of a file with a header are assigned to columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnsBy {
-    /// The name above it.
+    /// By the name in the header.
     Name,
-    /// Its place: the header is skipped, and cells are taken in the model's order.
+    /// By position: the header is skipped, and cells are taken in the model's order.
     Position,
 }
 
-/// What an unknown column of a file means.
+/// What happens to a column of a file that the model does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownColumns {
-    /// The file does not fit the model.
+    /// The file is refused.
     Reject,
-    /// The column is passed over.
+    /// The column is ignored.
     Ignore,
 }
 
@@ -110,18 +112,19 @@ pub enum UnknownColumns {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorPolicy {
-    /// More bad rows than this are too many.
+    /// The most bad rows that a job may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub max_errors: Option<i64>,
-    /// A greater share of bad rows than this, from 0 to 1, is too much; judged once 1,000 rows are done or the job ends.
+    /// The largest share of bad rows that a job may have, from 0 to 1. It is checked from 1,000 rows on, and when the
+    /// job ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
     pub max_error_ratio: Option<f64>,
-    /// What happens then.
+    /// What happens when a job has more bad rows.
     #[serde(default)]
     pub on_exceeded: OnExceeded,
-    /// How many bad cells of a job are stored; all are counted.
+    /// How many bad cells of a job are stored. All are counted.
     #[serde(default = "default_max_stored_errors")]
     #[schemars(range(min = 0, max = 10_000_000))]
     pub max_stored_errors: i64,
@@ -145,9 +148,9 @@ impl Default for ErrorPolicy {
 /// What happens when a job has too many bad rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnExceeded {
-    /// The job is FAILED; rows loaded so far stay.
+    /// The job is FAILED. Rows that are already loaded stay.
     #[default]
     Abort,
-    /// The job goes on.
+    /// The job continues.
     Continue,
 }

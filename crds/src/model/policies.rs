@@ -27,18 +27,18 @@ pub enum NonFinite {
     Accept,
 }
 
-/// What happens to a decimal with more digits after the point than its type keeps.
+/// What happens to a decimal with more fractional digits than its type has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnPrecisionLoss {
     /// The cell is rejected.
     #[default]
     Reject,
-    /// The nearest value is stored, half a unit rounded away from zero.
+    /// The nearest value is stored; a half is rounded away from zero.
     Round,
 }
 
-/// What happens to a whole number that is written with a fraction or an exponent.
+/// What happens to an integer that is written with a fraction or an exponent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum IntegralFloats {
@@ -61,7 +61,7 @@ pub enum OnInvalidUtf8 {
 }
 
 impl ColumnSpec {
-    /// The policies as the row engine takes them.
+    /// Returns the policies for the row engine.
     pub(crate) fn policies(&self) -> rows::Policies {
         rows::Policies {
             on_overflow: match self.on_overflow {

@@ -1,4 +1,4 @@
-//! The table of a model. What could be SQL is a small grammar instead.
+//! The table of a model. Fields that could be SQL have a small grammar instead.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The table in ClickHouse. Fixed once the model exists, but for `ttl`.
+/// The table in ClickHouse. After the model is made, only `ttl` can change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("(has(self.database) ? self.database : '') == (has(oldSelf.database) ? oldSelf.database : '') \
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("(has(self.partitionBy) ? self.partitionBy : '') == (has(oldSelf.partitionBy) ? oldSelf.partitionBy : '')")
     .message("partitionBy is fixed: make a new model for another table"))]
 pub struct TableSpec {
-    /// The database, which must exist. Default: the installation's.
+    /// The database. It must exist. Default: that of the installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
     pub database: Option<String>,
@@ -44,7 +44,8 @@ pub struct TableSpec {
         )
     )]
     pub partition_by: Option<String>,
-    /// When rows are dropped: `timestamp + INTERVAL 90 DAY`. The column is a Date, Date32, DateTime or DateTime64, not nullable.
+    /// When rows are deleted: `timestamp + INTERVAL 90 DAY`. The column must be a Date, Date32, DateTime or DateTime64,
+    /// and not nullable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 256),
@@ -53,8 +54,8 @@ pub struct TableSpec {
         )
     )]
     pub ttl: Option<String>,
-    /// MergeTree settings: names to plain values. Only settings that cannot stop or repeat an INSERT are allowed, and a value
-    /// has bounds; a refusal lists them.
+    /// MergeTree settings: names and plain values. Only settings that cannot stop or repeat an INSERT are allowed, and
+    /// values have bounds. The message of a refusal lists them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend(
         "maxProperties" = 32,
@@ -67,16 +68,16 @@ pub struct TableSpec {
     pub cluster: Option<String>,
 }
 
-/// The table engines that keep insert deduplication.
+/// The table engines that support insert deduplication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Engine {
     /// On one server.
     #[default]
     MergeTree,
-    /// On one server; the last row of a sorting key stays.
+    /// On one server; the last row of each sorting key is kept.
     ReplacingMergeTree,
     /// Replicated.
     ReplicatedMergeTree,
-    /// Replicated; the last row of a sorting key stays.
+    /// Replicated; the last row of each sorting key is kept.
     ReplicatedReplacingMergeTree,
 }

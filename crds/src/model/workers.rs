@@ -1,4 +1,4 @@
-//! What chunks wait in and who works on them: topic and workers of a model.
+//! The topic of a model, in which chunks wait, and the workers that process them.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TopicSpec {
-    /// Partitions: the most workers that can run at once. Can only grow.
+    /// The number of partitions. This is also the most workers that can run at the same time. It can only grow.
     #[serde(default = "default_partitions")]
     #[schemars(range(min = 1, max = 1000))]
     #[x_kube(validation = Rule::new("self >= oldSelf").message("partitions can only grow: Kafka cannot take one away"))]
     pub partitions: i32,
-    /// Copies of each partition. Default: the broker's.
+    /// The copies of each partition. Default: that of the broker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 15))]
     pub replication_factor: Option<i32>,
-    /// Hours that chunks are kept, done or not. Default: the broker's.
+    /// Hours that chunks are kept, whether loaded or not. Default: that of the broker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 8760))]
     pub retention_hours: Option<i32>,
@@ -40,26 +40,26 @@ impl Default for TopicSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.min <= self.max").message("workers.min must not be greater than workers.max"))]
 pub struct WorkersSpec {
-    /// Workers when there is nothing to do.
+    /// The number of workers when there is nothing to do.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1000))]
     pub min: i32,
-    /// Workers at the most.
+    /// The most workers.
     #[serde(default = "default_max_workers")]
     #[schemars(range(min = 1, max = 1000))]
     pub max: i32,
-    /// Waiting chunks for which one more worker is started.
+    /// The number of waiting chunks for which one more worker is started.
     #[serde(default = "default_chunks_per_worker")]
     #[schemars(range(min = 1, max = 100_000))]
     pub chunks_per_worker: i32,
-    /// Seconds without work until the workers go back to `min`.
+    /// Seconds without work until the number of workers returns to `min`.
     #[serde(default = "default_cooldown_seconds")]
     #[schemars(range(min = 0, max = 86_400))]
     pub cooldown_seconds: i32,
     /// CPU and memory of one worker.
     #[serde(default)]
     pub resources: Resources,
-    /// Labels of the nodes workers may run on.
+    /// Labels of the nodes that workers may run on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16), inner(length(max = 63)))]
     pub node_selector: BTreeMap<String, String>,
@@ -93,10 +93,10 @@ impl Default for WorkersSpec {
 /// CPU and memory, as Kubernetes quantities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
-    /// What is set aside.
+    /// The reserved amounts.
     #[serde(default = "default_requests")]
     pub requests: Quantities,
-    /// What may be used at the most.
+    /// The most that a worker may use.
     #[serde(default = "default_limits")]
     pub limits: Quantities,
 }

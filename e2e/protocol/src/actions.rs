@@ -1,4 +1,4 @@
-//! What can happen next.
+//! The actions that can happen next.
 
 use std::fmt;
 
@@ -9,28 +9,28 @@ use crate::state::{JobState, Request, State, Step, Worker};
 /// One step of one part, or a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// The client opens a request and the API takes the next epoch.
+    /// The client starts a request, and the API takes the next epoch.
     Start(File),
-    /// A request does something; it is known by its epoch.
+    /// A request does a step. The request is identified by its epoch.
     Api(u8, ApiStep),
-    /// A worker does something; it is known by its partition and its role there.
+    /// A worker does a step. The worker is identified by its partition and its role there.
     Work(usize, Role, WorkerStep),
-    /// A late INSERT lands: one that nobody waits for any more.
+    /// A late INSERT is stored. A late INSERT is one for whose answer no worker waits any more.
     Land(usize),
-    /// A late INSERT comes to nothing.
+    /// A late INSERT has no effect.
     Vanish(usize),
     /// The operator ends the job.
     End(JobState),
     /// The user cancels the job.
     Cancel,
-    /// A request dies with its pod.
+    /// A request ends because its pod dies.
     ApiCrash(u8),
     /// The owner of a partition dies.
     WorkerCrash(usize),
-    /// A partition goes to another worker; the owner before goes on for now, if it has anything to go on with. Otherwise
-    /// it is as if it died.
+    /// A partition is assigned to another worker. The previous owner continues for now if it still has something to
+    /// do; otherwise this is the same as its death.
     Rebalance(usize),
-    /// A late INSERT lands in the first of its table partitions only.
+    /// A late INSERT is stored only in the first of its table partitions.
     PartialInsert(usize),
     /// Other inserts make ClickHouse forget all tokens.
     WearWindow,
@@ -38,10 +38,10 @@ pub enum Action {
     DeleteRecords(usize),
 }
 
-/// What a request does.
+/// The steps of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiStep {
-    /// Fixes the first chunk's digest in the status.
+    /// Writes the digest of the first chunk to the status.
     FixFirstChunk,
     /// Sends the next chunk, which Kafka acknowledges.
     Produce,
@@ -49,30 +49,30 @@ pub enum ApiStep {
     Acknowledge,
     /// Writes that the upload is complete.
     Complete,
-    /// Ends, because it was overtaken.
+    /// Ends, because a newer request has taken over the upload.
     Leave,
 }
 
 /// Which of the workers of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It is assigned the partition.
+    /// The partition is assigned to it.
     Owner,
-    /// It was, and does not know yet that it is no longer.
+    /// The partition was assigned to it, but it does not know yet that this has ended.
     CutOff,
 }
 
-/// What a worker does.
+/// The steps of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerStep {
-    /// Takes records until it has a whole batch or there are no more; reads the ledger before the first.
+    /// Takes records until it has a complete batch or there are no more. Before the first record it reads the ledger.
     Take,
-    /// Checks partition and job before an attempt to insert a batch, looks it up in the table where it may have been sent
-    /// before, and sends what is missing.
+    /// Before an attempt to insert a batch, checks partition and job. If the batch may have been sent before, looks it
+    /// up in the table. Then sends what is missing.
     Attempt,
-    /// Its INSERT lands and is answered.
+    /// Its INSERT is stored and answered.
     Answer,
-    /// A fault: no answer comes.
+    /// A fault: the answer does not arrive.
     LoseAnswer,
     /// Writes the ledger line.
     WriteLedger,
@@ -82,14 +82,14 @@ pub enum WorkerStep {
     WriteCounts,
     /// Commits the offset.
     Commit,
-    /// Gives up a batch whose rest cannot come any more.
+    /// Gives up a batch whose other chunks cannot arrive any more.
     GiveUp,
-    /// Notices that the partition is no longer its own, or dies.
+    /// Notices that the partition is no longer assigned to it, or dies.
     Stop,
 }
 
 impl Protocol {
-    /// Everything that can happen next, always in the same order.
+    /// Collects all actions that can happen next, always in the same order.
     pub(crate) fn possible(&self, state: &State, actions: &mut Vec<Action>) {
         self.steps(state, actions);
         let overtakes = state.requests.iter().any(Option::is_some);
@@ -105,7 +105,7 @@ impl Protocol {
         }
     }
 
-    /// What goes on by itself, without a client, a user or a fault.
+    /// Collects the actions that happen without a client, a user or a fault.
     pub(crate) fn steps(&self, state: &State, actions: &mut Vec<Action>) {
         for request in state.requests.iter().flatten() {
             self.request_steps(state, request, |step| actions.push(Action::Api(request.epoch, step)));
@@ -219,7 +219,7 @@ impl Protocol {
         }
     }
 
-    /// Whether a worker does anything more after it lost its partition.
+    /// Returns whether a worker still does a step after it lost its partition.
     pub(crate) fn goes_on_when_cut_off(&self, worker: &Worker) -> bool {
         match worker.step {
             Step::Taking | Step::Reported => false,
@@ -229,7 +229,7 @@ impl Protocol {
     }
 }
 
-/// What follows the INSERT, whoever does it.
+/// Returns the step after the INSERT, for every role.
 fn after_insert(step: Step) -> WorkerStep {
     match step {
         Step::Waiting => WorkerStep::Answer,

@@ -1,4 +1,4 @@
-//! The upload API and the operator: who writes the job's object beside the workers.
+//! The upload API and the operator. Besides the workers, they write the job's object.
 
 use crate::actions::ApiStep;
 use crate::file::{CHUNKS, File, Record};
@@ -6,10 +6,10 @@ use crate::guards::{Guard, Protocol};
 use crate::state::{Counts, Event, JobState, Log, Request, State, Upload};
 
 impl Protocol {
-    /// A request takes the upload up. None where it is refused.
+    /// A request takes over the upload. `None` if it is refused.
     ///
-    /// The status is read, checked and written in one step: a write with the resource version that was read succeeds only
-    /// if nobody wrote in between.
+    /// The status is read, checked and written in one step: a write with the resource version that was read succeeds
+    /// only if no one else wrote in between.
     pub(crate) fn start(&self, state: &mut State, file: File) -> Option<()> {
         let contents = self.second_file.contents(file);
         let upload = &mut state.job.upload;
@@ -18,7 +18,7 @@ impl Protocol {
         let refused = upload.complete
             || (self.holds(Guard::PrefixDigest) && !same_prefix)
             || (self.holds(Guard::FirstChunkDigest) && upload.chunks == 0 && !same_first);
-        // The first file is what the first request sends.
+        // The first file is the file that the first request sends.
         let is_first = contents == self.second_file.contents(File::First);
         let pointless = file == File::Second && (is_first || state.requests_made == 0);
         let pod = state.requests.iter().position(Option::is_none)?;
@@ -41,7 +41,7 @@ impl Protocol {
         Some(())
     }
 
-    /// A request does its next step. It ends itself when its time is over.
+    /// A request does its next step. After its last step it ends.
     pub(crate) fn request(&self, state: &mut State, epoch: u8, step: ApiStep) {
         let Some(at) = state.requests.iter().position(|r| r.is_some_and(|r| r.epoch == epoch)) else {
             return;
@@ -119,7 +119,7 @@ impl Protocol {
         request.written = request.next;
     }
 
-    /// In which states the operator may end the job.
+    /// Returns the states in which the operator may end the job.
     pub(crate) fn ends_of(&self, state: &State) -> impl Iterator<Item = JobState> {
         let old = !self.holds(Guard::EndByCompareAndSwap);
         let old = old.then(|| self.end_of(state, state.job.old_counts)).flatten();
@@ -148,7 +148,7 @@ impl Protocol {
     }
 }
 
-/// The older request first, so that it does not matter which pod has which.
+/// Puts the older request first, so that it does not matter which pod has which request.
 pub(crate) fn order(requests: &mut [Option<Request>; 2]) {
     if requests[0].is_none() {
         requests.swap(0, 1);

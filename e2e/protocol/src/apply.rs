@@ -1,4 +1,4 @@
-//! The state after an action: who is called for it.
+//! Computes the state after an action.
 
 use crate::actions::{Action, WorkerStep};
 use crate::api;
@@ -6,7 +6,7 @@ use crate::guards::Protocol;
 use crate::state::{Event, JobState, State, Worker, Workers};
 
 impl Protocol {
-    /// The state after an action. None where the action is refused and changes nothing.
+    /// Changes the state by an action. `None` if the action is refused and changes nothing.
     pub(crate) fn apply(&self, state: &mut State, action: Action) -> Option<()> {
         if action.is_fault(state) {
             state.faults_left -= 1;
@@ -33,7 +33,8 @@ impl Protocol {
                 state.workers[partition].owner = Worker::assigned(&state.logs[partition]);
             }
             Action::Rebalance(partition) => {
-                // With two workers, one that was cut off before is the one that is assigned now.
+                // There are two workers. So a worker that was cut off before is the one to which the partition is
+                // assigned now.
                 let Workers { owner, cut_off } = state.workers[partition];
                 if let Some(before) = cut_off {
                     state.stop(before);
@@ -54,7 +55,7 @@ impl Protocol {
 }
 
 impl Action {
-    /// Whether it takes one from the number of faults.
+    /// Returns whether the action uses up one of the faults of a run.
     fn is_fault(self, state: &State) -> bool {
         match self {
             Self::ApiCrash(_)

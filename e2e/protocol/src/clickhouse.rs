@@ -16,16 +16,17 @@ pub struct Line {
 /// The tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct ClickHouse {
-    /// How often the rows of each chunk are there: as the first and as the second file has them. Two means two or more.
+    /// For each chunk, how many copies of its rows are in the table: those of the first file and those of the second.
+    /// 2 means two or more.
     pub copies: [[u8; 2]; CHUNKS as usize],
-    /// The tokens that are remembered, by bit; a token counts for each table partition by itself.
+    /// The tokens that are remembered, by bit. Each table partition remembers a token separately.
     pub tokens: u16,
-    /// The ledger, by the batch's first chunk: the newest line.
+    /// The ledger: the newest line of each batch, by the batch's first chunk.
     pub ledger: [Option<Line>; CHUNKS as usize],
 }
 
 impl ClickHouse {
-    /// What the ledger adds up to.
+    /// Returns the sums over the ledger.
     #[must_use]
     pub fn counts(&self, second: SecondFile) -> Counts {
         let mut counts = Counts::default();
@@ -40,7 +41,7 @@ impl ClickHouse {
         counts
     }
 
-    /// The rows in the table.
+    /// Returns the number of rows in the table.
     #[must_use]
     pub fn rows(&self, second: SecondFile) -> u8 {
         let rows = |(chunk, [first, other]): (u8, &[u8; 2])| {
@@ -49,7 +50,7 @@ impl ClickHouse {
         (0..).zip(&self.copies).map(rows).sum()
     }
 
-    /// The chunks of a batch that the table does not hold, by bit: a look-up by job and row numbers.
+    /// Returns the chunks of a batch that are not in the table, by bit: a look-up by job and row numbers.
     #[must_use]
     pub fn missing(&self, batch: Batch) -> u8 {
         let absent = |chunk: &u8| self.copies[usize::from(*chunk)] == [0, 0];
@@ -58,7 +59,7 @@ impl ClickHouse {
 }
 
 impl Protocol {
-    /// An INSERT lands: each of its table partitions is stored unless its token is remembered there.
+    /// An INSERT is stored: each of its table partitions, unless its token is remembered there.
     pub(crate) fn land(&self, state: &mut State, batch: Batch) {
         let clickhouse = &mut state.clickhouse;
         for chunk in batch.chunks().filter(|chunk| batch.insert & 1 << chunk != 0) {
@@ -74,7 +75,7 @@ impl Protocol {
         }
     }
 
-    /// A late INSERT lands, as a whole or in the first of its table partitions.
+    /// A late INSERT is stored, completely or only in the first of its table partitions.
     pub(crate) fn land_late(&self, state: &mut State, at: usize, whole: bool) -> Option<()> {
         let batch = state.in_flight[at].take()?;
         state.in_flight.sort_unstable();

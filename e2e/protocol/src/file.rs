@@ -2,35 +2,35 @@
 
 use std::fmt;
 
-/// How many chunks each file has: 0 and 1 are the first batch, 2 is the second.
+/// How many chunks each file has. Chunks 0 and 1 are the first batch, chunk 2 is the second.
 pub const CHUNKS: u8 = 3;
-/// How many partitions the topic has at most: one a batch.
+/// The most partitions of the topic: one for each batch.
 pub const PARTITIONS: usize = 2;
 
 /// Which file a client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum File {
-    /// That of the first request.
+    /// The file of the first request.
     First,
     /// See [`SecondFile`].
     Second,
 }
 
-/// How the other file differs from the first, which has 1, 2 and 1 rows in its chunks.
+/// How the second file differs from the first, whose chunks have 1, 2 and 1 rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecondFile {
-    /// There is none: the client always sends the same file.
+    /// There is no second file: the client always sends the same file.
     None,
-    /// In every chunk; the rows are as many.
+    /// All chunks differ. The numbers of rows are the same.
     Different,
-    /// In the second and the third chunk; the rows are as many.
+    /// The second and the third chunk differ. The numbers of rows are the same.
     SameStart,
-    /// The same, but its second chunk has one row only.
+    /// Like `SameStart`, but its second chunk has only one row.
     SameStartFewerRows,
 }
 
 impl SecondFile {
-    /// What is in the chunks of a file.
+    /// Returns the contents of the chunks of a file.
     #[must_use]
     pub fn contents(self, file: File) -> Contents {
         match (file, self) {
@@ -40,7 +40,7 @@ impl SecondFile {
         }
     }
 
-    /// The rows of a chunk.
+    /// Returns the number of rows of a chunk.
     #[must_use]
     pub fn rows(self, chunk: u8, other: bool) -> u8 {
         match (chunk, other, self) {
@@ -51,24 +51,24 @@ impl SecondFile {
     }
 }
 
-/// For each chunk, whether its content is that of the second file where the two differ. It stands for the digests.
+/// For each chunk, whether its content is that of the second file, if the two files differ. It represents the digests.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Contents(pub u8);
 
 impl Contents {
-    /// Whether this chunk is that of the second file.
+    /// Returns whether this chunk has the content of the second file.
     #[must_use]
     pub fn other(self, chunk: u8) -> bool {
         self.0 & 1 << chunk != 0
     }
 
-    /// With this chunk.
+    /// Returns the contents with this chunk.
     #[must_use]
     pub fn with(self, chunk: u8, other: bool) -> Self {
         Self(self.0 & !(1 << chunk) | u8::from(other) << chunk)
     }
 
-    /// The first `chunks` chunks only.
+    /// Returns only the first `chunks` chunks.
     #[must_use]
     pub fn prefix(self, chunks: u8) -> Self {
         Self(self.0 & ((1 << chunks) - 1))
@@ -88,7 +88,7 @@ pub struct Record {
     pub chunk: u8,
     /// Whether its content is that of the second file.
     pub other: bool,
-    /// Whether it was cut without regard to the batches before: chunks 1 and 2 are one batch.
+    /// Whether it was cut without regard to the earlier batches: chunks 1 and 2 are then one batch.
     pub recut: bool,
 }
 
@@ -100,7 +100,7 @@ impl fmt::Debug for Record {
 }
 
 impl Record {
-    /// The number of its batch's first chunk: the token.
+    /// Returns the number of the first chunk of its batch: the token.
     #[must_use]
     pub fn first(self) -> u8 {
         match (self.chunk, self.recut) {
@@ -110,7 +110,7 @@ impl Record {
         }
     }
 
-    /// Whether it is the last of its batch.
+    /// Returns whether it is the last chunk of its batch.
     #[must_use]
     pub fn ends_batch(self) -> bool {
         self.chunk == 2 || (self.chunk == 1 && !self.recut)
@@ -124,34 +124,34 @@ pub struct Batch {
     pub first: u8,
     /// The number after its last chunk.
     pub end: u8,
-    /// What is in its chunks; 0 elsewhere.
+    /// The contents of its chunks; 0 for other chunks.
     pub contents: Contents,
-    /// The chunks that an INSERT of it holds, by bit. A chunk stands for one table partition that the batch falls into.
+    /// The chunks that are in an INSERT of it, by bit. Each chunk represents one table partition of the batch.
     pub insert: u8,
 }
 
 impl Batch {
-    /// A batch that begins with this chunk.
+    /// Makes a batch that starts with this chunk.
     #[must_use]
     pub fn begin(record: Record) -> Self {
         let empty = Self { first: record.chunk, end: record.chunk, contents: Contents(0), insert: 0 };
         empty.with(record)
     }
 
-    /// And this chunk, the next.
+    /// Returns the batch with this chunk, which must be the next.
     #[must_use]
     pub fn with(self, record: Record) -> Self {
         let contents = self.contents.with(record.chunk, record.other);
         Self { end: record.chunk + 1, contents, insert: self.insert | 1 << record.chunk, ..self }
     }
 
-    /// Whether it has this chunk.
+    /// Returns whether it has this chunk.
     #[must_use]
     pub fn has(self, chunk: u8) -> bool {
         (self.first..self.end).contains(&chunk)
     }
 
-    /// The numbers of its chunks.
+    /// Returns the numbers of its chunks.
     pub fn chunks(self) -> impl Iterator<Item = u8> {
         self.first..self.end
     }

@@ -6,45 +6,45 @@ use std::marker::PhantomData;
 
 /// An enum of at most 32 values without fields.
 pub trait Flag: Copy + fmt::Debug + 'static {
-    /// All values, each once.
+    /// All values, each of them once.
     const ALL: &'static [Self];
 
-    /// The place of the value among all, from 0.
+    /// Returns the position of the value in `ALL`, from 0.
     fn index(self) -> u32;
 }
 
-/// A set of such values.
+/// A set of values of such an enum.
 pub struct Flags<T>(u32, PhantomData<T>);
 
 impl<T: Flag> Flags<T> {
-    /// No value.
+    /// The empty set.
     pub const NONE: Self = Self(0, PhantomData);
 
-    /// Every value.
+    /// Returns the set of all values.
     #[must_use]
     pub fn all() -> Self {
         Self::of(T::ALL)
     }
 
-    /// These values.
+    /// Returns the set of these values.
     #[must_use]
     pub fn of(values: &[T]) -> Self {
         values.iter().fold(Self::NONE, |set, value| set.with(*value))
     }
 
-    /// The set and one value.
+    /// Returns the set with one more value.
     #[must_use]
     pub fn with(self, value: T) -> Self {
         Self(self.0 | 1 << value.index(), PhantomData)
     }
 
-    /// The set but for one value.
+    /// Returns the set without one value.
     #[must_use]
     pub fn without(self, value: T) -> Self {
         Self(self.0 & !(1 << value.index()), PhantomData)
     }
 
-    /// Whether the value is in the set.
+    /// Returns whether the value is in the set.
     #[must_use]
     pub fn has(self, value: T) -> bool {
         self.0 & 1 << value.index() != 0

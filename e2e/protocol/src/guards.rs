@@ -1,64 +1,68 @@
-//! What can be switched on and off: the rules of the protocol, and the faults that strike it.
+//! What can be switched on and off: the rules of the protocol, and the faults of a run.
 
 use crate::file::Record;
 use crate::flags::{Flag, Flags};
 use crate::properties::Invariant;
 
-/// A rule of the protocol. All hold by default; a test for each shows what happens without it.
+/// A rule of the protocol. By default all rules are on. For each rule there is a test that shows what happens without
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// A worker compares the digest of a chunk with that of the same number in the batch it holds and in the ledger.
-    /// Otherwise it goes by the number alone.
+    /// A worker compares the digest of a chunk with the digest of the same chunk number in its batch and in the
+    /// ledger. Without this rule, it compares only the number.
     ChunkDigest,
-    /// The first chunk's digest is fixed in the status before it is sent; another one is refused.
+    /// The digest of the first chunk is written to the status before the chunk is sent. A different digest is refused.
     FirstChunkDigest,
-    /// A client that goes on proves that it has the same bytes before that point.
+    /// A client that continues an upload proves that it has the same bytes before the offset.
     PrefixDigest,
     /// A write of `status.upload` of an older epoch is refused.
     EpochFencing,
-    /// `status.upload.lastOffsets` covers what all requests sent. Otherwise only what the last request sent itself.
+    /// `status.upload.lastOffsets` covers the records of all requests. Without this rule, it covers only those of the
+    /// last request.
     LastOffsetsOfAllRequests,
-    /// ClickHouse stores nothing twice under a token that it remembers.
+    /// ClickHouse stores no second block with a token that it remembers.
     Token,
-    /// A worker reads the ledger at the first batch of a job in an assignment, and skips what has a line.
+    /// A worker reads the ledger at the first batch of a job in an assignment, and skips batches that have a line.
     LedgerLookUp,
-    /// A batch that may have been sent before is looked up in the table first.
+    /// A batch that may have been sent before is first looked up in the table.
     TableLookUp,
-    /// Also before the same worker sends it again, after an attempt without an answer. Otherwise only when the partition
-    /// changed hands.
+    /// The same before the same worker sends the batch again, after an attempt without an answer. Without this rule,
+    /// it is looked up only after the partition was assigned to another worker.
     TableLookUpBeforeRetry,
-    /// Where a part of a batch is in the table, only the rest is inserted.
+    /// If a part of a batch is in the table, only the rest is inserted.
     InsertOnlyMissing,
-    /// The look-up of a batch of a job that is over waits until no earlier INSERT of it can land any more.
+    /// The look-up of a batch whose job is over waits until no earlier INSERT of the batch can be stored any more.
     WaitForLateInserts,
-    /// Before each attempt of an INSERT: is the partition still its own?
+    /// Before each attempt of an INSERT, the worker checks that the partition is still assigned to it.
     TicketCheck,
-    /// Before each attempt of an INSERT: does the job still run?
+    /// Before each attempt of an INSERT, the worker checks that the job still runs.
     JobCheck,
-    /// Data first, then the ledger.
+    /// The data is written before the ledger.
     DataBeforeLedger,
     /// The offset is committed after the ledger and the report.
     OffsetLast,
-    /// Counts are sums over the ledger. Otherwise a worker adds what it loaded to the counts it finds.
+    /// Counts are sums over the ledger. Without this rule, a worker adds what it loaded to the counts in the status.
     CountsFromLedger,
     /// A worker writes counts only if they are further than those in the status.
     CountsOnlyForward,
-    /// A job succeeds when each chunk has its line and the rows add up exactly. Otherwise when the rows suffice.
+    /// A job succeeds if each chunk has its line and the sum of the rows is exact. Without this rule, it succeeds if
+    /// there are enough rows.
     EndByLines,
-    /// The operator ends a job by a write with the resource version it read. Otherwise it may act on counts that are older
-    /// than the offsets it read.
+    /// The operator ends a job by a write with the resource version that it read. Without this rule, it may use counts
+    /// that are older than the offsets that it read.
     EndByCompareAndSwap,
-    /// And when the digests in the ledger are those of the file that was uploaded.
+    /// A job also succeeds only if the digests in the ledger are those of the uploaded file.
     EndByDigest,
-    /// A worker gives up an incomplete batch once the rest of it cannot come any more.
+    /// A worker gives up an incomplete batch when its other chunks cannot arrive any more.
     GiveUpIncomplete,
-    /// Which batch a chunk belongs to depends on the file alone. Otherwise a request that goes on begins a new batch.
+    /// The batch of a chunk depends only on the file. Without this rule, a request that continues an upload starts a
+    /// new batch.
     PureBatches,
-    /// The assumption about ClickHouse and the network: from a worker's check before an attempt until its INSERT lands, if
-    /// it does, less than a token window of other inserts goes by.
+    /// The assumption about ClickHouse and the network: from a worker's check before an attempt until its INSERT is
+    /// stored (if it is), there are fewer other inserts than the token window holds.
     LandsWithinWindow,
-    /// The assumption about the topic: Kafka keeps records until the upload is complete or the job over, and no request
-    /// sends any more.
+    /// The assumption about the topic: Kafka keeps records until the upload is complete or the job is over, and no
+    /// request sends any more.
     RetentionOutlastsUploads,
 }
 
@@ -95,20 +99,20 @@ impl Flag for Guard {
     }
 }
 
-/// What may go wrong, at any moment. Each one that strikes takes one from the number of faults of a run.
+/// What can go wrong, at any time. Each fault that occurs uses up one of the faults of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// An API pod dies in the middle of a request.
     ApiCrash,
-    /// The client's connection breaks: it opens another request while an API pod goes on with the one before.
+    /// The client's connection breaks: it starts another request while an API pod continues the previous one.
     Takeover,
-    /// A worker dies; its partition is assigned anew.
+    /// A worker dies. Its partition is assigned again.
     WorkerCrash,
-    /// A partition goes to the other worker, and the first one does not know yet.
+    /// A partition is assigned to the other worker, and the first one does not know it yet.
     Rebalance,
-    /// A worker gets no answer to its INSERT, which may land later or never.
+    /// A worker gets no answer to its INSERT. The INSERT may be stored later or never.
     LostAnswer,
-    /// A late INSERT lands in one of its two table partitions only.
+    /// A late INSERT is stored only in one of its two table partitions.
     PartialInsert,
     /// Other inserts: ClickHouse forgets all tokens.
     WornWindow,
@@ -136,25 +140,25 @@ impl Flag for Fault {
 /// What a run of the checker explores.
 #[derive(Clone, Copy, Debug)]
 pub struct Protocol {
-    /// The rules that hold.
+    /// The rules that are on.
     pub guards: Flags<Guard>,
-    /// The faults that may strike.
+    /// The faults that can occur.
     pub faults: Flags<Fault>,
-    /// How many strike in all, at most.
+    /// The most faults in a run.
     pub max_faults: u8,
-    /// How many requests the client makes, at most.
+    /// The most requests that the client makes.
     pub max_requests: u8,
-    /// What the client may send instead of the first file from its second request on.
+    /// The file that the client may send instead of the first file, from its second request on.
     pub second_file: crate::SecondFile,
-    /// How many partitions the two batches are in: 1 or 2.
+    /// The number of partitions that have the two batches: 1 or 2.
     pub partitions: usize,
-    /// Whether a worker's report is one step. Otherwise others may write between its reading and its writing.
+    /// Whether a worker's report is one step. If not, others may write between its read and its write.
     pub reports_at_once: bool,
-    /// Whether the user may cancel the job, at any moment.
+    /// Whether the user may cancel the job, at any time.
     pub cancel: bool,
-    /// The invariants it looks at.
+    /// The invariants that are checked.
     pub invariants: Flags<Invariant>,
-    /// Whether it looks for what has to be possible, too.
+    /// Whether the run also checks what must be possible.
     pub looks_for_possible: bool,
 }
 
@@ -163,7 +167,7 @@ impl Protocol {
         self.guards.has(guard)
     }
 
-    /// The partition of a chunk.
+    /// Returns the partition of a chunk.
     pub(crate) fn partition(&self, record: Record) -> usize {
         usize::from(record.first() != 0) % self.partitions
     }

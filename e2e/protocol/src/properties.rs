@@ -1,4 +1,4 @@
-//! What always holds, and what has to be possible.
+//! What must always hold, and what must be possible.
 
 use stateright::Property;
 
@@ -7,35 +7,38 @@ use crate::flags::{Flag, Flags};
 use crate::guards::Protocol;
 use crate::state::{Event, JobState, State, Step};
 
-/// What always holds. *At rest* means that nothing goes on by itself any more: no request, no INSERT, no record to take.
+/// What must always hold. *At rest* means that nothing happens without a client, a user or a fault: there is no
+/// request, no INSERT, and no record to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invariant {
-    /// A job in SUCCESS is one file, each row of it once in the table, all its lines in the ledger.
+    /// A job in SUCCESS has the rows of one file, each row once in the table, and all its lines in the ledger.
     SuccessIsTheFile,
-    /// No row is in the table twice, whatever becomes of the job.
+    /// No row is in the table twice, whatever happens to the job.
     NoRowTwice,
-    /// At rest, the counts are what the table holds, also of a job that was cancelled. Not where Kafka deleted records: of
-    /// a batch whose INSERT landed and whose chunks are gone, nobody can write the ledger line.
+    /// At rest, the counts match the table, also for a cancelled job. This does not hold if Kafka deleted records: if
+    /// the INSERT of a batch was stored and its chunks are deleted, no worker can write the ledger line.
     CountsAreTheTable,
-    /// `status.counts` only grows.
+    /// `status.counts` never decreases.
     CountsOnlyGrow,
-    /// `status.upload` only grows.
+    /// `status.upload` never goes back.
     UploadOnlyGrows,
-    /// A request that was overtaken writes nothing.
+    /// A request writes nothing after a newer request has taken over the upload.
     OlderEpochsWriteNothing,
-    /// No INSERT begins for a job that is over.
+    /// No INSERT starts for a job that is over.
     NoInsertAfterTheEnd,
-    /// What is committed has its ledger line, or the job is over, or Kafka deleted records.
+    /// A committed batch has its ledger line, or the job is over, or Kafka deleted records.
     CommittedIsLedgered,
-    /// At rest, a job of a complete upload is over.
+    /// At rest, a job with a complete upload is over.
     CompleteUploadEnds,
-    /// At rest, a job that is over leaves nothing to consume, so that its workers can go.
+    /// At rest, a job that is over leaves no records to consume, so that its workers can stop.
     NoLagIsLeft,
     /// A job ends as `ChunksLost` only if Kafka deleted records.
     LostOnlyIfDeleted,
-    /// A job ends as `ChunkConflict` only if chunks of two files were sent, and only if the first chunk does not show it.
+    /// A job ends as `ChunkConflict` only if chunks of two files were sent, and only if the first chunk does not show
+    /// the difference.
     ConflictOnlyIfTwoFiles,
-    /// At rest, a job is over if its workers saw two files under the same numbers, whatever becomes of the upload.
+    /// At rest, a job is over if its workers saw two files with the same chunk numbers, whatever happens to the
+    /// upload.
     TwoFilesEnd,
 }
 
@@ -61,10 +64,10 @@ impl Flag for Invariant {
     }
 }
 
-/// The one property that is an invariant: a run looks at those of [`Protocol::invariants`].
+/// The property that checks the invariants: a run checks those in [`Protocol::invariants`].
 pub const INVARIANTS: &str = "the invariants hold";
 
-/// What has to be possible, so that the invariants do not hold of a model that does nothing.
+/// What must be possible, so that a model that does nothing does not pass.
 pub const POSSIBLE: [&str; 4] = [
     "SUCCESS",
     "SUCCESS after the last fault that may strike",
@@ -90,7 +93,7 @@ pub(crate) fn all(protocol: &Protocol) -> Vec<Property<Protocol>> {
 }
 
 impl Protocol {
-    /// The first invariant that does not hold in a state, of those that the run looks at.
+    /// Returns the first invariant that does not hold in a state, of those that the run checks.
     #[must_use]
     pub fn broken(&self, state: &State) -> Option<Invariant> {
         let broken =
@@ -145,7 +148,7 @@ impl Protocol {
         is(File::First) || is(File::Second)
     }
 
-    /// Whether nothing goes on by itself any more.
+    /// Returns whether nothing happens any more without a client, a user or a fault.
     #[must_use]
     pub fn at_rest(&self, state: &State) -> bool {
         let idle = |partition: usize| {
@@ -163,14 +166,14 @@ impl Protocol {
 }
 
 impl Invariant {
-    /// Whether it says something of states at rest only.
+    /// Returns whether the invariant is only about states at rest.
     fn is_of_rest(self) -> bool {
         let at_rest =
             [Self::CountsAreTheTable, Self::CompleteUploadEnds, Self::NoLagIsLeft, Self::TwoFilesEnd];
         at_rest.contains(&self)
     }
 
-    /// As a set of one.
+    /// Returns the set with only this invariant.
     #[must_use]
     pub fn only(self) -> Flags<Self> {
         Flags::NONE.with(self)

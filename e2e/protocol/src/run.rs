@@ -1,4 +1,4 @@
-//! How the tests make and run a model.
+//! Functions with which the tests make and run a model.
 
 use std::fmt::Write;
 
@@ -11,19 +11,19 @@ use crate::guards::{Fault, Guard, Protocol};
 use crate::properties::{INVARIANTS, Invariant};
 use crate::state::State;
 
-/// What a run found.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// How many different states it saw.
+    /// The number of different states.
     pub states: usize,
-    /// Where an invariant does not hold: which one, and how it came to this, in words.
+    /// The invariant that does not hold, if there is one, and the way to that state as text.
     pub broken: Option<(Invariant, String)>,
-    /// The examples it found of [`crate::POSSIBLE`].
+    /// The examples of [`crate::POSSIBLE`] that were found.
     pub possible: Vec<&'static str>,
 }
 
 impl Protocol {
-    /// All guards on, no fault, one request, two partitions, nobody cancels.
+    /// Makes a run with all guards, no fault, one request, two partitions, and no cancellation.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -40,8 +40,8 @@ impl Protocol {
         }
     }
 
-    /// Each of these faults may strike, as often as there are faults in the list in all. An upload that may break is taken
-    /// up again once.
+    /// Allows these faults. The most faults in the run is the length of the list. If a fault can break an upload, the
+    /// upload is resumed once.
     #[must_use]
     pub fn faults(self, faults: &[Fault]) -> Self {
         let upload_breaks = faults.contains(&Fault::ApiCrash) || faults.contains(&Fault::Takeover);
@@ -53,37 +53,37 @@ impl Protocol {
         }
     }
 
-    /// Any faults may strike, so often in all; the upload is taken up again once, and the job may be cancelled.
+    /// Allows all faults, up to `at_most` in the run. The upload is resumed once, and the job may be cancelled.
     #[must_use]
     pub fn any_faults(self, at_most: u8) -> Self {
         Self { faults: Flags::all(), max_faults: at_most, max_requests: 2, cancel: true, ..self }
     }
 
-    /// A client that sends a file again may send this one.
+    /// Allows the client to send this file when it sends a file again.
     #[must_use]
     pub fn second_file(self, second_file: SecondFile) -> Self {
         Self { second_file, ..self }
     }
 
-    /// The user may cancel the job.
+    /// Allows the user to cancel the job.
     #[must_use]
     pub fn cancelled(self) -> Self {
         Self { cancel: true, ..self }
     }
 
-    /// Without a guard.
+    /// Switches off a guard.
     #[must_use]
     pub fn without(self, guard: Guard) -> Self {
         Self { guards: self.guards.without(guard), ..self }
     }
 
-    /// Looks at one invariant only.
+    /// Checks only one invariant.
     #[must_use]
     pub fn only(self, invariant: Invariant) -> Self {
         Self { invariants: Flags::NONE.with(invariant), ..self }
     }
 
-    /// Goes through all states, the nearest first, until an invariant does not hold.
+    /// Explores all states, the nearest first, until an invariant does not hold.
     #[must_use]
     pub fn explore(self) -> Outcome {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -102,7 +102,7 @@ impl Default for Protocol {
     }
 }
 
-/// A path in words: one action a line, then the state it leads to.
+/// Returns a path as text: one action per line, then the state after the last action.
 fn story(path: &Path<State, Action>) -> String {
     let mut story = String::new();
     for (at, action) in (1..).zip(path.clone().into_actions()) {

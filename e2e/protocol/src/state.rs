@@ -1,4 +1,4 @@
-//! What all parts together look like at one moment.
+//! The state of all parts at one time.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -7,17 +7,17 @@ use crate::clickhouse::ClickHouse;
 use crate::file::{Batch, Contents, File, PARTITIONS, Record, SecondFile};
 use crate::flags::{Flag, Flags};
 
-/// The most records that a partition can come to hold: three requests, three chunks each.
+/// The most records in a partition: those of three requests with three chunks each.
 const RECORDS: usize = 9;
-/// The most INSERTs that are under way and that nobody waits for.
+/// The most late INSERTs at the same time.
 pub const IN_FLIGHT: usize = 4;
 
-/// One moment.
+/// The state at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct State {
     /// The `IngestJob` in Kubernetes.
     pub job: Job,
-    /// What the API pods are at, the older request first.
+    /// The requests in the API pods, the older request first.
     pub requests: [Option<Request>; 2],
     /// How many requests the client has made.
     pub requests_made: u8,
@@ -27,24 +27,24 @@ pub struct State {
     pub workers: [Workers; PARTITIONS],
     /// The tables.
     pub clickhouse: ClickHouse,
-    /// The late INSERTs: under way, and nobody waits for them any more. In order.
+    /// The late INSERTs: they can still be stored, but no worker waits for their answers. Sorted.
     pub in_flight: [Option<Batch>; IN_FLIGHT],
-    /// How many more faults may strike.
+    /// How many more faults can occur.
     pub faults_left: u8,
-    /// What happened at any time before, for the properties.
+    /// What happened at any earlier time, for the properties.
     pub events: Flags<Event>,
 }
 
 /// The job's object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Job {
-    /// By the operator.
+    /// Written by the operator.
     pub state: JobState,
-    /// By the API.
+    /// Written by the API.
     pub upload: Upload,
-    /// By the workers.
+    /// Written by the workers.
     pub counts: Counts,
-    /// What the counts were before; only kept where a guard is off.
+    /// The counts before the last write. Only used without a guard.
     pub old_counts: Counts,
 }
 
@@ -56,37 +56,37 @@ pub enum JobState {
     Running,
     /// Every row was loaded.
     Success,
-    /// Chunks of two files came under the same numbers.
+    /// Chunks of two files arrived with the same numbers.
     ChunkConflict,
-    /// Chunks vanished before they were loaded.
+    /// Chunks disappeared before they were loaded.
     ChunksLost,
-    /// Stopped by its owner.
+    /// The user cancelled it.
     Cancelled,
 }
 
 /// `status.upload`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Upload {
-    /// Grows with each request.
+    /// Increases with each request.
     pub epoch: u8,
-    /// The content of the first chunk, fixed before it is sent.
+    /// The content of the first chunk. It is written before the chunk is sent.
     pub first_chunk: Option<bool>,
     /// How many chunks are acknowledged.
     pub chunks: u8,
     /// The digest of the acknowledged chunks.
     pub digest: Contents,
-    /// Whether these are all.
+    /// Whether all chunks are acknowledged.
     pub complete: bool,
-    /// The offset after the job's last chunk in each partition, known once the upload is complete.
+    /// The offset after the job's last chunk in each partition. Known when the upload is complete.
     pub ends: [u8; PARTITIONS],
 }
 
 /// `status.counts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Counts {
-    /// Chunks with a ledger line.
+    /// The number of chunks with a ledger line.
     pub chunks: u8,
-    /// Their rows, all of them good.
+    /// The number of their rows. All of them are good.
     pub rows: u8,
     /// The digest of these chunks.
     pub digest: Contents,
@@ -95,21 +95,21 @@ pub struct Counts {
 /// An upload request in an API pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
-    /// The epoch it took.
+    /// Its epoch.
     pub epoch: u8,
-    /// What the client sends.
+    /// The file that the client sends.
     pub file: File,
-    /// The chunk it began with.
+    /// The chunk with which it started.
     pub from: u8,
     /// The next chunk to send.
     pub next: u8,
     /// How many acknowledged chunks it has written to the status.
     pub written: u8,
-    /// Whether the first chunk's digest is fixed.
+    /// Whether the digest of the first chunk is written.
     pub first_chunk_fixed: bool,
-    /// The digest of the chunks up to `next`.
+    /// The digest of the chunks before `next`.
     pub digest: Contents,
-    /// The offset after its own last chunk in each partition; only kept where a guard is off.
+    /// The offset after its own last chunk in each partition. Only used without a guard.
     pub ends: [u8; PARTITIONS],
 }
 
@@ -126,7 +126,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// The record at an offset, whether or not it was deleted.
+    /// Returns the record at an offset, whether or not it was deleted.
     #[must_use]
     pub fn at(&self, offset: u8) -> Record {
         self.records[usize::from(offset)]
@@ -138,12 +138,12 @@ impl Log {
         self.end += 1;
     }
 
-    /// The records from one offset to before another.
+    /// Returns the records from one offset to before another.
     pub fn range(&self, from: u8, to: u8) -> impl Iterator<Item = Record> {
         self.records[usize::from(from)..usize::from(to)].iter().copied()
     }
 
-    /// Forgets the first records and counts offsets from there on.
+    /// Removes the first records. Offsets then count from the first record that is left.
     fn forget(&mut self, count: u8) {
         self.records.copy_within(usize::from(count).., 0);
         self.records[RECORDS - usize::from(count)..].fill(Record::default());
@@ -153,7 +153,7 @@ impl Log {
     }
 }
 
-/// As two numbers: a field at a time costs a third of a run.
+/// Hashes two numbers: one call for each field costs a third of the time of a run.
 impl Hash for Log {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let packed = |all: u64, record: &Record| {
@@ -171,70 +171,70 @@ impl fmt::Debug for Log {
     }
 }
 
-/// Who takes a partition's records.
+/// The workers that take the records of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Workers {
-    /// The worker whose partition it is.
+    /// The worker to which the partition is assigned.
     pub owner: Worker,
-    /// One whose partition it was, and that does not know yet.
+    /// A worker to which it was assigned, and which does not know yet that this has ended.
     pub cut_off: Option<Worker>,
 }
 
-/// One worker's work on one partition.
+/// The work of one worker on one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Worker {
     /// The next offset to take.
     pub position: u8,
-    /// The end of the partition when it was assigned; 0 once the worker is past it.
+    /// The end of the partition at the assignment; 0 after the worker has passed it.
     pub assigned_end: u8,
-    /// The batches that have a ledger line, by bit of the first chunk, once read.
+    /// The batches that have a ledger line, by bit of the first chunk. `None` until they are read.
     pub known: Option<u8>,
     /// The batch it holds.
     pub held: Option<Batch>,
-    /// Whether an attempt to insert it went without an answer.
+    /// Whether an attempt to insert the batch had no answer.
     pub attempted: bool,
-    /// How far it is with it.
+    /// How far the worker is with the batch.
     pub step: Step,
 }
 
 /// How far a worker is with a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Step {
-    /// Takes its chunks.
+    /// It takes the chunks of the batch.
     #[default]
     Taking,
-    /// Has all its chunks, and is to insert it.
+    /// It has all chunks of the batch. The next step is the INSERT.
     Assembled,
-    /// Sent the INSERT and waits for the answer.
+    /// It has sent the INSERT and waits for the answer.
     Waiting,
-    /// Its rows are in the table.
+    /// The rows of the batch are in the table.
     Loaded,
-    /// Its line is in the ledger.
+    /// The line of the batch is in the ledger.
     Ledgered,
-    /// These counts were read and are to be written.
+    /// These counts were read. The next step is to write them.
     Reporting(Counts),
-    /// The offset is to be committed.
+    /// The next step is to commit the offset.
     Reported,
 }
 
-/// What a property must know of the past.
+/// What a property must know about the past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A request wrote the status although a later one had taken the upload up.
+    /// A request wrote the status although a newer request had taken over the upload.
     OlderEpochWrote,
-    /// Fewer chunks acknowledged than before, or no longer complete.
+    /// Fewer chunks are acknowledged than before, or the upload is no longer complete.
     UploadWentBack,
-    /// Fewer chunks counted than before.
+    /// Fewer chunks are counted than before.
     CountsWentBack,
-    /// An INSERT was begun for a job that was over.
+    /// An INSERT was started for a job that was over.
     SentAfterEnd,
-    /// A chunk was sent that only the second file has.
+    /// A chunk was sent that is only in the second file.
     SecondFileSent,
     /// Kafka deleted records.
     RecordsDeleted,
-    /// A worker took a chunk of another file under a number that it knew, and went on.
+    /// A worker took a chunk of another file with a number that it knew, and continued.
     ConflictPassedOver,
-    /// An offset was committed although a batch before it had no ledger line and the job ran.
+    /// An offset was committed while the job ran, although an earlier batch had no ledger line.
     CommittedTooEarly,
 }
 
@@ -256,13 +256,13 @@ impl Flag for Event {
 }
 
 impl Job {
-    /// Whether it has ended.
+    /// Returns whether it has ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.state != JobState::Running
     }
 
-    /// The rows that the upload sent.
+    /// Returns the number of rows that the upload sent.
     #[must_use]
     pub fn rows(&self, second: SecondFile) -> u8 {
         (0..self.upload.chunks).map(|chunk| second.rows(chunk, self.upload.digest.other(chunk))).sum()
@@ -270,8 +270,8 @@ impl Job {
 }
 
 impl State {
-    /// Forgets what no longer matters, so that states that differ only in that are one: requests and the status of the
-    /// upload once the job is over, and records that were consumed and committed.
+    /// Removes what no longer matters, so that states that differ only in that become equal: requests and the status
+    /// of the upload when the job is over, and records that were consumed and committed.
     pub fn forget(&mut self) {
         if self.job.is_over() {
             self.requests = [None; 2];

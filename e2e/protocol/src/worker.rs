@@ -1,4 +1,4 @@
-//! The workers: what each does with the records of a partition.
+//! The workers: what each of them does with the records of a partition.
 
 use crate::actions::{Role, WorkerStep};
 use crate::clickhouse::Line;
@@ -84,7 +84,7 @@ impl Protocol {
             let line = state.clickhouse.ledger[usize::from(record.first())];
             let differs =
                 |line: Line| record.chunk < line.end && line.contents.other(record.chunk) != record.other;
-            // It may have been done by a worker that died before it reported.
+            // The batch may have been loaded by a worker that died before it reported.
             worker.step = if record.ends_batch() { Step::Ledgered } else { Step::Reported };
             if line.is_some_and(differs) && !over {
                 self.conflict(state, worker);
@@ -98,7 +98,7 @@ impl Protocol {
             Some(held) if held.end == record.chunk => worker.hold(held.with(record), record),
             Some(_) => {}
             None if record.chunk == record.first() => worker.hold(Batch::begin(record), record),
-            // Its beginning was deleted.
+            // The first chunk of the batch was deleted.
             None => worker.step = Step::Reported,
         }
     }
@@ -123,15 +123,15 @@ impl Protocol {
         worker.step = Step::Reported;
     }
 
-    /// Whether the owner may give up the part of a batch it holds, after it took all there is: the job is over, or the
-    /// upload is complete and this is behind its end.
+    /// Returns whether the owner may give up its incomplete batch after it took all records: the job is over, or the
+    /// upload is complete and its end is passed.
     pub(crate) fn can_give_up(&self, state: &State, partition: usize) -> bool {
         let (job, worker) = (&state.job, &state.workers[partition].owner);
         let all_came = job.upload.complete && worker.position >= job.upload.ends[partition];
         self.holds(Guard::GiveUpIncomplete) && worker.held.is_some() && (job.is_over() || all_came)
     }
 
-    /// Whether the worker cannot decide yet, because an INSERT of the batch may still land.
+    /// Returns whether the worker cannot decide yet, because an INSERT of the batch may still be stored.
     pub(crate) fn must_wait(&self, state: &State, partition: usize, worker: &Worker) -> bool {
         let (Some(held), true) = (worker.held, state.job.is_over()) else { return false };
         let same = |batch: &Batch| batch.first == held.first;
@@ -160,7 +160,7 @@ impl Protocol {
         Some(())
     }
 
-    /// Whether an INSERT of the batch it holds may have been sent before, by itself or another.
+    /// Returns whether an INSERT of its batch may have been sent before, by this worker or another.
     fn may_be_sent_before(&self, state: &State, worker: &Worker) -> bool {
         let retry_asks = self.holds(Guard::TableLookUpBeforeRetry) || state.job.is_over();
         worker.position <= worker.assigned_end || (worker.attempted && retry_asks)
@@ -211,7 +211,7 @@ impl Protocol {
 }
 
 impl Worker {
-    /// A worker that is assigned a partition.
+    /// Makes a worker to which a partition was just assigned.
     pub(crate) fn assigned(log: &Log) -> Self {
         let assigned_end = if log.end > log.committed { log.end } else { 0 };
         Self { position: log.committed, assigned_end, ..Self::default() }
@@ -224,14 +224,14 @@ impl Worker {
         }
     }
 
-    /// Whether the partition holds records that it has not taken.
+    /// Returns whether the partition has records that the worker has not taken.
     pub(crate) fn has_more(&self, log: &Log) -> bool {
         self.position.max(log.start) < log.end
     }
 }
 
 impl State {
-    /// A worker is no more; what it had sent may land later.
+    /// Removes a worker. If it has sent an INSERT, that may be stored later.
     pub(crate) fn stop(&mut self, worker: Worker) {
         if let (Step::Waiting, Some(held)) = (worker.step, worker.held) {
             self.leave_in_flight(held);

@@ -1,5 +1,5 @@
-//! With all guards on, nothing breaks an invariant, whatever strikes. Each run says how many states it has at least, so
-//! that a model in which little can happen does not pass.
+//! With all guards on, no fault breaks an invariant. Each run checks the least number of its states, so that a model
+//! in which little can happen does not pass.
 
 use protocol::{Fault, Flags, POSSIBLE, Protocol, SecondFile};
 

@@ -1,8 +1,8 @@
-//! What happens without each guard, one at a time. The same faults are harmless with it.
+//! What happens without each guard, one at a time. With the guard, the same faults are harmless.
 
 use protocol::{Fault, Flag, Guard, Invariant, Protocol, SecondFile};
 
-/// Without the guard the invariant does not hold in a run; with it, it does.
+/// Without the guard the invariant does not hold in a run. With the guard it holds.
 #[track_caller]
 fn guards(guard: Guard, run: Protocol, invariant: Invariant) {
     let run = run.only(invariant);

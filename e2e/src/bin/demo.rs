@@ -1,14 +1,14 @@
-//! The quick start, on real parts, from nothing: each command is printed before it runs, with its output.
+//! The quick start on real parts, from an empty state: each command is printed before it runs, with its output.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Shell, Target, install, wait::until};
+use e2e::{Target, install, wait::until};
 use serde_json::Value;
 
-/// Where the demo's objects live.
+/// The namespace of the demo's objects.
 const NAMESPACE: &str = "default";
 
 fn main() -> Result<()> {
@@ -39,11 +39,11 @@ fn main() -> Result<()> {
 }
 
 struct Demo {
-    /// Prints what it runs.
+    /// Runs commands and prints them.
     target: Target,
-    /// Looks without being seen.
+    /// Runs commands without printing them.
     quiet: Target,
-    /// Examples of the repository.
+    /// The folder with the examples of the repository.
     examples: String,
 }
 
@@ -51,12 +51,12 @@ impl Demo {
     fn new(mut target: Target) -> Result<Self> {
         let url = target.api_url()?;
         target.shell.env.push(("BATCH_API_URL".into(), url));
-        let quiet = Target { shell: Shell { echo: false, ..target.shell.clone() }, ..target.clone() };
+        let quiet = target.quiet();
         let examples = e2e::target::workspace().join("docs/examples").to_string_lossy().into_owned();
         Ok(Self { target, quiet, examples })
     }
 
-    /// What an earlier demo left goes, so that the counts below are this run's.
+    /// Deletes the objects of an earlier demo, so that the counts below belong to this run.
     fn clean(&self) -> Result<()> {
         let table = self
             .quiet
@@ -153,7 +153,7 @@ impl Demo {
         println!("Stop it with `make stack-down`.");
     }
 
-    /// Creates a job of an example with `batch`, follows it to its end, shows its status.
+    /// Creates a job of an example with `batch`, follows it to its end, and shows its status.
     fn load(&self, file: &str) -> Result<Value> {
         let path = format!("{}/{file}", self.examples);
         println!("{}", fs::read_to_string(&path)?);

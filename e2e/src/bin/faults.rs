@@ -1,4 +1,5 @@
-//! The fault suite on the local stack: loads of known content while parts are killed, stopped, cut off and filled up.
+//! The fault suite on the local stack: loads files of known content while parts are killed, stopped, cut off from the
+//! network, or out of disk space.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,40 +12,41 @@ use e2e::Target;
 use e2e::faults::plan::{Limits, Plan, round};
 use e2e::faults::run::{run_for, run_plan, undo};
 
-/// Loads files of known content while faults strike, and compares what is stored with a plain reading of the files
+/// Loads files of known content while faults are injected, and compares what is stored with a plain reading of the
+/// files
 ///
-/// Needs the local stack with the chart (`make install`). A failure prints the seed, the plan and the first difference,
-/// keeps the namespace and ends with exit code 1.
+/// Needs the local stack with the chart (`make install`). A failure prints the seed, the plan and the first
+/// difference, keeps the namespace and ends with exit code 1.
 #[derive(Parser)]
 struct Args {
-    /// What everything is drawn from; default: the clock
+    /// The seed of all random values; default: the clock
     #[arg(long)]
     seed: Option<u64>,
-    /// How long rounds are begun
+    /// For how many minutes new rounds are started
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// Do this plan instead
+    /// Run this plan instead of random rounds
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// Loads a round
+    /// Loads per round
     #[arg(long, default_value_t = Limits::default().jobs)]
     jobs: u64,
-    /// Faults a round
-    #[arg(long, default_value_t = Limits::default().strikes)]
-    strikes: u64,
-    /// The most MB of a file
+    /// Faults per round
+    #[arg(long, default_value_t = Limits::default().injections)]
+    injections: u64,
+    /// The largest file, in MB
     #[arg(long, default_value_t = Limits::default().max_bytes / 1_000_000)]
     max_mb: u64,
-    /// Fill ClickHouse's disk, too: its data is on a small disk of its own during the run
+    /// Also fill ClickHouse's disk: its data is on a separate small disk during the run
     #[arg(long)]
     disk: bool,
-    /// Strike only workers, topics and jobs of this run, so that others can use the parts meanwhile
+    /// Inject faults only into workers, topics and jobs of this run, so that others can use the parts at the same time
     #[arg(long, conflicts_with = "disk")]
     shared: bool,
-    /// Print the first rounds of the seed as a plan and do nothing
+    /// Print the first rounds of the seed as a plan, and run nothing
     #[arg(long, value_name = "ROUNDS")]
     show: Option<u64>,
-    /// Take back what a run that was killed has left, and do nothing else
+    /// Undo what a killed run has left, and do nothing else
     #[arg(long)]
     undo: bool,
 }
@@ -64,7 +66,7 @@ fn run(args: &Args) -> Result<()> {
     let seed = args.seed.unwrap_or(clock);
     let limits = Limits {
         jobs: args.jobs,
-        strikes: args.strikes,
+        injections: args.injections,
         max_bytes: args.max_mb * 1_000_000,
         disk: args.disk,
         shared: args.shared,

@@ -1,4 +1,4 @@
-//! Brings up everything the end-to-end tests run on: the stack, the image, the chart.
+//! Prepares everything that the end-to-end tests need: the stack, the image, the chart.
 
 use anyhow::Result;
 use clap::Parser;

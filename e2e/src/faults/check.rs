@@ -1,4 +1,4 @@
-//! One job that has ended, compared with its file.
+//! Compares one job that has ended with its file.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,15 +9,15 @@ use super::checker::{Stored, differences};
 use super::expected::Expected;
 use super::load::Files;
 use super::observe::{self, Subject};
-use super::outcomes::{Struck, allowed};
+use super::outcomes::{Injected, allowed};
 use super::plan::{JobPlan, model};
 use super::system::System;
 use super::watcher::{Seen, Watcher};
 
-/// How long the last counts, the receipt and the history of a job may take to follow its end.
+/// How long after the end of a job its last counts, its receipt and its history may arrive.
 const SETTLE: Duration = Duration::from_secs(60);
 
-/// A job that is as it should be.
+/// A job without differences.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// Its name.
@@ -28,18 +28,18 @@ pub struct Checked {
     pub model: String,
     /// Its status.
     pub seen: Seen,
-    /// What is stored of it.
+    /// What is stored for it.
     pub stored: Stored,
 }
 
-/// Compares a job that has ended with its file. The differences, where there are some.
+/// Compares a job that has ended with its file. The inner error has the differences, if there are any.
 pub fn check(
     system: &System,
     watcher: &Watcher,
     table: &str,
     job: &JobPlan,
     files: &Files,
-    struck: Struck,
+    injected: Injected,
 ) -> Result<Result<Checked, Vec<String>>> {
     let mut candidates = vec![files.file.as_path()];
     candidates.extend(files.other.as_deref());
@@ -54,8 +54,8 @@ pub fn check(
         })?;
         let mut first = None;
         for (file, expected) in candidates.iter().zip(&expected) {
-            let mut found = differences(expected, &allowed(job, expected, struck), &seen.status, &stored);
-            // Rows are compared one by one where sums cannot be, and where they differ.
+            let mut found = differences(expected, &allowed(job, expected, injected), &seen.status, &stored);
+            // Rows are compared one by one if the sums cannot be compared, and if the sums differ.
             if found.is_empty() && !seen.status.finished() || !found.is_empty() && Instant::now() >= end {
                 found.extend(rows(system, table, job, file, &seen, expected)?);
             }
@@ -91,7 +91,8 @@ fn rows(
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Whether what is stored of a job is what it was when it was checked: later jobs and replays change nothing of it.
+/// Returns a difference if what is stored for a job has changed since it was checked. Later jobs and replays must not
+/// change it.
 pub fn unchanged(system: &System, table: &str, checked: &Checked) -> Result<Option<String>> {
     let shape = model(&checked.model).context("a model of the run")?.shape;
     let now = system.keep_trying("to read what is stored", SETTLE, || {

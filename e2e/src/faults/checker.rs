@@ -1,32 +1,32 @@
-//! Compares what a job came to with what its file says. Pure: facts in, differences out.
+//! Compares the result of a job with its file. Pure: the inputs are facts, the results are differences.
 
 use super::digest::sip_hash64;
 use super::expected::{Expected, Record, reject_hash};
 use super::history::Status;
 use super::outcomes::End;
 
-/// What is stored of one job.
+/// What is stored for one job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// Rows of the table.
+    /// The number of rows in the table.
     pub rows: u64,
-    /// Different `_row` among them.
+    /// The number of different `_row` among them.
     pub distinct_rows: u64,
-    /// The sum of `sipHash64` of their texts, in 64 bits.
+    /// The sum of `sipHash64` of the row texts, in 64 bits.
     pub row_sum: u64,
-    /// Lines of `rejected_rows`.
+    /// The number of rows in `rejected_rows`.
     pub rejects: u64,
-    /// Different (row, column) among them.
+    /// The number of different (row, column) among them.
     pub distinct_rejects: u64,
     /// The sum of `sipHash64` of `row SEPARATOR column`.
     pub reject_sum: u64,
-    /// The ledger, a line a batch: the newest of each.
+    /// The ledger: the newest line of each batch.
     pub ledger: Vec<LedgerLine>,
-    /// The history table, if it has a row: state, ok, errors.
+    /// State, ok and errors of the row in the history table, if there is one.
     pub history: Option<(String, u64, u64)>,
 }
 
-/// What the ledger says of one batch.
+/// The ledger line of one batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in the table")]
 pub struct LedgerLine {
@@ -39,8 +39,8 @@ pub struct LedgerLine {
     pub outcome: String,
 }
 
-/// The differences between a job's end and its file. Whether each row is the right one is for [`Comparison`] to say where
-/// the sums differ or the job was ended early.
+/// Returns the differences between the end of a job and its file. [`Comparison`] checks each row if the sums differ or
+/// the job was ended early.
 #[must_use]
 pub fn differences(expected: &Expected, allowed: &[End], status: &Status, stored: &Stored) -> Vec<String> {
     let mut found = vec![];
@@ -90,7 +90,7 @@ pub fn differences(expected: &Expected, allowed: &[End], status: &Status, stored
     found
 }
 
-/// Batches that overlap or, where every chunk must have its line, leave some out.
+/// Reports batches that overlap and, if every chunk must have a line, missing chunks.
 fn gaps(ledger: &[LedgerLine], complete: bool) -> Vec<String> {
     let mut lines: Vec<_> = ledger.iter().map(|line| (line.first_chunk, line.chunks)).collect();
     lines.sort_unstable();
@@ -122,7 +122,7 @@ fn receipt(expected: &Expected, status: &Status) -> Vec<String> {
     found
 }
 
-/// Goes through the records of a file and what is stored of them, both in the order of their numbers, and keeps the first
+/// Compares the records of a file with what is stored of them, both in the order of their numbers, and keeps the first
 /// difference.
 pub struct Comparison<I: Iterator> {
     stored: std::iter::Peekable<I>,
@@ -132,19 +132,19 @@ pub struct Comparison<I: Iterator> {
 }
 
 impl<I: Iterator<Item = (u64, u64)>> Comparison<I> {
-    /// `stored` gives pairs of a record's number and a hash. Where `complete` is not set, some may be absent.
+    /// `stored` has pairs of a record's number and a hash. If `complete` is false, some may be missing.
     pub fn new(what: &'static str, stored: I, complete: bool) -> Self {
         Self { stored: stored.peekable(), what, complete, first: None }
     }
 
-    /// The next record, as a row of the table.
+    /// Compares the next record as a row of the table.
     pub fn row(&mut self, record: &Record) {
         let hash = record.bad.is_empty().then(|| sip_hash64(record.text.as_bytes()));
         self.next(record.row, hash, &record.text);
     }
 
-    /// The next record, as lines of `rejected_rows`; stored hashes are those of [`reject_hash`], in the order of
-    /// (row, column).
+    /// Compares the next record as rows of `rejected_rows`. The stored hashes are those of [`reject_hash`], in the
+    /// order of (row, column).
     pub fn rejects(&mut self, record: &Record) {
         for column in &record.bad {
             self.next(record.row, Some(reject_hash(record.row, column)), column);
@@ -175,7 +175,7 @@ impl<I: Iterator<Item = (u64, u64)>> Comparison<I> {
         }
     }
 
-    /// The first difference, after the last record.
+    /// Returns the first difference. Call it after the last record.
     pub fn finish(mut self) -> Option<String> {
         let what = self.what;
         let more =

@@ -1,15 +1,15 @@
-//! The two checksums that both sides can compute: one of a file, one of a row.
+//! The two checksums that both sides can compute: one for a file, one for a row.
 
 #![allow(deprecated, reason = "std's SipHash-2-4 is deprecated as a Hasher, not as an algorithm")]
 
 use std::hash::{Hasher, SipHasher};
 
-/// CRC-64/NVME of what was written to it, a byte at a time.
+/// The CRC-64/NVME of the bytes written to it, computed one byte at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Crc64(u64);
 
 impl Crc64 {
-    /// Of nothing.
+    /// Makes the checksum of no bytes.
     #[must_use]
     pub fn new() -> Self {
         Self(u64::MAX)
@@ -23,7 +23,7 @@ impl Crc64 {
         }
     }
 
-    /// As the status shows it: `crc64nvme:` and 16 hexadecimal digits.
+    /// Returns the form of the status: `crc64nvme:` and 16 hexadecimal digits.
     #[must_use]
     pub fn shown(self) -> String {
         format!("crc64nvme:{:016x}", !self.0)
@@ -54,7 +54,7 @@ const fn table() -> [u64; 256] {
     table
 }
 
-/// What ClickHouse's `sipHash64(String)` gives: SipHash-2-4 under the key 0.
+/// Returns the same as ClickHouse's `sipHash64(String)`: SipHash-2-4 with the key 0.
 #[must_use]
 pub fn sip_hash64(bytes: &[u8]) -> u64 {
     let mut hasher = SipHasher::new();

@@ -1,6 +1,7 @@
-//! What a file must become, by a plain reading of it: one record after the other, one cell after the other.
+//! What the result of a file must be, by a plain reading of it: one record after the other, one cell after the other.
 //!
-//! The rules are those of the user guide, for the shapes of [`super::shape`] alone. They are written here again on purpose.
+//! The rules are those of the user guide, but only for the shapes of [`super::shape`]. They are implemented again on
+//! purpose.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -17,26 +18,26 @@ use super::shape::{Kind, NULL, SEPARATOR, STATUSES, Shape};
 pub struct Record {
     /// Its number, from 1.
     pub row: u64,
-    /// The text of the row, as [`Shape::row_sql`] makes it of the table; nothing sensible where `bad` is not empty.
+    /// The text of the row, as [`Shape::row_sql`] makes it from the table. It has no meaning if `bad` is not empty.
     pub text: String,
-    /// The columns of its bad cells, sorted; an empty name where it cannot be split.
+    /// The columns of its bad cells, sorted. The name is empty if the record cannot be split.
     pub bad: Vec<&'static str>,
 }
 
-/// What a file must become, in numbers.
+/// The counts and sums that the result of a file must have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// Records.
+    /// The number of records.
     pub rows: u64,
-    /// Records without a bad cell.
+    /// The number of records without a bad cell.
     pub good: u64,
-    /// Bad cells; a record that cannot be split counts as one.
+    /// The number of bad cells. A record that cannot be split counts as one.
     pub bad_cells: u64,
     /// The sum of `sipHash64` of the texts of all good rows, in 64 bits.
     pub row_sum: u64,
-    /// The same of `row SEPARATOR column` of all bad cells.
+    /// The sum of `sipHash64` of `row SEPARATOR column` of all bad cells, in 64 bits.
     pub reject_sum: u64,
-    /// CRC-64/NVME of the whole file.
+    /// The CRC-64/NVME of the complete file.
     pub digest: String,
 }
 
@@ -51,7 +52,7 @@ impl Expected {
         Ok(expected)
     }
 
-    /// Counts one more record.
+    /// Adds one more record.
     pub fn add(&mut self, record: &Record) {
         self.rows += 1;
         if record.bad.is_empty() {
@@ -64,25 +65,25 @@ impl Expected {
         }
     }
 
-    /// Records with a bad cell.
+    /// Returns the number of records with a bad cell.
     #[must_use]
     pub fn bad(&self) -> u64 {
         self.rows - self.good
     }
 }
 
-/// What a bad cell adds to [`Expected::reject_sum`].
+/// Returns what a bad cell adds to [`Expected::reject_sum`].
 #[must_use]
 pub fn reject_hash(row: u64, column: &str) -> u64 {
     sip_hash64(format!("{row}{SEPARATOR}{column}").as_bytes())
 }
 
-/// The digest of a file's first `bytes` bytes.
+/// Returns the digest of the first `bytes` bytes of a file.
 pub fn prefix_digest(path: &Path, bytes: u64) -> io::Result<String> {
     digest_of(File::open(path)?.take(bytes))
 }
 
-/// The digest of a whole file.
+/// Returns the digest of a complete file.
 pub fn digest(path: &Path) -> io::Result<String> {
     digest_of(File::open(path)?)
 }
@@ -97,7 +98,7 @@ fn digest_of(mut input: impl Read) -> io::Result<String> {
     }
 }
 
-/// Calls `each` for every record of a file, in order. Memory: one record.
+/// Calls `each` for every record of a file, in order. Only one record is in memory at a time.
 pub fn read(
     path: &Path,
     shape: Shape,
@@ -145,7 +146,7 @@ fn judge(record: &mut Record, shape: Shape, cells: &Cells) {
     record.bad.sort_unstable();
 }
 
-/// What ClickHouse shows of a cell, or nothing where it is bad.
+/// Returns what ClickHouse shows for a cell, or `None` if it is bad.
 fn value(kind: Kind, cell: &Cell) -> Option<String> {
     let Cell::Text(text) = cell else {
         return kind.is_optional().then(|| NULL.to_owned());
@@ -153,10 +154,10 @@ fn value(kind: Kind, cell: &Cell) -> Option<String> {
     let same = |good: bool| good.then(|| text.clone());
     match kind {
         Kind::Text | Kind::OptionalText | Kind::Country => Some(text.clone()),
-        Kind::UInt32 => same(is_whole(text) && text.parse::<u32>().is_ok()),
-        Kind::UInt64 => same(is_whole(text) && text.parse::<u64>().is_ok()),
-        Kind::Int32 => same(is_whole(text) && text.parse::<i32>().is_ok()),
-        Kind::OptionalInt64 => same(is_whole(text) && text.parse::<i64>().is_ok()),
+        Kind::UInt32 => same(is_integer(text) && text.parse::<u32>().is_ok()),
+        Kind::UInt64 => same(is_integer(text) && text.parse::<u64>().is_ok()),
+        Kind::Int32 => same(is_integer(text) && text.parse::<i32>().is_ok()),
+        Kind::OptionalInt64 => same(is_integer(text) && text.parse::<i64>().is_ok()),
         Kind::Float => text.parse::<f64>().ok().filter(|_| is_decimal(text, 17)).map(|f| f.to_string()),
         Kind::Decimal => is_decimal(text, 4).then(|| without_zeros(text)),
         Kind::Date => same(is_date(text)),
@@ -167,20 +168,20 @@ fn value(kind: Kind, cell: &Cell) -> Option<String> {
     }
 }
 
-/// `-?(0|[1-9][0-9]*)`
-fn is_whole(text: &str) -> bool {
+/// Returns whether the text matches `-?(0|[1-9][0-9]*)`.
+fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !digits.is_empty()
         && digits.bytes().all(|b| b.is_ascii_digit())
         && (digits == "0" || !digits.starts_with('0'))
 }
 
-/// A whole number, and at most so many digits after a point.
+/// Returns whether the text is an integer, with at most `scale` digits after a decimal point.
 fn is_decimal(text: &str, scale: usize) -> bool {
     match text.split_once('.') {
-        None => is_whole(text),
+        None => is_integer(text),
         Some((whole, fraction)) => {
-            is_whole(whole)
+            is_integer(whole)
                 && (1..=scale).contains(&fraction.len())
                 && fraction.bytes().all(|b| b.is_ascii_digit())
         }
@@ -281,7 +282,7 @@ mod tests {
             for bad in [Bad::None, Bad::OnePercent, Bad::All] {
                 let [csv, json] =
                     [Format::Csv, Format::JsonLines].map(|format| generated(shape, format, 3000, bad));
-                // A malformed record draws other numbers in each format, so files with bad rows differ after it.
+                // A malformed record uses other random numbers in each format, so files with bad rows differ after it.
                 if bad == Bad::None {
                     assert_eq!(
                         (csv.rows, csv.good, csv.row_sum),

@@ -1,24 +1,24 @@
-//! What the status of a job may do from one update to the next. Pure.
+//! The allowed changes of a job's status from one update to the next. Pure.
 
 use serde::Deserialize;
 
-/// The status of an `IngestJob`, as far as it is looked at.
+/// The fields of an `IngestJob`'s status that the suite checks.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Status {
-    /// `PENDING` and so on; empty before the first one.
+    /// `PENDING` and so on; empty before the first state.
     pub state: String,
-    /// Why.
+    /// The reason of the state.
     pub reason: String,
-    /// The same for people.
+    /// The message for people.
     pub message: String,
-    /// By the upload API.
+    /// Written by the upload API.
     pub upload: Upload,
-    /// By the workers.
+    /// Written by the workers.
     pub counts: Counts,
     /// Why chunks cannot be loaded now.
     pub load_problem: Option<Problem>,
-    /// At the end.
+    /// Written at the end.
     pub receipt: Option<Receipt>,
 }
 
@@ -72,20 +72,20 @@ pub struct Receipt {
 }
 
 impl Status {
-    /// Whether the job has ended.
+    /// Returns whether the job has ended.
     #[must_use]
     pub fn ended(&self) -> bool {
         rank(&self.state) == Some(4)
     }
 
-    /// Whether it has ended with every row loaded or rejected.
+    /// Returns whether it has ended with every row loaded or rejected.
     #[must_use]
     pub fn finished(&self) -> bool {
         ["SUCCESS", "PARTIAL_SUCCESS"].contains(&self.state.as_str()) || self.reason == "AllRowsRejected"
     }
 }
 
-/// How far a state is; `None`: there is no such state.
+/// Returns how far a state is in the order of states; `None` if there is no such state.
 fn rank(state: &str) -> Option<u8> {
     match state {
         "" | "PENDING" => Some(0),
@@ -97,7 +97,7 @@ fn rank(state: &str) -> Option<u8> {
     }
 }
 
-/// What is wrong with one status and with the step to it from the one before. Empty: nothing.
+/// Returns what is wrong with one status, and with the step to it from the status before. Empty if nothing is wrong.
 #[must_use]
 pub fn wrong_step(before: &Status, now: &Status) -> Vec<String> {
     let mut wrong = vec![];

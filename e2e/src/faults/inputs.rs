@@ -1,4 +1,4 @@
-//! Files of known content, made from a seed. Nothing of what is written is kept: the checker reads the file again.
+//! Files of known content, made from a seed. What was written is not kept: the checker reads the file again.
 
 use std::io::{self, Write};
 
@@ -8,24 +8,24 @@ use crate::data::Numbers;
 
 use super::shape::{COUNTRIES, Column, Kind, STATUSES, Shape};
 
-/// How a file is written.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// RFC 4180, with a header.
     Csv,
-    /// One object a line.
+    /// One object per line.
     JsonLines,
 }
 
 impl Format {
-    /// The end of a file's name.
+    /// Returns the extension of a file's name.
     #[must_use]
     pub fn extension(self) -> &'static str {
         if self == Self::Csv { "csv" } else { "jsonl" }
     }
 
-    /// The `Content-Type` of an upload.
+    /// Returns the `Content-Type` of an upload.
     #[must_use]
     pub fn content_type(self) -> &'static str {
         if self == Self::Csv { "text/csv" } else { "application/x-ndjson" }
@@ -45,24 +45,24 @@ pub enum Bad {
     All,
 }
 
-/// What a file is to be.
+/// The description of a file to write.
 #[derive(Clone, Copy, Debug)]
 pub struct File {
     /// Its columns.
     pub shape: Shape,
-    /// How it is written.
+    /// Its format.
     pub format: Format,
-    /// Its rows.
+    /// The number of its rows.
     pub rows: u64,
     /// How many of them are bad.
     pub bad: Bad,
-    /// Over how many days the dates of [`Shape::Partitioned`] are spread.
+    /// The number of days over which the dates of [`Shape::Partitioned`] are spread.
     pub days: u32,
-    /// What the cells are drawn from.
+    /// The seed of its cells.
     pub seed: u64,
 }
 
-/// A cell before it is written. `text` is in a buffer beside it.
+/// A cell before it is written. Its text is in a separate buffer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Written {
     Bare,
@@ -107,7 +107,7 @@ pub fn write(out: &mut impl Write, file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// A record that cannot be split into cells.
+/// Writes a record that cannot be split into cells.
 fn malformed(out: &mut impl Write, n: &mut Numbers, file: &File) -> io::Result<()> {
     match file.format {
         Format::Csv => {
@@ -119,7 +119,7 @@ fn malformed(out: &mut impl Write, n: &mut Numbers, file: &File) -> io::Result<(
     }
 }
 
-/// One or two columns that a text can break, as bits.
+/// Returns one or two columns for which some texts are bad cells, as bits.
 fn broken_columns(n: &mut Numbers, columns: &[Column]) -> u32 {
     let breakable: Vec<usize> = (0..columns.len()).filter(|i| !columns[*i].kind.takes_any_text()).collect();
     let mut pick = || 1 << breakable[usize::try_from(n.below(breakable.len() as u64)).unwrap_or(0)];
@@ -179,7 +179,7 @@ fn good(cell: &mut Vec<u8>, n: &mut Numbers, column: Column, row: u64, days: u32
     Ok(if column.kind.is_bare_in_json() { Written::Bare } else { Written::Text })
 }
 
-/// A text; one in a few has what CSV and JSON must quote.
+/// Writes a text. Some of the texts have characters that CSV and JSON must quote.
 fn text(cell: &mut Vec<u8>, n: &mut Numbers, name: &str, row: u64) -> io::Result<()> {
     match n.below(12) {
         0 => write!(cell, "{name} \"{row}\",\nsecond line"),
@@ -188,7 +188,7 @@ fn text(cell: &mut Vec<u8>, n: &mut Numbers, name: &str, row: u64) -> io::Result
     }
 }
 
-/// The day of this number after the first of 2025, with months of 28 days.
+/// Writes the day with this number after the first day of 2025, with months of 28 days.
 fn date(cell: &mut Vec<u8>, number: u64) -> io::Result<()> {
     write!(cell, "{}-{:02}-{:02}", 2025 + number / 336, 1 + number / 28 % 12, 1 + number % 28)
 }

@@ -1,4 +1,4 @@
-//! One load, from its file to the last byte sent, whatever breaks meanwhile.
+//! One load, from its file to the last byte sent, whatever fails meanwhile.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
@@ -16,11 +16,11 @@ use super::system::System;
 use super::watcher::Watcher;
 use crate::wait::until;
 
-/// A file, and the other one where one is sent on purpose.
+/// The file of a job, and the other file if one is sent on purpose.
 pub struct Files {
     /// The file of the job.
     pub file: PathBuf,
-    /// The other one.
+    /// The other file.
     pub other: Option<PathBuf>,
 }
 
@@ -44,25 +44,25 @@ pub fn write_files(system: &System, job: &JobPlan) -> Result<Files> {
     Ok(Files { file, other })
 }
 
-/// One load under way.
+/// One load that runs.
 pub struct Load<'a> {
-    /// What it reaches.
+    /// The parts that it uses.
     pub system: &'a System,
-    /// What is seen of it.
+    /// The watcher of its status.
     pub watcher: &'a Watcher,
-    /// What is asked for.
+    /// Its plan.
     pub job: &'a JobPlan,
-    /// What is sent.
+    /// The files to send.
     pub files: &'a Files,
-    /// When it is given up.
+    /// The time when it is given up.
     pub end: Instant,
-    /// Counts uploads that were taken up again.
+    /// The number of uploads that were resumed.
     pub resumed: &'a AtomicU64,
 }
 
-/// What an upload was answered.
+/// The answer to an upload.
 struct Answer {
-    /// The HTTP status; 0: none came.
+    /// The HTTP status; 0: there was no answer.
     code: u16,
     body: String,
 }
@@ -74,7 +74,7 @@ impl Load<'_> {
             return self.apply();
         }
         if self.job.max_errors.is_some() {
-            // Only a manifest can say so; the file comes after it.
+            // Only a manifest can set `errorPolicy`. The file is sent after it.
             self.create()?;
         }
         self.first_attempt()?;
@@ -89,7 +89,7 @@ impl Load<'_> {
             Client::Batch if !made => {
                 let path = file.to_string_lossy();
                 let args = ["job", "create", &self.job.model, &path, "--name", &self.job.name];
-                // Whatever it says: what is missing is sent by `finish`.
+                // The result is ignored: `finish` sends what is missing.
                 self.system.batch(&args)?;
             }
             Client::Batch => drop(self.upload(made, file, 0)?),
@@ -107,8 +107,8 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// The other file as if it were the rest of this one. While chunks of the killed upload are still acknowledged, the
-    /// offset moves.
+    /// Sends the other file as if it were the rest of this one. The offset changes while chunks of the killed upload
+    /// are still acknowledged.
     fn send_other(&self, other: &Path) -> Result<()> {
         for _ in 0..5 {
             let Some(offset) = self.offset() else { return Ok(()) };
@@ -121,14 +121,14 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// The whole file, in one request: with the job, or for a job that was made.
+    /// Sends the complete file in one request: together with the job, or for a job that exists.
     fn upload(&self, made: bool, file: &Path, kbytes_per_second: u64) -> Result<Answer> {
         self.answer(self.start(made, file, kbytes_per_second)?)
     }
 
     fn killed(&self, made: bool, kbytes_per_second: u64, after_ms: u64) -> Result<()> {
         let mut child = self.start(made, &self.files.file, kbytes_per_second)?;
-        // An error: it is still running, and is killed.
+        // An error means that it still runs; then it is killed.
         let _ = until("the upload to end", Duration::from_millis(after_ms), || Ok(child.try_wait()?));
         let _ = child.kill();
         child.wait()?;
@@ -149,7 +149,7 @@ impl Load<'_> {
         command.arg("--upload-file").arg(file).spawn().context("failed to start curl")
     }
 
-    /// `curl` whose last line is the HTTP status.
+    /// Makes a `curl` command. The last line of its output is the HTTP status.
     fn curl(&self, method: &str, path: &str) -> Command {
         let mut command = Command::new("curl");
         command
@@ -189,7 +189,7 @@ impl Load<'_> {
         Ok(answer)
     }
 
-    /// Sends what is missing until nothing is.
+    /// Sends what is missing until the job has everything.
     fn finish(&self) -> Result<()> {
         let mut file = self.files.file.as_path();
         let mut other = self.files.other.as_deref();
@@ -206,12 +206,13 @@ impl Load<'_> {
                     self.resumed.fetch_add(1, Ordering::Relaxed);
                     self.resume(file, offset)?
                 }
-                // The API takes a job back whose upload could not begin: it is made again.
+                // The API deletes a job again if its upload could not start. The job is then created again.
                 None if !made || self.is_gone() => self.upload(false, file, 0)?,
                 None => Answer { code: 0, body: String::new() },
             };
             made = made || self.watcher.seen(&self.job.name).is_some();
-            // The other file came first, by the job's own word: then that is its file.
+            // The API answers that the job has the digest of the other file: then the other file is the file of this
+            // job.
             if answer.code == 409 && answer.body.contains("DifferentFile") {
                 match other.take() {
                     Some(path) => file = path,
@@ -228,11 +229,11 @@ impl Load<'_> {
         }
     }
 
-    /// The rest of a file, with the digest of what is left out.
+    /// Sends the rest of a file, with the digest of the part that is left out.
     fn resume(&self, file: &Path, offset: u64) -> Result<Answer> {
         let path = format!("/v1/namespaces/{}/jobs/{}/data", self.system.namespace, self.job.name);
         let mut body = File::open(file)?;
-        // Beyond the end of the other file nothing is left to send.
+        // After the end of the other file there is nothing to send.
         let offset = offset.min(body.metadata()?.len());
         body.seek(SeekFrom::Start(offset))?;
         let mut command = self.curl("PUT", &path);
@@ -245,7 +246,7 @@ impl Load<'_> {
         self.answer(child)
     }
 
-    /// From which byte the upload goes on; nothing while the API does not say, or knows no such job.
+    /// Returns the offset at which the upload continues. `None` if the API does not answer, or knows no such job.
     fn offset(&self) -> Option<u64> {
         let path = format!("/v1/namespaces/{}/jobs/{}/data", self.system.namespace, self.job.name);
         let url = format!("{}{path}", self.system.api_url);
@@ -260,7 +261,7 @@ impl Load<'_> {
         value("upload-offset")?.parse().ok()
     }
 
-    /// Whether the API server says that there is no such job.
+    /// Returns whether the API server answers that there is no such job.
     fn is_gone(&self) -> bool {
         let args = ["ingestjob", "-n", self.system.namespace.as_str(), self.job.name.as_str()];
         self.system.target.get(&args).is_ok_and(|found| found.is_none())
@@ -272,12 +273,12 @@ impl Load<'_> {
             .is_some_and(|seen| seen.status.upload.complete || seen.status.ended())
     }
 
-    /// Makes the job without its file.
+    /// Creates the job without its file.
     fn create(&self) -> Result<()> {
         self.manifest("upload: {}")
     }
 
-    /// Makes the job with its file in it.
+    /// Creates the job with its file in it.
     fn apply(&self) -> Result<()> {
         let text = fs::read_to_string(&self.files.file)?;
         self.manifest(&format!("inline: {}", serde_json::to_string(&text)?))
@@ -294,7 +295,7 @@ impl Load<'_> {
              modelRef: {{name: {model}}}\n  input: {{format: {format}}}\n{policy}  source:\n    {source}\n"
         );
         let left = self.end.saturating_duration_since(Instant::now());
-        // `create`: an annotation of `apply` could not hold a file.
+        // `create`, because the annotation of `apply` could not hold a file.
         self.system.keep_trying("to make a job", left, || {
             let args = ["create", "-n", &self.system.namespace, "-f", "-"];
             let output = self.system.target.shell.run_with("kubectl", &args, Some(&yaml))?;

@@ -1,11 +1,11 @@
-//! The fault suite: loads of known content while parts are killed, stopped, cut off and filled up, and a checker that
-//! shares no code with what it checks.
+//! The fault suite. It loads files of known content while parts are killed, stopped, cut off from the network, or out
+//! of disk space. Its checker shares no code with what it checks.
 //!
-//! Pure: [`plan`] (what happens when, by a seed), [`inputs`] (the files), [`expected`] (a plain reading of a file),
-//! [`history`] (what a job's status may do), [`outcomes`], [`checker`]. The others do it: [`strike`], [`load`],
-//! [`watcher`], [`observe`], [`check`], [`round`], [`run`].
+//! Pure: [`plan`] (what happens when, from a seed), [`inputs`] (the files), [`expected`] (a plain reading of a file),
+//! [`history`] (the allowed changes of a job's status), [`outcomes`], [`checker`]. The others do I/O: [`inject`],
+//! [`load`], [`watcher`], [`observe`], [`check`], [`round`], [`run`].
 //!
-//! The checker uses neither `rows` nor `crds`: it reads the files, the tables and the status in its own words.
+//! The checker uses neither `rows` nor `crds`: it has its own code to read the files, the tables and the status.
 
 pub mod check;
 pub mod checker;
@@ -13,6 +13,7 @@ pub mod digest;
 pub mod disk;
 pub mod expected;
 pub mod history;
+pub mod inject;
 pub mod inputs;
 pub mod load;
 pub mod observe;
@@ -23,7 +24,6 @@ pub mod report;
 pub mod round;
 pub mod run;
 pub mod shape;
-pub mod strike;
 pub mod system;
 pub mod undo;
 pub mod watcher;

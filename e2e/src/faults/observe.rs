@@ -1,4 +1,4 @@
-//! What is stored of a job, asked of ClickHouse in plain SQL.
+//! Reads what is stored for a job from ClickHouse, in plain SQL.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -13,7 +13,7 @@ use super::inputs::Format;
 use super::shape::Shape;
 use super::system::System;
 
-/// The numbers of a job, by its uid.
+/// Returns the counts and sums of a job, by its uid.
 pub fn stored(system: &System, table: &str, shape: Shape, uid: &str) -> Result<Stored> {
     let numbers = |statement: String| -> Result<Vec<u64>> {
         let answer = system.sql(&statement)?;
@@ -81,7 +81,7 @@ fn history(system: &System, uid: &str) -> Result<Option<(String, u64, u64)>> {
     Ok(Some((state.to_owned(), ok.parse()?, errors.parse()?)))
 }
 
-/// Which file, and which job is compared with it.
+/// A file, and the job that is compared with it.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "names say it")]
 pub struct Subject<'a> {
@@ -90,11 +90,11 @@ pub struct Subject<'a> {
     pub format: Format,
     pub uid: &'a str,
     pub file: &'a Path,
-    /// Whether every good row of the file is to be in the table.
+    /// Whether every good row of the file must be in the table.
     pub complete: bool,
 }
 
-/// The first row of the table that is not as the file says.
+/// Returns the first row of the table that differs from the file.
 pub fn first_row_difference(system: &System, of: Subject) -> Result<Option<String>> {
     let Subject { table, shape, uid, .. } = of;
     let statement = format!(
@@ -109,7 +109,8 @@ pub fn first_row_difference(system: &System, of: Subject) -> Result<Option<Strin
     Ok(comparison.finish())
 }
 
-/// The first line of `rejected_rows` that is not as the file says. Where the job stored as many as it may, some are absent.
+/// Returns the first row of `rejected_rows` that differs from the file. If the job stored the most that it may, some
+/// are missing.
 pub fn first_reject_difference(system: &System, of: Subject) -> Result<Option<String>> {
     let statement = format!(
         "SELECT row, sipHash64(concatWithSeparator('\\x1f', toString(row), toString(column))) FROM rejected_rows \
@@ -124,7 +125,7 @@ pub fn first_reject_difference(system: &System, of: Subject) -> Result<Option<St
     Ok(comparison.finish())
 }
 
-/// The answer to a statement, two numbers a line, streamed: it may have millions.
+/// Returns the answer to a statement, two numbers per line. It is streamed, because it may have millions of lines.
 fn pairs(system: &System, statement: &str) -> Result<impl Iterator<Item = (u64, u64)> + use<>> {
     let parts = &system.target.parts;
     let url = format!("http://{}:{}/", parts.clickhouse_host, parts.clickhouse_http_port);

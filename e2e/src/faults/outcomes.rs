@@ -1,23 +1,23 @@
-//! How a job may end, by its file, its plan and the faults that struck it. Pure.
+//! The allowed ends of a job, by its file, its plan and the faults that affected it. Pure.
 
 use super::expected::Expected;
 use super::plan::{Client, JobPlan};
 
-/// What struck a job between its start and its end.
+/// The faults that affected a job between its start and its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Struck {
+pub struct Injected {
     /// It was cancelled.
     pub cancelled: bool,
     /// Its topic, or the records in it, were deleted.
     pub records_lost: bool,
 }
 
-/// A state and the reason for it.
+/// A state and its reason.
 pub type End = (&'static str, &'static str);
 
-/// The ends that are right.
+/// Returns the correct ends.
 #[must_use]
-pub fn allowed(job: &JobPlan, expected: &Expected, struck: Struck) -> Vec<End> {
+pub fn allowed(job: &JobPlan, expected: &Expected, injected: Injected) -> Vec<End> {
     let mut ends = vec![];
     let too_many = job.max_errors.is_some_and(|most| expected.bad() > most);
     ends.push(match (expected.good, expected.bad()) {
@@ -26,10 +26,10 @@ pub fn allowed(job: &JobPlan, expected: &Expected, struck: Struck) -> Vec<End> {
         (0, _) => ("FAILED", "AllRowsRejected"),
         _ => ("PARTIAL_SUCCESS", "SomeRowsRejected"),
     });
-    if struck.cancelled {
+    if injected.cancelled {
         ends.push(("CANCELLED", "Cancelled"));
     }
-    if struck.records_lost {
+    if injected.records_lost {
         ends.push(("FAILED", "ChunksLost"));
     }
     if matches!(job.client, Client::OtherFile { .. }) {
@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn a_job_that_nothing_struck_may_end_in_one_way_only() {
-        let ends = |good, bad, most| allowed(&job(Client::Batch, most), &file(good, bad), Struck::default());
+        let ends =
+            |good, bad, most| allowed(&job(Client::Batch, most), &file(good, bad), Injected::default());
         assert_eq!(ends(3, 0, None), [("SUCCESS", "AllRowsLoaded")]);
         assert_eq!(ends(3, 1, None), [("PARTIAL_SUCCESS", "SomeRowsRejected")]);
         assert_eq!(ends(0, 1, None), [("FAILED", "AllRowsRejected")]);
@@ -74,9 +75,9 @@ mod tests {
 
     #[test]
     fn cancels_lost_records_and_other_files_allow_one_more_end_each() {
-        let struck = Struck { cancelled: true, records_lost: true };
+        let injected = Injected { cancelled: true, records_lost: true };
         let client = Client::OtherFile { kbytes_per_second: 1, after_ms: 1 };
-        let ends = allowed(&job(client, None), &file(1, 0), struck);
+        let ends = allowed(&job(client, None), &file(1, 0), injected);
         assert_eq!(
             ends,
             [

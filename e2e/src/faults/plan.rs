@@ -9,21 +9,22 @@ use serde::{Deserialize, Serialize};
 use super::inputs::{Bad, Format};
 use super::shape::Shape;
 
-/// A whole run, or the part of one that is to be done again.
+/// A complete run, or the part of a run to repeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// What it was drawn from; 0: written by a person.
+    /// The seed from which it was drawn; 0: written by a person.
     #[serde(default)]
     pub seed: u64,
-    /// Why it is kept.
+    /// Why it is kept in the repository.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
-    /// One after the other, on the same models.
+    /// The rounds. They run one after the other, on the same models.
     pub rounds: Vec<Round>,
 }
 
-/// Loads that start within a time, and what strikes meanwhile. A round ends when all its jobs have ended and were checked.
+/// Loads that start within a time, and faults that are injected meanwhile. A round ends when all its jobs have ended
+/// and were checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Round {
@@ -31,7 +32,7 @@ pub struct Round {
     pub jobs: Vec<JobPlan>,
     /// The faults.
     #[serde(default)]
-    pub strikes: Vec<Strike>,
+    pub injections: Vec<Injection>,
 }
 
 /// One load.
@@ -42,22 +43,22 @@ pub struct JobPlan {
     pub name: String,
     /// One of [`MODELS`].
     pub model: String,
-    /// How the file is written.
+    /// The format of the file.
     pub format: Format,
-    /// Its rows.
+    /// The number of its rows.
     pub rows: u64,
     /// How many of them are bad.
     #[serde(default)]
     pub bad: Bad,
-    /// Over how many days its dates are spread.
+    /// The number of days over which its dates are spread.
     #[serde(default = "one")]
     pub days: u32,
-    /// What its cells are drawn from.
+    /// The seed of its cells.
     pub seed: u64,
     /// When it starts, in milliseconds from the start of the round.
     #[serde(default)]
     pub start_ms: u64,
-    /// Who sends it.
+    /// How it is sent.
     #[serde(default)]
     pub client: Client,
     /// `errorPolicy.maxErrors` of the job.
@@ -69,104 +70,104 @@ fn one() -> u32 {
     1
 }
 
-/// Who sends the file of a job. Whatever breaks, the suite goes on until every byte is sent.
+/// Who sends the file of a job. Whatever fails, the suite continues until every byte is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "by", deny_unknown_fields)]
 pub enum Client {
     /// `batch job create`.
     #[default]
     Batch,
-    /// `curl`, at most so fast; 0: as fast as it can.
+    /// `curl`, with a limit of the speed; 0: no limit.
     Curl {
-        /// Kilobytes a second.
+        /// Kilobytes per second.
         #[serde(default)]
         kbytes_per_second: u64,
     },
     /// A slow `curl` that is killed after this time. The suite resumes the upload.
     Killed {
-        /// Kilobytes a second.
+        /// Kilobytes per second.
         kbytes_per_second: u64,
         /// Milliseconds from its start.
         after_ms: u64,
     },
-    /// The same, and then another file is sent under the name of this job before the upload is resumed.
+    /// The same as `killed`, but another file is sent with the name of this job before the upload is resumed.
     OtherFile {
-        /// Kilobytes a second.
+        /// Kilobytes per second.
         kbytes_per_second: u64,
         /// Milliseconds from its start.
         after_ms: u64,
     },
-    /// Nobody: the file is in the `IngestJob`.
+    /// No client: the file is in the `IngestJob`.
     Inline,
 }
 
-/// A fault at a time.
+/// A fault with its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Strike {
+pub struct Injection {
     /// Milliseconds from the start of the round.
     pub at_ms: u64,
-    /// Which of several processes: the number of one, modulo how many there are.
+    /// Selects one of several processes: this number modulo the number of processes.
     #[serde(default)]
     pub which: u32,
-    /// What happens.
+    /// The fault.
     #[serde(flatten)]
     pub fault: Fault,
 }
 
-/// A fault and, where it lasts, how long. Each is undone by the suite.
+/// A fault and, if it lasts, its duration. The suite undoes each fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "fault")]
 pub enum Fault {
-    /// SIGKILL. Kubernetes starts pods again, the suite starts parts of the stack again after a while.
+    /// SIGKILL. Kubernetes restarts pods. The suite restarts parts of the stack after `down_ms`.
     Kill {
-        /// Which process.
+        /// The process to kill.
         target: Target,
-        /// Milliseconds until a part of the stack is started again.
+        /// Milliseconds until a part of the stack is restarted.
         #[serde(default)]
         down_ms: u64,
     },
     /// SIGSTOP, then SIGCONT.
     Pause {
-        /// Which process.
+        /// The process to pause.
         target: Target,
         /// Milliseconds.
         for_ms: u64,
     },
     /// SIGTERM.
     Terminate {
-        /// Which process.
+        /// The process to end.
         target: Target,
     },
-    /// Four workers of a model, then one at most, then as before.
+    /// Scale a model to four workers, then to at most one, then back to the values before.
     Scale {
-        /// Which model.
+        /// The model.
         model: String,
-        /// Milliseconds of each of both.
+        /// Milliseconds of each of the two steps.
         for_ms: u64,
     },
-    /// No packet to or from a worker but for what the kubelet asks it.
+    /// No packet passes to or from a worker, except for the probes of the kubelet.
     CutOff {
         /// Milliseconds.
         for_ms: u64,
     },
-    /// No free byte on ClickHouse's disk.
+    /// No free space on ClickHouse's disk.
     DiskFull {
         /// Milliseconds.
         for_ms: u64,
     },
     /// The topic of a model is deleted.
     DeleteTopic {
-        /// Which model.
+        /// The model.
         model: String,
     },
     /// All records of the topic of a model are deleted.
     DeleteRecords {
-        /// Which model.
+        /// The model.
         model: String,
     },
-    /// The workers of a model are stopped, the tables forget all tokens, the group goes back to offset 0.
+    /// The workers of a model are stopped, the tables forget all tokens, and the consumer group is reset to offset 0.
     Replay {
-        /// Which model.
+        /// The model.
         model: String,
     },
     /// A job is cancelled.
@@ -176,7 +177,7 @@ pub enum Fault {
     },
 }
 
-/// What a signal can be sent to.
+/// A process that can receive a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
@@ -197,7 +198,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// As in plans and summaries.
+    /// Returns the name in plans and summaries.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -211,7 +212,7 @@ impl Target {
         }
     }
 
-    /// Whether it is a part of the stack, not a pod.
+    /// Returns whether it is a part of the stack and not a pod.
     #[must_use]
     pub fn is_part(self) -> bool {
         !matches!(self, Self::Worker | Self::Api | Self::Operator)
@@ -219,7 +220,7 @@ impl Target {
 }
 
 impl Fault {
-    /// Its kind, for the summary.
+    /// Returns its kind, for the summary.
     #[must_use]
     pub fn kind(&self) -> String {
         match self {
@@ -237,7 +238,7 @@ impl Fault {
     }
 }
 
-/// A model of the run: loads of one shape go to it.
+/// A model of the run, for loads of one shape.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
     /// Its name.
@@ -248,7 +249,7 @@ pub struct Model {
     pub chunk_bytes: u32,
 }
 
-/// Every model of a run. Small chunks make many places to break at.
+/// All models of a run. With small chunks, a load has many points where it can break.
 pub const MODELS: [Model; 5] = [
     Model { name: "narrow", shape: Shape::Narrow, chunk_bytes: 0 },
     Model { name: "narrow-small", shape: Shape::Narrow, chunk_bytes: 16_384 },
@@ -257,20 +258,20 @@ pub const MODELS: [Model; 5] = [
     Model { name: "days", shape: Shape::Partitioned, chunk_bytes: 65_536 },
 ];
 
-/// The model of a name.
+/// Returns the model with this name.
 #[must_use]
 pub fn model(name: &str) -> Option<Model> {
     MODELS.into_iter().find(|model| model.name == name)
 }
 
 impl Plan {
-    /// Reads a plan and says what is wrong with it.
+    /// Reads a plan. Returns an error if it is invalid.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let plan: Self = serde_yaml::from_str(text)?;
         for job in plan.rounds.iter().flat_map(|round| &round.jobs) {
             anyhow::ensure!(model(&job.model).is_some(), "job {}: no model {}", job.name, job.model);
         }
-        for fault in plan.rounds.iter().flat_map(|round| round.strikes.iter().map(|s| &s.fault)) {
+        for fault in plan.rounds.iter().flat_map(|round| round.injections.iter().map(|s| &s.fault)) {
             if let Fault::Scale { model: name, .. }
             | Fault::DeleteTopic { model: name }
             | Fault::DeleteRecords { model: name }
@@ -282,16 +283,16 @@ impl Plan {
         Ok(plan)
     }
 
-    /// As YAML, to be read by [`Self::parse`].
+    /// Writes the plan as YAML that [`Self::parse`] can read.
     pub fn to_yaml(&self) -> anyhow::Result<String> {
         Ok(serde_yaml::to_string(self)?)
     }
 
-    /// Whether ClickHouse needs a disk of its own.
+    /// Returns whether ClickHouse needs a separate disk.
     #[must_use]
     pub fn fills_the_disk(&self) -> bool {
-        let mut strikes = self.rounds.iter().flat_map(|round| &round.strikes);
-        strikes.any(|strike| matches!(strike.fault, Fault::DiskFull { .. }))
+        let mut injections = self.rounds.iter().flat_map(|round| &round.injections);
+        injections.any(|inject| matches!(inject.fault, Fault::DiskFull { .. }))
     }
 }
 
@@ -310,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_plan_that_names_an_unknown_model_is_refused() {
-        let error = Plan::parse("rounds: [{jobs: [], strikes: [{at_ms: 0, fault: replay, model: nope}]}]");
+        let error = Plan::parse("rounds: [{jobs: [], injections: [{at_ms: 0, fault: replay, model: nope}]}]");
         assert_eq!(error.unwrap_err().to_string(), "replay from offset 0: no model nope");
     }
 }

@@ -1,17 +1,17 @@
-//! A plain reader of exactly the CSV and JSON lines that [`super::inputs`] writes: bytes in, cells out.
+//! A plain reader for exactly the CSV and JSON lines that [`super::inputs`] writes. It makes cells from bytes.
 
 use std::io::{self, BufRead};
 
-/// A cell as it stands in the file.
+/// A cell as it is in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell {
-    /// An empty field, `null`.
+    /// An empty field, or `null`.
     Nothing,
-    /// A text, without quotes and escapes.
+    /// A text without its quotes and escapes.
     Text(String),
 }
 
-/// The cells of one record, or that it has none.
+/// The cells of one record, or that it cannot be split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cells {
     /// In the order of the columns.
@@ -23,7 +23,7 @@ pub enum Cells {
 /// Reads one CSV record with `columns` cells; `None` at the end.
 pub fn csv(input: &mut impl BufRead, columns: usize) -> io::Result<Option<Cells>> {
     let mut record = Vec::new();
-    // A record goes on while a quote is open: an odd number of quotes so far.
+    // A record continues while a quote is open: the number of quotes so far is odd.
     loop {
         if input.read_until(b'\n', &mut record)? == 0 {
             break;
@@ -107,7 +107,7 @@ fn json_cells(line: &str, names: &[&str]) -> Option<Vec<Cell>> {
     rest.is_empty().then_some(cells)
 }
 
-/// The text up to its closing quote, and what follows.
+/// Returns the text up to its closing quote, and the rest after it.
 fn json_text(text: &str) -> Option<(Cell, &str)> {
     let mut value = String::new();
     let mut rest = text;

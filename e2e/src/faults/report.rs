@@ -1,20 +1,21 @@
-//! What a run came to, in lines as it goes on and in numbers at its end.
+//! The results of a run: lines while it runs, and counts at its end.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use parking_lot::{Mutex, MutexGuard};
+
+use super::inject::Outcome;
 use super::plan::Fault;
-use super::strike::Outcome;
 use super::watcher::Seen;
 
-/// Numbers of a run. Shared by all its threads.
+/// The counts of a run. All its threads share them.
 pub struct Report {
     began: Instant,
     numbers: Mutex<Numbers>,
-    /// Uploads that were taken up again.
+    /// The number of uploads that were resumed.
     pub resumed: AtomicU64,
 }
 
@@ -27,8 +28,8 @@ struct Numbers {
     bytes: u64,
     updates: u64,
     rounds: u64,
-    healed: u64,
-    /// By kind: all, and those while loads were under way.
+    restarted: u64,
+    /// By kind: the number of all faults, and of those during which loads ran.
     faults: BTreeMap<String, (u64, u64)>,
     nothing: u64,
 }
@@ -45,7 +46,7 @@ impl Report {
         println!("{:7.1} s  {text}", self.began.elapsed().as_secs_f64());
     }
 
-    /// Counts and prints a fault that was done.
+    /// Counts and prints a fault that was injected.
     pub fn fault(&self, fault: &Fault, outcome: &Outcome, under_way: usize) {
         let kind = fault.kind();
         let mut numbers = self.lock();
@@ -65,7 +66,7 @@ impl Report {
         }
     }
 
-    /// Counts and prints a job that is as it should be.
+    /// Counts and prints a job without differences.
     pub fn job(&self, job: &str, model: &str, seen: &Seen) {
         let status = &seen.status;
         let mut numbers = self.lock();
@@ -87,25 +88,25 @@ impl Report {
         ));
     }
 
-    /// Counts a round, and the parts that had died in it by themselves.
-    pub fn round(&self, healed: &[&str]) {
+    /// Counts a round, and the parts that died in it without an injected fault.
+    pub fn round(&self, restarted: &[&str]) {
         let mut numbers = self.lock();
         numbers.rounds += 1;
-        numbers.healed += healed.len() as u64;
+        numbers.restarted += restarted.len() as u64;
         drop(numbers);
-        if !healed.is_empty() {
-            self.line(format_args!("       started again: {}", healed.join(", ")));
+        if !restarted.is_empty() {
+            self.line(format_args!("       started again: {}", restarted.join(", ")));
         }
     }
 
-    /// Faults so far, and those while loads were under way.
+    /// Returns the number of faults so far, and of those during which loads ran.
     #[must_use]
     pub fn faults(&self) -> (u64, u64) {
         self.lock().faults.values().fold((0, 0), |sum, kind| (sum.0 + kind.0, sum.1 + kind.1))
     }
 
     fn lock(&self) -> MutexGuard<'_, Numbers> {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.numbers.lock()
     }
 }
 
@@ -138,7 +139,7 @@ impl fmt::Display for Report {
         for (kind, (all, under_way)) in &numbers.faults {
             writeln!(f, "{all:7} faults {kind}, {under_way} under way of loads")?;
         }
-        write!(f, "{} parts started again that had died by themselves", numbers.healed)
+        write!(f, "{} parts started again that had died by themselves", numbers.restarted)
     }
 }
 

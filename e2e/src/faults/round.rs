@@ -1,56 +1,57 @@
-//! One round: loads start and faults strike, then everything is waited for and checked.
+//! One round: loads start and faults are injected; then the round waits for all jobs and checks them.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use parking_lot::Mutex;
 
 use super::check::{self, Checked};
+use super::inject::{self, Outcome};
 use super::load::{Files, Load, write_files};
-use super::outcomes::Struck;
-use super::plan::{Fault, JobPlan, Round, Strike};
+use super::outcomes::Injected;
+use super::plan::{Fault, Injection, JobPlan, Round};
 use super::report::Report;
-use super::strike::{self, Outcome};
 use super::system::System;
 use super::watcher::Watcher;
 
 /// How long after the last fault every job must have ended.
 const LIMIT: Duration = Duration::from_secs(420);
 
-/// What rounds of one namespace share.
-pub struct Stage<'a> {
-    /// What is reached.
+/// What the rounds of one namespace share.
+pub struct RoundContext<'a> {
+    /// The parts that the rounds use.
     pub system: &'a System,
-    /// What is seen.
+    /// The watcher of the jobs.
     pub watcher: &'a Watcher,
-    /// Tables by model.
+    /// The tables, by model.
     pub tables: &'a BTreeMap<String, String>,
-    /// Numbers.
+    /// The counts of the run.
     pub report: &'a Report,
 }
 
-/// A fault that was done, and when.
+/// A fault that was injected, and when.
 struct Done {
     fault: Fault,
     from: Instant,
     to: Instant,
 }
 
-impl Stage<'_> {
-    /// Does a round. The outer error is of the suite, the inner one what is not as it should be.
+impl RoundContext<'_> {
+    /// Runs a round. The outer error is a failure of the suite; the inner error has the differences that were found.
     pub fn run(&self, round: &Round) -> Result<Result<Vec<Checked>, Vec<String>>> {
         let files: Vec<Files> =
             round.jobs.iter().map(|job| write_files(self.system, job)).collect::<Result<_>>()?;
         let began = Instant::now();
-        let last = round.strikes.iter().map(|s| s.at_ms).chain(round.jobs.iter().map(|j| j.start_ms)).max();
+        let last =
+            round.injections.iter().map(|s| s.at_ms).chain(round.jobs.iter().map(|j| j.start_ms)).max();
         let end = began + Duration::from_millis(last.unwrap_or(0)) + LIMIT;
         let done: Mutex<Vec<Done>> = Mutex::default();
         let failed: Mutex<Vec<String>> = Mutex::default();
         let names: Vec<String> = round.jobs.iter().map(|job| job.name.clone()).collect();
-        let fail = |text: String| failed.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        let fail = |text: String| failed.lock().push(text);
         thread::scope(|scope| {
             for (job, files) in round.jobs.iter().zip(&files) {
                 let fail = &fail;
@@ -69,29 +70,29 @@ impl Stage<'_> {
                     }
                 });
             }
-            for strike in &round.strikes {
+            for inject in &round.injections {
                 let (done, names, fail) = (&done, &names, &fail);
                 scope.spawn(move || {
-                    sleep_until(began + Duration::from_millis(strike.at_ms));
-                    match self.strike(strike, names) {
-                        Ok(Some(one)) => done.lock().unwrap_or_else(PoisonError::into_inner).push(one),
+                    sleep_until(began + Duration::from_millis(inject.at_ms));
+                    match self.inject(inject, names) {
+                        Ok(Some(one)) => done.lock().push(one),
                         Ok(None) => {}
-                        Err(error) => fail(format!("the fault {strike:?} failed: {error:#}")),
+                        Err(error) => fail(format!("the fault {inject:?} failed: {error:#}")),
                     }
                 });
             }
         });
-        self.report.round(&self.system.heal()?);
-        let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.report.round(&self.system.restart_dead_parts()?);
+        let mut failed = failed.into_inner();
         if !failed.is_empty() {
             return Ok(Err(failed));
         }
-        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let done = done.into_inner();
         let mut checked = vec![];
         for (job, files) in round.jobs.iter().zip(&files) {
-            let struck = self.struck(job, &done);
+            let injected = self.injected(job, &done);
             let table = self.tables.get(&job.model).context("a model of the run")?;
-            match check::check(self.system, self.watcher, table, job, files, struck)? {
+            match check::check(self.system, self.watcher, table, job, files, injected)? {
                 Ok(job) => {
                     self.report.job(&job.job, &job.model, &job.seen);
                     checked.push(job);
@@ -110,37 +111,36 @@ impl Stage<'_> {
         Ok(Ok(checked))
     }
 
-    fn strike(&self, strike: &Strike, names: &[String]) -> Result<Option<Done>> {
-        let struck = Mutex::new((Instant::now(), 0));
-        let outcome = strike::strike(self.system, strike, &|| {
-            *struck.lock().unwrap_or_else(PoisonError::into_inner) =
-                (Instant::now(), self.watcher.under_way(names));
+    fn inject(&self, inject: &Injection, names: &[String]) -> Result<Option<Done>> {
+        let injected = Mutex::new((Instant::now(), 0));
+        let outcome = inject::inject(self.system, inject, &|| {
+            *injected.lock() = (Instant::now(), self.watcher.under_way(names));
         })?;
-        let (from, under_way) = struck.into_inner().unwrap_or_else(PoisonError::into_inner);
-        self.report.fault(&strike.fault, &outcome, under_way);
+        let (from, under_way) = injected.into_inner();
+        self.report.fault(&inject.fault, &outcome, under_way);
         let done = matches!(outcome, Outcome::Done(_));
-        Ok(done.then(|| Done { fault: strike.fault.clone(), from, to: Instant::now() }))
+        Ok(done.then(|| Done { fault: inject.fault.clone(), from, to: Instant::now() }))
     }
 
-    /// What struck a job between its start and its end.
-    fn struck(&self, job: &JobPlan, done: &[Done]) -> Struck {
+    /// Returns the faults that affected a job between its start and its end.
+    fn injected(&self, job: &JobPlan, done: &[Done]) -> Injected {
         let seen = self.watcher.seen(&job.name).unwrap_or_default();
-        let mut struck = Struck::default();
+        let mut injected = Injected::default();
         for one in done {
             let meanwhile = seen.first_seen.is_none_or(|first| first <= one.to)
                 && seen.ended.is_none_or(|ended| ended >= one.from);
             match &one.fault {
-                Fault::Cancel { job: name } if *name == job.name => struck.cancelled = true,
+                Fault::Cancel { job: name } if *name == job.name => injected.cancelled = true,
                 Fault::DeleteTopic { model } | Fault::DeleteRecords { model } if *model == job.model => {
-                    struck.records_lost |= meanwhile;
+                    injected.records_lost |= meanwhile;
                 }
                 _ => {}
             }
         }
-        struck
+        injected
     }
 
-    /// What a person would look at when a job hangs.
+    /// Returns what a person would look at when a job hangs.
     fn explain(&self, job: &str) -> String {
         let namespace = self.system.namespace.as_str();
         let look = |args: &[&str]| self.system.target.kubectl(args).unwrap_or_else(|e| e.to_string());

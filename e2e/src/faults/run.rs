@@ -1,4 +1,4 @@
-//! A whole run: namespaces with models, rounds in them, and a last look at everything that was loaded.
+//! A complete run: namespaces with models, rounds in them, and a last check of everything that was loaded.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,23 +10,23 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::check::{self, Checked};
 use super::disk;
+use super::inject::kafka::PARTITIONS;
 use super::load::STORED_ERRORS;
-use super::plan::{Limits, MODELS, Model, Plan, Round, Target as Struck, round};
+use super::plan::{Limits, MODELS, Model, Plan, Round, Target as Injected, round};
 use super::report::Report;
-use super::round::Stage;
-use super::strike::kafka::PARTITIONS;
+use super::round::RoundContext;
 use super::system::System;
 use super::undo::{Journal, Undo};
 use super::watcher::Watcher;
 use crate::Target;
 use crate::wait::until;
 
-/// Rounds in one namespace: a replay then reads all of them again.
+/// The number of rounds in one namespace. A replay reads the records of all of them again.
 const ROUNDS: usize = 5;
-/// How long the workers may take to go to zero after the last job.
+/// How long after the last job the workers may take to scale to zero.
 const ZERO: Duration = Duration::from_secs(240);
 
-/// Takes everything back when a run ends, also by a panic.
+/// Undoes everything when a run ends, also after a panic.
 struct Guard(Arc<Journal>);
 
 impl Drop for Guard {
@@ -35,15 +35,15 @@ impl Drop for Guard {
     }
 }
 
-/// Does a plan. An error says what is not as it should be.
+/// Runs a plan. An error has the differences that were found.
 pub fn run_plan(target: &Target, plan: &Plan) -> Result<Report> {
     let guard = begin(target, plan.fills_the_disk())?;
     let report = Report::default();
-    stretch(target, &guard.0, &report, plan.seed, &plan.rounds)?;
+    run_rounds(target, &guard.0, &report, plan.seed, &plan.rounds)?;
     Ok(report)
 }
 
-/// Draws rounds from a seed and does them until the time is over.
+/// Draws rounds from a seed and runs them until the time is over.
 pub fn run_for(target: &Target, seed: u64, time: Duration, limits: &Limits) -> Result<Report> {
     let guard = begin(target, limits.disk)?;
     let report = Report::default();
@@ -52,13 +52,13 @@ pub fn run_for(target: &Target, seed: u64, time: Duration, limits: &Limits) -> R
     while Instant::now() < end {
         let rounds: Vec<Round> = (number..number + ROUNDS as u64).map(|n| round(seed, n, limits)).collect();
         number += ROUNDS as u64;
-        stretch(target, &guard.0, &report, seed, &rounds)?;
+        run_rounds(target, &guard.0, &report, seed, &rounds)?;
         println!("{report}");
     }
     Ok(report)
 }
 
-/// Takes back what a run that was killed has left.
+/// Undoes what a killed run has left.
 pub fn undo(target: &Target) -> Result<()> {
     Journal::open(target).map(drop)
 }
@@ -73,8 +73,8 @@ fn begin(target: &Target, fills_the_disk: bool) -> Result<Guard> {
     Ok(guard)
 }
 
-/// Rounds in one namespace.
-fn stretch(
+/// Runs rounds in one namespace.
+fn run_rounds(
     target: &Target,
     journal: &Arc<Journal>,
     report: &Report,
@@ -89,7 +89,7 @@ fn stretch(
     let system = Arc::new(System::new(target, &namespace, folder.clone(), Arc::clone(journal))?);
     let tables = make_models(&system)?;
     let watcher = Watcher::start(Arc::clone(&system), tables.clone())?;
-    let stage = Stage { system: &system, watcher: &watcher, tables: &tables, report };
+    let context = RoundContext { system: &system, watcher: &watcher, tables: &tables, report };
     let mut checked: Vec<Checked> = vec![];
     for (index, one) in rounds.iter().enumerate() {
         report.line(format_args!(
@@ -97,14 +97,14 @@ fn stretch(
             index + 1,
             rounds.len(),
             one.jobs.len(),
-            one.strikes.len()
+            one.injections.len()
         ));
-        match stage.run(one)? {
+        match context.run(one)? {
             Ok(jobs) => checked.extend(jobs),
             Err(found) => return failure(seed, &rounds[..=index], &namespace, &found, report),
         }
     }
-    let found = look_again(&system, &watcher, &tables, &checked)?;
+    let found = check_again(&system, &watcher, &tables, &checked)?;
     if !found.is_empty() {
         return failure(seed, rounds, &namespace, &found, report);
     }
@@ -115,8 +115,9 @@ fn stretch(
     Ok(())
 }
 
-/// Once all is quiet: no worker is left, and nothing of any job has changed since it was checked.
-fn look_again(
+/// Checks at the end of the rounds that no worker is left and that nothing of any job has changed since it was
+/// checked.
+fn check_again(
     system: &System,
     watcher: &Watcher,
     tables: &BTreeMap<String, String>,
@@ -124,7 +125,7 @@ fn look_again(
 ) -> Result<Vec<String>> {
     let mut found = vec![];
     let gone =
-        until("the workers to end", ZERO, || Ok(system.processes(Struck::Worker).is_empty().then_some(())));
+        until("the workers to end", ZERO, || Ok(system.processes(Injected::Worker).is_empty().then_some(())));
     if gone.is_err() {
         let models = system.target.kubectl(&["get", "ingestmodels,pods", "-n", &system.namespace])?;
         found.push(format!("workers are left {} s after the last job\n{models}", ZERO.as_secs()));
@@ -138,7 +139,7 @@ fn look_again(
     Ok(found)
 }
 
-/// What a person needs to do it again, and the first difference.
+/// Returns an error with what a person needs to repeat the rounds, and with the first difference.
 fn failure(seed: u64, rounds: &[Round], namespace: &str, found: &[String], report: &Report) -> Result<()> {
     let plan = Plan { seed, about: String::new(), rounds: rounds.to_vec() };
     let mut text = format!(
@@ -154,7 +155,7 @@ fn failure(seed: u64, rounds: &[Round], namespace: &str, found: &[String], repor
     )
 }
 
-/// Makes every model and waits for it. Gives their tables.
+/// Creates every model and waits until it is ready. Returns their tables.
 fn make_models(system: &System) -> Result<BTreeMap<String, String>> {
     for model in MODELS {
         let yaml = manifest(model);

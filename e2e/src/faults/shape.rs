@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-/// Which columns a file has.
+/// The columns of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
@@ -16,32 +16,32 @@ pub enum Shape {
     Partitioned,
 }
 
-/// What the cells of a column are.
+/// The type of the cells of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Any text.
     Text,
-    /// Any text or none.
+    /// Any text or NULL.
     OptionalText,
     /// One of a few texts.
     Country,
-    /// From 0 to 4,294,967,295.
+    /// An integer from 0 to 4,294,967,295.
     UInt32,
-    /// From 0 to 18,446,744,073,709,551,615.
+    /// An integer from 0 to 18,446,744,073,709,551,615.
     UInt64,
-    /// From -2,147,483,648 to 2,147,483,647.
+    /// An integer from -2,147,483,648 to 2,147,483,647.
     Int32,
-    /// A whole number of 64 bits or none.
+    /// An integer of 64 bits or NULL.
     OptionalInt64,
-    /// A number with two digits after the point.
+    /// A number with two digits after the decimal point.
     Float,
-    /// A number with at most four digits after the point.
+    /// A number with at most four digits after the decimal point.
     Decimal,
     /// `2026-03-31`.
     Date,
     /// `2026-03-31 23:59:59`.
     DateTime,
-    /// With hyphens.
+    /// A UUID with hyphens.
     Uuid,
     /// `true` or `false`.
     Bool,
@@ -51,11 +51,11 @@ pub enum Kind {
 
 /// The names of the enum.
 pub const STATUSES: [&str; 5] = ["new", "paid", "sent", "done", "void"];
-/// What `Country` cells are made of.
+/// The texts of `Country` cells.
 pub const COUNTRIES: [&str; 8] = ["de", "fr", "pl", "us", "jp", "br", "in", "za"];
-/// Between the cells of a row's text. No generated cell has it.
+/// The separator between the cells of a row's text. No generated cell contains it.
 pub const SEPARATOR: char = '\u{1f}';
-/// What stands for NULL in a row's text.
+/// The text for NULL in a row's text.
 pub const NULL: &str = "\\N";
 
 /// A column.
@@ -63,7 +63,7 @@ pub const NULL: &str = "\\N";
 pub struct Column {
     /// Its name in file and table.
     pub name: &'static str,
-    /// What its cells are.
+    /// The type of its cells.
     pub kind: Kind,
 }
 
@@ -103,7 +103,7 @@ const WIDE: [Column; 20] = [
 ];
 
 impl Shape {
-    /// Its columns, in the order of file and table.
+    /// Returns its columns, in the order of file and table.
     #[must_use]
     pub fn columns(self) -> &'static [Column] {
         match self {
@@ -113,7 +113,7 @@ impl Shape {
         }
     }
 
-    /// About how many bytes a CSV row has.
+    /// Returns the approximate size of a CSV row in bytes.
     #[must_use]
     pub fn row_bytes(self) -> u64 {
         match self {
@@ -123,8 +123,8 @@ impl Shape {
         }
     }
 
-    /// The SQL of a row's text: row number and cells, with [`SEPARATOR`] between them. The plain reading of a file makes
-    /// the same text.
+    /// Returns the SQL of a row's text: row number and cells, with [`SEPARATOR`] between them. The plain reading of a
+    /// file makes the same text.
     #[must_use]
     pub fn row_sql(self) -> String {
         let mut sql = "concatWithSeparator('\\x1f', toString(_row)".to_owned();
@@ -134,7 +134,7 @@ impl Shape {
         sql + ")"
     }
 
-    /// Names and ClickHouse types, as in DDL.
+    /// Returns the column names and ClickHouse types, in the form of a CREATE TABLE.
     #[must_use]
     pub fn columns_sql(self) -> String {
         let columns = self.columns().iter().map(|column| {
@@ -148,7 +148,7 @@ impl Shape {
         columns.collect::<Vec<_>>().join(", ")
     }
 
-    /// The `columns` of an `IngestModel`'s spec, as YAML, indented by two.
+    /// Returns the `columns` of an `IngestModel`'s spec as YAML, indented by two spaces.
     #[must_use]
     pub fn columns_yaml(self) -> String {
         self.columns().iter().fold(String::new(), |mut yaml, column| {
@@ -172,19 +172,19 @@ impl Column {
 }
 
 impl Kind {
-    /// Whether a cell may be empty.
+    /// Returns whether a cell may be empty.
     #[must_use]
     pub fn is_optional(self) -> bool {
         matches!(self, Self::OptionalText | Self::OptionalInt64)
     }
 
-    /// Whether any text is a good cell.
+    /// Returns whether any text is a good cell.
     #[must_use]
     pub fn takes_any_text(self) -> bool {
         matches!(self, Self::Text | Self::OptionalText | Self::Country)
     }
 
-    /// Whether JSON writes it without quotes.
+    /// Returns whether JSON writes it without quotes.
     #[must_use]
     pub fn is_bare_in_json(self) -> bool {
         matches!(
@@ -199,7 +199,7 @@ impl Kind {
         )
     }
 
-    /// The ClickHouse type, without `Nullable`.
+    /// Returns the ClickHouse type, without `Nullable`.
     fn ty(self) -> &'static str {
         match self {
             Self::Text | Self::OptionalText => "String",

@@ -1,43 +1,44 @@
-//! What the suite reaches: Kubernetes, ClickHouse, the upload API, and the processes behind them.
+//! The parts that the suite uses: Kubernetes, ClickHouse, the upload API, and their processes.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use parking_lot::Mutex;
 use stack::process::Id;
 use stack::{Part, Stack};
 
-use super::plan::Target as Struck;
+use super::plan::Target as Injected;
 use super::undo::{Journal, part};
 use crate::{Target, shell::Output};
 
-/// How long a process to be struck is waited for.
+/// How long to wait for a process that a fault needs.
 const APPEARS: Duration = Duration::from_secs(15);
 
-/// Everything of one namespace of a run.
+/// What the suite needs in one namespace of a run.
 pub struct System {
     /// Commands and addresses.
     pub target: Target,
-    /// The parts.
+    /// The local stack.
     pub stack: Stack,
-    /// The upload API, asked once: the API server may be down later.
+    /// The URL of the upload API. It is read once, because the API server may be down later.
     pub api_url: String,
-    /// Models and jobs are in it.
+    /// The namespace of the models and jobs.
     pub namespace: String,
-    /// Files are in it.
+    /// The folder of the files.
     pub folder: PathBuf,
-    /// What is to be taken back.
+    /// What must be undone.
     pub journal: Arc<Journal>,
     locks: Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
 }
 
 impl System {
-    /// On a namespace that is there.
+    /// Makes a system on an existing namespace.
     pub fn new(target: &Target, namespace: &str, folder: PathBuf, journal: Arc<Journal>) -> Result<Self> {
         Ok(Self {
             target: target.clone(),
@@ -50,22 +51,23 @@ impl System {
         })
     }
 
-    /// Faults of one part come one after the other: whoever strikes it holds this.
+    /// Returns the lock of a part. A fault holds it while it affects the part, so that faults of one part run one
+    /// after the other.
     pub fn lock(&self, what: &str) -> Arc<Mutex<()>> {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locks = self.locks.lock();
         Arc::clone(locks.entry(what.to_owned()).or_default())
     }
 
-    /// The processes of a kind, in the order of their pids. Workers: those of the models of this namespace.
+    /// Returns the processes of a kind, in the order of their pids. Workers: those of the models of this namespace.
     #[must_use]
-    pub fn processes(&self, of: Struck) -> Vec<Id> {
+    pub fn processes(&self, of: Injected) -> Vec<Id> {
         if of.is_part() {
             let part = part(of.name()).ok();
             return part.and_then(|part| part.process(&self.stack.paths).running()).into_iter().collect();
         }
         let program = match of {
-            Struck::Worker => "/usr/bin/worker",
-            Struck::Api => "/usr/bin/ingest-api",
+            Injected::Worker => "/usr/bin/worker",
+            Injected::Api => "/usr/bin/ingest-api",
             _ => "/usr/bin/operator",
         };
         let mut found: Vec<Id> = fs::read_dir("/proc")
@@ -76,17 +78,17 @@ impl System {
             .filter(|pid| {
                 fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.to_str() == Some(program))
             })
-            .filter(|pid| of != Struck::Worker || self.is_ours(*pid))
+            .filter(|pid| of != Injected::Worker || self.is_ours(*pid))
             .filter_map(Id::of)
             .collect();
         found.sort_unstable_by_key(|id| id.pid);
         found
     }
 
-    /// One of the processes of a kind: the one of this number, modulo how many there are. Waits a while for one to come: a
-    /// model has no worker before its first job.
+    /// Returns one of the processes of a kind: the one with the number `which` modulo the number of processes. Waits a
+    /// while until there is one, because a model has no worker before its first job.
     #[must_use]
-    pub fn process(&self, of: Struck, which: u32) -> Option<Id> {
+    pub fn process(&self, of: Injected, which: u32) -> Option<Id> {
         let end = Instant::now() + APPEARS;
         loop {
             let found = self.processes(of);
@@ -107,7 +109,7 @@ impl System {
             .is_ok_and(|environment| environment.split(|b| *b == 0).any(|v| v == wanted.as_bytes()))
     }
 
-    /// `batch ARGS`, without asking the API server for the address.
+    /// Runs `batch ARGS` without asking the API server for the address of the upload API.
     pub fn batch(&self, args: &[&str]) -> Result<Output> {
         let mut shell = self.target.shell.clone();
         shell.env.push(("BATCH_API_URL".into(), self.api_url.clone()));
@@ -115,7 +117,7 @@ impl System {
         shell.run("batch", args)
     }
 
-    /// A command that must succeed, tried again while a part is down.
+    /// Runs a command that must succeed. It is repeated while a part is down.
     pub fn keep_trying<T>(
         &self,
         what: &str,
@@ -134,7 +136,7 @@ impl System {
         }
     }
 
-    /// Runs a statement, with a time limit, so that a stopped ClickHouse does not hold the suite.
+    /// Runs a statement with a time limit, so that a stopped ClickHouse does not block the suite.
     pub fn sql(&self, statement: &str) -> Result<String> {
         let parts = &self.target.parts;
         let user = format!("{}:{}", parts.clickhouse_user, parts.clickhouse_password);
@@ -145,8 +147,8 @@ impl System {
         Ok(answer.ok().with_context(|| statement.to_owned())?.trim_end().to_owned())
     }
 
-    /// Starts every part that died by itself, and waits until all of them work. Names those that were started.
-    pub fn heal(&self) -> Result<Vec<&'static str>> {
+    /// Starts every part that died, and waits until all parts work. Returns the names of the started parts.
+    pub fn restart_dead_parts(&self) -> Result<Vec<&'static str>> {
         let mut started = vec![];
         for part in Part::ALL {
             if part.process(&self.stack.paths).running().is_none() {
@@ -158,7 +160,7 @@ impl System {
     }
 }
 
-/// Runs a command of the host that must succeed.
+/// Runs a command on the host. The command must succeed.
 pub fn host(program: &str, args: &[&str]) -> Result<String> {
     let done =
         Command::new(program).args(args).output().with_context(|| format!("failed to run {program}"))?;

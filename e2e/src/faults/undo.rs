@@ -1,20 +1,21 @@
-//! What must be taken back, written down before it is done: at the end of a run, at its next start, also after a panic.
+//! The journal of what must be undone. Each entry is written before its fault is injected. The entries are undone at
+//! the end of a run, also after a panic, and at the start of the next run.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use stack::process::Id;
 use stack::{Fault as Signal, Part, Stack};
 
-use super::strike::network;
+use super::inject::network;
 use crate::Target;
 
-/// One thing to take back. Safe to be done twice.
+/// One thing to undo. It is safe to undo it twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Undo {
@@ -22,7 +23,7 @@ pub enum Undo {
     Continue {
         /// The process.
         pid: i32,
-        /// Its start, so that no other process of this pid is meant.
+        /// Its start time, so that another process with the same pid gets no signal.
         start: u64,
     },
     /// Start a part of the stack.
@@ -30,16 +31,16 @@ pub enum Undo {
         /// Its name.
         part: String,
     },
-    /// Let packets of a pod through again.
+    /// Allow the packets of a pod again.
     Reconnect {
         /// Its address.
         address: String,
     },
-    /// Remove what fills ClickHouse's disk.
+    /// Remove the file that fills ClickHouse's disk.
     FreeDisk,
-    /// Give ClickHouse the machine's disk back.
+    /// Move ClickHouse back to the disk of the machine.
     LeaveSmallDisk,
-    /// Set a model's spec back.
+    /// Restore the spec of a model.
     Model {
         /// Its namespace.
         namespace: String,
@@ -51,7 +52,7 @@ pub enum Undo {
 }
 
 impl Undo {
-    /// Takes it back.
+    /// Undoes this entry.
     pub fn run(&self, target: &Target) -> Result<()> {
         let stack = Stack::from_env();
         match self {
@@ -68,12 +69,12 @@ impl Undo {
     }
 }
 
-/// A part of the stack by its name.
+/// Returns the part of the stack with this name.
 pub fn part(name: &str) -> Result<Part> {
     Part::from_str(name, false).map_err(|error| anyhow::anyhow!("no part {name}: {error}"))
 }
 
-/// All that is to be taken back now, in memory and in a file.
+/// All entries that must be undone now, in memory and in a file.
 #[derive(Debug)]
 pub struct Journal {
     target: Target,
@@ -82,7 +83,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// The journal of this machine. What a run before left is taken back first.
+    /// Opens the journal of this machine. Entries of an earlier run are undone first.
     pub fn open(target: &Target) -> Result<Self> {
         let file = Stack::from_env().paths.volatile.join("faults.undo");
         let left = match fs::read_to_string(&file) {
@@ -94,7 +95,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Notes something that is about to be done. The number is for [`Self::undo`].
+    /// Adds an entry before its fault is injected. Returns its number for [`Self::undo`].
     pub fn note(&self, undo: Undo) -> Result<u64> {
         let mut open = self.lock();
         let number = open.last_key_value().map_or(0, |(last, _)| last + 1);
@@ -103,7 +104,7 @@ impl Journal {
         Ok(number)
     }
 
-    /// Takes one thing back. It stays in the journal where that fails.
+    /// Undoes one entry. It stays in the journal if that fails.
     pub fn undo(&self, number: u64) -> Result<()> {
         let undo = self.lock().get(&number).cloned();
         let Some(undo) = undo else { return Ok(()) };
@@ -113,14 +114,14 @@ impl Journal {
         self.write(&open)
     }
 
-    /// Forgets what is not to be taken back any more: its object is gone.
+    /// Removes entries that need not be undone any more, because their object is deleted.
     pub fn forget(&self, which: impl Fn(&Undo) -> bool) -> Result<()> {
         let mut open = self.lock();
         open.retain(|_, undo| !which(undo));
         self.write(&open)
     }
 
-    /// Takes everything back, the last first. What fails is printed and tried once more at the end.
+    /// Undoes all entries, the last one first. Failures are printed, and tried once more at the end.
     pub fn undo_all(&self) {
         for _ in 0..2 {
             let numbers: Vec<u64> = self.lock().keys().rev().copied().collect();
@@ -133,7 +134,7 @@ impl Journal {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Undo>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 
     fn write(&self, open: &BTreeMap<u64, Undo>) -> Result<()> {

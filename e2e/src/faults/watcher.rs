@@ -1,21 +1,22 @@
-//! Every status update of the jobs of a namespace, as a client of Kubernetes sees them, from one watch.
+//! Collects every status update of the jobs of a namespace, as a client of Kubernetes sees them, from one watch.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use serde_json::Value;
 
 use super::history::{Status, wrong_step};
 use super::system::System;
 
-/// How long ClickHouse is asked for the rows of a job that just succeeded, while it is down.
+/// How long ClickHouse is asked for the rows of a job that has just succeeded, while it is down.
 const VISIBLE: Duration = Duration::from_secs(180);
 
 /// A job as it was seen last.
@@ -25,19 +26,19 @@ pub struct Seen {
     pub uid: String,
     /// Its status.
     pub status: Status,
-    /// Updates so far.
+    /// The number of updates so far.
     pub updates: u64,
     /// What was wrong with them.
     pub wrong: Vec<String>,
-    /// Whether what a success says was compared with the table.
+    /// Whether the count of a successful job was compared with the table.
     pub visible: bool,
-    /// When it was seen first.
+    /// When it was first seen.
     pub first_seen: Option<Instant>,
     /// When its end was seen.
     pub ended: Option<Instant>,
 }
 
-/// Watches until it is dropped.
+/// Watches the jobs until it is dropped.
 pub struct Watcher {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -45,7 +46,7 @@ pub struct Watcher {
 
 struct Shared {
     system: Arc<System>,
-    /// Tables by model.
+    /// The tables, by model.
     tables: BTreeMap<String, String>,
     jobs: Mutex<BTreeMap<String, Seen>>,
     changed: Condvar,
@@ -55,7 +56,8 @@ struct Shared {
 }
 
 impl Watcher {
-    /// Begins to watch. `tables` has the table of each model; every event goes to `watch.jsonl` in the run's folder.
+    /// Starts the watch. `tables` has the table of each model. Every event is written to `watch.jsonl` in the run's
+    /// folder.
     pub fn start(system: Arc<System>, tables: BTreeMap<String, String>) -> Result<Self> {
         let log =
             File::create(system.folder.join("watch.jsonl")).context("failed to make the watch's log")?;
@@ -75,13 +77,13 @@ impl Watcher {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// A job as it was seen last.
+    /// Returns a job as it was seen last.
     #[must_use]
     pub fn seen(&self, job: &str) -> Option<Seen> {
         lock(&self.shared.jobs).get(job).cloned()
     }
 
-    /// Whether a job was seen that has not ended.
+    /// Returns the number of jobs that were seen and have not ended.
     #[must_use]
     pub fn under_way(&self, jobs: &[String]) -> usize {
         let seen = lock(&self.shared.jobs);
@@ -95,7 +97,7 @@ impl Watcher {
         self.wait(job, Instant::now() + limit, |seen| updates(Some(seen)) > before);
     }
 
-    /// Waits until `ready` says so of a job, at most until `end`. Gives what was seen last.
+    /// Waits until `ready` is true for a job, at most until `end`. Returns what was seen last.
     pub fn wait(&self, job: &str, end: Instant, ready: impl Fn(&Seen) -> bool) -> Option<Seen> {
         let mut jobs = lock(&self.shared.jobs);
         loop {
@@ -103,7 +105,7 @@ impl Watcher {
                 return Some(seen.clone());
             }
             let left = end.checked_duration_since(Instant::now())?;
-            jobs = self.shared.changed.wait_timeout(jobs, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.shared.changed.wait_for(&mut jobs, left);
         }
     }
 }
@@ -120,11 +122,11 @@ impl Drop for Watcher {
     }
 }
 
-/// One watch after the other: each ends when the API server does.
+/// Runs one watch after the other: a watch ends when the API server ends.
 fn watch(shared: &Arc<Shared>) {
     let mut version = None;
     while !shared.stop.load(Ordering::Relaxed) {
-        // An error is one of the API server, which a fault of the run has stopped: the next try may do better.
+        // An error comes from an API server that a fault of the run has stopped: the next try may succeed.
         let _ = one_watch(shared, &mut version);
         thread::sleep(Duration::from_millis(200));
     }
@@ -147,7 +149,8 @@ fn one_watch(shared: &Arc<Shared>, version: &mut Option<String>) -> Result<()> {
         let line = line?;
         let event: Value = serde_json::from_str(&line)?;
         if event["type"] == "ERROR" {
-            // What it began from is forgotten: all that is there comes first.
+            // The API server no longer has the version from which the watch started. The next watch starts with all
+            // existing objects.
             *version = None;
             break;
         }
@@ -183,7 +186,7 @@ fn take(shared: &Arc<Shared>, event: &Value) {
     match status {
         Ok(status) => {
             if seen.uid != uid {
-                // The upload API takes a job back whose upload could not begin, and the client makes it again.
+                // The API deletes a job again if its upload could not start, and the client creates the job again.
                 if seen.status.finished() || seen.status.counts.total > 0 {
                     seen.wrong.push("a job with rows was deleted and made again".into());
                 }
@@ -210,7 +213,7 @@ fn take(shared: &Arc<Shared>, event: &Value) {
     shared.changed.notify_all();
 }
 
-/// A job says that all is loaded: then all is to be seen at once.
+/// Checks that all rows are visible as soon as a job reports that they are loaded.
 fn look(shared: &Shared, job: &str, model: &str, uid: &str, ok: u64) {
     let Some(table) = shared.tables.get(model) else { return };
     let statement = format!("SELECT count() FROM {table} WHERE _job = '{uid}'");
@@ -228,5 +231,5 @@ fn look(shared: &Shared, job: &str, model: &str, uid: &str, ok: u64) {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }

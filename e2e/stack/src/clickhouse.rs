@@ -1,4 +1,4 @@
-//! ClickHouse: the engine of a Python wheel behind its own HTTP and native ports.
+//! ClickHouse: the engine from a Python wheel, with its own HTTP and native ports.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::{
     small_disk,
 };
 
-/// HTTP for programs on this machine; the user `default` has no password here.
+/// The HTTP address for programs on this machine. The user `default` has no password here.
 pub const HOST: &str = "127.0.0.1:8123";
-/// HTTP for pods, which need the user [`USER`].
+/// The HTTP address for pods, which need the user [`USER`].
 pub const PODS: &str = "10.244.0.1:8123";
-/// What the installed system logs in as. May do everything.
+/// The user of the installed system. It has all rights.
 pub const USER: &str = "ingest";
-/// The password of [`USER`]. Public on purpose: this server holds test data and listens on this machine only.
+/// The password of [`USER`]. It is public on purpose: this server has only test data and listens only on this machine.
 pub const PASSWORD: &str = "ingest-local";
 
 /// Starts it and waits until both addresses answer.
@@ -41,7 +41,7 @@ pub fn up(paths: &Paths, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// The launcher's command.
+/// Returns the command of the launcher.
 #[must_use]
 pub fn spec(paths: &Paths) -> Spec {
     let etc = paths.etc().join("clickhouse");

@@ -1,4 +1,4 @@
-//! Where the parts are reached: what tests and the demo need to know, of this stack or of someone's own cluster.
+//! The addresses of the parts: what tests and the demo need to know about this stack or another cluster.
 
 use std::{env, fs, path::PathBuf};
 
@@ -26,16 +26,16 @@ pub struct Endpoints {
     pub clickhouse_pods: String,
     /// ClickHouse's HTTP port, the same for both.
     pub clickhouse_http_port: u16,
-    /// A user that may make tables and databases.
+    /// A user that may create tables and databases.
     pub clickhouse_user: String,
     /// Its password.
     pub clickhouse_password: String,
-    /// Whether this stack's own programs run the parts, so that tests may stop and restart them.
+    /// Whether the parts are processes of this stack, so that tests may stop and restart them.
     pub local: bool,
 }
 
 impl Endpoints {
-    /// Of the local stack.
+    /// Returns the endpoints of the local stack.
     #[must_use]
     pub fn local(paths: &Paths) -> Self {
         Self {
@@ -53,12 +53,13 @@ impl Endpoints {
         }
     }
 
-    /// Someone's own cluster when `BATCH_E2E_KUBECONFIG` is set, else the local stack, which must be up.
+    /// Returns the endpoints of another cluster if `BATCH_E2E_KUBECONFIG` is set, otherwise those of the local stack,
+    /// which must be up.
     ///
-    /// With a cluster of one's own: `BATCH_E2E_KAFKA` and `BATCH_E2E_CLICKHOUSE` (`host:port` as seen from
-    /// here), `BATCH_E2E_KAFKA_PODS` and `BATCH_E2E_CLICKHOUSE_PODS` (`host:port`, `host`, as seen from pods;
-    /// default: the same), `BATCH_E2E_CLICKHOUSE_USER` and `_PASSWORD` (default: `default` without one); kubectl
-    /// and helm come from the `PATH`.
+    /// Another cluster needs `BATCH_E2E_KAFKA` and `BATCH_E2E_CLICKHOUSE` (`host:port` as seen from this machine).
+    /// Optional are `BATCH_E2E_KAFKA_PODS` and `BATCH_E2E_CLICKHOUSE_PODS` (`host:port`, `host`, as seen from pods;
+    /// default: the same), `BATCH_E2E_CLICKHOUSE_USER` and `_PASSWORD` (default: `default` without a password).
+    /// kubectl and helm come from the `PATH`.
     pub fn find(paths: &Paths) -> Result<Self> {
         match env::var_os("BATCH_E2E_KUBECONFIG").filter(|v| !v.is_empty()) {
             Some(kubeconfig) => Self::foreign(kubeconfig.into(), |name| env::var(name).ok()),
@@ -87,7 +88,7 @@ impl Endpoints {
         })
     }
 
-    /// What the last `up` wrote.
+    /// Reads what the last `up` wrote.
     pub fn load(paths: &Paths) -> Result<Self> {
         let file = paths.data.join("endpoints.json");
         let text = fs::read_to_string(&file)
@@ -95,7 +96,7 @@ impl Endpoints {
         serde_json::from_str(&text).with_context(|| format!("failed to read {}", file.display()))
     }
 
-    /// For `load`, and for programs in other languages.
+    /// Writes the endpoints for `load` and for programs in other languages.
     pub fn save(&self, paths: &Paths) -> Result<()> {
         let file = paths.data.join("endpoints.json");
         fs::write(&file, serde_json::to_string_pretty(self)? + "\n")

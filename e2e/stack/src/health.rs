@@ -1,4 +1,4 @@
-//! Asks a part whether it answers, in the part's own language, with nothing but the standard library.
+//! Asks a part whether it answers, with the part's own protocol. It uses only the standard library.
 
 use std::{
     io::{Read, Write},
@@ -19,7 +19,7 @@ fn connect(address: &str) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// Sends one request and gives the body of a 200 answer.
+/// Sends one request and returns the body of an answer with status 200.
 fn http(address: &str, head: &str, body: &str) -> Result<String> {
     let mut stream = connect(address)?;
     let length = body.len();
@@ -37,17 +37,17 @@ fn http(address: &str, head: &str, body: &str) -> Result<String> {
     Ok(body.to_owned())
 }
 
-/// GET over plain HTTP.
+/// Sends a GET over plain HTTP.
 pub fn get(address: &str, path: &str) -> Result<String> {
     http(address, &format!("GET {path}"), "")
 }
 
-/// Runs one fixed statement as ClickHouse's passwordless loopback user.
+/// Runs one fixed statement as ClickHouse's user without a password on loopback.
 pub fn clickhouse(address: &str, statement: &str) -> Result<String> {
     Ok(http(address, "POST /", statement)?.trim().to_owned())
 }
 
-/// The advertised `host:port` of each live broker: a Metadata v4 request without topics.
+/// Returns the advertised `host:port` of each live broker, with a Metadata v4 request without topics.
 pub fn kafka(address: &str) -> Result<Vec<String>> {
     const REQUEST: &[u8] = b"\0\x03\0\x04\0\0\0\x07\0\x05probe\0\0\0\0\0";
     let mut stream = connect(address)?;
@@ -68,7 +68,7 @@ pub fn kafka(address: &str) -> Result<Vec<String>> {
     Ok(brokers)
 }
 
-/// The brokers in the body of a Metadata v4 answer: correlation id, throttle time, then the array.
+/// Reads the brokers from the body of a Metadata v4 answer: correlation id, throttle time, then the array.
 fn parse_brokers(mut bytes: &[u8]) -> Option<Vec<String>> {
     bytes = bytes.get(8..)?;
     let count = i32::from_be_bytes(*take(&mut bytes)?);

@@ -1,4 +1,4 @@
-//! Apache Kafka: one broker that is its own controller, with one address for the host and one for pods.
+//! Apache Kafka: one broker that is also its own controller, with one address for the host and one for pods.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -12,15 +12,15 @@ use crate::{
     progress::{Progress, output},
 };
 
-/// For programs on this machine.
+/// The address for programs on this machine.
 pub const HOST: &str = "127.0.0.1:9092";
-/// For pods. The bridge must exist before the broker starts.
+/// The address for pods. The bridge must exist before the broker starts.
 pub const PODS: &str = "10.244.0.1:9094";
 const CONTROLLER_PORT: u16 = 9093;
-/// Any 22 characters of base64 will do; the folder is ours alone.
+/// Any 22 characters of base64 are valid. No other cluster uses the data folder.
 const CLUSTER_ID: &str = "YmF0Y2gtb24ta2Fma2EtMQ";
 
-/// Formats the data folder if need be, starts the broker, waits until both addresses answer.
+/// Formats the data folder if needed, starts the broker, and waits until both addresses answer.
 pub fn up(paths: &Paths, progress: &Progress) -> Result<()> {
     let listeners = format!("LOCAL://{HOST},PODS://{PODS}");
     let data = paths.data.join("kafka");
@@ -34,7 +34,8 @@ pub fn up(paths: &Paths, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// The broker's command: a small heap, which measured as fast as a large one, and start-up classes from an archive.
+/// Returns the command of the broker. It has a small heap, which was measured as fast as a large one, and start-up
+/// classes from an archive.
 pub fn spec(paths: &Paths) -> Result<Spec> {
     let etc = paths.etc().join("kafka");
     broker(
@@ -58,7 +59,8 @@ pub fn write_config(etc: &Path, data: &Path, listeners: &str, controller_port: u
     write_if_changed(&etc.join("log4j2.xml"), include_str!("../kafka/log4j2.xml"))
 }
 
-/// A broker on the configuration in `etc`, with more options for the virtual machine.
+/// Returns the command of a broker with the configuration in `etc`, with additional options for the Java virtual
+/// machine.
 pub fn broker(paths: &Paths, etc: &Path, options: &[String]) -> Result<Spec> {
     let mut args: Vec<String> = [
         "-Xms256m",
@@ -76,7 +78,7 @@ pub fn broker(paths: &Paths, etc: &Path, options: &[String]) -> Result<Spec> {
     Ok(Spec::new("java", args))
 }
 
-/// Gives the data folder its cluster id, once.
+/// Writes the cluster id to the data folder, once.
 pub fn format(paths: &Paths, etc: &Path, data: &Path) -> Result<()> {
     if data.join("meta.properties").exists() {
         return Ok(());

@@ -1,7 +1,7 @@
-//! The local stack: Kubernetes with real pods, Kafka and ClickHouse on one Debian machine, from package
-//! registries alone. Nothing is simulated.
+//! The local stack: Kubernetes with real pods, Kafka and ClickHouse on one Debian machine, only from package
+//! registries. Nothing is simulated.
 //!
-//! [`Stack`] is all of it; [`ControlPlane`] is Kubernetes' API without a node, for tests of reconciling.
+//! [`Stack`] is the complete stack. [`ControlPlane`] is the Kubernetes API without a node, for tests of reconciling.
 
 pub mod clickhouse;
 pub mod endpoints;

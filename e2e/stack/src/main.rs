@@ -8,8 +8,8 @@ use stack::{Binary, ControlPlane, Endpoints, Fault, Part, Progress, Stack, statu
 
 /// Starts, checks and stops Kubernetes (with real pods), Kafka and ClickHouse on this machine.
 ///
-/// Everything comes from package registries and is pinned. The first `up` builds Kubernetes, which takes
-/// some minutes; every later one takes seconds. Needs root and Debian.
+/// Everything comes from package registries and is pinned. The first `up` builds Kubernetes, which takes some minutes;
+/// each later one takes seconds. Needs root and Debian.
 #[derive(Debug, Parser)]
 #[command(name = "stack", version, after_help = FOLDERS)]
 struct Cli {
@@ -24,41 +24,41 @@ Environment:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Bring up what is not up, and print how to reach it
+    /// Start what does not run, and print the addresses
     Up(Up),
-    /// Stop everything and leave nothing behind but the data
+    /// Stop everything; only the data is kept
     Down {
-        /// Remove the data too: the next start is a new cluster, broker and database
+        /// Also remove the data: the next start has a new cluster, broker and database
         #[arg(long)]
         purge: bool,
     },
-    /// Show each part with its health, pid, version and addresses; exit code 1 when one does not work
+    /// Show each part with its health, pid, version and addresses; exit code 1 if one does not work
     Status {
-        /// How to print it
+        /// How to print the status
         #[arg(short, long, value_enum, default_value_t = Output::Table)]
         output: Output,
     },
-    /// Make one image of some binaries, import it into the node, print its reference
+    /// Make one image from binaries, import it into the node, and print its reference
     Images {
-        /// NAME=PATH; the image has it as /usr/bin/NAME. May be repeated
+        /// NAME=PATH; the file is /usr/bin/NAME in the image. May be repeated
         #[arg(long = "bin", value_name = "NAME=PATH", required = true)]
         binaries: Vec<Binary>,
     },
     /// Send a signal to a part, for fault tests
     Signal {
-        /// Which one
+        /// The part
         part: Part,
-        /// What to send
+        /// The signal
         signal: Fault,
     },
     /// Stop a part and start it again; returns when it works
     Restart {
-        /// Which one
+        /// The part
         part: Part,
     },
-    /// Print the path of a program or file of the stack; a program is built first if need be
+    /// Print the path of a program or file of the stack; a program is built first if needed
     Path {
-        /// Which one
+        /// The program or file
         what: Thing,
     },
 }

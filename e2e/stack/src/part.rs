@@ -1,4 +1,4 @@
-//! The parts: how each is started, where it listens, how one sees that it works.
+//! The parts: how each is started, its addresses, and how to check that it works.
 
 use std::{path::Path, process::Command, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
-    /// The cluster's store.
+    /// The store of the cluster.
     Etcd,
     /// The Kubernetes API.
     KubeApiserver,
@@ -29,20 +29,20 @@ pub enum Part {
     KubeScheduler,
     /// Runs the pods of the node.
     Kubelet,
-    /// Service addresses, by nftables.
+    /// Implements the addresses of Services, with nftables.
     KubeProxy,
-    /// Names of Services.
+    /// Resolves the names of Services.
     Coredns,
-    /// Containers and images.
+    /// Runs containers and stores images.
     Containerd,
-    /// The broker, its own controller.
+    /// The broker, which is also its own controller.
     Kafka,
     /// The database.
     Clickhouse,
 }
 
 impl Part {
-    /// All of them, in the order of `status`.
+    /// All parts, in the order of `status`.
     pub const ALL: [Self; 10] = [
         Self::Etcd,
         Self::KubeApiserver,
@@ -56,7 +56,7 @@ impl Part {
         Self::Clickhouse,
     ];
 
-    /// As on the command line, in pid files and logs.
+    /// Returns the name on the command line, in pid files and in logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -73,7 +73,7 @@ impl Part {
         }
     }
 
-    /// What it listens on, `address:port`.
+    /// Returns the addresses on which it listens, as `address:port`.
     #[must_use]
     pub fn addresses(self) -> Vec<String> {
         let on = |ip: &str, ports: &[u16]| ports.iter().map(|p| format!("{ip}:{p}")).collect();
@@ -92,7 +92,7 @@ impl Part {
         }
     }
 
-    /// Its process.
+    /// Returns its process.
     #[must_use]
     pub fn process(self, paths: &Paths) -> Process {
         Process::new(self.name(), &paths.pids(), &paths.logs())
@@ -121,12 +121,12 @@ impl Part {
         Ok(spec.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin:{path}", paths.bin().display())))
     }
 
-    /// Starts it unless it runs.
+    /// Starts it, unless it runs.
     pub fn start(self, paths: &Paths) -> Result<bool> {
         self.process(paths).start(&self.spec(paths)?)
     }
 
-    /// Stops it. Killing one that does not obey is no failure: nothing here depends on a clean end.
+    /// Stops it. If it does not end in time, it is killed. This is no error, because nothing here needs a clean end.
     pub fn stop(self, paths: &Paths) -> Result<()> {
         let limit = Duration::from_secs(if matches!(self, Self::Clickhouse | Self::Kafka) { 40 } else { 20 });
         if self.process(paths).stop(limit)? {
@@ -135,7 +135,7 @@ impl Part {
         Ok(())
     }
 
-    /// Waits until it works. Fails at once, with the end of its log, when it dies.
+    /// Waits until it works. If it dies, this fails at once, with the end of its log.
     pub fn wait_healthy(self, paths: &Paths, limit: Duration) -> Result<()> {
         let process = self.process(paths);
         let mut last = None;
@@ -156,7 +156,7 @@ impl Part {
         })
     }
 
-    /// Whether it works, in its own language.
+    /// Checks with the part's own protocol that it works.
     pub fn health(self, paths: &Paths) -> Result<()> {
         match self {
             Self::Etcd => health::get("127.0.0.1:2379", "/health").map(drop),
@@ -190,7 +190,7 @@ impl Part {
         }
     }
 
-    /// Its version: the pinned one, or what Debian has.
+    /// Returns its version: the pinned version, or that of the Debian package.
     #[must_use]
     pub fn version(self) -> String {
         match self {
@@ -207,7 +207,7 @@ impl Part {
     }
 }
 
-/// GET over TLS of our own making, whose certificate nobody signed.
+/// Sends a GET over TLS to a part with a self-signed certificate.
 fn https(url: &str) -> Result<()> {
     output(Command::new("curl").args([
         "--insecure",
@@ -221,7 +221,7 @@ fn https(url: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Runs containerd's client on our containerd, in the namespace that kubelet sees.
+/// Runs the client of containerd on the containerd of this stack, in the namespace that kubelet uses.
 pub fn ctr(paths: &Paths, args: &[&str]) -> Result<String> {
     let socket = paths.containerd_socket();
     if !Path::new(&socket).exists() {

@@ -1,4 +1,5 @@
-//! Where things are kept: what can be made again (cache), what the parts write (data), what a reboot ends (volatile).
+//! The folders of the stack: what can be made again (cache), what the parts store (data), what ends with a reboot
+//! (volatile).
 
 use std::{
     fs::{self, File},
@@ -13,17 +14,18 @@ use crate::wait;
 /// The folders of one stack.
 #[derive(Clone, Debug)]
 pub struct Paths {
-    /// Downloads and builds. Removing it costs the next start some minutes, nothing else.
+    /// Downloads and builds. If it is removed, the next start takes some minutes longer. Nothing is lost.
     pub cache: PathBuf,
     /// What the parts store: etcd, Kafka's log, ClickHouse's tables, images, certificates, logs, pid files.
     pub data: PathBuf,
-    /// Sockets, container state and notes on what was changed on the host. None of it survives a reboot,
-    /// and neither does what it describes.
+    /// Sockets, container state, and notes about what was changed on the host. A reboot ends all of it, and also the
+    /// changes that the notes describe.
     pub volatile: PathBuf,
 }
 
 impl Paths {
-    /// `$BATCH_STACK_CACHE` or `~/.cache/batch-on-kafka`; `$BATCH_STACK_DATA` or `/var/lib/batch-on-kafka`.
+    /// Reads `$BATCH_STACK_CACHE` or uses `~/.cache/batch-on-kafka`; reads `$BATCH_STACK_DATA` or uses
+    /// `/var/lib/batch-on-kafka`.
     #[must_use]
     pub fn from_env() -> Self {
         let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
@@ -37,37 +39,37 @@ impl Paths {
         }
     }
 
-    /// The built programs.
+    /// The folder of the built programs.
     #[must_use]
     pub fn bin(&self) -> PathBuf {
         self.cache.join("bin")
     }
 
-    /// One built program.
+    /// The path of one built program.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
         self.bin().join(name)
     }
 
-    /// Rendered configuration.
+    /// The folder of the rendered configuration.
     #[must_use]
     pub fn etc(&self) -> PathBuf {
         self.data.join("etc")
     }
 
-    /// Certificates and keys of the cluster.
+    /// The folder of the cluster's certificates and keys.
     #[must_use]
     pub fn pki(&self) -> PathBuf {
         self.data.join("pki")
     }
 
-    /// Pid files.
+    /// The folder of the pid files.
     #[must_use]
     pub fn pids(&self) -> PathBuf {
         self.data.join("pids")
     }
 
-    /// One log a part, and the one before it.
+    /// The folder of the logs: one for each part, and the one of the run before.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
         self.data.join("logs")
@@ -79,19 +81,20 @@ impl Paths {
         self.data.join("kubeconfig")
     }
 
-    /// The socket of our own containerd.
+    /// The socket of this stack's own containerd.
     #[must_use]
     pub fn containerd_socket(&self) -> PathBuf {
         self.volatile.join("containerd.sock")
     }
 }
 
-/// Holds `folder/.lock` until dropped, so that two programs never build or start the same thing at once.
+/// Holds `folder/.lock` until it is dropped, so that two programs never build or start the same thing at the same
+/// time.
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "the lock lives as long as the open file")] File);
 
 impl Lock {
-    /// Waits up to half an hour for another holder: a cold build may take that long.
+    /// Waits up to half an hour for another holder, because a first build may take that long.
     pub fn hold(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
         let path = folder.join(".lock");
@@ -106,7 +109,7 @@ impl Lock {
     }
 }
 
-/// Writes `text` only when it differs: kube-proxy ends itself when its configuration file is rewritten.
+/// Writes `text` only if it differs: kube-proxy ends when its configuration file is written again.
 pub fn write_if_changed(path: &Path, text: &str) -> Result<()> {
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
         return Ok(());
@@ -117,7 +120,7 @@ pub fn write_if_changed(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
 }
 
-/// Fills `{{name}}` places of a template. A place without a value is an error, not an empty text.
+/// Fills the `{{name}}` placeholders of a template. A placeholder without a value is an error, not an empty text.
 pub fn render(template: &str, values: &[(&str, &str)]) -> Result<String> {
     let mut text = template.to_owned();
     for (name, value) in values {

@@ -1,4 +1,4 @@
-//! Who listens where, from /proc.
+//! The processes that listen on ports, from /proc.
 
 use std::{
     fs,
@@ -9,24 +9,24 @@ use std::{
 /// A listening TCP socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Where; an IPv4 address in IPv6 clothes is given as IPv4.
+    /// Its address. An IPv4-mapped IPv6 address is given as IPv4.
     pub address: SocketAddr,
-    /// Names the socket in `/proc/<pid>/fd`.
+    /// The number of the socket in `/proc/<pid>/fd`.
     pub inode: u64,
 }
 
-/// All of this machine's.
+/// Returns all listening sockets of this machine.
 #[must_use]
 pub fn listeners() -> Vec<Listener> {
     let text = |name| fs::read_to_string(Path::new("/proc/net").join(name)).unwrap_or_default();
     [text("tcp"), text("tcp6")].iter().flat_map(|t| t.lines()).filter_map(parse).collect()
 }
 
-/// `pid 12 (command line)` of the process that holds the socket.
+/// Returns `pid 12 (command line)` for the process that holds the socket.
 #[must_use]
 pub fn owner(listener: &Listener) -> Option<String> {
     let wanted = format!("socket:[{}]", listener.inode);
-    // Not `self` and `thread-self`.
+    // Without `self` and `thread-self`.
     let is_pid = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
     for process in fs::read_dir("/proc").ok()?.flatten().filter(is_pid) {
         let holds =
@@ -41,7 +41,7 @@ pub fn owner(listener: &Listener) -> Option<String> {
     None
 }
 
-/// A line of /proc/net/tcp or tcp6 in the state LISTEN (0A). Addresses are hex, each 32-bit word in the byte
+/// Reads a line of /proc/net/tcp or tcp6 in the state LISTEN (0A). Addresses are hex. Each 32-bit word has the byte
 /// order of the machine.
 fn parse(line: &str) -> Option<Listener> {
     let mut fields = line.split_ascii_whitespace().skip(1);
@@ -91,7 +91,7 @@ mod tests {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let listener = listeners().into_iter().find(|l| l.address == address).unwrap();
-        // For a moment a child that another test is just starting holds it too.
+        // For a short time, a child that another test is just starting also holds it.
         let us = format!("pid {} (", std::process::id());
         let named = || Ok(owner(&listener).is_some_and(|text| text.starts_with(&us)));
         crate::wait::until(std::time::Duration::from_secs(5), "our own name", named).unwrap();

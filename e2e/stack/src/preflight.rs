@@ -1,4 +1,4 @@
-//! What a machine must have, checked before anything is changed. Every refusal says how to get it.
+//! What a machine must have. It is checked before anything is changed. Every error says what to do.
 
 use std::{fs, path::Path};
 
@@ -12,7 +12,7 @@ use crate::{
 
 const GIB: u64 = 1 << 30;
 
-/// How to get a program that Debian's packages of ours do not bring.
+/// How to get a program that the Debian packages of this stack do not install.
 const TOOLS: [(&str, &str); 5] = [
     ("go", "Go 1.24 or newer, from https://go.dev/dl or `apt-get install golang-go` of a recent Debian"),
     ("gcc", "`apt-get install gcc libc6-dev`"),
@@ -21,12 +21,12 @@ const TOOLS: [(&str, &str); 5] = [
     ("python3", "`apt-get install python3 python3-venv`"),
 ];
 
-/// Fails when one of these programs is not on the `PATH`, naming all that are missing.
+/// Fails if one of these programs is not in the `PATH`. The error names all that are missing.
 pub fn tools(names: &[&str]) -> Result<()> {
     all_of(&missing_tools(names))
 }
 
-/// Root, disk, tools: what can be known before Debian packages are installed.
+/// Checks root, disk and tools: what is known before Debian packages are installed.
 pub fn machine(paths: &Paths) -> Result<()> {
     let mut problems = Vec::new();
     if !rustix::process::getuid().is_root() {
@@ -34,7 +34,7 @@ pub fn machine(paths: &Paths) -> Result<()> {
             .push("it needs root: containers, a bridge and packet filters (run it by `sudo -E`)".to_owned());
     }
     let cold = |part: &str| !paths.cache.join(part).join(".stamp").exists();
-    // A build of Kubernetes leaves three GiB in Go's own caches.
+    // A build of Kubernetes leaves three GiB in the caches of Go.
     let wanted = [
         (&paths.cache, if cold("bin") { 8 } else { 1 }, "BATCH_STACK_CACHE"),
         (&paths.data, 3, "BATCH_STACK_DATA"),
@@ -58,7 +58,7 @@ pub fn machine(paths: &Paths) -> Result<()> {
     all_of(&problems)
 }
 
-/// What the kernel must be able to do, and the ports that must be free.
+/// Checks the features of the kernel, and the ports that must be free.
 pub fn host(paths: &Paths) -> Result<()> {
     let mut problems = Vec::new();
     for namespace in ["mnt", "net", "pid", "ipc", "uts"] {
@@ -66,7 +66,7 @@ pub fn host(paths: &Paths) -> Result<()> {
             problems.push(format!("the kernel has no {namespace} namespaces, which containers are made of"));
         }
     }
-    // Asking for it loads the module where it is one.
+    // `modprobe` loads the file system if it is a module.
     let overlay = || fs::read_to_string("/proc/filesystems").unwrap_or_default().contains("overlay");
     if !overlay() {
         let _ = std::process::Command::new("modprobe").arg("overlay").status();
@@ -98,7 +98,7 @@ fn missing_tools(names: &[&str]) -> Vec<String> {
     names.iter().filter(|n| !there(n)).map(|n| format!("`{n}` is not on the PATH: {}", hint(n))).collect()
 }
 
-/// Of the file system that the folder is, or will be, on.
+/// Returns the free bytes of the file system that has or will have the folder.
 fn free_bytes(folder: &Path) -> Option<u64> {
     let existing = folder.ancestors().find(|f| f.exists())?;
     let stat = rustix::fs::statvfs(existing).ok()?;
@@ -110,7 +110,7 @@ fn precise(bytes: u64) -> f64 {
     bytes as f64
 }
 
-/// Ports of parts that do not run, held by someone else.
+/// Returns the ports of parts that do not run, but that another program uses.
 fn ports_taken(paths: &Paths) -> Vec<String> {
     let listeners = ports::listeners();
     let mut problems = Vec::new();

@@ -1,5 +1,5 @@
-//! One daemon: started in a session of its own, known by pid **and** kernel start time, so that a pid which the
-//! kernel has given to someone else is never signalled.
+//! One daemon. It is started in its own session. It is identified by pid **and** kernel start time, so that a pid
+//! which the kernel has given to another process is never signalled.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -14,19 +14,19 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::wait;
 
-/// What to run.
+/// The command to run.
 #[derive(Clone, Debug, Default)]
 pub struct Spec {
     /// The program's path or name.
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Environment added to ours.
+    /// Environment variables that are added to those of this process.
     pub env: Vec<(OsString, OsString)>,
 }
 
 impl Spec {
-    /// A program with arguments.
+    /// Makes the command of a program with arguments.
     pub fn new<A: Into<OsString>>(program: impl Into<PathBuf>, args: impl IntoIterator<Item = A>) -> Self {
         Self { program: program.into(), args: args.into_iter().map(Into::into).collect(), env: Vec::new() }
     }
@@ -39,7 +39,7 @@ impl Spec {
     }
 }
 
-/// A process as the kernel knows it: the pid and the clock tick it was started at.
+/// A process as the kernel identifies it: the pid, and the clock tick of its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id {
     /// The process id.
@@ -49,7 +49,7 @@ pub struct Id {
 }
 
 impl Id {
-    /// Reads what `to_line` wrote. Anything else is no id.
+    /// Reads the text of `to_line`. `None` for any other text.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         let (pid, start) = line.trim().split_once(' ')?;
@@ -57,26 +57,26 @@ impl Id {
         (id.pid > 1).then_some(id)
     }
 
-    /// `PID START`, the content of a pid file.
+    /// Returns `PID START`, the content of a pid file.
     #[must_use]
     pub fn to_line(self) -> String {
         format!("{} {}\n", self.pid, self.start)
     }
 
-    /// The process that has this pid now.
+    /// Returns the process that has this pid now.
     #[must_use]
     pub fn of(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         start_of_living(&stat).map(|start| Self { pid, start })
     }
 
-    /// Whether this very process runs. A zombie does not: some init processes reap late.
+    /// Returns whether this process runs. A zombie does not run: some init processes reap late.
     #[must_use]
     pub fn alive(self) -> bool {
         Self::of(self.pid) == Some(self)
     }
 
-    /// Sends a signal, unless the process is gone.
+    /// Sends a signal, unless the process has ended.
     pub fn signal(self, signal: Signal) -> Result<()> {
         if let Some(pid) = Pid::from_raw(self.pid).filter(|_| self.alive()) {
             kill_process(pid, signal).with_context(|| format!("failed to signal pid {}", self.pid))?;
@@ -85,8 +85,8 @@ impl Id {
     }
 }
 
-/// The start time in a line of `/proc/<pid>/stat`, or nothing for a zombie or a dead process. The second field
-/// is the name in brackets and may hold blanks and brackets itself.
+/// Returns the start time in a line of `/proc/<pid>/stat`, or `None` for a zombie or a dead process. The second field
+/// is the name in parentheses, which may contain spaces and parentheses.
 fn start_of_living(stat: &str) -> Option<u64> {
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
     let state = fields.next()?;
@@ -99,14 +99,14 @@ fn start_of_living(stat: &str) -> Option<u64> {
 /// A daemon with its pid file and log.
 #[derive(Clone, Debug)]
 pub struct Process {
-    /// Names the pid file and the log.
+    /// The name of the pid file and the log.
     pub name: String,
     pid_file: PathBuf,
     log: PathBuf,
 }
 
 impl Process {
-    /// The daemon `name` whose pid file and log are in these folders.
+    /// Makes the daemon `name`, with the pid file and the log in these folders.
     #[must_use]
     pub fn new(name: &str, pids: &Path, logs: &Path) -> Self {
         Self {
@@ -116,25 +116,25 @@ impl Process {
         }
     }
 
-    /// Where its output goes.
+    /// Returns the file of its output.
     #[must_use]
     pub fn log(&self) -> &Path {
         &self.log
     }
 
-    /// The running process, if it runs.
+    /// Returns the running process, if it runs.
     #[must_use]
     pub fn running(&self) -> Option<Id> {
         self.started().filter(|id| id.alive())
     }
 
-    /// The process that was started and never stopped by us, whether it still lives or not.
+    /// Returns the process that was started and not stopped by this program, whether or not it still runs.
     #[must_use]
     pub fn started(&self) -> Option<Id> {
         Id::parse(&fs::read_to_string(&self.pid_file).ok()?)
     }
 
-    /// Starts it, unless it runs: `false` then. The log of the run before is kept as `<name>.log.1`.
+    /// Starts it. Returns `false` if it already runs. The log of the run before is kept as `<name>.log.1`.
     pub fn start(&self, spec: &Spec) -> Result<bool> {
         if self.running().is_some() {
             return Ok(false);
@@ -149,7 +149,7 @@ impl Process {
         }
         let log =
             File::create(&self.log).with_context(|| format!("failed to write {}", self.log.display()))?;
-        // setsid(1) becomes the program itself, with the same pid: it forks only when it leads a process group.
+        // setsid(1) becomes the program itself with the same pid: it forks only if it leads a process group.
         let child = Command::new("setsid")
             .arg(&spec.program)
             .args(&spec.args)
@@ -161,19 +161,19 @@ impl Process {
             .spawn()
             .with_context(|| format!("failed to start {}", self.name))?;
         let pid = i32::try_from(child.id()).context("a pid beyond 31 bits")?;
-        // It may have died already; the start time is then unknown, and 0 matches no process.
+        // It may have died already. The start time is then unknown, and 0 matches no process.
         let id = Id::of(pid).unwrap_or(Id { pid, start: 0 });
         fs::write(&self.pid_file, id.to_line())
             .with_context(|| format!("failed to write {}", self.pid_file.display()))?;
         Ok(true)
     }
 
-    /// TERM, then KILL when it still lives after `limit`. Says whether it had to be killed.
+    /// Sends TERM, then KILL if it still runs after `limit`. Returns whether it had to be killed.
     pub fn stop(&self, limit: Duration) -> Result<bool> {
         let mut killed = false;
         if let Some(id) = self.running() {
             id.signal(Signal::TERM)?;
-            // A stopped process would never see the TERM.
+            // A process that is stopped by a signal would not receive the TERM.
             id.signal(Signal::CONT)?;
             if wait::until(limit, &self.name, || Ok(!id.alive())).is_err() {
                 id.signal(Signal::KILL)?;
@@ -182,7 +182,7 @@ impl Process {
             }
         }
         if let Some(pid) = self.started().and_then(|id| Pid::from_raw(id.pid)) {
-            // Reaps it when it was our own child (tests); in every other case there is nothing to reap.
+            // Reaps it if it is a child of this process (tests). In all other cases there is nothing to reap.
             let _ = waitpid(Some(pid), WaitOptions::NOHANG);
         }
         match fs::remove_file(&self.pid_file) {
@@ -193,14 +193,14 @@ impl Process {
         }
     }
 
-    /// The last lines of its log.
+    /// Returns the last lines of its log.
     #[must_use]
     pub fn tail(&self, lines: usize) -> String {
         last_lines(&String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()), lines)
     }
 }
 
-/// The last `count` lines of `text`.
+/// Returns the last `count` lines of `text`.
 #[must_use]
 pub fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();

@@ -1,4 +1,4 @@
-//! What a person sees while the stack comes up: one line a step with the seconds since the start.
+//! The progress that a person sees while the stack starts: one line for each step, with the seconds since the start.
 
 use std::{
     fmt::Display,
@@ -12,26 +12,26 @@ use anyhow::{Context, Result, bail};
 
 use crate::{process::last_lines, wait};
 
-/// Prints progress to standard error, so that standard output stays for results.
+/// Prints progress to standard error, so that standard output has only results.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     start: Instant,
 }
 
 impl Progress {
-    /// Seconds count from here.
+    /// Starts to count the seconds.
     #[must_use]
     pub fn new() -> Self {
         Self { start: Instant::now() }
     }
 
-    /// One line.
+    /// Prints one line.
     pub fn say(&self, text: impl Display) {
         eprintln!("{:7.1}s  {text}", self.start.elapsed().as_secs_f32());
     }
 
-    /// Runs a command that may take minutes: its output goes to `log`, and every ten seconds a line shows
-    /// that it lives. A failure carries the end of the log.
+    /// Runs a command that may take minutes. Its output goes to `log`, and every ten seconds a line shows that it
+    /// still runs. An error has the end of the log.
     pub fn run(&self, what: &str, log: &Path, command: &mut Command) -> Result<()> {
         self.say(format_args!("{what} …"));
         if let Some(folder) = log.parent() {
@@ -74,7 +74,7 @@ impl Default for Progress {
     }
 }
 
-/// Runs a short command and gives its standard output; a failure carries its standard error.
+/// Runs a short command and returns its standard output. An error has its standard error.
 pub fn output(command: &mut Command) -> Result<String> {
     let line = std::iter::once(command.get_program())
         .chain(command.get_args())

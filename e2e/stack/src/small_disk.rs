@@ -1,5 +1,5 @@
-//! A small disk for ClickHouse: its data folder as a file system in a file, so that a test can fill it and the machine's
-//! own disk has room all the time.
+//! A small disk for ClickHouse: its data folder is a file system in a file. So a test can fill it, while the machine's
+//! own disk always has free space.
 
 use std::{
     fs,
@@ -58,11 +58,12 @@ impl Stack {
         self.start(Part::Clickhouse)
     }
 
-    /// Takes all free space of the small disk. What is taken is not written: it costs the machine's disk nothing.
+    /// Takes all free space of the small disk. The space is only reserved, not written, so the machine's disk does not
+    /// fill.
     pub fn fill_small_disk(&self) -> Result<()> {
         let folder = data(&self.paths);
         ensure!(is_mounted(&folder)?, "ClickHouse is not on a small disk");
-        // A file system keeps some blocks to itself: ask for less until it gives them.
+        // A file system reserves some blocks for itself, so a smaller size is tried until it fits.
         let mut kib: u64 =
             output(Command::new("df").args(["--output=avail", "--block-size=1K"]).arg(&folder))?
                 .lines()
@@ -80,7 +81,7 @@ impl Stack {
         Ok(())
     }
 
-    /// Gives the space back.
+    /// Frees the space again.
     pub fn free_small_disk(&self) -> Result<()> {
         match fs::remove_file(data(&self.paths).join(FILLER)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context("failed to free the disk"),
@@ -89,7 +90,7 @@ impl Stack {
     }
 }
 
-/// Mounts the image over the data folder, where there is one and it is not mounted.
+/// Mounts the image over the data folder, if the image exists and is not mounted.
 pub fn mount(paths: &Paths) -> Result<()> {
     if !image(paths).exists() || is_mounted(&data(paths))? {
         return Ok(());
@@ -110,12 +111,12 @@ fn unmount(folder: &Path) -> Result<()> {
 }
 
 fn format(paths: &Paths) -> Result<()> {
-    // No journal and nothing kept for root: what is full is full.
+    // Without a journal and without reserved blocks for root, a full disk has no free space at all.
     let options = ["-q", "-F", "-m", "0", "-O", "^has_journal"];
     output(Command::new("mkfs.ext4").args(options).arg(image(paths))).map(drop)
 }
 
-/// The content of one folder into another, with owners, links and times.
+/// Copies the content of one folder into another, with owners, links and times.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     output(Command::new("cp").arg("--archive").arg(from.join(".")).arg(to)).map(drop)
 }

@@ -1,4 +1,4 @@
-//! The whole stack: up, down, faults, images.
+//! The complete stack: up, down, faults, images.
 
 use std::{fs, path::PathBuf, thread, time::Duration};
 
@@ -16,24 +16,24 @@ use crate::{
     status::{self, Health, PartStatus},
 };
 
-/// The repository of our image; its tag is its content.
+/// The repository of the project's image. Its tag is a hash of its content.
 const REPOSITORY: &str = "localhost/batch-on-kafka";
 
 /// A signal that a fault test sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Fault {
-    /// Ends it without a chance to clean up.
+    /// Ends the process without a chance to clean up.
     Kill,
-    /// Freezes it.
+    /// Pauses the process.
     Stop,
-    /// Thaws it.
+    /// Continues the process.
     Cont,
-    /// Asks it to end.
+    /// Asks the process to end.
     Term,
 }
 
 impl Fault {
-    /// Sends it to a process, unless that is gone.
+    /// Sends it to a process, unless the process has ended.
     pub fn send(self, id: Id) -> Result<()> {
         id.signal(match self {
             Self::Kill => Signal::KILL,
@@ -44,7 +44,7 @@ impl Fault {
     }
 }
 
-/// One stack of this machine. There can be one at a time: it owns a bridge and fixed ports.
+/// One stack of this machine. Only one can run at a time: it owns a bridge and fixed ports.
 #[derive(Clone, Debug)]
 pub struct Stack {
     /// Its folders.
@@ -52,19 +52,19 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// The one that the environment names.
+    /// Returns the stack with the folders of the environment.
     #[must_use]
     pub fn from_env() -> Self {
         Self { paths: Paths::from_env() }
     }
 
-    /// Builds kubectl, Helm and the rest, unless they are there. Starts nothing and needs no root.
+    /// Builds kubectl, Helm and the other programs, unless they exist. Starts nothing and needs no root.
     pub fn build_programs(&self, progress: &Progress) -> Result<()> {
         let _lock = Lock::hold(&self.paths.cache)?;
         fetch::go::ensure(&self.paths, progress)
     }
 
-    /// Brings up what is not up. Safe to call at any time, also after a crash of any part.
+    /// Starts what does not run. It is safe to call at any time, also after a crash of any part.
     pub fn up(&self, progress: &Progress) -> Result<Endpoints> {
         let paths = &self.paths;
         preflight::machine(paths)?;
@@ -97,12 +97,12 @@ impl Stack {
         Ok(endpoints)
     }
 
-    /// Stops what [`up`](Self::up) started and takes back what it changed on the host. Data stays, unless
-    /// `purge`; the cache stays in any case.
+    /// Stops what [`up`](Self::up) started and undoes its changes of the host. The data is kept, unless `purge` is
+    /// set. The cache is always kept.
     pub fn down(&self, purge: bool, progress: &Progress) -> Result<()> {
         let paths = &self.paths;
         if self.other_owner().is_some() || !(paths.data.exists() || paths.volatile.exists()) {
-            // The host's bridge, tables and mounts are not ours to remove.
+            // The bridge, tables and mounts of the host belong to another stack and must not be removed.
             progress.say(format_args!("no stack with its data in {} is up", paths.data.display()));
             return Ok(());
         }
@@ -125,19 +125,20 @@ impl Stack {
         Ok(())
     }
 
-    /// The data folder of another stack that holds this machine's bridge.
+    /// Returns the data folder of another stack that owns this machine's bridge.
     fn other_owner(&self) -> Option<PathBuf> {
         let owner = PathBuf::from(fs::read_to_string(self.paths.volatile.join("owner")).ok()?);
         (owner != self.paths.data).then_some(owner)
     }
 
-    /// Where [`ControlPlane`](crate::ControlPlane) is, when the command line started one instead.
+    /// Returns the folder of a [`ControlPlane`](crate::ControlPlane) that the command line started instead of the
+    /// stack.
     #[must_use]
     pub fn control_plane(&self) -> PathBuf {
         self.paths.data.join("control-plane")
     }
 
-    /// Each part, asked; those of the control plane when only that was started.
+    /// Checks each part, or only those of the control plane if only that was started.
     #[must_use]
     pub fn status(&self) -> Vec<PartStatus> {
         let parts = status::of_all(&self.paths);
@@ -153,7 +154,7 @@ impl Stack {
         fault.send(id)
     }
 
-    /// Starts a part that died, and returns when it works. One that runs is only waited for.
+    /// Starts a part that died, and returns when it works. If it already runs, it only waits.
     pub fn start(&self, part: Part) -> Result<()> {
         let started = part.start(&self.paths)?;
         part.wait_healthy(&self.paths, Duration::from_mins(1))?;
@@ -163,7 +164,7 @@ impl Stack {
         Ok(())
     }
 
-    /// Stops a part, if it runs, and starts it again; returns when it works.
+    /// Stops a part if it runs, and starts it again. Returns when it works.
     pub fn restart(&self, part: Part) -> Result<()> {
         let _lock = Lock::hold(&self.paths.data)?;
         part.stop(&self.paths)?;
@@ -173,7 +174,7 @@ impl Stack {
         network::restore_kernel_settings(&self.paths)
     }
 
-    /// Puts the binaries into one image in the node's containerd and gives its reference.
+    /// Puts the binaries into one image in the node's containerd and returns its reference.
     pub fn import_image(&self, binaries: &[Binary]) -> Result<String> {
         image::import(&self.paths, REPOSITORY, binaries)
     }

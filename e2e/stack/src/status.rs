@@ -1,4 +1,4 @@
-//! What runs, told to people and to programs.
+//! The status of the parts, for people and for programs.
 
 use std::{fmt::Write as _, path::Path, thread};
 
@@ -12,17 +12,17 @@ use crate::{ControlPlane, fetch::go, part::Part, paths::Paths};
 pub enum Health {
     /// It runs and answers.
     Healthy,
-    /// It runs and does not answer as it should.
+    /// It runs but does not answer correctly.
     Failing {
-        /// What it answered.
+        /// Its answer.
         message: String,
     },
-    /// It was started and ended by itself, or someone else killed it.
+    /// It was started and has ended without `stop`, or another program killed it.
     Died {
         /// The end of its log.
         log: String,
     },
-    /// It was not started, or stopped by us.
+    /// It was not started, or it was stopped by this program.
     Stopped,
 }
 
@@ -31,9 +31,9 @@ pub enum Health {
 pub struct PartStatus {
     /// Its name.
     pub part: String,
-    /// Where it listens.
+    /// The addresses on which it listens.
     pub addresses: Vec<String>,
-    /// Its pid, when it runs.
+    /// Its pid, if it runs.
     pub pid: Option<i32>,
     /// Its version.
     pub version: String,
@@ -41,7 +41,7 @@ pub struct PartStatus {
     pub health: Health,
 }
 
-/// Asks all parts at once: one that hangs costs its own time limit only.
+/// Checks all parts in parallel, so that a part that hangs delays the result only by its own time limit.
 #[must_use]
 pub fn of_all(paths: &Paths) -> Vec<PartStatus> {
     thread::scope(|s| {
@@ -50,7 +50,8 @@ pub fn of_all(paths: &Paths) -> Vec<PartStatus> {
     })
 }
 
-/// The parts of a control plane without a node; none when there is none. Whether they run is all that is asked.
+/// Returns the parts of a control plane without a node, or none if there is no control plane. It only checks whether
+/// they run.
 #[must_use]
 pub fn of_control_plane(folder: &Path) -> Vec<PartStatus> {
     let parts = ControlPlane::parts(folder).into_iter().filter(|(process, _)| process.started().is_some());
@@ -85,13 +86,13 @@ fn of(part: Part, paths: &Paths) -> PartStatus {
     }
 }
 
-/// Whether every part works.
+/// Returns whether every part works.
 #[must_use]
 pub fn all_healthy(parts: &[PartStatus]) -> bool {
     !parts.is_empty() && parts.iter().all(|p| p.health == Health::Healthy)
 }
 
-/// A table, then what is wrong with the parts that do not work.
+/// Returns a table, followed by the problems of the parts that do not work.
 #[must_use]
 pub fn render(parts: &[PartStatus]) -> String {
     let rows = parts.iter().map(|p| {

@@ -1,4 +1,4 @@
-//! Waiting on conditions.
+//! Waits for conditions.
 
 use std::{
     thread,
@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 const STEP: Duration = Duration::from_millis(50);
 
-/// Asks `ready` until it says yes. An error of `ready` ends the wait: it means that waiting is useless.
+/// Calls `ready` until it returns true. An error of `ready` ends the wait: it means that waiting is useless.
 pub fn until(limit: Duration, what: &str, mut ready: impl FnMut() -> Result<bool>) -> Result<()> {
     let end = Instant::now() + limit;
     while !ready()? {

@@ -42,7 +42,7 @@ fn two_control_planes_run_at_once_each_with_its_own_objects_and_dropping_one_end
 #[test]
 fn a_control_plane_ends_with_a_program_that_never_drops_it() {
     if let Ok(folder) = std::env::var(LEAK) {
-        // The child: as a `static` would, it leaves without a drop.
+        // The child process. Like the owner of a `static`, it exits without a drop.
         std::mem::forget(ControlPlane::start(Path::new(&folder)).unwrap());
         std::process::exit(0);
     }

@@ -1,7 +1,7 @@
-//! Sending parked batches again: from the dead-letter topic to the partition they came from.
+//! Requeues parked batches: sends their chunks from the dead-letter topic to the partition that they came from.
 //!
-//! **Promise:** a batch is sent only if all its chunks are still there, in their order, as they were. Sending it twice does
-//! no harm: workers know what is loaded.
+//! **Promise:** a batch is sent only if the topic still has all its chunks. They are sent in their order and unchanged.
+//! It does no harm to send a batch twice: the workers know which chunks are loaded.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use crate::dead_letters::topic::{ChunkId, DeadLetterTopic, Place};
 use crate::error::ApiError;
 use crate::upload::produce::{Kafka, Record, SendError};
 
-/// How long one request may take.
+/// The most time of one request.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What became of batches that were to be sent again.
+/// The outcome of a requeue.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Requeued {
-    /// Kafka has all their chunks again.
+    /// The batches whose chunks Kafka has again.
     pub sent: Vec<ParkedBatch>,
-    /// The dead-letter topic no longer has all their chunks.
+    /// The batches of which the dead-letter topic no longer has all chunks.
     pub gone: Vec<ParkedBatch>,
 }
 
-/// Sends batches again. Blocks on the dead-letter topic in a thread of its own, with one chunk in memory.
+/// Requeues batches. It reads the dead-letter topic in a thread of its own, with one chunk in memory.
 pub async fn requeue(
     kafka: Arc<Kafka>,
     topic: String,
@@ -60,18 +60,18 @@ fn reader(client: &ClientConfig, topic: &str) -> Result<DeadLetterTopic, ApiErro
     Ok(DeadLetterTopic::open(client, topic, Instant::now() + TIMEOUT)?)
 }
 
-/// The chunks of a batch, in order.
+/// Returns the chunks of a batch, in order.
 fn chunks(batch: &ParkedBatch) -> impl Iterator<Item = ChunkId> + '_ {
     (batch.first_chunk..batch.first_chunk.saturating_add(batch.chunks))
         .map(|chunk| (batch.uid.clone(), chunk))
 }
 
-/// Where the chunks of a batch are, in order; `None` where one is gone.
+/// Returns the places of the chunks of a batch, in order; `None` if the topic no longer has one of them.
 fn places(batch: &ParkedBatch, newest: &HashMap<ChunkId, Place>) -> Option<Vec<Place>> {
     chunks(batch).map(|id| newest.get(&id).copied()).collect()
 }
 
-/// Sends the chunks of a batch one after the other; `false` where one is gone meanwhile.
+/// Sends the chunks of a batch one after the other. Returns `false` if the topic lost one of them in the meantime.
 fn send(
     runtime: &Handle,
     kafka: &Arc<Kafka>,

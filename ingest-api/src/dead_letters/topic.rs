@@ -1,6 +1,6 @@
-//! Reading the dead-letter topic: where the newest copy of each chunk is, and the copy itself.
+//! Reads the dead-letter topic: where the newest copy of each chunk is, and the copy itself.
 //!
-//! Blocking, and bounded by a deadline. A throwaway consumer reads: it commits nothing.
+//! All calls block, and have a deadline. The consumer is temporary and commits nothing.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -13,9 +13,9 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::error::ApiError;
 
-/// How long one call to Kafka may take.
+/// The most time of one call to Kafka.
 const CALL: Duration = Duration::from_millis(500);
-/// How long a question about the topic may take.
+/// The most time of a call for the metadata of the topic.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A chunk of a job: its uid and the chunk's number.
@@ -28,16 +28,16 @@ pub struct Place {
     pub partition: i32,
     /// The offset in it.
     pub offset: i64,
-    /// When the copy was written, in milliseconds since 1970; -1 where that is unknown.
+    /// When the copy was written, in milliseconds since 1970; -1 if that is unknown.
     pub time: i64,
 }
 
-/// A chunk as it was before it became a dead letter.
+/// A chunk, as it was before it was parked.
 #[derive(Debug)]
 pub struct Copy {
     /// The record's key.
     pub key: Vec<u8>,
-    /// The record's headers, those of a chunk only.
+    /// The headers of the chunk, without those that were added when it was parked.
     pub headers: OwnedHeaders,
     /// The chunk's bytes.
     pub body: Vec<u8>,
@@ -53,7 +53,7 @@ pub struct DeadLetterTopic {
 /// Why the topic cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicError {
-    /// Kafka.
+    /// A call to Kafka failed.
     #[error("failed to read topic '{topic}': {source}")]
     Kafka {
         /// The topic.
@@ -61,7 +61,7 @@ pub enum TopicError {
         /// Why.
         source: rdkafka::error::KafkaError,
     },
-    /// It takes too long.
+    /// The deadline has passed.
     #[error("reading topic '{0}' took too long")]
     TooSlow(String),
 }
@@ -73,7 +73,8 @@ impl From<TopicError> for ApiError {
 }
 
 impl DeadLetterTopic {
-    /// A reader of `topic`, to be used until `deadline`; `client` says how Kafka is reached.
+    /// Returns a reader of `topic`, which can be used until `deadline`. `client` has the settings of the connection to
+    /// Kafka.
     pub fn open(client: &ClientConfig, topic: &str, deadline: Instant) -> Result<Self, TopicError> {
         let mut config = client.clone();
         connect::kafka::without_group(&mut config, "batch-dead-letters")
@@ -84,8 +85,8 @@ impl DeadLetterTopic {
         Ok(Self { consumer: config.create().map_err(failed)?, topic: topic.to_owned(), deadline })
     }
 
-    /// Where the newest copy is of each chunk that is `wanted`; the topic is read from its beginning to what is its end
-    /// when this begins.
+    /// Returns the place of the newest copy of each chunk that is `wanted`. It reads the topic from its beginning to
+    /// the end that it has when this call begins.
     pub fn newest(&self, wanted: impl Fn(&ChunkId) -> bool) -> Result<HashMap<ChunkId, Place>, TopicError> {
         let mut ends = self.ends()?;
         let mut assignment = TopicPartitionList::new();
@@ -97,7 +98,7 @@ impl DeadLetterTopic {
         let mut newest = HashMap::new();
         while !ends.is_empty() {
             let Some(message) = self.poll()? else {
-                // A compacted or emptied tail is passed over without a message.
+                // If the end of a partition was compacted or deleted, the reader reaches it without a message.
                 self.pass(&mut ends)?;
                 continue;
             };
@@ -112,7 +113,7 @@ impl DeadLetterTopic {
         Ok(newest)
     }
 
-    /// The copy at a place; `None` where it is gone.
+    /// Returns the copy at a place; `None` if it no longer exists.
     pub fn read(&self, place: Place) -> Result<Option<Copy>, TopicError> {
         let mut assignment = TopicPartitionList::new();
         let at = Offset::Offset(place.offset);
@@ -129,7 +130,7 @@ impl DeadLetterTopic {
         }
     }
 
-    /// The end of each partition that holds a record.
+    /// Returns the end of each partition that has a record.
     fn ends(&self) -> Result<HashMap<i32, i64>, TopicError> {
         let metadata = self.consumer.fetch_metadata(Some(&self.topic), METADATA_TIMEOUT);
         let metadata = metadata.map_err(|e| self.failed(e))?;
@@ -144,7 +145,7 @@ impl DeadLetterTopic {
         Ok(ends)
     }
 
-    /// Passes over partitions that are read to their end.
+    /// Removes the partitions that are read to their end.
     fn pass(&self, ends: &mut HashMap<i32, i64>) -> Result<(), TopicError> {
         let positions = self.consumer.position().map_err(|e| self.failed(e))?;
         ends.retain(|partition, end| {
@@ -171,7 +172,7 @@ fn place(message: &BorrowedMessage<'_>) -> Place {
     Place { partition: message.partition(), offset: message.offset(), time }
 }
 
-/// Keeps the newest copy. Copies of one chunk have one key, and so mostly one partition.
+/// Keeps the newest copy. Copies of one chunk have the same key, so they are mostly in the same partition.
 fn note(newest: &mut HashMap<ChunkId, Place>, id: ChunkId, place: Place) {
     let kept = newest.entry(id).or_insert(place);
     if (place.time, place.offset) > (kept.time, kept.offset) {
@@ -196,7 +197,7 @@ fn copy(message: &BorrowedMessage<'_>) -> Copy {
     }
 }
 
-/// The headers of a chunk, as they were: not the reason that was added when it was parked.
+/// Returns the original headers of a chunk, without the reason that was added when it was parked.
 fn chunk_headers(pairs: Vec<(&str, &[u8])>) -> OwnedHeaders {
     let names: Vec<_> = ChunkHeader::parse(pairs.iter().copied())
         .map(|header| header.to_headers().into_iter().map(|(name, _)| name).collect())

@@ -1,19 +1,19 @@
-//! What is wrong with a file as a whole.
+//! The problems that make a complete file unusable.
 
 use crds::job::UploadError;
 
-/// What is wrong with a file as a whole: it ends its job.
+/// A problem that makes a complete file unusable. It ends the job.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct FileProblem {
     /// Stable, `CamelCase`, from a bounded set.
     pub reason: &'static str,
-    /// For people, and what to do.
+    /// For people: what is wrong, and what to do.
     pub message: String,
 }
 
 impl FileProblem {
-    /// As the job's status tells it, within the bounds of its fields.
+    /// Returns the problem for the job's status, cut to the limits of its fields.
     #[must_use]
     pub fn as_status(&self) -> UploadError {
         UploadError { reason: self.reason.to_owned(), message: self.message.chars().take(4096).collect() }

@@ -1,8 +1,8 @@
-//! What Kubernetes answered, as an error of ours.
+//! Makes API errors of the answers of Kubernetes.
 
 use super::ApiError;
 
-/// What Kubernetes said, as ours. What is not found is for the caller to name, see [`kubernetes_or`].
+/// Makes an API error of an answer of Kubernetes. The caller must name what was not found, see [`kubernetes_or`].
 impl From<kube::Error> for ApiError {
     fn from(error: kube::Error) -> Self {
         let kube::Error::Api(status) = error else {
@@ -22,7 +22,7 @@ impl From<kube::Error> for ApiError {
     }
 }
 
-/// What Kubernetes said, with a name for the status `code` (404 or 409).
+/// Makes an API error of an answer of Kubernetes. `named` makes the error for the status `code` (404 or 409).
 pub fn kubernetes_or(code: u16, named: impl FnOnce() -> ApiError) -> impl FnOnce(kube::Error) -> ApiError {
     move |error| match &error {
         kube::Error::Api(status) if status.code == code && !is_namespace(status) => named(),
@@ -30,7 +30,7 @@ pub fn kubernetes_or(code: u16, named: impl FnOnce() -> ApiError) -> impl FnOnce
     }
 }
 
-/// Whether it speaks of a namespace, rather than of what is in it.
+/// Returns whether the answer is about a namespace, and not about an object in it.
 fn is_namespace(status: &kube::core::Status) -> bool {
     status.details.as_ref().is_some_and(|details| details.kind == "namespaces")
 }

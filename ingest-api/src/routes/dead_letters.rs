@@ -1,4 +1,4 @@
-//! The dead letters of a model: batches that `ClickHouse` refuses, listed, sent again, given up.
+//! The dead letters of a model: routes that list, requeue and drop the batches that `ClickHouse` refuses.
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -8,18 +8,18 @@ use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
 use crate::dead_letters::requeue::requeue as send_again;
-use crate::dead_letters::{ParkedBatch, Which, give_up, parked};
+use crate::dead_letters::{ParkedBatch, Which, drop_batch, parked};
 use crate::error::{ApiError, ErrorBody};
 use crate::names::{Name, Namespace};
 use crate::routes::{InNamespace, MaybeQuery, names, query};
 use crate::state::Shared;
 
-/// Which batches; all of the model where nothing is said.
+/// A selection of batches; without a field it is all batches of the model.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Chosen {
-    /// Only those of this job: its name or its uid
+    /// Only the batches of this job: its name or its uid
     job: Option<String>,
     /// Only the batch that begins with this chunk
     first_chunk: Option<u32>,
@@ -32,16 +32,16 @@ pub struct ParkedBatches {
     items: Vec<ParkedBatch>,
 }
 
-/// What became of batches that were to be sent again.
+/// The outcome of a requeue.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct RequeuedBatches {
-    /// Kafka has all their chunks again; workers try them soon.
+    /// Batches whose chunks Kafka has again; workers process them soon.
     requeued: Vec<ParkedBatch>,
-    /// The dead-letter topic no longer has all their chunks: they can only be dropped.
+    /// Batches of which the dead-letter topic no longer has all chunks: they can only be dropped.
     gone: Vec<ParkedBatch>,
 }
 
-/// Batches that were given up.
+/// Batches that were dropped.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct DroppedBatches {
     /// The batches.
@@ -83,8 +83,8 @@ pub async fn one(
 
 /// Send dead letters again
 ///
-/// Their chunks go back to the model's topic as they were; workers that know them as loaded pass over them. Repair first
-/// what `reason` and `message` name, or they are parked again.
+/// Their chunks are sent to the model's topic unchanged. Workers skip chunks that are already loaded. First fix what
+/// `reason` and `message` name, or the batches are parked again.
 #[utoipa::path(post, path = "/v1/namespaces/{ns}/models/{model}/dead-letters/requeue", tag = "dead letters",
     params(("ns" = String, Path, description = "The namespace"), ("model" = String, Path, description = "The model's name or id"), Chosen),
     responses((status = 200, body = RequeuedBatches), (status = 404, body = ErrorBody, description = "ModelNotFound"),
@@ -109,7 +109,7 @@ pub async fn requeue(
     Ok(Json(RequeuedBatches { requeued: done.sent, gone: done.gone }))
 }
 
-/// Give dead letters up: their rows are not loaded, and their jobs end as `ChunksDropped`
+/// Drop dead letters: their rows are not loaded, and their jobs end as `ChunksDropped`
 #[utoipa::path(post, path = "/v1/namespaces/{ns}/models/{model}/dead-letters/drop", tag = "dead letters",
     params(("ns" = String, Path, description = "The namespace"), ("model" = String, Path, description = "The model's name or id"), Chosen),
     responses((status = 200, body = DroppedBatches), (status = 404, body = ErrorBody, description = "ModelNotFound"),
@@ -122,13 +122,13 @@ pub async fn drop_batches(
     let of = names(path)?;
     let dropped = found(&app, &of, chosen).await?.1;
     for batch in &dropped {
-        give_up(&app.tables, batch).await?;
+        drop_batch(&app.tables, batch).await?;
     }
     tracing::info!(model = %of.1, batches = dropped.len(), "dead letters dropped");
     Ok(Json(DroppedBatches { dropped }))
 }
 
-/// The parked batches that are chosen, and the id of their model.
+/// Returns the selected batches that are parked, and the id of their model.
 async fn found(
     app: &Shared,
     (namespace, model): &(Namespace, Name),

@@ -1,23 +1,24 @@
-//! Jobs: listed, shown, cancelled. They are made by an upload, see [`super::uploads`].
+//! Routes that list, show and cancel jobs. An upload makes jobs, see [`super::uploads`].
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use crds::ModelId;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde::Deserialize;
 
 use crate::error::{ApiError, ErrorBody, kubernetes_or};
+use crate::routes::wait::{preferred_seconds, until_stopped};
 use crate::routes::{InNamespace, MaybeQuery, list, names, namespace, object, query};
 use crate::state::Shared;
 
-/// Which jobs.
+/// A selection of jobs.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Which {
-    /// Only those of this model: its name or its id
+    /// Only the jobs of this model: its name or its id
     model: Option<String>,
 }
 
@@ -40,15 +41,25 @@ pub async fn all(
 }
 
 /// Show a job
+///
+/// With `Prefer: wait=N` the answer comes when the job has ended or is BLOCKED, or after N seconds (at most 60) with the job
+/// as it is then.
 #[utoipa::path(get, path = "/v1/namespaces/{ns}/jobs/{job}", tag = "jobs",
-    params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "Its name")),
+    params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "Its name"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: how many seconds to wait for the end of the job (RFC 7240)")),
     responses((status = 200, body = ref("#/components/schemas/IngestJob")), (status = 404, body = ErrorBody, description = "JobNotFound")))]
-pub async fn one(State(app): State<Shared>, path: InNamespace) -> Result<Response, ApiError> {
-    let (namespace, job) = names(path)?;
-    Ok(object(StatusCode::OK, app.job(&namespace, &job).await?))
+pub async fn one(
+    State(app): State<Shared>,
+    path: InNamespace,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let (namespace, name) = names(path)?;
+    let job = app.job(&namespace, &name).await?;
+    let job = until_stopped(&app, &namespace, job, preferred_seconds(&headers)).await?;
+    Ok(object(StatusCode::OK, job))
 }
 
-/// Cancel a job; rows loaded so far stay
+/// Cancel a job; rows that are already loaded stay
 #[utoipa::path(post, path = "/v1/namespaces/{ns}/jobs/{job}/cancel", tag = "jobs",
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "Its name")),
     responses((status = 200, body = ref("#/components/schemas/IngestJob")), (status = 404, body = ErrorBody, description = "JobNotFound"),

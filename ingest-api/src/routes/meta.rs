@@ -1,4 +1,4 @@
-//! Health, metrics, and what the API is.
+//! Routes for health, metrics and the documents of the API.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::openapi;
 use crate::state::Shared;
 
-/// A page that shows `/openapi.json`; it loads nothing from elsewhere.
+/// A page that shows `/openapi.json`. It loads nothing from other servers.
 const DOCS: &str = include_str!("docs.html");
 
 /// Whether the process is alive
@@ -18,7 +18,7 @@ pub async fn healthz(State(app): State<Shared>) -> (StatusCode, String) {
     app.health.liveness()
 }
 
-/// Whether Kubernetes and Kafka are there, so that an upload can begin
+/// Whether Kubernetes and Kafka can be reached, so that an upload can begin
 #[utoipa::path(get, path = "/readyz", tag = "meta",
     responses((status = 200, content_type = "text/plain", body = String), (status = 503, content_type = "text/plain", body = String)))]
 pub async fn readyz(State(app): State<Shared>) -> (StatusCode, String) {
@@ -31,13 +31,13 @@ pub async fn metrics(State(app): State<Shared>) -> Response {
     app.exposed.response().into_response()
 }
 
-/// This document
+/// The OpenAPI document
 #[utoipa::path(get, path = "/openapi.json", tag = "meta", responses((status = 200, body = Object)))]
 pub async fn document() -> Response {
     Json(openapi::document()).into_response()
 }
 
-/// This document, for people
+/// The OpenAPI document, as a page for people
 #[utoipa::path(get, path = "/docs", tag = "meta", responses((status = 200, content_type = "text/html", body = String)))]
 pub async fn docs() -> Response {
     let policy =
@@ -45,12 +45,12 @@ pub async fn docs() -> Response {
     ([(header::CONTENT_SECURITY_POLICY, policy)], Html(DOCS)).into_response()
 }
 
-/// What is at no path.
+/// The answer for a path that is not a route.
 pub async fn nothing() -> ApiError {
     ApiError::RouteNotFound
 }
 
-/// What a path does not take.
+/// The answer for a method that the route does not have.
 pub async fn other_method() -> ApiError {
     ApiError::MethodNotAllowed
 }

@@ -1,4 +1,4 @@
-//! The routes, one file a noun.
+//! The routes, with one file for each kind of object.
 
 pub mod dead_letters;
 pub mod jobs;
@@ -7,6 +7,7 @@ pub mod models;
 pub mod rejected;
 pub mod uploads;
 pub mod verify;
+pub mod wait;
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -19,36 +20,36 @@ use serde::Serialize;
 use crate::error::ApiError;
 use crate::names::{Name, Namespace};
 
-/// The path of a thing in a namespace.
+/// The path of an object in a namespace.
 pub type InNamespace = Result<Path<(String, String)>, PathRejection>;
-/// A query, checked by the handler.
+/// A query that the handler checks.
 pub type MaybeQuery<T> = Result<Query<T>, QueryRejection>;
 
-/// The namespace and the name of a path, checked.
+/// Checks the namespace and the name in a path.
 pub fn names(path: InNamespace) -> Result<(Namespace, Name), ApiError> {
     let Path((namespace, name)) = path.map_err(|e| ApiError::BadRequest(e.body_text()))?;
     Ok((Namespace::parse(&namespace)?, Name::parse(&name)?))
 }
 
-/// The namespace of a path, checked.
+/// Checks the namespace in a path.
 pub fn namespace(path: Result<Path<String>, PathRejection>) -> Result<Namespace, ApiError> {
     let Path(namespace) = path.map_err(|e| ApiError::BadRequest(e.body_text()))?;
     Namespace::parse(&namespace)
 }
 
-/// A query, or what is wrong with it.
+/// Returns the query, or what is wrong with it.
 pub fn query<T>(query: MaybeQuery<T>) -> Result<T, ApiError> {
     query.map(|Query(query)| query).map_err(|e| ApiError::BadRequest(e.body_text()))
 }
 
-/// An object as Kubernetes has it, without the notes of who wrote which field.
+/// Returns an object as Kubernetes has it, without `managedFields`.
 #[must_use]
 pub fn object<K: Resource + Serialize>(status: StatusCode, mut object: K) -> Response {
     object.meta_mut().managed_fields = None;
     (status, Json(object)).into_response()
 }
 
-/// A list of them: `{"items": […]}`.
+/// Returns a list of such objects: `{"items": […]}`.
 #[must_use]
 pub fn list<K: Resource + Serialize>(mut items: Vec<K>) -> Response {
     for item in &mut items {

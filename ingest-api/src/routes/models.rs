@@ -1,4 +1,4 @@
-//! Models: made of a plain map of columns or of a whole spec, listed, shown, deleted.
+//! Routes that make, list, show and delete models. A model is made from a map of columns or from a complete spec.
 
 use std::fmt;
 
@@ -21,11 +21,11 @@ use crate::names::Name;
 use crate::routes::{InNamespace, list, names, namespace, object};
 use crate::state::Shared;
 
-/// Columns by name, with their ClickHouse types. Unlike a JSON object elsewhere, it has an order: the table's.
+/// Columns by name, with their ClickHouse types. Unlike other JSON objects it has an order: that of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnMap(pub Vec<(String, String)>);
 
-/// A model to be made: `schema` for the short form, `spec` for all that an `IngestModel` can say.
+/// A new model: `schema` is the short form, `spec` has all fields of an `IngestModel`.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewModel {
@@ -43,7 +43,7 @@ pub struct NewModel {
 /// A model that was made.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ModelMade {
-    /// Its id: table, topic and workers are named by it.
+    /// Its id, which the names of table, topic and workers contain.
     #[schema(example = "5231e672")]
     pub id: String,
     /// Its name.
@@ -112,7 +112,7 @@ pub async fn one(State(app): State<Shared>, path: InNamespace) -> Result<Respons
     Ok(object(StatusCode::OK, app.model(&namespace, &model).await?))
 }
 
-/// Delete a model; its `deletionPolicy` says whether table and topic stay
+/// Delete a model; its `deletionPolicy` determines whether table and topic stay
 #[utoipa::path(delete, path = "/v1/namespaces/{ns}/models/{model}", tag = "models",
     params(("ns" = String, Path, description = "The namespace"), ("model" = String, Path, description = "Its name or its id")),
     responses((status = 204), (status = 404, body = ErrorBody, description = "ModelNotFound")))]

@@ -1,4 +1,4 @@
-//! The rejected rows of a job, streamed from ClickHouse.
+//! The route of the rejected rows of a job, streamed from ClickHouse.
 
 use std::fmt::Write as _;
 
@@ -13,17 +13,17 @@ use futures::stream;
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
-use crate::clickhouse::away;
+use crate::clickhouse::unavailable;
 use crate::error::{ApiError, ErrorBody};
 use crate::routes::{InNamespace, MaybeQuery, names, query};
 use crate::state::Shared;
 
 /// The first line of the CSV.
 const HEADER: &str = "ROW,EVENT_ID,COLUMN,TYPE,ERROR,OBSERVED,MESSAGE\n";
-/// Bytes of text that leave at once.
+/// How many bytes of text are sent at once.
 const PIECE: usize = 32 * 1024;
 
-/// How to write them.
+/// How the rows are written.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -54,7 +54,7 @@ struct RejectedCell {
     message: String,
 }
 
-/// Why rows of a job were rejected: one line a bad cell, in the order of the file
+/// Why rows of a job were rejected: one line for each bad cell, in the order of the file
 #[utoipa::path(get, path = "/v1/namespaces/{ns}/jobs/{job}/rejected", tag = "jobs",
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "Its name"), How),
     responses((status = 200, description = "ROW,EVENT_ID,COLUMN,TYPE,ERROR,OBSERVED,MESSAGE", content_type = "text/csv", body = String),
@@ -73,10 +73,10 @@ pub async fn rejected(
         .query(&statement(&app.tables.rejected_rows))
         .param("uid", uid)
         .fetch::<RejectedCell>()
-        .map_err(away)?;
-    // The first row is awaited here: an error that comes later can only break the answer off.
+        .map_err(unavailable)?;
+    // The first row is awaited here: an error after it can only interrupt the answer.
     let mut text = if format == Format::Csv { HEADER.to_owned() } else { String::new() };
-    let more = match cells.next().await.map_err(away)? {
+    let more = match cells.next().await.map_err(unavailable)? {
         Some(cell) => {
             write(&mut text, format, &cell);
             true
@@ -128,7 +128,7 @@ fn write(out: &mut String, format: Format, cell: &RejectedCell) {
     out.push('\n');
 }
 
-/// RFC 4180.
+/// Writes a field in quotes, as RFC 4180 specifies.
 fn quoted(out: &mut String, field: &str) {
     out.push('"');
     out.push_str(&field.replace('"', "\"\""));
@@ -163,14 +163,14 @@ mod tests {
             written(Format::Csv, &cell()),
             "1,1001abcd,timestamp,UInt32,MISSING_COLUMN,,\"The required column 'timestamp' is missing\"\n"
         );
-        let odd = RejectedCell {
+        let truncated = RejectedCell {
             event_id: "a,\"b\"\nc".into(),
             observed: "x y".into(),
             message: "not \"1\"".into(),
             ..cell()
         };
         assert_eq!(
-            written(Format::Csv, &odd),
+            written(Format::Csv, &truncated),
             "1,\"a,\"\"b\"\"\nc\",timestamp,UInt32,MISSING_COLUMN,x y,\"not \"\"1\"\"\"\n"
         );
     }

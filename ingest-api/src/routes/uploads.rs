@@ -1,8 +1,8 @@
-//! The bytes of a job: with a job that is made for them (`POST`), for a job that is there (`PUT`), and how far they
-//! are (`HEAD`).
+//! Routes for the bytes of a job: `POST` makes a job for them, `PUT` sends them to an existing job, and `HEAD` shows
+//! the progress.
 //!
-//! **Promise:** what can be refused is refused before a byte of the body is read, so a client that sends
-//! `Expect: 100-continue` is spared sending it.
+//! **Promise:** a request is refused before a byte of its body is read, if the reason is known by then. So a client
+//! that sends `Expect: 100-continue` need not send the body.
 
 use std::time::Duration;
 
@@ -31,17 +31,17 @@ use crate::upload::request::UploadHeaders;
 use crate::upload::resume::{self, Begin};
 use crate::upload::stream::Upload;
 
-/// Tries to take an upload up while others take it up too.
+/// How often a request tries to take up an upload while other requests do the same.
 const TRIES: u32 = 8;
-/// How long the body of an inline job may take.
+/// The most time for the body of an inline job.
 const INLINE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Whether an upload is complete: `?1` or `?0`, a boolean of RFC 9651.
 pub const UPLOAD_COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
 
 /// Load a file: make a job and send the file as the body
 ///
-/// Answers when Kafka has every chunk. The `Location` header names the job, also where the upload failed after it was
-/// made: then `HEAD …/data` says from which byte `PUT …/data` goes on.
+/// The answer comes when Kafka has every chunk. The `Location` header names the job. It is also sent if the upload
+/// failed after the job was made: then `HEAD …/data` shows from which byte `PUT …/data` continues.
 #[utoipa::path(post, path = "/v1/namespaces/{ns}/models/{model}/jobs", tag = "uploads",
     params(("ns" = String, Path, description = "The namespace"), ("model" = String, Path, description = "The model's name or id"), NewJob,
         ("Content-Encoding" = Option<String>, Header, description = "`gzip`, `zstd`, `bzip2` or `xz`")),
@@ -77,7 +77,7 @@ pub async fn post(
     response
 }
 
-/// A new job that is pinned, with permit and memory for its upload.
+/// A new job that is pinned, with the permit and the memory for its upload.
 struct Made {
     namespace: Namespace,
     headers: UploadHeaders,
@@ -103,16 +103,16 @@ async fn make(
     match pinned(app, &namespace, job.clone()).await {
         Ok(job) => Ok(Made { namespace, headers, model, job, admission }),
         Err(error) => {
-            // Nothing of its file was read: the client may come again with the same name and label.
-            new_job::take_back(app, &namespace, &job).await;
+            // Nothing of its file was read: the client can try again with the same name and label.
+            new_job::delete_unused(app, &namespace, &job).await;
             Err(error)
         }
     }
 }
 
 impl Made {
-    /// Ready to take bytes. The upload is claimed with the first write, which comes before the first chunk: until then
-    /// there is nobody to fence off.
+    /// Returns the upload, ready to receive bytes. The first write, which comes before the first chunk, claims the
+    /// upload; before that there is no other request to exclude.
     async fn ready(self, app: &Shared) -> Result<Upload, ApiError> {
         let Self { namespace, headers, model, job, admission } = self;
         let prepared = prepare(app, &namespace, &model, &job, &headers, Begin::START).await?;
@@ -121,11 +121,11 @@ impl Made {
     }
 }
 
-/// Send the file of a job that is there, or the rest of it
+/// Send the file of an existing job, or the rest of it
 ///
-/// `Upload-Offset` must be what `HEAD` says; then the body is the file from that byte on, not packed, and as UTF-8 where
-/// the file is UTF-16. A request takes the upload over from one that is running: that one ends with `UploadSuperseded`. A
-/// job with `spec.source.inline` takes exactly these bytes, and takes them again.
+/// `Upload-Offset` must be the value from `HEAD`. Then the body is the file from that byte on, not compressed, and in
+/// UTF-8 if the file is in UTF-16. A request takes over an upload that is running: the other request ends with
+/// `UploadSuperseded`. A job with `spec.source.inline` accepts exactly these bytes, and accepts them again.
 #[utoipa::path(put, path = "/v1/namespaces/{ns}/jobs/{job}/data", tag = "uploads",
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "The job's name"),
         ("Upload-Offset" = Option<u64>, Header, description = "The byte of the file with which the body begins"),
@@ -151,11 +151,11 @@ pub async fn put(State(app): State<Shared>, path: InNamespace, request: Request)
     }
 }
 
-/// Where the bytes of a job that is there come from.
+/// Where the bytes of an existing job come from.
 enum Fed {
     Body(Box<Upload>),
     Inline(Box<Upload>, String),
-    /// They came before, and this request says the same again.
+    /// They were received before, and this request repeats the upload.
     Before(Box<IngestJob>),
 }
 
@@ -174,7 +174,7 @@ async fn feed(app: &Shared, path: InNamespace, headers: &HeaderMap) -> Result<Fe
     for _ in 0..TRIES {
         let upload = job.status.as_ref().and_then(|s| s.upload.clone()).unwrap_or_default();
         if inline.is_some() && upload.complete {
-            // The operator asks again when it has not heard the answer.
+            // The operator repeats a request if it did not receive the answer.
             return Ok(Fed::Before(Box::new(job)));
         }
         if let Some(ended) = ended(&job) {
@@ -182,12 +182,13 @@ async fn feed(app: &Shared, path: InNamespace, headers: &HeaderMap) -> Result<Fe
         }
         resume::decide(name.as_str(), &upload, headers.offered, inline.is_some())?;
         let pinned = pinned(app, &namespace, job).await?;
-        // By the version of the job that the epoch is written to.
+        // This decision uses the version of the job to which the epoch is written.
         let upload = pinned.status.as_ref().and_then(|s| s.upload.clone()).unwrap_or_default();
         let begin = resume::decide(name.as_str(), &upload, headers.offered, inline.is_some())?;
         let prepared = prepare(app, &namespace, &model, &pinned, &headers, begin).await?;
         let mut progress = Progress::new(app.kube.clone(), prepared.job.clone(), &prepared.status);
-        // Who has the upload now is fenced off before a byte is read; where nobody ever had it, the first write will do.
+        // A request that has the upload now is excluded before a byte is read. If no request ever had it, the first
+        // write does this.
         if upload.epoch == 0 || progress.claim(&prepared.status).await? {
             let length = headers.length;
             let upload = Box::new(Upload { app: app.clone(), prepared, progress, length, admission });
@@ -201,7 +202,7 @@ async fn feed(app: &Shared, path: InNamespace, headers: &HeaderMap) -> Result<Fe
     Err(ApiError::UploadSuperseded(name.to_string()))
 }
 
-/// How far the upload of a job is
+/// Show the progress of a job's upload
 #[utoipa::path(head, path = "/v1/namespaces/{ns}/jobs/{job}/data", tag = "uploads",
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "The job's name")),
     responses((status = 204, headers(("Upload-Offset" = u64, description = "The byte from which the upload goes on"),
@@ -225,13 +226,13 @@ pub async fn head(State(app): State<Shared>, path: InNamespace) -> Result<Respon
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 
-/// A permit, unless the server stops.
+/// Returns a permit, unless the server stops.
 async fn enter(app: &Shared, lane: &Lane) -> Result<Permit, ApiError> {
     if *app.stop.borrow() { Err(ApiError::Stopping) } else { lane.enter().await }
 }
 
-/// The bytes of an inline job are in its spec. They are sent from there, once it is seen that the body says the same:
-/// then a retry is certain to be cut into the same chunks.
+/// The bytes of an inline job are in its spec. They are sent from there if the body is equal to them: then a retry is
+/// certain to be cut into the same chunks.
 async fn send_inline(upload: Upload, text: String, body: Body) -> Response {
     match timeout(INLINE_TIMEOUT, to_bytes(body, MAX_INLINE_BYTES + 1)).await {
         Ok(Ok(bytes)) if bytes == text.as_bytes() => {
@@ -249,8 +250,8 @@ fn answer(result: Result<IngestJob, ApiError>, status: StatusCode) -> Response {
     }
 }
 
-/// Refuses an upload. The body is not touched where the client waits for a word before it sends it; where it is on its
-/// way, some of it is taken so that the answer arrives.
+/// Refuses an upload. If the client waits for `100 Continue`, the body is not read. If the client is already sending, a
+/// part of the body is read so that the answer arrives.
 fn refuse(error: ApiError, body: Body, headers: &HeaderMap) -> Response {
     if !headers.contains_key(header::EXPECT) {
         tokio::spawn(linger(body));

@@ -1,4 +1,4 @@
-//! A job's receipt, checked again against ledger and table.
+//! The route that compares a job's receipt with ledger and table again.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,49 +8,49 @@ use crds::job::{IngestJob, Receipt};
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
-use crate::clickhouse::{Tables, away, is_unknown_table};
+use crate::clickhouse::{Tables, is_unknown_table, unavailable};
 use crate::error::{ApiError, ErrorBody};
 use crate::names::Name;
 use crate::routes::{InNamespace, names};
 use crate::state::Shared;
 
-/// A receipt, and what is there now.
+/// A receipt, and the counts of now.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Verified {
     /// The job's name.
     pub job: String,
     /// The job's uid.
     pub uid: String,
-    /// What the job came to at its end, as in `status.receipt`.
+    /// The result of the job at its end, as in `status.receipt`.
     #[schema(value_type = Option<Object>)]
     pub receipt: Option<Receipt>,
-    /// What ledger and table say now.
+    /// The counts in ledger and table now.
     pub now: Now,
-    /// What differs, for people; empty where nothing does.
+    /// What differs, for people; empty if nothing differs.
     pub differences: Vec<String>,
 }
 
-/// What ledger and table say of a job now.
+/// The counts of a job in ledger and table now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Now {
-    /// Rows read, by the ledger.
+    /// Rows read, according to the ledger.
     pub rows: i64,
-    /// Rows loaded, by the ledger.
+    /// Rows loaded, according to the ledger.
     pub ok: i64,
-    /// Rows rejected, by the ledger.
+    /// Rows rejected, according to the ledger.
     pub rejected: i64,
     /// Rows of the job in the table.
     pub table_rows: i64,
-    /// Chunks loaded, by the ledger.
+    /// Chunks loaded, according to the ledger.
     pub chunks: i64,
-    /// Chunks that are parked as dead letters.
+    /// Chunks that are parked.
     pub parked_chunks: i64,
     /// Chunks whose dead letters were dropped.
     pub dropped_chunks: i64,
 }
 
-/// Check the receipt of a job again: ledger and table against what they said at its end
+/// Verify a job: compare the counts in ledger and table now with those of its receipt
 #[utoipa::path(post, path = "/v1/namespaces/{ns}/jobs/{job}/verify", tag = "jobs",
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "Its name")),
     responses((status = 200, body = Verified, description = "`differences` is empty where all is as it was"),
@@ -94,11 +94,11 @@ async fn now(tables: &Tables, table: &TableName, uid: &str) -> Result<Now, ApiEr
     })
 }
 
-/// Nothing is in a table that is not there.
+/// Returns the default if the table does not exist: nothing is in it.
 fn or_nothing<T: Default>(answer: clickhouse::error::Result<T>) -> Result<T, ApiError> {
     match answer {
         Err(error) if is_unknown_table(&error) => Ok(T::default()),
-        other => other.map_err(away),
+        other => other.map_err(unavailable),
     }
 }
 
@@ -119,7 +119,7 @@ fn rows_statement(table: &TableName) -> String {
     format!("SELECT count() FROM {table} WHERE _job = {{uid:String}}")
 }
 
-/// What does not fit together, or is not as the receipt says.
+/// Returns what is contradictory, or differs from the receipt.
 fn differences(job: &IngestJob, now: &Now, table: &TableName) -> Vec<String> {
     let mut found = Vec::new();
     let status = job.status.clone().unwrap_or_default();

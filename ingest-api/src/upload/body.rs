@@ -1,4 +1,4 @@
-//! The body of a request as a blocking reader, and what a reader of it must know: whether it came to its end.
+//! The body of a request as a blocking reader. The reader knows whether the body came to its end.
 
 use std::io::{self, BufRead, Read};
 use std::time::Duration;
@@ -12,21 +12,21 @@ use tokio::time::{Instant, timeout};
 use crate::state::turned;
 use crate::upload::pace::Pace;
 
-/// Most bytes that the server reads from a connection at once.
+/// The most bytes that the server reads from a connection at once.
 pub const READ_BYTES: usize = 256 * 1024;
-/// Pieces that wait for the thread that cuts.
+/// How many pieces wait for the cutting thread.
 const QUEUE: usize = 1;
-/// Most bytes of a body in memory: a piece that is read, those that wait, and the one that is decoded.
+/// The most bytes of a body in memory: a piece that is read, those that wait, and the one that is decoded.
 pub const BODY_BYTES: u64 = (QUEUE as u64 + 2) * READ_BYTES as u64;
-/// What is taken at most of a body that nobody wants.
+/// The most bytes that are still read of a body that is no longer needed.
 const LINGER_BYTES: usize = 64 << 20;
-/// For how long at most.
+/// The most time for that.
 const LINGER_TIME: Duration = Duration::from_secs(5);
 
-/// A piece of the body; `None` is its clean end. A queue that closes without it means that the body broke off.
+/// A piece of the body; `None` is its regular end. If the queue closes without it, the body was interrupted.
 type Piece = Option<Bytes>;
 
-/// The sending end, to be given to [`pump`].
+/// The sending end, which [`pump`] needs.
 pub struct Pieces(mpsc::Sender<Piece>);
 
 /// The receiving end: a reader that must be used outside the async runtime.
@@ -36,21 +36,21 @@ pub struct BodyReader {
     ended: bool,
 }
 
-/// The two ends of a short queue.
+/// Returns the two ends of a short queue.
 #[must_use]
 pub fn pipe() -> (Pieces, BodyReader) {
     let (sender, pieces) = mpsc::channel(QUEUE);
     (Pieces(sender), BodyReader { pieces, current: Bytes::new(), ended: false })
 }
 
-/// What a body has to keep to.
+/// The limits of a body.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The Content-Length: a body that ends before it broke off, whatever the transport says.
+    /// The Content-Length. A body that ends earlier was interrupted, even if the transport reports a regular end.
     pub length: Option<u64>,
-    /// How long a client may be silent.
+    /// How long a client may send nothing.
     pub idle: Duration,
-    /// Bytes a second that it has to send, see [`Pace`]; 0: any.
+    /// The least bytes per second that a client must send, see [`Pace`]; 0: any rate.
     pub least_rate: u64,
 }
 
@@ -58,18 +58,18 @@ pub struct Bounds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyEnd {
     /// All of it is in the queue.
-    Whole,
+    Complete,
     /// The connection ended, or the client was silent for too long.
-    BrokeOff,
+    Interrupted,
     /// The client sent too slowly.
     TooSlow,
-    /// The server stops.
+    /// The server is stopping.
     Stopped,
-    /// Nobody reads it any more.
+    /// The reader was dropped.
     Unwanted,
 }
 
-/// Moves a body into the queue until it ends or breaks a bound, until `stop` turns true, or until the other end of
+/// Moves a body into the queue until it ends or exceeds a limit, until `stop` becomes true, or until the other end of
 /// `wanted` is dropped.
 pub async fn pump(
     body: Body,
@@ -99,21 +99,21 @@ pub async fn pump(
         let piece = match next {
             Ok(Some(Ok(piece))) => piece,
             Ok(None) if bounds.length.is_none_or(|length| seen == length) => {
-                // Where nobody listens any more, they have said why.
+                // This fails if the reader was dropped. Then the reason is already known.
                 let _ = to.0.send(None).await;
-                return BodyEnd::Whole;
+                return BodyEnd::Complete;
             }
             Ok(None) => {
                 tracing::info!(seen, "the body is shorter than its Content-Length");
-                return BodyEnd::BrokeOff;
+                return BodyEnd::Interrupted;
             }
             Ok(Some(Err(error))) => {
                 tracing::info!(%error, seen, "the body broke off");
-                return BodyEnd::BrokeOff;
+                return BodyEnd::Interrupted;
             }
             Err(_) if silent_since.elapsed() >= bounds.idle => {
                 tracing::info!(seen, "the client sent nothing for {} s", bounds.idle.as_secs());
-                return BodyEnd::BrokeOff;
+                return BodyEnd::Interrupted;
             }
             Err(_) => Bytes::new(),
         };
@@ -129,13 +129,13 @@ pub async fn pump(
             drain(body).await;
             return BodyEnd::Unwanted;
         }
-        // Waiting for a place in the queue is no silence of the client.
+        // While this task waits for a place in the queue, the client is not silent.
         silent_since = Instant::now();
     }
 }
 
-/// Takes what a client is still sending after it was answered, within bounds: a connection that is closed while bytes
-/// are under way is reset, and the reset may overtake the answer.
+/// Reads what a client still sends after its answer, within limits. If a connection is closed while bytes are on their
+/// way, it is reset, and the client may see the reset before the answer.
 pub async fn linger(body: Body) {
     drain(body.into_data_stream()).await;
 }
@@ -153,9 +153,9 @@ async fn drain(mut body: BodyDataStream) {
     let _ = tokio::time::timeout(LINGER_TIME, draining).await;
 }
 
-/// Whether an error means that the body broke off, rather than that its bytes are bad.
+/// Returns whether an error means that the body was interrupted, and not that its bytes are invalid.
 #[must_use]
-pub fn broke_off(error: &io::Error) -> bool {
+pub fn is_interrupted(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ConnectionAborted
 }
 
@@ -165,7 +165,7 @@ impl BufRead for BodyReader {
             match self.pieces.blocking_recv() {
                 Some(Some(bytes)) => self.current = bytes,
                 Some(None) => self.ended = true,
-                // The end of the pump says why.
+                // The result of the pump has the reason.
                 None => return Err(io::ErrorKind::ConnectionAborted.into()),
             }
         }
@@ -191,7 +191,7 @@ impl Read for BodyReader {
 pub(crate) mod tests {
     use super::*;
 
-    /// A reader of these pieces; `clean` says whether they come to an end or break off.
+    /// Returns a reader of these pieces; `clean` is whether they end regularly or are interrupted.
     pub fn reader(pieces: &[&[u8]], clean: bool) -> BodyReader {
         let (sender, receiver) = mpsc::channel(pieces.len() + 1);
         for piece in pieces {
@@ -224,21 +224,21 @@ pub(crate) mod tests {
         let of = |length| Bounds { length, ..MINUTE };
         for length in [Some(3), None] {
             let (end, bytes) = pumped(Body::from("abc"), of(length), false).await;
-            assert_eq!((end, bytes.unwrap()), (BodyEnd::Whole, b"abc".to_vec()));
+            assert_eq!((end, bytes.unwrap()), (BodyEnd::Complete, b"abc".to_vec()));
         }
         let stream = futures::stream::iter([Ok(Bytes::from("abc")), Err(io::Error::other("reset"))]);
         let cases = [
-            (pumped(Body::from("abc"), of(Some(4)), false).await, BodyEnd::BrokeOff),
-            (pumped(Body::from_stream(stream), MINUTE, false).await, BodyEnd::BrokeOff),
+            (pumped(Body::from("abc"), of(Some(4)), false).await, BodyEnd::Interrupted),
+            (pumped(Body::from_stream(stream), MINUTE, false).await, BodyEnd::Interrupted),
             (pumped(silent(), MINUTE, true).await, BodyEnd::Stopped),
         ];
         for ((end, bytes), expected) in cases {
             assert_eq!(end, expected);
-            assert!(broke_off(&bytes.unwrap_err()));
+            assert!(is_interrupted(&bytes.unwrap_err()));
         }
     }
 
-    /// Pumps on a paused clock, which moves on whenever all wait.
+    /// Pumps on a paused clock, which advances when all tasks wait.
     async fn pumped_on_a_paused_clock(body: Body, bounds: Bounds) -> (BodyEnd, u64) {
         let (to, mut reader) = pipe();
         let (_stop, stop) = watch::channel(false);
@@ -249,7 +249,7 @@ pub(crate) mod tests {
         (end, began.elapsed().as_secs())
     }
 
-    /// So many bytes each second, for so many seconds.
+    /// Sends `bytes` bytes each second, for `seconds` seconds.
     fn trickle(bytes: usize, seconds: u64) -> Body {
         let stream = futures::stream::iter(0..seconds).then(move |_| async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -262,13 +262,13 @@ pub(crate) mod tests {
     async fn a_client_that_trickles_is_given_up_after_half_a_minute_and_a_faster_one_is_not() {
         let bounds = Bounds { least_rate: 1024, ..MINUTE };
         assert_eq!(pumped_on_a_paused_clock(trickle(100, 1000), bounds).await, (BodyEnd::TooSlow, 30));
-        assert_eq!(pumped_on_a_paused_clock(trickle(2048, 100), bounds).await, (BodyEnd::Whole, 100));
-        assert_eq!(pumped_on_a_paused_clock(trickle(100, 100), MINUTE).await, (BodyEnd::Whole, 100));
+        assert_eq!(pumped_on_a_paused_clock(trickle(2048, 100), bounds).await, (BodyEnd::Complete, 100));
+        assert_eq!(pumped_on_a_paused_clock(trickle(100, 100), MINUTE).await, (BodyEnd::Complete, 100));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_falls_silent_is_given_up() {
-        assert_eq!(pumped_on_a_paused_clock(silent(), MINUTE).await, (BodyEnd::BrokeOff, 60));
+        assert_eq!(pumped_on_a_paused_clock(silent(), MINUTE).await, (BodyEnd::Interrupted, 60));
         let rated = Bounds { least_rate: 1, ..MINUTE };
         assert_eq!(pumped_on_a_paused_clock(silent(), rated).await, (BodyEnd::TooSlow, 30));
     }
@@ -286,7 +286,7 @@ pub(crate) mod tests {
             }
         };
         let (end, ()) = tokio::join!(pump(Body::from_stream(pieces), bounds, stop, wanted, to), reading);
-        assert_eq!(end, BodyEnd::Whole);
+        assert_eq!(end, BodyEnd::Complete);
     }
 
     #[tokio::test]
@@ -297,7 +297,7 @@ pub(crate) mod tests {
         drop(wanted);
         let pumping = tokio::spawn(pump(silent(), MINUTE, stop, wants, to));
         let read = tokio::task::spawn_blocking(|| all(reader)).await.unwrap();
-        assert!(broke_off(&read.unwrap_err()));
+        assert!(is_interrupted(&read.unwrap_err()));
         pumping.abort();
     }
 

@@ -1,11 +1,13 @@
-//! One budget of memory for all that uploads hold: bytes of bodies, chunks, decoders, and what is on its way to Kafka.
+//! One memory budget for everything that uploads hold: bytes of bodies, chunks, decoders, and what is on its way to
+//! Kafka.
 //!
-//! **Promise:** what is reserved never exceeds the budget. Who waits is served in order. An upload waits for memory only
-//! at its start and where its file turns out to need more than most; both for a bounded time.
+//! **Promise:** the reserved memory never exceeds the budget. Reservations are served in order. An upload waits for
+//! memory only at its start, and when its file needs more than was reserved; both for a bounded time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -14,23 +16,23 @@ use crate::error::ApiError;
 use crate::upload::body::BODY_BYTES;
 use crate::upload::decode::Encoding;
 
-/// Chunks that an upload holds at most: one that is cut, one held back until another follows, one that waits, one that
-/// is handed over, and its copy on its way to Kafka. What goes beyond has a reservation of its own.
+/// The most chunks that an upload holds: one that is cut, one that is held back until the next begins, one that waits,
+/// one that is handed over, and its copy on its way to Kafka. Further chunks have reservations of their own.
 const CHUNKS: u64 = 5;
-/// What an upload needs beside that: tasks, status, headers.
+/// The other memory of an upload: tasks, status, headers.
 const SLACK: u64 = 64 * 1024;
-/// How long an upload that is running waits for memory that its file turns out to need.
+/// How long a running upload waits for more memory that its file needs.
 const GROWTH_WAIT: Duration = Duration::from_secs(10);
 
 /// Memory that all uploads share.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    /// A permit is a KiB.
+    /// One permit is one KiB.
     free: Arc<Semaphore>,
     kib: u32,
 }
 
-/// A part of a budget, given back when the last clone is dropped.
+/// A part of a budget. It is free again when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Reservation(Arc<Held>);
 
@@ -40,13 +42,13 @@ struct Held {
     permit: Mutex<OwnedSemaphorePermit>,
 }
 
-/// Why there is no memory.
+/// Why the memory cannot be reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoMemory {
-    /// Others hold it; later there may be some.
+    /// Other uploads hold it; later there may be enough.
     #[error("other uploads hold the memory that is needed")]
     Busy,
-    /// There never is so much.
+    /// The budget is smaller than what is needed.
     #[error("{needs} MiB are needed and {budget} MiB are there")]
     Never {
         /// What is needed, in MiB.
@@ -57,14 +59,14 @@ pub enum NoMemory {
 }
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// A budget of `bytes` bytes.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
         let kib = kib(bytes);
         Self { free: Arc::new(Semaphore::new(kib as usize)), kib }
     }
 
-    /// Reserves so many bytes; waits for them, in order, until `deadline`.
+    /// Reserves `bytes` bytes. Waits for them in order, until `deadline`.
     pub async fn reserve(&self, bytes: u64, deadline: Instant) -> Result<Reservation, NoMemory> {
         let permit =
             timeout_at(deadline, Arc::clone(&self.free).acquire_many_owned(self.fits(0, bytes)?)).await;
@@ -76,19 +78,19 @@ impl Budget {
         }
     }
 
-    /// So many bytes if they are free now and nobody waits for them.
+    /// Reserves `bytes` bytes if they are free now and no other upload waits for them.
     #[must_use]
     pub fn try_reserve(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.free).try_acquire_many_owned(kib(bytes)).ok()
     }
 
-    /// The bytes that are free.
+    /// Returns how many bytes are free.
     #[must_use]
     pub fn free(&self) -> u64 {
         self.free.available_permits() as u64 * 1024
     }
 
-    /// So many bytes in KiB, unless they and what is held exceed the whole budget.
+    /// Returns `bytes` in KiB. Fails if they and what is held exceed the complete budget.
     fn fits(&self, held_kib: usize, bytes: u64) -> Result<u32, NoMemory> {
         let more = kib(bytes);
         let needs = held_kib as u64 + u64::from(more);
@@ -100,10 +102,10 @@ impl Budget {
 }
 
 impl Reservation {
-    /// Reserves more. Waits for it on the thread of a decoder; where there is no runtime it does not wait.
+    /// Reserves more. On the thread of a decoder it waits for the memory; without a runtime it does not wait.
     pub fn grow_blocking(&self, bytes: u64) -> Result<(), NoMemory> {
         let Held { budget, permit } = &*self.0;
-        let held = permit.lock().unwrap_or_else(PoisonError::into_inner).num_permits();
+        let held = permit.lock().num_permits();
         let more = budget.fits(held, bytes)?;
         let free = Arc::clone(&budget.free);
         let new = match Handle::try_current() {
@@ -114,14 +116,15 @@ impl Reservation {
             Err(_) => free.try_acquire_many_owned(more).ok(),
         };
         let new = new.ok_or(NoMemory::Busy)?;
-        permit.lock().unwrap_or_else(PoisonError::into_inner).merge(new);
+        permit.lock().merge(new);
         Ok(())
     }
 }
 
-/// What an upload needs from its start to its end, in bytes; `length` is that of the body, where it is known.
+/// Returns what an upload needs from its start to its end, in bytes. `length` is the length of the body, if it is
+/// known.
 ///
-/// What a zstd window or an xz dictionary needs beyond the least is reserved when the stream says how large it is.
+/// The memory of a larger zstd window or xz dictionary is reserved later, when the stream specifies its size.
 #[must_use]
 pub fn need(encoding: Encoding, chunk_bytes: u64, length: Option<u64>) -> u64 {
     let chunks = CHUNKS * chunk_bytes;
@@ -133,7 +136,7 @@ pub fn need(encoding: Encoding, chunk_bytes: u64, length: Option<u64>) -> u64 {
     SLACK + body + chunks + encoding.memory()
 }
 
-/// What more an upload needs when its longest chunk grows.
+/// Returns how much more memory an upload needs when its longest chunk grows.
 #[must_use]
 pub fn growth(from: u64, to: u64) -> u64 {
     CHUNKS * to.saturating_sub(from)
@@ -158,7 +161,7 @@ pub(crate) mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// So many bytes of a budget that has them.
+    /// Reserves `bytes` bytes of a budget that has them.
     pub fn reserved(budget: &Budget, bytes: u64) -> Reservation {
         let permit = Mutex::new(budget.try_reserve(bytes).unwrap());
         Reservation(Arc::new(Held { budget: budget.clone(), permit }))

@@ -1,6 +1,6 @@
-//! Decoding and cutting, on a thread of its own: the only work of the server that costs CPU.
+//! Decodes and cuts a file, on a thread of its own: the only work of the server that needs much CPU.
 //!
-//! **Promise:** a file whose header does not fit the model fails before any chunk of it leaves here.
+//! **Promise:** a file whose header does not fit the model fails before one of its chunks leaves this module.
 
 use std::sync::mpsc::Receiver;
 
@@ -12,14 +12,14 @@ use crate::upload::body::BodyReader;
 use crate::upload::budget::{NoMemory, Reservation, growth};
 use crate::upload::decode::{DecodeError, Decoder, Encoding};
 
-/// What the thread needs to know of an upload.
+/// What the thread needs to know about an upload.
 #[derive(Clone)]
 pub struct CutTask {
     /// What the header must fit.
     pub schema: Schema,
     /// How the file is read.
     pub input: Input,
-    /// How the body is packed.
+    /// How the body is compressed.
     pub encoding: Encoding,
     /// Where chunks and batches end.
     pub limits: Limits,
@@ -29,47 +29,47 @@ pub struct CutTask {
     pub limit: Option<u64>,
 }
 
-/// What comes out of a file, in this order: at most one header, chunks, the end.
+/// The output for a file, in this order: at most one header, chunks, the end.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// The header record as it stands in the file, and the names in it.
+    /// The header record as it is in the file, and the names in it.
     Header {
         /// Without its line end.
         raw: Vec<u8>,
         /// The names.
         columns: Vec<String>,
     },
-    /// A chunk, and where the file goes on after it.
+    /// A chunk, and the position at which the file continues after it.
     Chunk(Chunk, Position),
-    /// All of the file was read.
+    /// The complete file was read.
     End {
-        /// Its bytes, unpacked.
+        /// Its bytes, decompressed.
         bytes: u64,
         /// The digest of all of them.
         digest: Digest,
     },
 }
 
-/// Why nothing more comes out of a file.
+/// Why the output ends early.
 #[derive(Debug, PartialEq, Eq)]
 pub enum CutFailure {
     /// The file cannot be loaded.
     File(FileProblem),
     /// The file is larger than the limit.
     TooLarge(u64),
-    /// There is no memory for what the file needs.
+    /// There is no memory for the needs of the file.
     Memory(NoMemory),
-    /// The body broke off.
-    BrokeOff,
+    /// The body was interrupted.
+    Interrupted,
 }
 
-/// What the thread sends.
+/// A message of the thread.
 pub type Cut = Result<Piece, CutFailure>;
 
-/// Reads a body to its end or first problem. Blocks; returns early when nobody listens.
+/// Reads a body to its end or its first problem. Blocks. Returns early if the receiver was dropped.
 ///
-/// The memory of chunks that `free` brings back is used again. `memory` is what [`need`](crate::upload::budget::need) asks
-/// for, and grows with records that are longer than a chunk.
+/// The memory of the chunks that `free` receives is used again. `memory` is what [`need`](crate::upload::budget::need)
+/// returns; it grows with records that are longer than a chunk.
 pub fn run(
     body: BodyReader,
     task: CutTask,
@@ -123,7 +123,7 @@ fn cut(body: BodyReader, task: CutTask, memory: Reservation, out: &mut Out<'_>) 
     Ok(())
 }
 
-/// Sends all chunks that the cutter has ready.
+/// Sends all chunks that the cutter has completed.
 fn hand_out(cutter: &mut Cutter, longest: &mut Longest, out: &mut Out<'_>) -> Result<(), CutFailure> {
     while let Some(chunk) = cutter.next_chunk() {
         longest.reserve(chunk.bytes.len() as u64)?;
@@ -132,13 +132,13 @@ fn hand_out(cutter: &mut Cutter, longest: &mut Longest, out: &mut Out<'_>) -> Re
     Ok(())
 }
 
-/// The length of the longest chunk so far, for which memory is reserved.
+/// The length of the longest chunk so far. The reserved memory is enough for chunks of this length.
 struct Longest {
     memory: Reservation,
     bytes: u64,
 }
 
-/// Chunks that a cutter may hold: one that is complete, one held back, one that is cut.
+/// How many chunks a cutter may hold: one that is complete, one that is held back, one that is cut.
 const HELD_CHUNKS: u64 = 3;
 
 impl Longest {
@@ -151,13 +151,14 @@ impl Longest {
         Ok(())
     }
 
-    /// The same where a cutter holds so many bytes: more than chunks of that length can be is a longer one.
+    /// Reserves memory for a cutter that holds `bytes` bytes. If that is more than its chunks of the known length can
+    /// have, one of them is longer.
     fn reserve_held(&mut self, bytes: u64) -> Result<(), CutFailure> {
         if bytes > HELD_CHUNKS * self.bytes { self.reserve(bytes) } else { Ok(()) }
     }
 }
 
-/// Checks the header once it is there, and a file without one at once.
+/// Checks the header when it is complete. A file without a header is checked at once.
 struct HeaderCheck(Option<(Schema, Input)>);
 
 impl HeaderCheck {
@@ -185,7 +186,7 @@ impl HeaderCheck {
 impl From<DecodeError> for CutFailure {
     fn from(error: DecodeError) -> Self {
         match error {
-            DecodeError::BrokeOff => Self::BrokeOff,
+            DecodeError::Interrupted => Self::Interrupted,
             DecodeError::Malformed(problem) => Self::File(problem),
             DecodeError::Memory(error) => Self::Memory(error),
         }
@@ -306,7 +307,7 @@ mod tests {
     fn chunks_carry_their_batch_and_digests_that_join_to_that_of_the_file() {
         let text: Vec<u8> = (0..50)
             .fold(b"event_id,amount\n".to_vec(), |t, i| [t, format!("{i},{i}.5\n").into_bytes()].concat());
-        // a row weighs a fifth of a batch
+        // the weight of a row is a fifth of the weight of a batch
         let limits = Limits { row_weight: rows::BATCH_WEIGHT / 5, ..Limits::plain(16) };
         let whole = cut_all(&[&text], true, CutTask { limits, ..task() });
         let chunks = chunks(&whole);
@@ -399,6 +400,9 @@ mod tests {
     #[test]
     fn a_body_that_breaks_off_leaves_no_last_chunk() {
         let cuts = cut_all(&[b"event_id,amount\n1,2\n"], false, task());
-        assert!(matches!(cuts.as_slice(), [Ok(Piece::Header { .. }), Err(CutFailure::BrokeOff)]), "{cuts:?}");
+        assert!(
+            matches!(cuts.as_slice(), [Ok(Piece::Header { .. }), Err(CutFailure::Interrupted)]),
+            "{cuts:?}"
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! Unpacking a body in bounded steps, and making UTF-8 of it where it is UTF-16.
+//! Decompresses a body in bounded steps, and converts UTF-16 to UTF-8.
 //!
-//! **Promise:** memory does not depend on what the bytes claim to unpack to. A zstd frame may ask for a window of at
-//! most 8 MiB, the limit of RFC 9659 for `Content-Encoding: zstd`; xz for a dictionary of at most 64 MiB, that of
-//! `xz -9`; a bzip2 block is never larger than 900 kB. What a stream asks for is reserved before it is allocated.
+//! **Promise:** the memory does not depend on the size that a stream claims for its decompressed bytes. A zstd frame
+//! may need a window of at most 8 MiB, the limit of RFC 9659 for `Content-Encoding: zstd`; xz a dictionary of at most
+//! 64 MiB, that of `xz -9`; a bzip2 block is at most 900 kB. What a stream needs is reserved before it is allocated.
 
 use std::io::{self, BufRead, Read};
 
@@ -11,19 +11,19 @@ use flate2::bufread::MultiGzDecoder;
 use rows::{TranscodeError, Transcoder};
 
 use crate::error::{ApiError, FileProblem};
-use crate::upload::body::{BodyReader, broke_off};
+use crate::upload::body::{BodyReader, is_interrupted};
 use crate::upload::budget::{NoMemory, Reservation};
 
 mod xz;
 mod zstd;
 
-/// Unpacked bytes a step.
+/// How many decompressed bytes a step returns.
 const STEP: usize = 128 * 1024;
 
-/// How a body is packed.
+/// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// Not at all.
+    /// No compression.
     Identity,
     /// gzip, of one or more members.
     Gzip,
@@ -36,7 +36,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// From a `Content-Encoding` header.
+    /// Parses a `Content-Encoding` header.
     pub fn parse(header: Option<&str>) -> Result<Self, ApiError> {
         match header.map(|h| h.trim().to_ascii_lowercase()).as_deref() {
             None | Some("" | "identity") => Ok(Self::Identity),
@@ -48,7 +48,7 @@ impl Encoding {
         }
     }
 
-    /// The least memory of a decoder, in bytes.
+    /// Returns the least memory of a decoder, in bytes.
     #[must_use]
     pub fn memory(self) -> u64 {
         match self {
@@ -63,34 +63,34 @@ impl Encoding {
     }
 }
 
-/// Why no more bytes come.
+/// Why no more bytes follow.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DecodeError {
-    /// The body broke off: an upload can go on later.
-    BrokeOff,
-    /// The bytes are not what the header says.
+    /// The body was interrupted: an upload can continue later.
+    Interrupted,
+    /// The bytes do not have the encoding that the request specifies.
     Malformed(FileProblem),
-    /// There is no memory for what the stream asks for.
+    /// There is no memory for the needs of the stream.
     Memory(NoMemory),
 }
 
-/// The unpacked body, in UTF-8.
+/// The decompressed body, in UTF-8.
 pub struct Decoder {
     source: Source,
     buffer: Vec<u8>,
-    /// `None` once it has ended.
+    /// `None` after the end.
     text: Option<Transcoder>,
 }
 
 enum Source {
     Identity(BodyReader),
-    Packed(Encoding, Box<dyn Read>),
+    Compressed(Encoding, Box<dyn Read>),
 }
 
 impl Decoder {
-    /// Reads `body`, packed as `encoding`. A body without a byte is an empty file, however it is packed.
+    /// Reads `body`, compressed as `encoding`. A body without a byte is an empty file, whatever its encoding.
     ///
-    /// `resumed`: the body is the rest of a file, and UTF-8 therefore. `memory` grows by what the stream asks for beyond
+    /// `resumed`: the body is the rest of a file, and therefore UTF-8. `memory` grows by what the stream needs beyond
     /// [`Encoding::memory`].
     pub fn new(
         mut body: BodyReader,
@@ -100,7 +100,7 @@ impl Decoder {
     ) -> Result<Self, DecodeError> {
         let failed = |e| problem(encoding, &e);
         let empty = body.fill_buf().map_err(failed)?.is_empty();
-        let packed: Box<dyn Read> = match encoding {
+        let compressed: Box<dyn Read> = match encoding {
             _ if empty => return Ok(Self::of(Source::Identity(body), resumed)),
             Encoding::Identity => return Ok(Self::of(Source::Identity(body), resumed)),
             Encoding::Gzip => Box::new(MultiGzDecoder::new(body)),
@@ -108,7 +108,7 @@ impl Decoder {
             Encoding::Bzip2 => Box::new(MultiBzDecoder::new(body)),
             Encoding::Xz => Box::new(xz::Reader::new(body, memory).map_err(failed)?),
         };
-        Ok(Self::of(Source::Packed(encoding, packed), resumed))
+        Ok(Self::of(Source::Compressed(encoding, compressed), resumed))
     }
 
     fn of(source: Source, resumed: bool) -> Self {
@@ -117,7 +117,7 @@ impl Decoder {
         Self { source, buffer: vec![0; step], text: Some(text) }
     }
 
-    /// Hands the next bytes to `take`, which may be none; `None` at the end.
+    /// Passes the next bytes, possibly none, to `take`. Returns `None` at the end.
     pub fn next<T>(&mut self, take: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, DecodeError> {
         let Some(text) = &mut self.text else { return Ok(None) };
         match &mut self.source {
@@ -130,8 +130,8 @@ impl Decoder {
                     return Ok(Some(taken));
                 }
             }
-            Source::Packed(encoding, packed) => {
-                let amount = packed.read(&mut self.buffer).map_err(|e| problem(*encoding, &e))?;
+            Source::Compressed(encoding, compressed) => {
+                let amount = compressed.read(&mut self.buffer).map_err(|e| problem(*encoding, &e))?;
                 if amount > 0 {
                     return Ok(Some(take(text.push(&self.buffer[..amount]))));
                 }
@@ -149,8 +149,8 @@ fn not_utf16(error: TranscodeError) -> DecodeError {
 }
 
 fn problem(encoding: Encoding, error: &io::Error) -> DecodeError {
-    if broke_off(error) {
-        return DecodeError::BrokeOff;
+    if is_interrupted(error) {
+        return DecodeError::Interrupted;
     }
     if let Some(error) = error.get_ref().and_then(|e| e.downcast_ref::<NoMemory>()) {
         return DecodeError::Memory(*error);
@@ -162,8 +162,9 @@ fn problem(encoding: Encoding, error: &io::Error) -> DecodeError {
         Encoding::Xz => ("MalformedXz", "xz (with a dictionary of at most 64 MiB)"),
         Encoding::Identity => ("MalformedBody", "a file"),
     };
-    let message =
-        format!("the body is not {name}, or is cut off: {error}; pack the file again, or send it as it is");
+    let message = format!(
+        "the body is not {name}, or is cut off: {error}; compress the file again, or send it uncompressed"
+    );
     DecodeError::Malformed(FileProblem { reason, message })
 }
 
@@ -249,10 +250,10 @@ mod tests {
 
     #[test]
     fn packed_bytes_come_out_the_same_wherever_the_body_is_split() {
-        for (pack, encoding, _) in PACKERS {
-            let packed = [pack(b"event_id,amount\n"), pack(b"1,12.5\n")].concat();
-            for at in 0..=packed.len() {
-                let (head, tail) = packed.split_at(at);
+        for (compress, encoding, _) in PACKERS {
+            let compressed = [compress(b"event_id,amount\n"), compress(b"1,12.5\n")].concat();
+            for at in 0..=compressed.len() {
+                let (head, tail) = compressed.split_at(at);
                 assert_eq!(
                     decode(&[head, tail], encoding, true).unwrap(),
                     b"event_id,amount\n1,12.5\n",
@@ -264,24 +265,24 @@ mod tests {
 
     #[test]
     fn a_packed_body_that_is_cut_off_or_is_none_is_malformed() {
-        for (pack, encoding, expected) in PACKERS {
-            let packed = pack(b"1,2\n");
-            for at in 1..packed.len() {
-                assert_eq!(reason(decode(&[&packed[..at]], encoding, true)), expected, "cut off at {at}");
+        for (compress, encoding, expected) in PACKERS {
+            let compressed = compress(b"1,2\n");
+            for at in 1..compressed.len() {
+                assert_eq!(reason(decode(&[&compressed[..at]], encoding, true)), expected, "cut off at {at}");
             }
-            assert_eq!(reason(decode(&[&packed, b"xx"], encoding, true)), expected);
+            assert_eq!(reason(decode(&[&compressed, b"xx"], encoding, true)), expected);
             assert_eq!(reason(decode(&[b"event_id,amount\n"], encoding, true)), expected);
         }
     }
 
     #[test]
     fn a_connection_that_breaks_inside_a_packed_body_does_not_make_it_malformed() {
-        for (pack, encoding, _) in PACKERS {
-            let packed = pack(b"1,2\n");
-            let broken = decode(&[&packed[..packed.len() / 2]], encoding, false);
-            assert_eq!(broken, Err(DecodeError::BrokeOff));
+        for (compress, encoding, _) in PACKERS {
+            let compressed = compress(b"1,2\n");
+            let broken = decode(&[&compressed[..compressed.len() / 2]], encoding, false);
+            assert_eq!(broken, Err(DecodeError::Interrupted));
         }
-        assert_eq!(decode(&[b"1,2\n"], Encoding::Identity, false), Err(DecodeError::BrokeOff));
+        assert_eq!(decode(&[b"1,2\n"], Encoding::Identity, false), Err(DecodeError::Interrupted));
     }
 
     #[test]
@@ -293,12 +294,16 @@ mod tests {
 
     #[test]
     fn a_bomb_comes_in_steps_of_bounded_size() {
-        for (pack, encoding, _) in PACKERS {
-            let packed = pack(&vec![b'0'; 8 << 20]);
-            assert!(packed.len() < 1 << 20);
-            let mut decoder =
-                Decoder::new(reader(&[&packed], true), encoding, false, reserved(&Budget::new(1 << 30), 1))
-                    .unwrap();
+        for (compress, encoding, _) in PACKERS {
+            let compressed = compress(&vec![b'0'; 8 << 20]);
+            assert!(compressed.len() < 1 << 20);
+            let mut decoder = Decoder::new(
+                reader(&[&compressed], true),
+                encoding,
+                false,
+                reserved(&Budget::new(1 << 30), 1),
+            )
+            .unwrap();
             let mut total = 0;
             while let Some(step) = decoder.next(<[u8]>::len).unwrap() {
                 assert!(step <= STEP);
@@ -350,12 +355,12 @@ mod tests {
         let text: Vec<u8> = "\u{feff}id\n😀\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let expected = "\u{feff}id\n😀\n".as_bytes();
         assert_eq!(decode(&[&text], Encoding::Identity, true).unwrap(), expected);
-        for (pack, encoding, _) in PACKERS {
-            assert_eq!(decode(&[&pack(&text)], encoding, true).unwrap(), expected);
+        for (compress, encoding, _) in PACKERS {
+            assert_eq!(decode(&[&compress(&text)], encoding, true).unwrap(), expected);
         }
-        let odd = &text[..text.len() - 1];
-        assert_eq!(reason(decode(&[odd], Encoding::Identity, true)), "MalformedUtf16");
-        assert_eq!(decode(&[odd], Encoding::Identity, false), Err(DecodeError::BrokeOff));
+        let truncated = &text[..text.len() - 1];
+        assert_eq!(reason(decode(&[truncated], Encoding::Identity, true)), "MalformedUtf16");
+        assert_eq!(decode(&[truncated], Encoding::Identity, false), Err(DecodeError::Interrupted));
         let mut rest = Decoder::new(
             reader(&[&text], true),
             Encoding::Identity,

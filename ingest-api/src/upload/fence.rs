@@ -1,7 +1,8 @@
-//! Who may write `status.upload` of a job. Pure: the job as it is in, a decision out.
+//! Decides who may write `status.upload` of a job. Pure: the input is the job, the output a decision.
 //!
-//! A request that takes an upload up writes the next epoch on the very version of the job by which it decided. From then
-//! on it writes only while that epoch stands, so whoever was overtaken, here or in another replica, writes nothing more.
+//! A request that takes up an upload writes the next epoch to exactly that version of the job which it read for its
+//! decision. After that it writes only while the job has this epoch. A request that was superseded, on this or another
+//! replica, can no longer write.
 
 use crds::job::{IngestJob, UploadStatus};
 use kube::ResourceExt;
@@ -12,42 +13,42 @@ use crate::upload::progress::JobRef;
 /// The epoch of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Epoch {
-    /// Ours, once it is written.
-    pub ours: i64,
-    /// The one that must be there for the next write: the one before ours until ours is written.
+    /// The epoch of this request, also before it is written.
+    pub own: i64,
+    /// The epoch that the job must have at the next write: the one before `own` until `own` is written.
     expected: i64,
 }
 
 impl Epoch {
-    /// The epoch after that of the status by which a request decided to take an upload up.
+    /// Returns the epoch after that of `status`, from which a request decided to take up an upload.
     #[must_use]
     pub fn after(status: &UploadStatus) -> Self {
-        Self { ours: status.epoch + 1, expected: status.epoch }
+        Self { own: status.epoch + 1, expected: status.epoch }
     }
 
-    /// Whether it is written.
+    /// Returns whether the epoch is written.
     #[must_use]
     pub fn is_written(&self) -> bool {
-        self.expected == self.ours
+        self.expected == self.own
     }
 
-    /// Notes that it is written.
+    /// Notes that the epoch is written.
     pub fn written(&mut self) {
-        self.expected = self.ours;
+        self.expected = self.own;
     }
 
-    /// The epoch to go on with where a first write was not answered, and a later one was refused: the first may have been
-    /// taken. Then it is as if this request took the upload up once more, whoever it was that wrote. `None` where the
-    /// upload has moved on since.
+    /// Call this if a first write got no answer and a later one was refused: Kubernetes may have accepted the first.
+    /// Returns the epoch to continue with, as if this request took up the upload once more, whichever request wrote the
+    /// status. `None` if the status has changed since.
     #[must_use]
     pub fn once_more(&self, job: &IngestJob, reference: &JobRef, status: &UploadStatus) -> Option<Self> {
         let there = job.status.as_ref()?.upload.as_ref()?;
-        let written = UploadStatus { epoch: self.ours, ..status.clone() };
+        let written = UploadStatus { epoch: self.own, ..status.clone() };
         let same = job.uid().as_ref() == Some(&reference.uid) && *there == written;
         (same && !self.is_written()).then(|| Self::after(there))
     }
 
-    /// Whether `job` is still the one that this request may write to.
+    /// Checks whether `job` is still the one to which this request may write.
     pub fn holds(&self, job: &IngestJob, reference: &JobRef) -> Result<(), ApiError> {
         let JobRef { namespace, name, uid, .. } = reference;
         if job.uid().as_ref() != Some(uid) {
@@ -57,7 +58,7 @@ impl Epoch {
         if there == self.expected { Ok(()) } else { Err(ApiError::UploadSuperseded(name.clone())) }
     }
 
-    /// Whether `status` may be written to a job that somebody else has written to.
+    /// Checks whether `status` may be written to a job that was changed by another writer.
     pub fn may_write(
         &self,
         job: &IngestJob,
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn an_epoch_is_written_only_over_the_one_by_which_it_was_decided() {
         let epoch = Epoch::after(&upload(3));
-        assert_eq!((epoch.ours, epoch.is_written()), (4, false));
+        assert_eq!((epoch.own, epoch.is_written()), (4, false));
         assert_eq!(reason(epoch, &job("u", upload(3)), &upload(4)), "yes");
         for other in [2, 4, 5] {
             assert_eq!(reason(epoch, &job("u", upload(other)), &upload(4)), "UploadSuperseded", "{other}");
@@ -124,7 +125,7 @@ mod tests {
         let status = UploadStatus { first_chunk: Some("a".into()), ..upload(3) };
         let taken = UploadStatus { epoch: 4, ..status.clone() };
         let again = epoch.once_more(&job("u", taken.clone()), &reference(), &status).unwrap();
-        assert_eq!(again, Epoch { ours: 5, expected: 4 });
+        assert_eq!(again, Epoch { own: 5, expected: 4 });
         let others = [
             UploadStatus { epoch: 5, ..taken.clone() },
             UploadStatus { chunks: 1, ..taken.clone() },

@@ -1,13 +1,13 @@
-//! From the body of a request to chunks on Kafka.
+//! The path from the body of a request to chunks in Kafka.
 //!
 //! ```text
 //! body --pump--> queue --decode, cut (a thread of its own)--> queue --produce--> Kafka
 //!                                                                        \--progress--> status.upload
 //! ```
 //!
-//! **Promise:** an upload holds a few chunks, whatever the file's size and whatever it unpacks to, and all uploads together
-//! hold what the budget allows. Each queue is short, so a slow Kafka slows the client down. `status.upload` never speaks
-//! of a chunk that Kafka has not acknowledged.
+//! **Promise:** an upload holds a few chunks, whatever the size of the file before or after decompression, and all
+//! uploads together hold at most the budget. Each queue is short, so a slow Kafka slows down the client.
+//! `status.upload` never includes a chunk that Kafka has not acknowledged.
 
 pub mod body;
 pub mod budget;

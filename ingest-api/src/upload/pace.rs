@@ -1,35 +1,35 @@
-//! Whether a client sends fast enough. Pure: times come as arguments.
+//! Decides whether a client sends fast enough. Pure: times are arguments.
 //!
-//! Only time in which the server waits for the client counts: a slow Kafka is not the client's fault.
+//! Only the time in which the server waits for the client counts: the client is not responsible for a slow Kafka.
 
 use std::time::Duration;
 
-/// For how long a rate is measured.
+/// The time over which a rate is measured.
 pub const WINDOW: Duration = Duration::from_secs(30);
 
-/// The bytes of a client over the time that was spent waiting for them.
+/// The bytes of a client, and the time in which the server waited for them.
 #[derive(Clone, Debug)]
 pub struct Pace {
-    /// Bytes a second; 0: any rate will do.
+    /// Bytes per second; 0: any rate is enough.
     least: u64,
     waited: Duration,
     bytes: u64,
 }
 
 impl Pace {
-    /// A measure by the least rate, in bytes a second; with 0 nothing is too slow.
+    /// A measurement against the least rate, in bytes per second; with 0 no client is too slow.
     #[must_use]
     pub fn new(least: u64) -> Self {
         Self { least, waited: Duration::ZERO, bytes: 0 }
     }
 
-    /// How long the next wait may take before the rate is looked at.
+    /// Returns how long the next wait may take before the rate is checked.
     #[must_use]
     pub fn left(&self) -> Duration {
         WINDOW.saturating_sub(self.waited)
     }
 
-    /// Notes that so many bytes came after so long a wait. Says whether the client is still fast enough.
+    /// Adds `bytes` bytes that arrived after a wait. Returns whether the client is still fast enough.
     #[must_use]
     pub fn note(&mut self, waited: Duration, bytes: u64) -> bool {
         self.waited += waited;

@@ -1,44 +1,45 @@
-//! Waiting for the operator, which pins a job to a revision of its model.
+//! Waits until the operator pins a job to a revision of its model.
 
 use crds::job::IngestJob;
 use crds::state::{JobState, reasons};
 use kube::ResourceExt;
-use kube::runtime::wait::await_condition;
+use tokio::time::Instant;
 
 use crate::error::ApiError;
-use crate::names::Namespace;
+use crate::names::{Name, Namespace};
 use crate::state::App;
 use crate::upload::progress::ended;
+use crate::watch::watch_job;
 
-/// Waits until the operator has pinned a job to a revision, and gives the job as it is then. Where the model is paused or
-/// invalid, there is nothing to wait for.
+/// Waits until the operator has pinned a job to a revision, and returns the job. Fails at once if the model is paused
+/// or invalid: then the operator does not pin the job.
 pub async fn pinned(app: &App, namespace: &Namespace, job: IngestJob) -> Result<IngestJob, ApiError> {
-    let settled = |job: &IngestJob| revision_of(job).is_some() || refusal(job).is_some();
-    let name = job.name_any();
-    let job = if settled(&job) {
-        job
-    } else {
-        let waiting =
-            await_condition(app.jobs(namespace), &name, |job: Option<&IngestJob>| job.is_some_and(settled));
-        match tokio::time::timeout(app.settings.pin_timeout(), waiting).await {
-            Ok(Ok(Some(job))) => job,
-            Ok(Ok(None)) => {
-                return Err(ApiError::JobNotFound { namespace: namespace.to_string(), job: name });
-            }
-            Ok(Err(error)) => return Err(ApiError::KubernetesUnavailable(error.to_string())),
-            Err(_) => return Err(not_pinned(app, namespace, &name).await),
+    let decided = |job: &IngestJob| revision_of(job).is_some() || refusal(job).is_some();
+    let (jobs, name) = (app.jobs(namespace), job.name_any());
+    let deadline = Instant::now() + app.settings.pin_timeout();
+    let mut job = job;
+    while !decided(&job) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(not_pinned(app, namespace, &name).await);
         }
-    };
+        job = match watch_job(&jobs, job, left, decided).await? {
+            Some(seen) if decided(&seen) => seen,
+            // The time is over, or the watch broke: the next one begins at the job's newest version.
+            Some(_) => app.job(namespace, &Name::parse(&name)?).await?,
+            None => return Err(ApiError::JobNotFound { namespace: namespace.to_string(), job: name }),
+        };
+    }
     refusal(&job).map_or(Ok(job), Err)
 }
 
-/// The revision to which a job is pinned.
+/// Returns the revision to which a job is pinned.
 #[must_use]
 pub fn revision_of(job: &IngestJob) -> Option<&str> {
     job.status.as_ref().and_then(|s| s.model_revision.as_deref())
 }
 
-/// Why a job takes no bytes, whatever its upload says: it has ended, or its model lets no job start.
+/// Returns why a job accepts no bytes, whatever its upload status is: it has ended, or its model lets no job start.
 fn refusal(job: &IngestJob) -> Option<ApiError> {
     if let Some(ended) = ended(job) {
         return Some(ended);

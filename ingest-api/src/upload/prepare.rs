@@ -1,4 +1,4 @@
-//! From a job to all that an upload needs to know, before a byte of its body is read.
+//! Collects from a job everything that an upload needs to know, before a byte of its body is read.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ use crate::upload::progress::{JobRef, Progress};
 use crate::upload::request::UploadHeaders;
 use crate::upload::resume::Begin;
 
-/// The longest header that a status keeps.
+/// The longest header that is kept in a status.
 const MAX_KEPT_HEADER: usize = 64 * 1024;
-/// More partitions than these are not used: `status.upload.lastOffsets` has one entry for each.
+/// The most partitions that are used: `status.upload.lastOffsets` has one entry for each.
 const MOST_PARTITIONS: u32 = 1000;
 
-/// All that an upload needs to know.
+/// Everything that an upload needs to know.
 pub struct Prepared {
     /// The job.
     pub job: JobRef,
@@ -32,17 +32,17 @@ pub struct Prepared {
     pub revision: String,
     /// Its topic.
     pub topic: String,
-    /// Over how many partitions its chunks are spread.
+    /// The number of partitions that its chunks are spread over.
     pub partitions: u32,
     /// What the cutting thread needs to know.
     pub task: CutTask,
-    /// The names in the file's header, where they are known from before.
+    /// The names in the file's header, if they are known from an earlier request.
     pub columns: Option<Vec<String>>,
-    /// What was acknowledged before, with what must not change any more.
+    /// What was acknowledged before, and what must not change any more.
     pub status: UploadStatus,
 }
 
-/// A job as a writer of its status knows it.
+/// Returns the data of a job that a writer of its status needs.
 #[must_use]
 pub fn job_ref(namespace: &Namespace, job: &IngestJob) -> JobRef {
     JobRef {
@@ -53,8 +53,8 @@ pub fn job_ref(namespace: &Namespace, job: &IngestJob) -> JobRef {
     }
 }
 
-/// Reads the revision of a pinned job and all else that its upload needs. What is wrong with the job's own settings
-/// ends the job, as a problem of the file would.
+/// Reads the revision of a pinned job and everything else that its upload needs. If the job's own settings are wrong,
+/// the job ends, as for a problem of the file.
 pub async fn prepare(
     app: &App,
     namespace: &Namespace,
@@ -94,8 +94,8 @@ pub async fn prepare(
     }
 }
 
-/// Over how many partitions the chunks are spread: what the upload began with, else what there are now. A topic that
-/// grows meanwhile moves no chunk of a job.
+/// Returns the number of partitions that the chunks are spread over: the number with which the upload began, or `there`
+/// for a new upload. So no chunk of a job moves when the topic grows.
 fn partitions(status: &mut UploadStatus, there: u32) -> u32 {
     if let Some(partitions) = status.partitions {
         return u32::try_from(partitions).unwrap_or(0);
@@ -105,7 +105,7 @@ fn partitions(status: &mut UploadStatus, there: u32) -> u32 {
     partitions
 }
 
-/// The chunks' size of a job: what its upload began with, else what its model says now.
+/// Returns the chunk size of a job: the one with which its upload began, or that of its model for a new upload.
 #[must_use]
 pub fn chunk_bytes(model: &IngestModel, job: &IngestJob) -> u64 {
     let begun = job.status.as_ref().and_then(|s| s.upload.as_ref()).and_then(|upload| upload.chunk_bytes);
@@ -122,15 +122,17 @@ async fn revision_data(
         return Ok(data);
     }
     let revisions: Api<ControllerRevision> = Api::namespaced(app.kube.clone(), namespace.as_str());
-    let gone = || ApiError::ModelNotReady(format!("the revision '{revision}' of the job's model is gone"));
-    let data = revisions.get(revision).await.map_err(kubernetes_or(404, gone))?.data;
+    let not_found =
+        || ApiError::ModelNotReady(format!("the revision '{revision}' of the job's model is gone"));
+    let data = revisions.get(revision).await.map_err(kubernetes_or(404, not_found))?.data;
     let data = data.ok_or_else(|| ApiError::Internal(format!("the revision '{revision}' is empty")))?;
     let data: RevisionData = serde_json::from_value(data.0)
         .map_err(|e| ApiError::Internal(format!("failed to read revision '{revision}': {e}")))?;
     Ok(app.revisions.keep(key, data))
 }
 
-/// What the job says, else what its upload began with, else what the content type says; `None`: what the model says.
+/// Returns the first format that is specified: that of the job, of the upload when it began, or of the content type.
+/// `None`: the model's format applies.
 fn format(job: &IngestJob, status: &UploadStatus, headers: &UploadHeaders) -> Option<Format> {
     job.spec.input.as_ref().and_then(|input| input.format).or(status.format).or(headers.format)
 }
@@ -151,7 +153,7 @@ fn assemble(
     let invalid = |reason| move |e: crds::SchemaProblem| FileProblem { reason, message: e.to_string() };
     let input = data.input(Some(&own)).map_err(invalid("InvalidInput"))?;
     let schema = data.schema().map_err(invalid("ModelInvalid"))?;
-    // A chunk that was sent but not acknowledged may be in Kafka all the same: the same bytes must be cut the same way.
+    // A chunk that was sent but not acknowledged may be in Kafka: the same bytes must be cut in the same way.
     let chunk_bytes = status.chunk_bytes.unwrap_or(i64::from(model.spec.chunk_bytes));
     let columns = match begin.header.filter(|_| input.has_header()) {
         Some(raw) => Some(rows::parse_header(&input, raw.as_bytes())?),
@@ -170,7 +172,7 @@ fn assemble(
     Ok((task, columns, status))
 }
 
-/// A header as a status keeps it; `None` where it is too long.
+/// Returns a header as it is kept in a status; `None` if it is too long.
 #[must_use]
 pub fn kept_header(raw: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(raw).ok()?;

@@ -1,10 +1,10 @@
-//! Chunks to Kafka: idempotent, acknowledged by all replicas. What is on its way is reserved in the budget by who sends it.
+//! Sends chunks to Kafka: idempotent, acknowledged by all replicas. The caller reserves memory for what is on its way.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect::kafka::LastError;
+use connect::kafka::{LastError, Replaced};
 use crds::ChunkHeader;
 use futures::FutureExt;
 use rdkafka::ClientConfig;
@@ -16,32 +16,33 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::error::{ApiError, FileProblem};
 use crate::settings::Settings;
 
-/// How long a question about a topic may take.
+/// The most time of a call for the metadata of a topic.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long Kafka may take for a chunk, retries included. Then the upload breaks off and can go on later.
+/// The most time for Kafka to acknowledge a chunk, with retries. After it the upload is interrupted and can continue
+/// later.
 const DELIVERY_TIMEOUT_MS: &str = "60000";
 
 type Client = FutureProducer<LastError>;
 
-/// A producer for all uploads.
+/// A producer that all uploads use.
 pub struct Kafka {
     config: ClientConfig,
-    client: Mutex<Client>,
+    client: Replaced<Client>,
     last_error: LastError,
 }
 
-/// Where Kafka has a record.
+/// The place of a record in Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivered {
     /// The partition.
     pub partition: i32,
     /// The offset in it.
     pub offset: i64,
-    /// How long it took.
+    /// The time from the call to the acknowledgement.
     pub took: Duration,
 }
 
-/// Kafka has a record, or it does not.
+/// The result of sending a record.
 pub type Acknowledged = Result<Delivered, ApiError>;
 
 /// A record for one partition of a topic.
@@ -58,7 +59,7 @@ pub struct Record<'a> {
 }
 
 impl Kafka {
-    /// A producer by the server's settings. Connects when it is first used.
+    /// Makes a producer from the server's settings. It connects when it is first used.
     pub fn new(settings: &Settings) -> Result<Self, KafkaError> {
         let mut config = settings.kafka.client_config("batch-ingest-api");
         config
@@ -67,19 +68,22 @@ impl Kafka {
             .set("compression.type", settings.kafka_compression.as_str())
             .set("message.max.bytes", crds::chunk::MAX_MESSAGE_BYTES.to_string())
             .set("message.timeout.ms", DELIVERY_TIMEOUT_MS)
-            // A chunk fills a request by itself: waiting for another only delays it.
+            // A chunk is large enough for one request: to wait for another only delays it.
             .set("linger.ms", "0")
             .set("socket.nagle.disable", "true")
-            // The memory budget is what bounds the queue; librdkafka's own bound lies above it and is never met.
+            // The memory budget limits the queue. librdkafka's own limit is higher and is never reached.
             .set("queue.buffering.max.kbytes", ((settings.memory_budget_mib + 64) * 1024).to_string());
         let last_error = LastError::default();
-        let client = Mutex::new(create(&config, &last_error)?);
+        let client = {
+            let (config, last_error) = (config.clone(), last_error.clone());
+            Replaced::new(move || config.create_with_context(last_error.clone()))?
+        };
         Ok(Self { config, client, last_error })
     }
 
-    /// The partitions of a topic; `None` where there is no such topic (yet).
+    /// Returns the number of partitions of a topic; `None` if the topic does not exist (yet).
     pub async fn partitions(&self, topic: &str) -> Result<Option<u32>, ApiError> {
-        let (client, name) = (self.client(), topic.to_owned());
+        let (client, name) = (self.client.get(), topic.to_owned());
         let metadata =
             blocking(move || client.client().fetch_metadata(Some(&name), METADATA_TIMEOUT)).await?;
         let metadata = metadata.map_err(|e| self.unavailable(&e))?;
@@ -88,15 +92,16 @@ impl Kafka {
         Ok(partitions.filter(|count| *count > 0))
     }
 
-    /// Whether any broker answers.
+    /// Checks whether any broker answers. Replaces the producer if none has answered for two minutes.
     pub async fn reachable(&self) -> Result<(), ApiError> {
-        let client = self.client();
+        let client = self.client.get();
         let metadata = blocking(move || client.client().fetch_metadata(None, METADATA_TIMEOUT)).await?;
+        self.client.note(metadata.is_ok());
         metadata.map(|_| ()).map_err(|e| self.unavailable(&e))
     }
 
-    /// Hands a chunk to the producer, which copies it. The future that comes back resolves when Kafka has acknowledged
-    /// the chunk; chunks may be acknowledged in any order. `held` is given back then.
+    /// Hands a chunk to the producer, which copies it. The returned future resolves when Kafka has acknowledged the
+    /// chunk. Chunks can be acknowledged in any order. `held` is dropped at the acknowledgement.
     pub fn send(
         self: Arc<Self>,
         topic: &str,
@@ -119,7 +124,7 @@ impl Kafka {
         Ok(sent.map(move |acknowledged| acknowledged.map_err(named)))
     }
 
-    /// Hands any record to the producer, which copies it. Resolves when Kafka has acknowledged it.
+    /// Hands a record to the producer, which copies it. The returned future resolves when Kafka has acknowledged it.
     pub fn send_record(
         self: Arc<Self>,
         record: Record<'_>,
@@ -129,15 +134,16 @@ impl Kafka {
         let Record { topic, partition, key, body } = record;
         let record = FutureRecord::to(topic).partition(partition).key(key).payload(body).headers(headers);
         let started = Instant::now();
-        let delivery = self.client().send_result(record).map_err(|(e, _)| self.failed(&e))?;
-        // A task of its own gives the memory back: an upload that waits polls nothing else.
+        let delivery = self.client.get().send_result(record).map_err(|(e, _)| self.failed(&e))?;
+        // A task of its own frees the memory, because an upload that waits for memory polls nothing else.
         let acknowledged = tokio::spawn(async move {
             let result = delivery.await;
             drop(held);
             match result {
-                // librdkafka acknowledges a record that failed together with a later one that did not, and has no offset
-                // then. But a broker takes any sequence number first of a producer that it does not know (KIP-360), so the
-                // record need not be there (seen with a broker that was stopped): the chunk is sent again.
+                // librdkafka acknowledges a record that failed together with a later one that did not; then it has no
+                // offset. But a broker accepts any sequence number as the first one of a producer that it does not know
+                // (KIP-360), so the record may be missing in Kafka (observed with a broker that was stopped): the chunk
+                // is sent again.
                 Ok(Ok(at)) if at.offset < 0 => Err(SendError::Other(ApiError::KafkaUnavailable(
                     "a chunk was acknowledged without an offset".into(),
                 ))),
@@ -152,34 +158,28 @@ impl Kafka {
         Ok(acknowledged.map(move |joined| joined.unwrap_or_else(died)))
     }
 
-    /// The settings of a consumer beside this producer, as the throwaway member of a group.
+    /// Returns the settings for a temporary consumer with the same connection.
     #[must_use]
     pub fn config(&self) -> &ClientConfig {
         &self.config
     }
 
-    fn client(&self) -> Client {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Names a failed delivery, and replaces a producer that can never deliver again: librdkafka gives up an
-    /// idempotent producer for good when the broker no longer knows its sequence (a topic that was made anew).
+    /// Makes the error of a failed delivery. Replaces a producer that can never deliver again: librdkafka stops an
+    /// idempotent producer for good when the broker no longer knows its sequence (the topic was deleted and made
+    /// again).
     fn failed(&self, error: &KafkaError) -> SendError {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
             return SendError::TooLarge;
         }
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = self.client.get();
         if let Some((code, why)) = client.client().fatal_error() {
             tracing::warn!(%code, why, "the producer is broken for good: making another");
-            match create(&self.config, &self.last_error) {
-                Ok(new) => *client = new,
-                Err(error) => tracing::error!(%error, "failed to make another producer"),
-            }
+            self.client.replace(&client);
         }
         SendError::Other(self.unavailable(error))
     }
 
-    /// An error of Kafka, with what librdkafka said of its cause.
+    /// Makes the error of a failed call, with the cause that librdkafka reported.
     #[must_use]
     pub fn unavailable(&self, error: &KafkaError) -> ApiError {
         ApiError::KafkaUnavailable(describe(error, self.last_error.get()))
@@ -195,7 +195,8 @@ pub enum SendError {
     Other(ApiError),
 }
 
-/// A chunk that is larger than the topic or the broker allows ends its job: a job is cut alike to its end.
+/// Makes the problem for a chunk that is larger than the topic or the broker allows. It ends the job, because the chunk
+/// size of a job does not change.
 fn too_large(chunk: u32, rows: u32, bytes: usize) -> FileProblem {
     let allow = "raise max.message.bytes of the topic (message.max.bytes of the broker)";
     if rows == 1 {
@@ -210,11 +211,8 @@ fn too_large(chunk: u32, rows: u32, bytes: usize) -> FileProblem {
     FileProblem { reason: "ChunkTooLarge", message }
 }
 
-fn create(config: &ClientConfig, last_error: &LastError) -> Result<Client, KafkaError> {
-    config.create_with_context(last_error.clone())
-}
-
-/// The failed call says little; what librdkafka said of its cause is added where a broker was not reached.
+/// Describes a failed call. The call itself returns little; if a broker was not reached, the cause that librdkafka
+/// reported is added.
 fn describe(error: &KafkaError, cause: Option<String>) -> String {
     let transport = [
         RDKafkaErrorCode::BrokerTransportFailure,
@@ -258,7 +256,7 @@ mod tests {
         }
     }
 
-    /// As a leader does that has just come back: it refuses the first chunk and takes the second.
+    /// Simulates a leader that was just restarted: it refuses the first chunk and accepts the second.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_chunk_that_is_not_in_kafka_is_not_acknowledged_together_with_the_one_behind_it() {
         let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
@@ -266,7 +264,8 @@ mod tests {
         let bootstrap = format!("--kafka-bootstrap={}", cluster.bootstrap_servers());
         let kafka = Arc::new(Kafka::new(&Cli::parse_from(["ingest-api", &bootstrap]).settings).unwrap());
         kafka.partitions("t").await.unwrap();
-        // Both are on their way before the first answer; each is a request by itself, for both are too large for one.
+        // Both chunks are sent before the first answer. Each has a request of its own, because both are too large for
+        // one.
         cluster.broker_round_trip_time(1, Duration::from_millis(500)).unwrap();
         let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
         cluster.request_errors(RDKafkaApiKey::Produce, &[refused]);
@@ -285,7 +284,7 @@ mod tests {
     async fn a_chunk_that_kafka_does_not_allow_is_an_error_of_the_file_that_says_what_to_do() {
         let settings = Cli::parse_from(["ingest-api", "--kafka-bootstrap=127.0.0.1:1"]).settings;
         let kafka = Arc::new(Kafka::new(&settings).unwrap());
-        // the producer itself refuses what is larger than any message of ours
+        // the producer itself refuses what is larger than any message of this project
         let body = vec![b'x'; crds::chunk::MAX_MESSAGE_BYTES as usize];
         for (rows, reason) in [(1, "RecordTooLong"), (2, "ChunkTooLarge")] {
             let sent = Arc::clone(&kafka).send("t", 0, &header(rows), &body, None);

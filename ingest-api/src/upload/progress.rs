@@ -1,6 +1,7 @@
-//! `status.upload`, written by server-side apply: at most once a second while bytes come, and always at the end.
+//! Writes `status.upload` by server-side apply: at most once a second while bytes arrive, and always at the end.
 //!
-//! **Promise:** a request that was overtaken, or whose job has ended, learns it within some seconds and writes nothing more.
+//! **Promise:** a request that was superseded, or whose job has ended, notices this within some seconds and writes
+//! nothing more.
 
 use std::time::Duration;
 
@@ -16,23 +17,24 @@ use crate::error::{ApiError, kubernetes_or};
 use crate::upload::fence::Epoch;
 
 const PERIOD: Duration = Duration::from_secs(1);
-/// How often the job is looked at while nothing is written.
+/// How often the job is read while nothing is written.
 const LOOK: Duration = Duration::from_secs(5);
-/// Tries for what must be written, with a pause that doubles from 100 ms: about 12 s in all.
+/// How often a necessary write is tried, with a pause that doubles from 100 ms: about 12 s in all.
 const TRIES: u32 = 8;
-/// Tries while others write the status: the operator and the workers, each a few times a second at most.
+/// How often a write is tried while others write the status: the operator and the workers, each at most a few times per
+/// second.
 const CONFLICTS: u32 = 8;
 
-/// The job that is written to.
+/// A reference to the job that is written to.
 #[derive(Clone, Debug)]
 pub struct JobRef {
     /// The job's namespace.
     pub namespace: String,
     /// The job's name.
     pub name: String,
-    /// The job's uid: a job of the same name that came after it is never written to.
+    /// The job's uid: a later job of the same name is never written to.
     pub uid: String,
-    /// The version in which it was last seen.
+    /// The resource version in which it was last read.
     pub version: String,
 }
 
@@ -41,16 +43,16 @@ pub struct Progress {
     jobs: Api<IngestJob>,
     job: JobRef,
     epoch: Epoch,
-    /// What is to be written next.
+    /// The status to write next.
     due: Option<UploadStatus>,
     tick: Interval,
-    /// When the job was last seen.
+    /// When the job was last read.
     seen: Instant,
     request: Option<BoxFuture<'static, Result<IngestJob, ApiError>>>,
 }
 
 impl Progress {
-    /// A writer for a request that decided by `status` to take the upload up; nothing is written yet.
+    /// A writer for a request that decided from `status` to take up the upload. It does not write yet.
     #[must_use]
     pub fn new(client: kube::Client, job: JobRef, status: &UploadStatus) -> Self {
         let mut tick = interval_at(Instant::now() + PERIOD, PERIOD);
@@ -59,14 +61,15 @@ impl Progress {
         Self { jobs, job, epoch, due: None, tick, seen: Instant::now(), request: None }
     }
 
-    /// Whether the epoch of this request is written, so that the upload is its own.
+    /// Returns whether the epoch of this request is written, so that the request owns the upload.
     #[must_use]
     pub fn is_claimed(&self) -> bool {
         self.epoch.is_written()
     }
 
-    /// Writes the epoch, with `status`, on the very version of the job by which it was decided to take it up: whoever
-    /// had the upload before is fenced off. `false` where somebody has written since: decide again.
+    /// Writes the epoch, with `status`, to exactly that version of the job from which it was decided to take up the
+    /// upload. This excludes the request that had the upload before. Returns `false` if the job was changed since:
+    /// decide again.
     pub async fn claim(&mut self, status: &UploadStatus) -> Result<bool, ApiError> {
         match apply(&self.jobs, &self.job, self.epoch, status).await? {
             Some(job) => {
@@ -78,14 +81,14 @@ impl Progress {
         }
     }
 
-    /// Notes what to write next.
+    /// Sets the status to write next.
     pub fn set(&mut self, status: UploadStatus) {
         self.due = Some(status);
     }
 
-    /// Writes what was noted when its time has come, and looks at the job now and then where nothing is written, for as
-    /// long as it is polled; resolves only when this request is to give no more bytes to the job. A write that fails is
-    /// left to the next. May be dropped at any point and called again.
+    /// Writes the status when its time has come, and reads the job from time to time if nothing is written, as long as
+    /// this is polled. Resolves only when this request must send no more bytes of the job. A write that fails is left
+    /// to the next. The future can be dropped at any point, and this can be called again.
     pub async fn watch(&mut self) -> ApiError {
         loop {
             if let Some(request) = &mut self.request {
@@ -118,12 +121,12 @@ impl Progress {
         }
     }
 
-    /// Writes now, after anything that is being written, and tries again while Kubernetes is away. The first write also
-    /// writes the epoch.
+    /// Writes now, after a write that is in progress, and tries again while Kubernetes cannot be reached. The first
+    /// write also writes the epoch.
     pub async fn write(&mut self, status: &UploadStatus) -> Result<IngestJob, ApiError> {
         self.due = None;
         if let Some(request) = self.request.take() {
-            // This one is newer; the one before need not have landed.
+            // This status is newer; it does not matter whether the write before succeeded.
             if let Ok(job) = request.await {
                 self.saw(&job);
             }
@@ -159,14 +162,14 @@ impl Progress {
 
     fn saw(&mut self, job: &IngestJob) {
         self.seen = Instant::now();
-        // A job of the same name that came after is left alone.
+        // A later job of the same name is ignored.
         if job.uid().as_ref() == Some(&self.job.uid) {
             self.job.version = job.resource_version().unwrap_or_default();
         }
     }
 }
 
-/// Whether a write that fails so means that this request has nothing more to write.
+/// Returns whether this error of a write means that this request has nothing more to write.
 #[must_use]
 pub fn ends_the_upload(error: &ApiError) -> bool {
     matches!(
@@ -178,7 +181,7 @@ pub fn ends_the_upload(error: &ApiError) -> bool {
     )
 }
 
-/// Why a job takes no more bytes, if it does not.
+/// Returns why a job accepts no more bytes, or `None` if it does.
 #[must_use]
 pub fn ended(job: &IngestJob) -> Option<ApiError> {
     let name = job.metadata.name.clone().unwrap_or_default();
@@ -197,8 +200,8 @@ pub fn ended(job: &IngestJob) -> Option<ApiError> {
     }
 }
 
-/// The only fields of the status that this server ever writes. The version keeps the patch from a job of the same name
-/// that came after: Kubernetes does not heed a uid on this path (seen on 1.34), a version it does.
+/// Returns the patch. It has the only fields of the status that this server writes. The version keeps the patch from a
+/// later job of the same name: Kubernetes ignores a uid in this request (observed with 1.34), but checks a version.
 fn patch(job: &JobRef, status: &UploadStatus) -> serde_json::Value {
     serde_json::json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
@@ -208,7 +211,7 @@ fn patch(job: &JobRef, status: &UploadStatus) -> serde_json::Value {
     })
 }
 
-/// Writes to the version that was seen, with the epoch; `None` where the job has another version.
+/// Writes to the version that was read, with the epoch; `None` if the job has another version.
 async fn apply(
     jobs: &Api<IngestJob>,
     job: &JobRef,
@@ -216,10 +219,10 @@ async fn apply(
     status: &UploadStatus,
 ) -> Result<Option<IngestJob>, ApiError> {
     let params = PatchParams::apply(managers::API).force();
-    let status = UploadStatus { epoch: epoch.ours, ..status.clone() };
+    let status = UploadStatus { epoch: epoch.own, ..status.clone() };
     match jobs.patch_status(&job.name, &params, &Patch::Apply(patch(job, &status))).await {
         Err(kube::Error::Api(answer)) if answer.code == 409 => Ok(None),
-        other => other.map(Some).map_err(kubernetes_or(404, || gone(job))),
+        other => other.map(Some).map_err(kubernetes_or(404, || not_found(job))),
     }
 }
 
@@ -241,10 +244,10 @@ async fn write(
 }
 
 async fn read(jobs: Api<IngestJob>, job: JobRef) -> Result<IngestJob, ApiError> {
-    jobs.get(&job.name).await.map_err(kubernetes_or(404, || gone(&job)))
+    jobs.get(&job.name).await.map_err(kubernetes_or(404, || not_found(&job)))
 }
 
-fn gone(job: &JobRef) -> ApiError {
+fn not_found(job: &JobRef) -> ApiError {
     ApiError::JobNotFound { namespace: job.namespace.clone(), job: job.name.clone() }
 }
 

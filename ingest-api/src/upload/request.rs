@@ -1,4 +1,4 @@
-//! What the headers of an upload say, checked before a byte of its body is read.
+//! The headers of an upload, checked before a byte of its body is read.
 
 use axum::http::{HeaderMap, header};
 use crds::model::Format;
@@ -8,21 +8,21 @@ use crate::error::{ApiError, UPLOAD_DIGEST, UPLOAD_OFFSET};
 use crate::upload::decode::Encoding;
 use crate::upload::resume::Offered;
 
-/// What the headers of an upload say.
+/// The information in the headers of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UploadHeaders {
-    /// How the body is packed.
+    /// How the body is compressed.
     pub encoding: Encoding,
-    /// The format, where the content type tells one.
+    /// The format, if the content type specifies one.
     pub format: Option<Format>,
-    /// The bytes of the body, where they are told.
+    /// The length of the body in bytes, if the client sends it.
     pub length: Option<u64>,
-    /// From which byte of the file the body goes on, and the digest of those before it.
+    /// The byte of the file at which the body begins, and the digest of the bytes before it.
     pub offered: Offered,
 }
 
 impl UploadHeaders {
-    /// Reads them; `limit` is the most bytes of a file.
+    /// Reads the headers. `limit` is the most bytes of a file.
     pub fn parse(headers: &HeaderMap, limit: Option<u64>) -> Result<Self, ApiError> {
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
         let number = |name, value: &str| {
@@ -32,7 +32,7 @@ impl UploadHeaders {
         let offset = text(UPLOAD_OFFSET).map(|v| number("Upload-Offset", v)).transpose()?;
         let encoding = Encoding::parse(text(header::CONTENT_ENCODING))?;
         if offset.is_some_and(|offset| offset > 0) && encoding != Encoding::Identity {
-            // The offset counts bytes of the file, not of its packed form.
+            // The offset counts bytes of the decompressed file.
             return Err(ApiError::UnsupportedEncoding(
                 text(header::CONTENT_ENCODING).unwrap_or_default().into(),
             ));
@@ -48,7 +48,7 @@ impl UploadHeaders {
     }
 }
 
-/// The format that a content type tells. What curl and browsers send when they are told nothing tells nothing.
+/// Returns the format that a content type specifies. The default types of curl and browsers specify none.
 fn format(content_type: Option<&str>) -> Result<Option<Format>, ApiError> {
     let essence =
         content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

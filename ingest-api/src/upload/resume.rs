@@ -1,4 +1,5 @@
-//! Whether and where an upload may go on, and what its status keeps for that. Pure: the status in, a decision out.
+//! Decides whether and where an upload may continue, and what its status keeps for that. Pure: the input is the status,
+//! the output a decision.
 
 use crds::chunk::checksum_part;
 use crds::job::{BatchStatus, UploadStatus};
@@ -9,30 +10,30 @@ use crate::error::{ApiError, FileProblem};
 /// Where an upload begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begin {
-    /// Where the body begins in the file.
+    /// The position of the body in the file.
     pub at: Position,
-    /// The file's header as it stands in the file, where the upload goes on and the file has one.
+    /// The file's header as it is in the file, if the upload continues and the file has one.
     pub header: Option<String>,
 }
 
 impl Begin {
-    /// At the file's first byte.
+    /// The first byte of the file.
     pub const START: Self = Self { at: Position::START, header: None };
 }
 
-/// Where the client says that its body begins.
+/// Where the body begins, according to the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offered {
     /// Its `Upload-Offset`.
     pub offset: Option<u64>,
-    /// Its `Upload-Digest`: that of the bytes before the offset.
+    /// Its `Upload-Digest`: the digest of the bytes before the offset.
     pub digest: Option<Digest>,
 }
 
-/// Decides by what is acknowledged (`status`) and what the client offers.
+/// Decides from what is acknowledged (`status`) and what the client offers.
 ///
-/// `replayable` means that the body is certain to be the same bytes each time (an inline source): it may be sent again
-/// from its start, for then each chunk is cut as before and the workers know it.
+/// `replayable` means that the body certainly has the same bytes each time (an inline source). It may be sent again
+/// from its start: each chunk is cut as before, and the workers recognize it.
 pub fn decide(
     job: &str,
     status: &UploadStatus,
@@ -60,7 +61,7 @@ pub fn decide(
     }
 }
 
-/// Where the file goes on after what is acknowledged.
+/// Returns the position at which the file continues after what is acknowledged.
 fn position(status: &UploadStatus) -> Result<Position, FileProblem> {
     let unknown = || FileProblem {
         reason: "NotResumable",
@@ -82,8 +83,8 @@ fn position(status: &UploadStatus) -> Result<Position, FileProblem> {
     })
 }
 
-/// Notes that chunk number `chunk`, and so everything before `position`, is acknowledged. What was acknowledged before stays so where a file is sent
-/// again from its start.
+/// Notes that chunk number `chunk`, and so everything before `position`, is acknowledged. If a file is sent again from
+/// its start, what was acknowledged before remains.
 pub fn acknowledge(status: &mut UploadStatus, position: &Position, (chunk, digest): (u32, Digest)) {
     if signed(position.offset) <= status.offset {
         return;
@@ -103,7 +104,7 @@ pub fn acknowledge(status: &mut UploadStatus, position: &Position, (chunk, diges
     });
 }
 
-/// Notes where in the topic a chunk of the job is.
+/// Notes the place of a chunk of the job in the topic.
 pub fn note_offset(status: &mut UploadStatus, partition: i32, offset: i64) {
     let (Ok(at), Some(Ok(partitions))) = (usize::try_from(partition), status.partitions.map(usize::try_from))
     else {
@@ -115,7 +116,7 @@ pub fn note_offset(status: &mut UploadStatus, partition: i32, offset: i64) {
     }
 }
 
-/// Notes that the whole file was read and is acknowledged.
+/// Notes that the complete file was read and acknowledged.
 pub fn complete(status: &mut UploadStatus, bytes: u64, digest: Digest) {
     status.complete = true;
     (status.bytes, status.offset) = (signed(bytes), signed(bytes));
@@ -123,14 +124,14 @@ pub fn complete(status: &mut UploadStatus, bytes: u64, digest: Digest) {
     (status.header, status.batch) = (None, None);
 }
 
-/// What `status.upload.firstChunk` says of a file: the digest of its first chunk, and whether that is the only one.
+/// Returns `status.upload.firstChunk` for a file: the digest of its first chunk, and whether that is the only one.
 #[must_use]
 pub fn first_chunk(chunk: &Chunk) -> String {
     let only = if chunk.last { "/only" } else { "" };
     format!("{}{only}", chunk.digest)
 }
 
-/// A number as a status has it.
+/// Converts a number for a status.
 #[must_use]
 pub fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

@@ -1,7 +1,7 @@
-//! One upload, from its body's first byte to the last write of `status.upload`.
+//! One upload, from the first byte of its body to the last write of `status.upload`.
 //!
-//! **Promise:** whatever happens, `status.upload` is written at the end: complete, with what is wrong with the file, or
-//! with the byte from which a broken upload goes on. Only an upload that another request has taken up writes nothing.
+//! **Promise:** `status.upload` is always written at the end: complete, with the problem of the file, or with the byte
+//! from which an interrupted upload continues. Only an upload that another request has taken up writes nothing.
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -27,26 +27,26 @@ use crate::upload::produce::{Acknowledged, Delivered};
 use crate::upload::progress::{Progress, ends_the_upload};
 use crate::upload::resume::{acknowledge, complete, first_chunk, note_offset};
 
-/// Bytes of one upload on their way to Kafka, at most; one chunk may always go.
+/// The most bytes of one upload on their way to Kafka. One chunk may always be sent.
 const WINDOW_BYTES: u64 = 8 << 20;
-/// Chunks of one upload on their way, at most.
+/// The most chunks of one upload on their way.
 const WINDOW_CHUNKS: usize = 32;
 
-/// An upload that may begin.
+/// An upload that is ready to begin.
 pub struct Upload {
-    /// What all requests share.
+    /// What all requests have in common.
     pub app: Shared,
     /// What the upload needs to know.
     pub prepared: Prepared,
-    /// The writer of its status, which may have claimed the upload already.
+    /// The writer of its status. It may have claimed the upload already.
     pub progress: Progress,
     /// The Content-Length.
     pub length: Option<u64>,
-    /// The upload's permit and memory, held to its end.
+    /// The upload's permit and memory, held until it ends.
     pub admission: Admission,
 }
 
-/// A chunk on its way.
+/// A chunk on its way to Kafka.
 struct Sent {
     chunk: (u32, Digest),
     after: Position,
@@ -56,22 +56,22 @@ struct Sent {
 
 /// The memory of a chunk on its way.
 enum Slot {
-    /// Part of what the upload has reserved.
+    /// A part of what the upload has reserved.
     Own,
-    /// Of the budget's rest.
+    /// A part of the free budget.
     Shared(OwnedSemaphorePermit),
 }
 
-/// What became of the body.
+/// How the body ended.
 enum End {
-    /// Read to its end.
-    Whole { bytes: u64, digest: Digest },
-    /// Broken off; all that was cut before is acknowledged.
-    Broken,
+    /// It was read to its end.
+    Complete { bytes: u64, digest: Digest },
+    /// It was interrupted. All chunks that were cut before are acknowledged.
+    Interrupted,
 }
 
 impl Upload {
-    /// Streams the body, in a task of its own: a client that goes away must not take the end of its upload with it.
+    /// Streams the body in a task of its own: if the client disconnects, the upload is still ended properly.
     pub async fn run(self, body: Body) -> Result<IngestJob, ApiError> {
         let task = tokio::spawn(self.finish(body));
         task.await.unwrap_or_else(|e| Err(ApiError::Internal(format!("the upload ended early: {e}"))))
@@ -95,14 +95,14 @@ struct Stream {
     prepared: Prepared,
     status: UploadStatus,
     admission: Admission,
-    /// Whether a chunk came out of the body.
+    /// Whether the body gave at least one chunk.
     has_chunks: bool,
 }
 
-/// The threads and tasks of one body. Dropped, they end by themselves.
+/// The threads and tasks of one body. They end when this is dropped.
 struct Source {
     cuts: mpsc::Receiver<Cut>,
-    /// Takes the memory of chunks back for later ones.
+    /// Sends the memory of chunks back for later chunks.
     used: SyncSender<Vec<u8>>,
     pump: JoinHandle<BodyEnd>,
     _wanted: oneshot::Sender<()>,
@@ -116,7 +116,8 @@ struct OnTheirWay {
 }
 
 impl OnTheirWay {
-    /// The memory for one more chunk of `bytes` bytes: the upload's own for the only one, of `rest` for others.
+    /// Returns the memory for one more chunk of `bytes` bytes: the upload's own if no other is on its way, or memory of
+    /// `rest`.
     fn slot(&self, bytes: u64, rest: impl FnOnce() -> Option<OwnedSemaphorePermit>) -> Option<Slot> {
         if self.chunks.is_empty() {
             return Some(Slot::Own);
@@ -140,8 +141,8 @@ impl Stream {
         loop {
             if end.is_some() && on_their_way.chunks.is_empty() {
                 return match end {
-                    Some(End::Whole { bytes, digest }) => Ok(End::Whole { bytes, digest }),
-                    _ => self.broken(source.pump).await,
+                    Some(End::Complete { bytes, digest }) => Ok(End::Complete { bytes, digest }),
+                    _ => self.interrupted(source.pump).await,
                 };
             }
             if slot.is_none() && end.is_none() {
@@ -163,11 +164,11 @@ impl Stream {
                         self.claim(&chunk, progress).await?;
                         on_their_way.bytes += chunk.bytes.len() as u64;
                         on_their_way.chunks.push_back(self.send(&chunk, after, slot.take())?);
-                        // Kafka's client has a copy. A thread that has ended or has enough needs no memory.
+                        // Kafka's client has a copy. If the thread has ended or has enough memory, it needs no more.
                         let _ = source.used.try_send(chunk.bytes);
                     }
-                    Some(Ok(Piece::End { bytes, digest })) => end = Some(End::Whole { bytes, digest }),
-                    Some(Err(CutFailure::BrokeOff)) => end = Some(End::Broken),
+                    Some(Ok(Piece::End { bytes, digest })) => end = Some(End::Complete { bytes, digest }),
+                    Some(Err(CutFailure::Interrupted)) => end = Some(End::Interrupted),
                     Some(Err(CutFailure::File(problem))) => return Err(self.file(problem)),
                     Some(Err(CutFailure::TooLarge(limit))) => return Err(ApiError::UploadTooLarge { limit }),
                     Some(Err(CutFailure::Memory(error))) => return Err(error.into()),
@@ -192,8 +193,8 @@ impl Stream {
         Source { cuts, used, pump, _wanted: wanted }
     }
 
-    /// Before the first chunk is sent: writes what must not change from then on. What the upload began with earlier must
-    /// be this file.
+    /// Called before each chunk is sent. Before the first one it writes what must not change after that. Fails if the
+    /// upload began with another file.
     async fn claim(&mut self, chunk: &Chunk, progress: &mut Progress) -> Result<(), ApiError> {
         self.has_chunks = true;
         let mut is_new = !progress.is_claimed();
@@ -259,19 +260,20 @@ impl Stream {
         metrics.rows.inc_by(u64::try_from(self.status.rows - rows).unwrap_or(0));
     }
 
-    /// Why the body broke off.
-    async fn broken(&self, pump: JoinHandle<BodyEnd>) -> Result<End, ApiError> {
+    /// Returns why the body was interrupted.
+    async fn interrupted(&self, pump: JoinHandle<BodyEnd>) -> Result<End, ApiError> {
         match pump.await {
             Ok(BodyEnd::TooSlow) => Err(ApiError::UploadTooSlow {
                 rate: self.app.settings.min_upload_rate,
                 seconds: pace::WINDOW.as_secs(),
             }),
             Ok(BodyEnd::Stopped) => Err(ApiError::Stopping),
-            _ => Ok(End::Broken),
+            _ => Ok(End::Interrupted),
         }
     }
 
-    /// What is wrong with the file; or that it is another than the one that the upload began with.
+    /// Makes the error for a problem of the file; or the error that it is another file than the one with which the
+    /// upload began.
     fn file(&self, problem: FileProblem) -> ApiError {
         if self.lacks_its_first_chunk() {
             return ApiError::DifferentFile(self.prepared.job.name.clone());
@@ -279,7 +281,7 @@ impl Stream {
         problem.into()
     }
 
-    /// Whether no chunk came out of the file, but one did when the upload began.
+    /// Returns whether the file gave no chunk although the upload began with one.
     fn lacks_its_first_chunk(&self) -> bool {
         let from_start = self.prepared.task.at == Position::START;
         from_start && !self.has_chunks && self.prepared.status.first_chunk.is_some()
@@ -293,19 +295,19 @@ impl Stream {
         let is_another = self.lacks_its_first_chunk();
         let (job, status) = (&self.prepared.job.name, &mut self.status);
         let error = match outcome {
-            Ok(End::Whole { .. }) if is_another => ApiError::DifferentFile(job.clone()),
-            Ok(End::Whole { bytes, digest }) => {
+            Ok(End::Complete { .. }) if is_another => ApiError::DifferentFile(job.clone()),
+            Ok(End::Complete { bytes, digest }) => {
                 complete(status, bytes, digest);
                 let written = progress.write(status).await?;
                 tracing::info!(job, bytes, rows = status.rows, chunks = status.chunks, "upload complete");
                 return Ok(written);
             }
-            Ok(End::Broken) => ApiError::UploadInterrupted,
+            Ok(End::Interrupted) => ApiError::UploadInterrupted,
             Err(error) => error,
         };
         tracing::info!(job, reason = error.reason(), offset = status.offset, "upload ended early");
         match &error {
-            // There is nothing to write to, or it is another request's, or another file's.
+            // There is nothing to write to, or it belongs to another request or another file.
             ApiError::DifferentFile(_) => return Err(error),
             _ if ends_the_upload(&error) => return Err(error),
             ApiError::File(problem) => {
@@ -316,7 +318,7 @@ impl Stream {
                 status.error =
                     Some(UploadError { reason: error.reason().into(), message: error.to_string() });
             }
-            // Nothing came, so there is nothing to say.
+            // Nothing arrived, so there is nothing to write.
             _ if !progress.is_claimed() => return Err(error),
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! A Kubernetes API of one namespace in memory, and a Kafka of one broker in librdkafka.
+//! A Kubernetes API with one namespace in memory, and librdkafka's mock of a Kafka with one broker.
 
 #![allow(clippy::unwrap_used, clippy::panic, dead_code, reason = "helpers of several tests")]
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{Method, Request, Response, StatusCode, Uri};
 use axum::response::IntoResponse;
 use clap::Parser;
@@ -33,11 +33,13 @@ pub const PARTITIONS: i32 = 6;
 pub struct Kubernetes {
     jobs: Mutex<BTreeMap<String, Value>>,
     model: Value,
-    /// Counts writes of a status; moves with each.
+    /// The number of writes of a status.
     writes: watch::Sender<u64>,
+    /// Moves with each change of a job.
+    changes: watch::Sender<()>,
 }
 
-/// All that a test needs.
+/// Everything that a test needs.
 pub struct World {
     pub kubernetes: Arc<Kubernetes>,
     pub kafka: MockCluster<'static, DefaultProducerContext>,
@@ -54,7 +56,7 @@ pub struct Api(Router);
 pub struct Record {
     pub partition: i32,
     pub offset: i64,
-    /// How many headers it has.
+    /// The number of its headers.
     pub headers: usize,
     pub header: ChunkHeader,
     pub body: Vec<u8>,
@@ -73,6 +75,7 @@ impl World {
                 "spec": {"columns": columns, "chunkBytes": chunk_bytes},
             }),
             writes: watch::channel(0).0,
+            changes: watch::channel(()).0,
         });
         let api = Router::new().fallback(serve).with_state(Arc::clone(&kubernetes));
         let bootstrap = format!("--kafka-bootstrap={}", kafka.bootstrap_servers());
@@ -82,7 +85,7 @@ impl World {
         Self { kubernetes, kafka, api: Api(openapi::router(app.clone())), app, _stop: stop }
     }
 
-    /// The records of the topic, by job and chunk; so many must be there.
+    /// Returns the records of the topic, sorted by job and chunk. Panics if there are not exactly `count` of them.
     pub fn records(&self, count: usize) -> Vec<Record> {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", self.kafka.bootstrap_servers())
@@ -124,7 +127,7 @@ pub fn topic() -> String {
 }
 
 impl Api {
-    /// Sends a request; gives the status, the headers and the body.
+    /// Sends a request. Returns the status, the headers and the body.
     pub async fn send(&self, request: Request<Body>) -> (u16, Response<()>, Value) {
         let (head, body) = self.0.clone().oneshot(request).await.unwrap().into_parts();
         let body = to_bytes(body, 1 << 20).await.unwrap();
@@ -146,7 +149,7 @@ impl Api {
 }
 
 impl Kubernetes {
-    /// Makes a job that is pinned, with what its upload has come to.
+    /// Makes a job that is pinned, with this `status.upload`.
     pub fn add(&self, name: &str, spec: &Value, upload: &Value) {
         let mut all = json!({"modelRef": {"name": "purchases"}, "source": {"upload": {}}});
         all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
@@ -158,32 +161,70 @@ impl Kubernetes {
         job["kind"] = "IngestJob".into();
         job["metadata"] =
             json!({"name": name, "namespace": "shop", "uid": format!("uid-{name}"), "resourceVersion": "1"});
-        // The operator is fast.
+        // A fast operator: the job is pinned at once.
         job["status"]["modelRevision"] = "purchases-1".into();
         job["status"]["state"] = "UPLOADING".into();
         self.jobs.lock().unwrap().insert(name.to_owned(), job.clone());
         job
     }
 
-    /// `status.upload` of a job.
+    /// Returns `status.upload` of a job.
     pub fn upload(&self, name: &str) -> Value {
         self.jobs.lock().unwrap()[name]["status"]["upload"].clone()
     }
 
-    /// How often a status was written.
+    /// Returns how often a status was written.
     pub fn writes(&self) -> u64 {
         *self.writes.borrow()
     }
 
-    /// Changes a job as somebody else would.
+    /// Changes a job, as another client would do.
     pub fn change(&self, name: &str, change: impl FnOnce(&mut Value)) {
         let mut jobs = self.jobs.lock().unwrap();
         let job = jobs.get_mut(name).unwrap();
         change(job);
         next_version(job);
+        self.changes.send_replace(());
     }
 
-    /// Waits until the upload of a job is as it should be.
+    /// Deletes a job.
+    pub fn delete(&self, name: &str) {
+        self.jobs.lock().unwrap().remove(name);
+        self.changes.send_replace(());
+    }
+
+    /// How many watches are open.
+    pub fn watches(&self) -> usize {
+        self.changes.receiver_count()
+    }
+
+    /// The events of one job after a version, as the API server streams them.
+    fn watch(self: Arc<Self>, name: &str, version: &str) -> Body {
+        let start =
+            (self.changes.subscribe(), json!({"metadata": {"name": name, "resourceVersion": version}}));
+        Body::from_stream(futures::stream::unfold(start, move |(mut changes, last)| {
+            let this = Arc::clone(&self);
+            async move {
+                loop {
+                    let now = this.jobs.lock().unwrap().get(last["metadata"]["name"].as_str()?).cloned();
+                    let (kind, object) = match now {
+                        Some(now)
+                            if now["metadata"]["resourceVersion"] == last["metadata"]["resourceVersion"] =>
+                        {
+                            changes.changed().await.ok()?;
+                            continue;
+                        }
+                        Some(now) => ("MODIFIED", now),
+                        None => ("DELETED", last),
+                    };
+                    let line = format!("{}\n", json!({"type": kind, "object": object}));
+                    return Some((Ok::<_, std::io::Error>(Bytes::from(line)), (changes, object)));
+                }
+            }
+        }))
+    }
+
+    /// Waits until the upload of a job is in the wanted state.
     pub async fn wait_for(&self, name: &str, holds: impl Fn(&Value) -> bool) {
         let mut writes = self.writes.subscribe();
         while !holds(&self.upload(name)) {
@@ -200,6 +241,7 @@ impl Kubernetes {
         job["status"]["upload"] = patch["status"]["upload"].clone();
         next_version(job);
         self.writes.send_modify(|writes| *writes += 1);
+        self.changes.send_replace(());
         (StatusCode::OK, job.clone())
     }
 }
@@ -217,14 +259,14 @@ fn failure(code: StatusCode) -> (StatusCode, Value) {
     )
 }
 
-async fn serve(
-    State(this): State<Arc<Kubernetes>>,
-    method: Method,
-    uri: Uri,
-    body: Bytes,
-) -> impl IntoResponse {
+async fn serve(State(this): State<Arc<Kubernetes>>, method: Method, uri: Uri, body: Bytes) -> Response<Body> {
     let path: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if let (&Method::GET, Some(&"ingestjobs")) = (&method, path.last()) {
+        let Query(query) = Query::<BTreeMap<String, String>>::try_from_uri(&uri).unwrap();
+        let name = query["fieldSelector"].strip_prefix("metadata.name=").unwrap();
+        return this.watch(name, &query["resourceVersion"]).into_response();
+    }
     let (code, answer) = match (method.as_str(), &path[3..]) {
         ("GET", ["namespaces", _, "ingestmodels", "purchases"]) => (StatusCode::OK, this.model.clone()),
         ("GET", ["namespaces", _, "controllerrevisions", name]) => {
@@ -245,5 +287,5 @@ async fn serve(
         ("PATCH", ["namespaces", _, "ingestjobs", name, "status"]) => this.apply(name, &body),
         other => panic!("no such route: {other:?}"),
     };
-    (code, axum::Json(answer))
+    (code, axum::Json(answer)).into_response()
 }

@@ -1,5 +1,5 @@
-//! How a table that exists differs from the one a model wants: the statements that bring it there, or the conflict that
-//! forbids to touch it.
+//! How an existing table differs from the table that a model wants. The result is the statements that change it, or
+//! the conflict because of which it must not be touched.
 
 use crds::sql::literal;
 use crds::tables::{LINEAGE, LINEAGE_INDEX};
@@ -36,7 +36,7 @@ pub struct ExistingColumn {
     pub in_key: bool,
 }
 
-/// Why a table is not touched. The text names the column.
+/// Why a table is not touched. The message names the column.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "table {table} {what}; it was not touched: give the model a table of its own (spec.table.name), or make the table fit"
@@ -46,7 +46,7 @@ pub struct Conflict {
     what: String,
 }
 
-/// The statements that make `existing` into `wanted`, in order. None if it is that already.
+/// Returns the statements that change `existing` into `wanted`, in order. The list is empty if they are the same.
 pub fn compare(wanted: &DataTable, existing: &Existing) -> Result<Vec<String>, Conflict> {
     let conflict = |what: String| Conflict { table: wanted.name.plain(), what };
     shape(wanted, existing).map_err(conflict)?;
@@ -72,7 +72,7 @@ pub fn compare(wanted: &DataTable, existing: &Existing) -> Result<Vec<String>, C
         return Err(conflict(format!("has the column '{}' which the model has not", extra.name)));
     }
     if !existing.has_job_index {
-        // A table of an earlier version. Parts that are there stay without it until they are merged.
+        // The table is from an earlier version. Its existing parts have no index until they are merged.
         let index = LINEAGE_INDEX.trim_start_matches("INDEX ");
         changes.push(format!("{alter} ADD INDEX IF NOT EXISTS {index}"));
     }
@@ -80,9 +80,9 @@ pub fn compare(wanted: &DataTable, existing: &Existing) -> Result<Vec<String>, C
     Ok(changes)
 }
 
-/// What cannot be altered at all.
+/// Checks what cannot be altered at all.
 fn shape(wanted: &DataTable, existing: &Existing) -> Result<(), String> {
-    // A cloud service shows `SharedMergeTree` where `MergeTree` was asked for.
+    // A cloud service shows `SharedMergeTree` for a table that was created as `MergeTree`.
     let engine = existing.engine.replace("Shared", "");
     if engine != wanted.engine_name() {
         return Err(format!("has the engine {}, the model wants {}", existing.engine, wanted.engine_name()));
@@ -113,7 +113,7 @@ fn shape(wanted: &DataTable, existing: &Existing) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the column's type has to be widened.
+/// Returns whether the type of the column must be widened.
 fn modified(ours: &DataColumn, theirs: &ExistingColumn) -> Result<bool, String> {
     let (name, ty) = (ours.name.as_str(), ours.ty.to_string());
     if theirs.name != name {
@@ -138,7 +138,7 @@ fn modified(ours: &DataColumn, theirs: &ExistingColumn) -> Result<bool, String> 
     Ok(true)
 }
 
-/// Whether every value of `from` is one of `to`: the widenings that the CRD allows, and `Nullable`.
+/// Returns whether every value of `from` is a value of `to`: the widenings that the CRD allows, and `Nullable`.
 fn widens(from: &rows::Type, to: &rows::Type) -> bool {
     const CHAINS: [&[&str]; 3] = [
         &["UInt8", "UInt16", "UInt32", "UInt64"],
@@ -157,7 +157,7 @@ fn widens(from: &rows::Type, to: &rows::Type) -> bool {
             .any(|chain| matches!((at(chain, &from), at(chain, &to)), (Some(a), Some(b)) if a < b))
 }
 
-/// `MODIFY TTL …` or `REMOVE TTL`, if the TTL is another.
+/// Returns `MODIFY TTL …` or `REMOVE TTL` if the TTL differs.
 fn ttl_change(wanted: &DataTable, existing: &Existing) -> Option<String> {
     let shown = existing.engine_full.replace('`', "");
     let Some(ttl) = &wanted.ttl else {

@@ -1,4 +1,4 @@
-//! Making the tables so, on a real ClickHouse.
+//! Creates and alters the tables on a ClickHouse server.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::shared::{self, ExistingShared, SharedTable, Ttls};
 use super::table::DataTable;
 use crate::query::{QueryError, TIME_LIMIT, within};
 
-/// The shared tables are looked at again after so long, and at once when they should be others.
+/// After this time the shared tables are checked again. If their TTLs change, they are checked at once.
 const SHARED_RESYNC: Duration = Duration::from_secs(50);
 
 /// Why a table is not as it should be.
@@ -22,16 +22,16 @@ pub enum DdlError {
     /// The server cannot be reached, or does not answer.
     #[error("failed to reach ClickHouse: {0}; retrying")]
     Unavailable(String),
-    /// The server said no.
+    /// The server refused the statement.
     #[error("failed to make the table, ClickHouse answered: {0}")]
     Refused(String),
-    /// The database that the spec names is not there.
+    /// The database that the spec names does not exist.
     #[error("database '{0}' does not exist in ClickHouse: create it, or name another in spec.table.database")]
     NoDatabase(String),
-    /// The table is another's, or has another shape.
+    /// The table belongs to another owner, or has another shape.
     #[error(transparent)]
     Conflict(#[from] Conflict),
-    /// The setting `CLICKHOUSE_DATABASE` is no name.
+    /// The setting `CLICKHOUSE_DATABASE` is not a valid name.
     #[error("CLICKHOUSE_DATABASE: {0}")]
     Name(#[from] crds::sql::BadIdent),
 }
@@ -58,12 +58,12 @@ impl From<QueryError> for DdlError {
     }
 }
 
-/// The tables that all models share: made once for all models, and looked at again now and then.
+/// The tables that all models share. They are made once for all models, and checked again after `SHARED_RESYNC`.
 #[derive(Debug, Default)]
 pub struct SharedTables(Mutex<Option<(Ttls, Instant)>>);
 
 impl SharedTables {
-    /// Makes what is missing of the database and its shared tables.
+    /// Creates the database and the shared tables if they are missing, and alters shared tables that differ.
     pub async fn ensure(&self, client: &Client, database: &str, ttls: Ttls) -> Result<(), DdlError> {
         let mut done = self.0.lock().await;
         if done.is_some_and(|(of, at)| of == ttls && at.elapsed() < SHARED_RESYNC) {
@@ -89,9 +89,9 @@ impl SharedTables {
     }
 }
 
-/// Makes the model's table, or alters it; returns the statements that changed an existing table.
+/// Creates or alters the table of the model. Returns the statements that changed an existing table.
 ///
-/// Never touches a table of another shape: that is a [`DdlError::Conflict`].
+/// A table of another shape is never touched: that is a [`DdlError::Conflict`].
 pub async fn ensure(client: &Client, wanted: &DataTable) -> Result<Vec<String>, DdlError> {
     let database = wanted.name.database.as_str();
     if !has_database(client, database).await? {
@@ -108,7 +108,7 @@ pub async fn ensure(client: &Client, wanted: &DataTable) -> Result<Vec<String>, 
     Ok(statements)
 }
 
-/// Rows in a table, from the server's own bookkeeping (no scan). `None` where there is no table.
+/// Returns the number of rows in a table, from the server's metadata (no scan). `None` if there is no table.
 pub async fn count_rows(client: &Client, table: &TableName) -> Result<Option<i64>, DdlError> {
     let sql = "SELECT ifNull(total_rows, 0) FROM system.tables WHERE database = {database:String} AND name = {table:String}";
     let query = client
@@ -119,7 +119,7 @@ pub async fn count_rows(client: &Client, table: &TableName) -> Result<Option<i64
     Ok(in_time(query).await?.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX)))
 }
 
-/// Drops a model's table if its comment says that it is the model's; whether it did.
+/// Drops the table of a model if its comment says that it belongs to the model. Returns whether it was dropped.
 pub async fn drop_own(client: &Client, table: &DataTable) -> Result<bool, DdlError> {
     let sql =
         "SELECT comment FROM system.tables WHERE database = {database:String} AND name = {table:String}";
@@ -136,7 +136,7 @@ pub async fn drop_own(client: &Client, table: &DataTable) -> Result<bool, DdlErr
 }
 
 async fn ensure_database(client: &Client, database: &str) -> Result<(), DdlError> {
-    // Asked first: `IF NOT EXISTS` needs the right to create a database even where there is nothing to create.
+    // Check first: `IF NOT EXISTS` needs the right to create a database even if the database exists.
     if !has_database(client, database).await? {
         let ident: crds::Ident = database.parse()?;
         execute(client, &format!("CREATE DATABASE IF NOT EXISTS {ident}")).await?;
@@ -230,7 +230,7 @@ async fn execute(client: &Client, statement: &str) -> Result<(), DdlError> {
     in_time(client.query_raw(statement).execute()).await
 }
 
-/// An `ALTER` that rewrites parts goes on in the server when the time is over.
+/// Limits the time of a query. An `ALTER` that rewrites parts continues in the server after the limit.
 async fn in_time<T>(query: impl Future<Output = clickhouse::error::Result<T>>) -> Result<T, DdlError> {
     Ok(within(TIME_LIMIT, query).await?)
 }

@@ -1,10 +1,10 @@
 //! The `MergeTree` settings that a model may give its table. Pure.
 //!
-//! This is a list of what is allowed, not of what is refused. Exactly-once loading rests on settings: the deduplication
-//! windows, in all their spellings, must be the operator's; and a table that refuses every INSERT (`table_readonly`, a
-//! limit of no parts at all) leaves a model that looks ready and jobs that never end. ClickHouse has more than two hundred
-//! such settings and gains some with each release, so a list of the harmful ones is never complete. Each setting here can
-//! neither forget a token nor stop an INSERT for good within its bounds.
+//! This is a list of what is allowed, not of what is refused. Exactly-once loading depends on settings. The
+//! deduplication windows, in all their spellings, must be set by the operator. A table that refuses every INSERT
+//! (`table_readonly`, or a limit of zero parts) leaves a model that looks ready and jobs that never end. ClickHouse
+//! has more than two hundred such settings and gets new ones with each release, so a list of the harmful ones is never
+//! complete. Each setting here, within its bounds, can neither forget a token nor stop INSERTs permanently.
 //!
 //! Meaning and units: <https://clickhouse.com/docs/operations/settings/merge-tree-settings>.
 
@@ -12,18 +12,18 @@ use std::fmt::Write as _;
 
 use super::table::SettingValue;
 
-/// What a setting takes.
+/// The values that a setting accepts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     /// 0, 1, true or false.
     Bool,
-    /// A whole number within bounds.
+    /// An integer within bounds.
     Int(i64, i64),
     /// A number from 0 to 1.
     Share,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// A name of something in ClickHouse's own configuration.
+    /// A name from the configuration of ClickHouse.
     Name,
 }
 
@@ -31,8 +31,8 @@ const KIB: i64 = 1 << 10;
 const MIB: i64 = 1 << 20;
 const TIB: i64 = 1 << 40;
 const YEAR: i64 = 366 * 24 * 3600;
-/// ClickHouse's defaults are 1,000 parts to delay, 3,000 to refuse, 100,000 in all. With fewer than these a load as large as
-/// one INSERT a second would be refused.
+/// The defaults of ClickHouse are 1,000 parts to delay, 3,000 parts to refuse, and 100,000 parts in all. With lower
+/// limits than these constants, ClickHouse would refuse a load of one INSERT a second.
 const MIN_PARTS_TO_DELAY: i64 = 100;
 const MIN_PARTS_TO_THROW: i64 = 300;
 const MIN_PARTS_IN_TOTAL: i64 = 1000;
@@ -46,7 +46,7 @@ const ALLOWED: [(&str, Kind); 40] = [
     ("allow_nullable_key", Kind::Bool),
     ("compress_marks", Kind::Bool),
     ("compress_primary_key", Kind::Bool),
-    // Of merges; it does not concern the deduplication of INSERTs.
+    // This is about merges, not about the deduplication of INSERTs.
     ("deduplicate_merge_projection_mode", Kind::Word(&["drop", "ignore", "rebuild", "throw"])),
     ("enable_mixed_granularity_parts", Kind::Bool),
     ("enable_vertical_merge_algorithm", Kind::Bool),
@@ -86,28 +86,28 @@ const ALLOWED: [(&str, Kind); 40] = [
 /// Why a setting is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSetting {
-    /// It is one of those that the operator sets.
-    #[error("'{0}' is set by the operator: exactly-once loading rests on it; remove it")]
+    /// The operator sets it.
+    #[error("'{0}' is set by the operator: exactly-once loading depends on it; remove it")]
     Reserved(String),
-    /// It is not among those that are known to be harmless.
+    /// It is not in the list of settings that are known to be harmless.
     #[error(
         "'{0}' is not allowed: it could stop the table's INSERTs or repeat them; remove it, or set it on the server; allowed are {list}",
         list = allowed()
     )]
     NotAllowed(String),
-    /// Its value is of another kind, or out of bounds.
+    /// Its value has the wrong kind, or is out of bounds.
     #[error("'{name}' must be {expected}, not '{value}'")]
     Value {
         /// The setting.
         name: &'static str,
-        /// What it takes.
+        /// The values that the setting accepts.
         expected: String,
-        /// What it was given.
+        /// The value in the spec.
         value: String,
     },
 }
 
-/// The value of a setting, typed.
+/// Returns the value of a setting with its type.
 pub fn parse(name: &str, value: &str) -> Result<(&'static str, SettingValue), BadSetting> {
     let Some((name, kind)) = ALLOWED.iter().find(|(allowed, _)| *allowed == name) else {
         return Err(if name.contains("dedup") {

@@ -1,5 +1,5 @@
 //! The tables that all models share: the ledger, the rejected rows and the history. Pure: what they should be, and the
-//! statements that bring them there.
+//! statements that create or alter them.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crds::tables::{
 use crate::settings::Settings;
 use crate::topic::Retention;
 
-/// Days after which rows of the shared tables go; `None`: never.
+/// Days after which rows of the shared tables are deleted. `None`: never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ttls {
     /// Of the ledger.
@@ -24,8 +24,8 @@ pub struct Ttls {
 }
 
 impl Ttls {
-    /// What the settings say, but never less than the longest time that a topic keeps its records: a chunk that comes again
-    /// must find its line in the ledger.
+    /// Takes the days of the settings, but at least the longest time that a topic keeps its records: a chunk that is
+    /// delivered again must find its line in the ledger.
     #[must_use]
     pub fn of(settings: &Settings, longest: Retention) -> Self {
         let days = |wanted: u32| match longest {
@@ -49,7 +49,7 @@ pub struct SharedTable {
     columns: &'static [ColumnDef],
     engine: &'static str,
     order_by: &'static str,
-    /// The column from which the TTL counts, and its days.
+    /// The column from which the TTL counts, and the days of the TTL.
     ttl: (&'static str, Option<u32>),
     remembers_tokens: bool,
     comment: &'static str,
@@ -71,7 +71,7 @@ pub fn tables(database: &str, ttls: Ttls) -> Result<[SharedTable; 3], BadIdent> 
             name: TableName::new(database, INGEST_BATCHES)?,
             columns: &INGEST_BATCHES_COLUMNS,
             engine: "ReplacingMergeTree(done_at)",
-            // With the digests: a line of another file under the same chunk number must stay to be seen.
+            // With the digests: a line of another file with the same chunk number must not be merged away.
             order_by: "(job_uid, first_chunk, digests)",
             ttl: ("done_at", ttls.ledger),
             remembers_tokens: true,
@@ -89,7 +89,7 @@ pub fn tables(database: &str, ttls: Ttls) -> Result<[SharedTable; 3], BadIdent> 
         SharedTable {
             name: TableName::new(database, INGEST_JOBS)?,
             columns: &INGEST_JOBS_COLUMNS,
-            // A row that is written again has the same time: the last one written stays.
+            // A row that is written again has the same time: the last one written is kept.
             engine: "ReplacingMergeTree(ended_at)",
             order_by: "(namespace, model, label, uid)",
             ttl: ("ended_at", ttls.history),
@@ -121,8 +121,8 @@ impl SharedTable {
         out
     }
 
-    /// The statements that bring a table of an earlier version here: columns that it lacks, and another TTL. No column is
-    /// changed or dropped.
+    /// Returns the statements that change a table of an earlier version: they add missing columns and set the TTL. No
+    /// column is changed or dropped.
     #[must_use]
     pub fn changes(&self, existing: &ExistingShared) -> Vec<String> {
         let alter = format!("ALTER TABLE {}", self.name);

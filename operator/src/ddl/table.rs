@@ -1,4 +1,4 @@
-//! A model's data table: every part typed, and its `CREATE TABLE`.
+//! The data table of a model, with typed parts, and its `CREATE TABLE`.
 
 use std::fmt::{self, Write as _};
 
@@ -6,12 +6,12 @@ use crds::model::Engine;
 use crds::sql::{Ident, TableName, literal};
 use crds::tables::{DEDUPLICATION_WINDOW, LINEAGE, LINEAGE_INDEX};
 
-/// The table a model wants.
+/// The table that a model wants.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataTable {
     /// Database and name.
     pub name: TableName,
-    /// The model's columns; the lineage columns follow by themselves.
+    /// The columns of the model. The lineage columns are added to them.
     pub columns: Vec<DataColumn>,
     /// The engine.
     pub engine: Engine,
@@ -19,13 +19,13 @@ pub struct DataTable {
     pub order_by: Vec<Ident>,
     /// The partition key.
     pub partition_by: Option<PartitionBy>,
-    /// When rows go.
+    /// When rows are deleted.
     pub ttl: Option<Ttl>,
-    /// `MergeTree` settings besides ours.
+    /// `MergeTree` settings besides those of the operator.
     pub settings: Vec<(Ident, SettingValue)>,
     /// `ON CLUSTER`.
     pub cluster: Option<Ident>,
-    /// Says whose table it is: [`crate::ddl::run::drop_own`] drops no other.
+    /// The owner of the table: [`crate::ddl::run::drop_own`] drops no table with another comment.
     pub comment: String,
 }
 
@@ -34,9 +34,9 @@ pub struct DataTable {
 pub struct DataColumn {
     /// Its name.
     pub name: Ident,
-    /// Its type, with `Nullable` where the model says so.
+    /// Its type, with `Nullable` if the model says so.
     pub ty: rows::Type,
-    /// What old rows get when the column is added, as text that ClickHouse casts.
+    /// The value of old rows when the column is added, as text that ClickHouse casts.
     pub default: Option<String>,
     /// The column's comment.
     pub comment: Option<String>,
@@ -51,7 +51,7 @@ pub struct PartitionBy {
     pub column: Ident,
 }
 
-/// The functions of a column that a partition key may be.
+/// The functions of a column that are allowed in a partition key.
 pub const PARTITION_FUNCTIONS: [&str; 11] = [
     "toYYYYMM",
     "toYYYYMMDD",
@@ -66,12 +66,12 @@ pub const PARTITION_FUNCTIONS: [&str; 11] = [
     "toStartOfYear",
 ];
 
-/// Rows go so long after the time in a column.
+/// Rows are deleted when this time has passed after the time in a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ttl {
     /// The column.
     pub column: Ident,
-    /// How many of `unit`.
+    /// The number of `unit`s.
     pub amount: u32,
     /// One of [`TTL_UNITS`].
     pub unit: &'static str,
@@ -90,11 +90,11 @@ pub const TTL_UNITS: [(&str, &str); 6] = [
 /// The value of a setting.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SettingValue {
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// Any other number.
     Float(f64),
-    /// A text.
+    /// Text.
     Text(String),
 }
 
@@ -146,7 +146,8 @@ impl DataTable {
         self.cluster.as_ref().map(|cluster| format!(" ON CLUSTER {cluster}")).unwrap_or_default()
     }
 
-    /// The setting under which the engine remembers insert tokens. Exactly-once rests on it.
+    /// Returns the name of the setting that makes the engine remember insert tokens. Exactly-once loading depends on
+    /// it.
     #[must_use]
     pub fn deduplication_setting(&self) -> &'static str {
         match self.engine {
@@ -191,7 +192,8 @@ impl DataTable {
         }
         let _ = write!(out, "\nSETTINGS {} = {DEDUPLICATION_WINDOW}", self.deduplication_setting());
         if self.key_is_nullable() {
-            // ClickHouse refuses NULLs in a sorting key unless a setting allows them; the model's owner asked for both.
+            // ClickHouse refuses NULLs in a sorting key unless this setting allows them. The owner of the model asked
+            // for both.
             out.push_str(", allow_nullable_key = 1");
         }
         for (name, value) in &self.settings {

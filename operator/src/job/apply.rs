@@ -1,4 +1,4 @@
-//! Writing what was decided about a job.
+//! Writes what was decided about a job.
 
 use crds::job::Counts;
 use crds::{IngestJob, IngestJobStatus, managers};
@@ -13,14 +13,15 @@ fn api(ctx: &Context, job: &IngestJob) -> Api<Guarded<IngestJob>> {
     Api::namespaced(ctx.client.clone(), &job.namespace().unwrap_or_default())
 }
 
-/// The operator's part of a job's status. What the others wrote is left out: to send it would be to own it.
+/// Returns the operator's part of a job's status. The fields of other writers are left out: the operator would become
+/// their owner if it sent them.
 #[must_use]
 pub fn own_part(status: IngestJobStatus) -> IngestJobStatus {
     IngestJobStatus { upload: None, counts: None, error_summary: vec![], load_problem: None, ..status }
 }
 
-/// Writes the operator's part of the status. With `exclusive`, only over the very object it was decided on: else the
-/// API server answers 409, and the job is looked at again.
+/// Writes the operator's part of the status. With `exclusive`, it is written only if the object has not changed since
+/// the decision. If it has changed, the API server answers 409, and the job is reconciled again.
 pub async fn status(
     ctx: &Context,
     job: &IngestJob,
@@ -32,9 +33,9 @@ pub async fn status(
     Ok(())
 }
 
-/// Writes the workers' part of the status with counts that were read from the ledger: for a job whose workers do not report
-/// any more. It is written as the workers' own field manager, so that they go on from there, and only over the very
-/// object that was read.
+/// Writes the workers' part of the status with counts from the ledger, for a job whose workers report no more. The
+/// field manager is that of the workers, so that they can continue from there. It is written only if the object has
+/// not changed since it was read.
 pub async fn counts(ctx: &Context, job: &IngestJob, counts: &Counts) -> kube::Result<()> {
     let manager = PatchParams::apply(managers::WORKER).force();
     let patch = patch(job, &workers_part(job, counts), true);
@@ -42,8 +43,8 @@ pub async fn counts(ctx: &Context, job: &IngestJob, counts: &Counts) -> kube::Re
     Ok(())
 }
 
-/// The workers' part with other counts: all of it, because server-side apply takes away what is left out. A problem that
-/// is not fatal is over once no chunk is parked.
+/// Returns the workers' part with other counts. It has all fields, because server-side apply removes those that are
+/// left out. A problem that is not fatal is removed when no chunk is parked any more.
 fn workers_part(job: &IngestJob, counts: &Counts) -> Value {
     let status = job.status.clone().unwrap_or_default();
     let problem = status.load_problem.filter(|problem| problem.fatal || counts.chunks_parked > 0);
@@ -67,7 +68,7 @@ fn patch(job: &IngestJob, status: &Value, exclusive: bool) -> Value {
     })
 }
 
-/// Deletes the job, and no other that has its name.
+/// Deletes the job, but no other job with the same name.
 pub async fn delete(ctx: &Context, job: &IngestJob) -> kube::Result<()> {
     let params = DeleteParams {
         propagation_policy: Some(PropagationPolicy::Background),

@@ -1,7 +1,9 @@
-//! What becomes of a job now: its status, an Event, and when to look again. Pure; the clock is an argument.
+//! Decides the next step of a job: its status, an Event, and when to reconcile it again. Pure; the clock is an
+//! argument.
 //!
-//! Nothing in a status moves with the clock alone: a status is written when something happened. What has to be looked at
-//! again without a call is a deadline, an inline file that did not get through, and chunks that may be lost.
+//! Time alone changes nothing in a status: a status is written when something happened. Three cases need another
+//! reconcile without a change of an object: a deadline, an inline file that was not sent yet, and chunks that may be
+//! lost.
 
 use std::time::Duration;
 
@@ -19,51 +21,51 @@ use crate::clock;
 use crate::events::EventNote;
 use crate::ledger;
 
-/// A small job is loaded moments after its upload: within this time it goes from UPLOADING to its end without a write for
-/// the state between.
-const SETTLE: SignedDuration = SignedDuration::from_millis(300);
-/// How often it is looked whether an inline file got through.
+/// A small job is loaded moments after its upload. Within this time it goes from UPLOADING to its end, and the state
+/// between is not written.
+const SMALL_JOB_TIME: SignedDuration = SignedDuration::from_secs(1);
+/// The interval between checks whether an inline file was sent.
 const INLINE_CHECK: SignedDuration = SignedDuration::from_secs(1);
-/// How often it is looked whether missing chunks may still come.
+/// The interval between checks whether missing chunks can still arrive.
 const LOST_CHECK: SignedDuration = SignedDuration::from_secs(5);
-/// How often the ledger is asked what became of parked chunks.
+/// The interval between queries to the ledger about parked chunks.
 const RECOUNT: SignedDuration = SignedDuration::from_secs(5);
-/// How soon a receipt that could not be made is asked for again.
+/// The interval between tries to make a receipt.
 const RECEIPT_RETRY: SignedDuration = SignedDuration::from_secs(15);
-/// A job whose row of the history cannot be written is kept for so long after its time.
+/// If the history row of a job cannot be written, the job is kept for this long after its time to be deleted.
 const HISTORY_LIMIT: SignedDuration = SignedDuration::from_hours(24);
 
-/// What is to be done about a job.
+/// What to do with a job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// Its time is over.
+    /// Delete it: its time is over.
     Delete,
-    /// Write this, unless it is there already.
+    /// Write this, unless it is already written.
     Write(Box<Write>),
 }
 
-/// A status, and what goes with it.
+/// A status, and what to do besides writing it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Write {
-    /// The operator's part of the status, complete: server-side apply takes away what is left out.
+    /// The operator's part of the status, complete: server-side apply removes fields that are left out.
     pub status: IngestJobStatus,
-    /// A start or an end: to be written only over the very object it was decided on.
+    /// The job starts or ends: write only if the object has not changed since the decision.
     pub exclusive: bool,
     /// The Event to publish once the status is written.
     pub event: Option<EventNote>,
-    /// When to look again without being called.
+    /// When to reconcile again without a change of an object.
     pub again: Option<Duration>,
-    /// Whether the inline file is to be sent.
+    /// Whether to send the inline file.
     pub send_inline: bool,
-    /// Counts from the ledger that go before everything else here: the workers' are behind.
+    /// Counts from the ledger, if the counts of the workers are behind. They are written before everything else here.
     pub counts: Option<Counts>,
-    /// What is to be asked in the background.
+    /// What to ask in the background.
     pub ask: Option<Ask>,
-    /// What is to be remembered of its missing chunks.
+    /// What to remember about missing chunks of the job.
     pub suspicion: Option<Suspicion>,
 }
 
-/// What is asked in the background; the job is called when it is done.
+/// A question that is asked in the background. The job is reconciled again when the answer is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// The job's lines of the ledger.
@@ -78,7 +80,7 @@ impl From<Write> for Next {
     }
 }
 
-/// What becomes of a job now.
+/// Decides the next step of a job.
 #[must_use]
 pub fn next(job: &ValidJob, now: Timestamp) -> Next {
     match job.phase {
@@ -90,7 +92,7 @@ pub fn next(job: &ValidJob, now: Timestamp) -> Next {
 
 fn ended(job: &ValidJob, at: Timestamp, now: Timestamp) -> Next {
     let left = job.ttl.saturating_sub(now.duration_since(at));
-    // Its row of the history is written with the receipt.
+    // The history row of the job is written together with the receipt.
     if left <= SignedDuration::ZERO
         && (!job.is_receipt_due || left.saturating_add(HISTORY_LIMIT).is_negative())
     {
@@ -120,7 +122,7 @@ fn waiting(job: &ValidJob, now: Timestamp) -> Next {
     }
     let (reason, message) = match (&job.model, &job.label) {
         (ModelState::Ready { .. }, LabelState::Asked) => {
-            // The answer takes milliseconds and calls: nothing is worth a write until then.
+            // The answer takes milliseconds and triggers a reconcile: until then no write is needed.
             return Write { status: job.status.clone(), ..Write::default() }.into();
         }
         (ModelState::Ready { .. }, LabelState::Unavailable(why)) => {
@@ -130,7 +132,7 @@ fn waiting(job: &ValidJob, now: Timestamp) -> Next {
         (ModelState::Absent, _) => (reasons::MODEL_NOT_FOUND, text::absent_model(job)),
         (ModelState::NotNow { reason, message }, _) => (*reason, message.clone()),
     };
-    // The model's watch and the history call.
+    // The watch of the model and the answer of the history trigger the next reconcile.
     Write { status: status(JobState::Pending, reason, message), ..Write::default() }.into()
 }
 
@@ -207,7 +209,7 @@ fn running(job: &ValidJob, start: Timestamp, now: Timestamp) -> Next {
     write.again = Some(again.unsigned_abs());
     if let Some(since) = job.complete_since.filter(|_| state == JobState::Processing && job.problem.is_none())
     {
-        let left = SETTLE.saturating_sub(now.duration_since(since));
+        let left = SMALL_JOB_TIME.saturating_sub(now.duration_since(since));
         if left > SignedDuration::ZERO {
             write.status = job.status.clone();
             write.again = Some(left.unsigned_abs());
@@ -216,7 +218,7 @@ fn running(job: &ValidJob, start: Timestamp, now: Timestamp) -> Next {
     write.into()
 }
 
-/// Of a blocked job: parked chunks are given up by a line in the ledger that no worker reports.
+/// For a blocked job: a line in the ledger drops parked chunks, and no worker reports that line.
 fn recount(job: &ValidJob, now: Timestamp, write: &mut Write) {
     let newest = job.ledger.as_ref();
     let is_due = newest.is_none_or(|reading| now.duration_since(reading.at) >= RECOUNT);
@@ -271,7 +273,7 @@ fn end(
         completion_time: Some(clock::text(now)),
         waiting: job.status.waiting.clone().or_else(|| Some(clock::minutes(job.created, now))),
         processing: start.map(|start| clock::minutes(start, now)),
-        // A job that was given up half-way does not claim to be done.
+        // A job that was stopped half-way does not show 100%.
         progress: Some(format!("{}%", percent(&job.upload, &job.counts, complete || finished))),
         conditions: list,
         ..status(state, reason, message)

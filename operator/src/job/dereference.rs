@@ -1,5 +1,5 @@
-//! What a job points to, as the watches last saw it: its model, an earlier job with the same label, and what background
-//! tasks found out about it.
+//! What a job refers to, as the watches last saw it: its model, an earlier job with the same label, and what
+//! background tasks found out about the job.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::history::LabelKey;
 use crate::ledger::Reading;
 use crate::scale::lag::Positions;
 
-/// What a decision about a job rests on besides the job itself.
+/// What a decision about a job depends on besides the job itself.
 #[derive(Clone, Debug, Default)]
 pub struct Dereferenced {
     /// The model, if there is one that can be read.
@@ -28,17 +28,17 @@ pub struct Dereferenced {
     pub inline_problem: Option<String>,
     /// How far the model's topic is consumed.
     pub positions: Option<Arc<Positions>>,
-    /// When it was first seen that the upload is complete, while the status does not say so yet.
+    /// When the operator first saw that the upload is complete, while the state is still UPLOADING.
     pub complete_since: Option<Timestamp>,
-    /// Since when nothing more can come of the job's missing chunks.
+    /// Since when no more of the job's missing chunks can arrive.
     pub suspicion: Option<Suspicion>,
-    /// What the ledger said last, if it was asked.
+    /// The last answer of the ledger, if it was asked.
     pub ledger: Option<Reading>,
-    /// The counts at which the receipt was made last.
+    /// The counts with which the last receipt was made.
     pub receipt_made_at: Option<Counts>,
 }
 
-/// Reads them. A label that nobody has now is looked up in the history, in the background.
+/// Collects the facts. If no current job has the label, it is looked up in the history, in the background.
 #[must_use]
 pub fn facts(ctx: &Context, job: &IngestJob) -> Dereferenced {
     let namespace = job.namespace().unwrap_or_default();
@@ -96,7 +96,7 @@ fn label(ctx: &Context, job: &IngestJob, namespace: &str, uid: &str) -> LabelSta
     }
 }
 
-/// Whether the model's spec cannot be served.
+/// Returns whether the model cannot be served because its spec is invalid.
 #[must_use]
 pub fn is_invalid(model: &IngestModel) -> bool {
     let conditions = model.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();

@@ -1,42 +1,43 @@
-//! Of several jobs of a model with one label, one is the first: the others are refused, naming it. Jobs that are deleted
-//! are remembered by the history, if they loaded rows.
+//! If several jobs of a model have the same label, one of them is the first. The others are refused, and the message
+//! names the first one. The history remembers deleted jobs that loaded rows.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use crds::IngestJob;
 use crds::state::JobState;
 use kube::ResourceExt;
+use parking_lot::Mutex;
 
-/// The reason of a job that repeats another's label.
+/// The reason of a job that has the label of another job.
 pub const DUPLICATE_LABEL: &str = "DuplicateLabel";
 /// The reason of a job that waits until the history can be read.
 pub const HISTORY_UNAVAILABLE: &str = "HistoryUnavailable";
 
-/// What is known of a waiting job's label.
+/// What is known about the label of a waiting job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LabelState {
-    /// It has none, or nobody had it before.
+    /// The job has no label, or no other job had it before.
     #[default]
     Free,
-    /// The history was asked and has not answered yet.
+    /// The history was asked but has not answered yet.
     Asked,
     /// The history cannot be read now.
     Unavailable(String),
-    /// Another job has it; the text says which.
+    /// Another job has the label; the text names it.
     Taken(String),
 }
 
 /// Namespace, model, label.
 type Key = (Option<String>, String, String);
 
-/// Which job holds which label. What is remembered here bridges the moment between the start of a job and its being seen
-/// in the store; all else is read from the jobs themselves, so nothing is lost with a restart.
+/// Which job holds which label. This map only covers the time between the start of a job and the moment when the store
+/// shows the start. All else is read from the jobs themselves, so a restart loses nothing.
 #[derive(Debug, Default)]
 pub struct Labels(Mutex<HashMap<Key, String>>);
 
 impl Labels {
-    /// The job among `jobs` that holds the label of `job` before it; `None` if that is `job` itself, or it has no label.
+    /// Returns the job among `jobs` that holds the label of `job` before it. `None` if that is `job` itself, or if it
+    /// has no label.
     pub fn first<'a>(&self, job: &IngestJob, jobs: impl Iterator<Item = &'a IngestJob>) -> Option<String> {
         let key = key(job)?;
         let uid = job.metadata.uid.clone()?;
@@ -47,7 +48,7 @@ impl Labels {
                     && self::key(other).as_ref() == Some(&key)
             })
             .collect();
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.0.lock();
         if let Some(holder) = held.get(&key) {
             if *holder == uid {
                 return None;
@@ -64,9 +65,9 @@ impl Labels {
         first.map(ResourceExt::name_any)
     }
 
-    /// A job is gone.
+    /// Releases the label of a deleted job.
     pub fn release(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, holder| holder != uid);
+        self.0.lock().retain(|_, holder| holder != uid);
     }
 }
 
@@ -74,14 +75,15 @@ fn key(job: &IngestJob) -> Option<Key> {
     Some((job.namespace(), job.spec.model_ref.name.clone(), job.spec.label.clone()?))
 }
 
-/// Those that have started, then those that were made first; Kubernetes tells that to the second only.
+/// Jobs that have started come first, then those that were created first. Kubernetes stores the creation time only in
+/// whole seconds.
 fn order(job: &IngestJob) -> impl Ord + use<> {
     let status = job.status.as_ref();
     let started = status.is_some_and(|s| s.model_revision.is_some() || s.state.is_some_and(JobState::is_end));
     (!started, job.metadata.creation_timestamp.as_ref().map(|t| t.0), job.metadata.uid.clone())
 }
 
-/// A job that was itself refused for its label holds it no longer.
+/// A job that was refused because of its label no longer holds the label.
 fn is_refused(job: &IngestJob) -> bool {
     let status = job.status.as_ref();
     status.is_some_and(|s| s.state == Some(JobState::Failed) && s.reason.as_deref() == Some(DUPLICATE_LABEL))

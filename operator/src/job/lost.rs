@@ -1,10 +1,10 @@
-//! Chunks that vanished from Kafka before they were loaded: retention, a topic that was deleted and made again. Pure; the
-//! clock is that of the readings.
+//! Chunks that disappeared from Kafka before they were loaded, because of retention or because a topic was deleted and
+//! created again. Pure; the time is that of the readings.
 //!
-//! The order of a worker is ledger, report, offset. So once every partition is consumed past a job's last record, or no
-//! longer has it, nothing of the job comes any more, and what the ledger lacks is lost. A reading may be a little
-//! older than the counts it is compared with, so the same has to be seen for [`GRACE`] while the counts stay as they
-//! are; and the ledger has the last word.
+//! A worker first writes the ledger, then reports, then commits the offset. So once every partition is consumed beyond
+//! a job's last record, or no longer has that record, no more chunks of the job arrive, and the chunks without a line
+//! in the ledger are lost. A reading may be a little older than the counts with which it is compared. So the same must
+//! be seen for [`GRACE`] while the counts do not change; and the ledger decides.
 
 use crds::job::{Counts, UploadStatus};
 use jiff::{SignedDuration, Timestamp};
@@ -12,32 +12,33 @@ use jiff::{SignedDuration, Timestamp};
 use crate::ledger::{self, Reading};
 use crate::scale::lag::{Position, Positions};
 
-/// For so long nothing may come before a job's missing chunks are lost.
+/// No chunk may arrive during this time before the missing chunks of a job are lost.
 pub const GRACE: SignedDuration = SignedDuration::from_secs(30);
 
-/// Since when nothing more can come, and at which counts.
+/// Since when no more chunks can arrive, and at which counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suspicion {
     since: Timestamp,
     counts: Counts,
 }
 
-/// What is known of a job's missing chunks.
+/// What is known about the missing chunks of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// They may still come.
+    /// They can still arrive.
     Wait,
-    /// Nothing more can come; it is watched for how long that stays so.
+    /// No more can arrive. The operator watches how long this stays so.
     Suspect(Suspicion),
-    /// It stayed so: the ledger is to be asked which chunks it has.
+    /// It stayed so for [`GRACE`]: ask the ledger which chunks it has.
     AskLedger(Suspicion),
-    /// The ledger has more than the job's counts say.
+    /// The ledger has more than the counts of the job show.
     CountsBehind(Counts),
     /// These chunks are lost.
     Lost(Vec<ledger::ChunkRange>),
 }
 
-/// What is known now. `before` is the suspicion of the step before; `ledger` the newest reading of the ledger.
+/// Returns what is known now. `before` is the suspicion of the previous step, `ledger` the newest reading of the
+/// ledger.
 #[must_use]
 pub fn step(
     upload: &UploadStatus,
@@ -46,7 +47,7 @@ pub fn step(
     before: Option<Suspicion>,
     ledger: Option<&Reading>,
 ) -> Step {
-    if !upload.complete || ledger::settled(counts) >= upload.chunks {
+    if !upload.complete || ledger::chunks_with_line(counts) >= upload.chunks {
         return Step::Wait;
     }
     let Some(positions) = positions else { return before.map_or(Step::Wait, Step::Suspect) };
@@ -76,8 +77,8 @@ pub fn step(
     }
 }
 
-/// Whether every partition is past the job's last record there: it was consumed, or the partition no longer reaches so far
-/// (the topic was made anew). An upload that names no offsets is past when nothing at all waits.
+/// Returns whether every partition is past the job's last record there: the record was consumed, or the partition ends
+/// before it (the topic was created again). An upload without offsets is past when no record waits in any partition.
 fn is_past(last_offsets: &[i64], partitions: &[Option<Position>]) -> bool {
     if last_offsets.is_empty() {
         let nothing_waits =
@@ -86,7 +87,7 @@ fn is_past(last_offsets: &[i64], partitions: &[Option<Position>]) -> bool {
     }
     last_offsets.iter().enumerate().filter(|(_, last)| **last >= 0).all(|(partition, last)| {
         match partitions.get(partition) {
-            // A topic that was made anew with fewer partitions.
+            // The topic was created again, with fewer partitions.
             None => true,
             Some(None) => false,
             Some(Some(position)) => position.consumed > *last || position.end <= *last,
@@ -103,7 +104,7 @@ mod tests {
         Timestamp::from_second(1_700_000_000 + seconds).unwrap()
     }
 
-    /// Twelve chunks, the last at offset 7 of partition 1 and 3 of partition 2.
+    /// Twelve chunks. The last one in partition 1 is at offset 7, the last one in partition 2 at offset 3.
     fn upload() -> UploadStatus {
         UploadStatus { complete: true, chunks: 12, last_offsets: vec![-1, 7, 3], ..UploadStatus::default() }
     }
@@ -118,7 +119,7 @@ mod tests {
         Counts { chunks_done, total: chunks_done * 10, ..Counts::default() }
     }
 
-    /// Everything consumed.
+    /// All records are consumed.
     const PAST: [(i64, i64); 3] = [(0, 5), (8, 9), (4, 4)];
 
     fn run(counts_at: &[(i64, Counts)], ledger: Option<&Reading>) -> Step {

@@ -1,4 +1,4 @@
-//! The reconcile of an `IngestJob`: it moves the state, and never touches a byte of the file.
+//! The reconcile of an `IngestJob`: it changes the state, and never reads the file.
 
 pub mod apply;
 pub mod build;
@@ -24,10 +24,10 @@ use crate::inline::InlineFile;
 use crate::model::apply::{is_conflict, is_not_found};
 
 const KIND: &str = "IngestJob";
-/// The object was another than we knew: the watch brings the new one any moment.
+/// The object has changed since it was read: the watch delivers the new one soon.
 const SOON: Duration = Duration::from_millis(100);
 
-/// Why a reconcile has to be done again.
+/// Why a reconcile must be repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// The API server.
@@ -43,10 +43,10 @@ impl JobError {
     }
 }
 
-/// Moves a job on.
+/// Reconciles a job.
 pub async fn reconcile(object: Arc<Guarded<IngestJob>>, ctx: Arc<Context>) -> Result<Action, JobError> {
     let started = Instant::now();
-    // Before all models are known, none can be said to be missing.
+    // Until all models are known, no model can be reported as missing.
     ctx.models_known.passed().await;
     let done = match &object.0 {
         Ok(job) => reconcile_job(job, &ctx).await,
@@ -110,7 +110,7 @@ async fn write(
     if let Some(counts) = write.counts {
         tracing::info!(job = job.name_any(), namespace = job.namespace(), ?counts, "counts from the ledger");
         apply::counts(ctx, job, &counts).await?;
-        // The watch brings the job with them.
+        // The write of the counts triggers the watch, which reconciles the job again.
         return Ok(write.again.map_or_else(Action::await_change, Action::requeue));
     }
     if write.status != valid.status {
@@ -139,7 +139,7 @@ async fn write(
     Ok(write.again.map_or_else(Action::await_change, Action::requeue))
 }
 
-/// Nothing is remembered of a job that is gone.
+/// Forgets a deleted job.
 pub fn forget(ctx: &Context, uid: &str) {
     ctx.inline.forget(uid);
     ctx.labels.release(uid);

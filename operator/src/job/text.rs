@@ -1,17 +1,17 @@
-//! What the message of a job says.
+//! The texts of a job's message.
 
 use crds::state::{JobState, reasons};
 
 use super::validate::{ModelState, ValidJob};
 use crate::ledger::{self, ChunkRange};
 
-/// While a job waits for its model, or for the history.
+/// The message while a job waits for its model, or for the history.
 #[must_use]
 pub fn absent_model(job: &ValidJob) -> String {
     format!("there is no model '{}' in the job's namespace; the job starts when there is", job.model_name)
 }
 
-/// While a job runs.
+/// The message while a job runs.
 #[must_use]
 pub fn running(job: &ValidJob, state: JobState) -> String {
     match state {
@@ -49,7 +49,7 @@ fn with_problem(job: &ValidJob, text: &str) -> String {
     }
 }
 
-/// Which chunks are refused, why, and what to do about it.
+/// The message of a blocked job: which chunks are refused, why, and what to do.
 fn blocked(job: &ValidJob) -> String {
     let (ranges, first) =
         job.ledger.as_ref().map(|reading| ledger::parked(&reading.lines)).unwrap_or_default();
@@ -68,7 +68,7 @@ fn blocked(job: &ValidJob) -> String {
     )
 }
 
-/// Chunks that vanished from Kafka.
+/// The message when chunks disappeared from Kafka.
 #[must_use]
 pub fn lost(job: &ValidJob, missing: &[ChunkRange]) -> String {
     format!(
@@ -81,7 +81,7 @@ pub fn lost(job: &ValidJob, missing: &[ChunkRange]) -> String {
     )
 }
 
-/// When a job has ended by itself.
+/// The message when a job has ended without being cancelled.
 #[must_use]
 pub fn end(job: &ValidJob, reason: &str) -> String {
     if let Some(error) = &job.upload.error {

@@ -1,4 +1,4 @@
-//! From an `IngestJob` and what it points to, to typed, complete values. Pure.
+//! Makes typed, complete values from an `IngestJob` and what it refers to. Pure.
 
 use std::sync::Arc;
 
@@ -25,15 +25,15 @@ pub struct ValidJob {
     pub name: String,
     /// The job's model.
     pub model_name: String,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
-    /// Where it stands.
+    /// Its phase.
     pub phase: Phase,
     /// What its model allows.
     pub model: ModelState,
     /// Whether it may have its label.
     pub label: LabelState,
-    /// Its own error policy, or else the model's.
+    /// Its own error policy, or that of the model.
     pub policy: ErrorPolicy,
     /// From its start until its upload must be complete.
     pub upload_deadline: SignedDuration,
@@ -41,63 +41,63 @@ pub struct ValidJob {
     pub ttl: SignedDuration,
     /// Whether its owner wants it stopped.
     pub cancel: bool,
-    /// Whether it carries its file.
+    /// Whether it has an inline file.
     pub inline: bool,
-    /// Why that file has not reached the upload API.
+    /// Why the inline file has not reached the upload API.
     pub inline_problem: Option<String>,
-    /// What the API reported.
+    /// What the upload API reported.
     pub upload: UploadStatus,
     /// What the workers reported.
     pub counts: Counts,
-    /// Why the workers cannot load chunks of it.
+    /// Why the workers cannot load some of its chunks.
     pub problem: Option<LoadProblem>,
     /// How far the model's topic is consumed.
     pub positions: Option<Arc<Positions>>,
-    /// When it was first seen that its upload is complete, while its status does not say so yet.
+    /// When the operator first saw that its upload is complete, while its state is still UPLOADING.
     pub complete_since: Option<Timestamp>,
-    /// Since when nothing more can come of its missing chunks.
+    /// Since when no more of its missing chunks can arrive.
     pub suspicion: Option<Suspicion>,
-    /// What the ledger said last, if it was asked.
+    /// The last answer of the ledger, if it was asked.
     pub ledger: Option<Reading>,
-    /// Whether it has ended and its receipt is to be made.
+    /// Whether it has ended and its receipt must be made.
     pub is_receipt_due: bool,
-    /// Its status as it is, the operator's part.
+    /// The operator's part of its current status.
     pub status: IngestJobStatus,
 }
 
-/// Where a job stands.
+/// The phase of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Not pinned to a revision yet.
     Waiting,
-    /// Pinned, since when.
+    /// Pinned since this time.
     Running(Timestamp),
-    /// Ended, when.
+    /// Ended at this time.
     Ended(Timestamp),
 }
 
 /// What a job's model allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelState {
-    /// There is none.
+    /// There is no model.
     Absent,
-    /// It is there and cannot take a job now.
+    /// The model exists but cannot take a job now.
     NotNow {
         /// The job's reason.
         reason: &'static str,
         /// The job's message.
         message: String,
     },
-    /// Jobs that start now use this revision. `problem` is what is wrong nevertheless.
+    /// Jobs that start now use this revision.
     Ready {
         /// The `ControllerRevision`.
         revision: String,
-        /// What is wrong nevertheless: workers that do not start, an outage.
+        /// What is wrong although jobs can start: workers that do not start, an outage.
         problem: Option<String>,
     },
 }
 
-/// The job's state of affairs. `now` stands in for times that the object lacks.
+/// Validates a job. `now` is used for times that the object does not have.
 #[must_use]
 pub fn validate(job: &IngestJob, facts: &Dereferenced, now: Timestamp) -> ValidJob {
     let status = job.status.clone().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Reading the ledger: one query for many jobs.
+//! Reads the ledger: one query for many jobs.
 
 use std::collections::HashMap;
 
@@ -37,7 +37,7 @@ impl Ledger {
     /// The ledger in `database`.
     pub fn new(database: &str) -> Result<Self, BadIdent> {
         let table = TableName::new(database, INGEST_BATCHES)?;
-        // The newest line of a batch counts, merged or not.
+        // The newest line of each batch is used, whether or not ClickHouse has merged the lines.
         let sql = format!(
             "SELECT job_uid, first_chunk, chunks, rows, ok, errors, cells, stored, {CHECKSUM_SQL}, outcome, reason, message FROM {table} \
              WHERE job_uid IN {{jobs:Array(String)}} ORDER BY job_uid, first_chunk, done_at DESC LIMIT 1 BY job_uid, first_chunk"
@@ -45,7 +45,8 @@ impl Ledger {
         Ok(Self { sql })
     }
 
-    /// The lines of these jobs, by uid, in the order of their chunks. A job without a line is not in the answer.
+    /// Returns the lines of these jobs, by uid, in the order of their chunks. A job without a line is not in the
+    /// result.
     pub async fn lines(
         &self,
         client: &Client,
@@ -53,7 +54,7 @@ impl Ledger {
     ) -> Result<HashMap<String, Vec<Line>>, QueryError> {
         let query = client.query_raw(&self.sql).param("jobs", uids).fetch_all::<LineRow>();
         let found = match within(TIME_LIMIT, query).await {
-            // No model was ever served: nothing was ever loaded.
+            // The table does not exist: no model was ever served, so nothing was loaded.
             Err(error) if error.is_unknown_table() => vec![],
             other => other?,
         };

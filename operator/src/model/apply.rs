@@ -1,4 +1,5 @@
-//! Making it so: revision, table and topic first, then what workers run with, then the workers, then the status.
+//! Writes what a model wants, in this order: revision, table and topic; the objects that workers run with; the
+//! workers; the status.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Debug;
@@ -23,20 +24,20 @@ use crate::ddl::run::DdlError;
 use crate::ddl::shared::Ttls;
 use crate::events::EventNote;
 
-/// Server-side apply, ours over everyone's: what the operator says of an object is decided by the model alone.
+/// Server-side apply with force: only the model decides the fields that the operator sets on an object.
 #[must_use]
 pub fn params() -> PatchParams {
     PatchParams::apply(managers::OPERATOR).force()
 }
 
-/// Makes revision, table and topic. Only the API server's errors are errors here: what ClickHouse and Kafka answer is reported in
-/// conditions, and each is tried whether or not the other is there.
+/// Makes revision, table and topic. Only errors of the API server are returned as errors; errors of ClickHouse and
+/// Kafka are reported in conditions. Both are tried, even if the other is not available.
 pub async fn ensure(
     ctx: &Context,
     model: &ValidModel,
     now: Timestamp,
 ) -> kube::Result<(Ensured, Vec<EventNote>)> {
-    // The revision first: nothing may speak of it before it is there.
+    // The revision comes first: nothing may refer to it before it exists.
     revision(ctx, model).await?;
     let (table, topic, dead_letters) = tokio::join!(
         tables(ctx, model),
@@ -58,7 +59,7 @@ pub async fn ensure(
     Ok((Ensured { of: model.of.clone(), at: now, table, topic }, events))
 }
 
-/// Makes the shared tables and the model's.
+/// Makes the shared tables and the table of the model.
 async fn tables(ctx: &Context, model: &ValidModel) -> Result<Vec<String>, DdlError> {
     let ttls = Ttls::of(&ctx.settings, ctx.topics.longest_retention());
     let installation = &ctx.settings.clickhouse.clickhouse_database;
@@ -66,7 +67,7 @@ async fn tables(ctx: &Context, model: &ValidModel) -> Result<Vec<String>, DdlErr
     ddl::run::ensure(&ctx.clickhouse, &model.table).await
 }
 
-/// Applies what differs from what was applied last. `seen` is the Deployment's generation as the watch shows it.
+/// Applies what differs from what was applied last. `seen` is the generation of the Deployment as the watch shows it.
 pub async fn workers(
     ctx: &Context,
     model: &ValidModel,
@@ -79,7 +80,7 @@ pub async fn workers(
     let secret_version = match last {
         Some(last) if last.base == base_hash => last.secret_version.clone(),
         _ => {
-            // The binding before the pods, so that none starts without its rights.
+            // The role binding comes before the pods, so that none starts without its rights.
             apply(ctx, &base.service_account).await?;
             apply(ctx, &base.role_binding).await?;
             apply(ctx, &base.secret).await?.resource_version().unwrap_or_default()
@@ -97,14 +98,14 @@ pub async fn workers(
     Ok(Applied { base: base_hash, secret_version, deployment, generation })
 }
 
-/// Writes the status of a model, all of it: the operator is its only writer.
+/// Writes the complete status of a model: the operator is its only writer.
 pub async fn status(ctx: &Context, model: &IngestModel, status: &IngestModelStatus) -> kube::Result<()> {
     let api: Api<Guarded<IngestModel>> =
         Api::namespaced(ctx.client.clone(), &model.namespace().unwrap_or_default());
     let patch = json!({
         "apiVersion": IngestModel::api_version(&()),
         "kind": IngestModel::kind(&()),
-        // With the uid, a model that was made again under the same name is not given the old one's status.
+        // With the uid, a model that was created again with the same name does not get the status of the old one.
         "metadata": {"name": model.name_any(), "uid": model.uid()},
         "status": status,
     });
@@ -143,7 +144,7 @@ where
     api.patch(&object.name_any(), &params(), &Patch::Apply(object)).await
 }
 
-/// Deletes the Deployment of a model's workers, if it is there.
+/// Deletes the Deployment of a model's workers, if it exists.
 pub async fn delete_workers(ctx: &Context, model: &ValidModel) -> kube::Result<()> {
     let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), &model.namespace);
     match api.delete(&model.id.worker(), &DeleteParams::default()).await {
@@ -152,13 +153,13 @@ pub async fn delete_workers(ctx: &Context, model: &ValidModel) -> kube::Result<(
     }
 }
 
-/// Whether the API server said that there is no such object.
+/// Returns whether the API server answered that there is no such object.
 #[must_use]
 pub fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-/// Whether the API server said that the object is no longer what it was.
+/// Returns whether the API server answered that the object has changed.
 #[must_use]
 pub fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)

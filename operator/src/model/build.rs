@@ -1,4 +1,4 @@
-//! Every Kubernetes object that a model wants, at once. Pure: no client, no clock.
+//! All Kubernetes objects that a model wants. Pure: no client, no clock.
 
 use std::collections::BTreeMap;
 
@@ -26,21 +26,22 @@ use crate::worker_env::{CA_FOLDER, CA_KEY, WorkerEnv};
 const METRICS_PORT: i32 = 9090;
 /// The user and group of the image.
 const NOBODY: i64 = 65532;
-/// On the pods: the version of the Secret they started with, so that a changed password restarts them.
+/// Annotation of the pods: the version of the Secret with which they started, so that a changed password restarts
+/// them.
 const SECRET_VERSION: &str = "ingest.batch-on-kafka.io/secret-version";
 
-/// What a worker runs with. Changes seldom.
+/// The objects that a worker runs with. They change rarely.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Base {
-    /// As whom it speaks to the API server.
+    /// Its identity at the API server.
     pub service_account: ServiceAccount,
-    /// What it may do there.
+    /// Its rights there.
     pub role_binding: RoleBinding,
-    /// How it reaches Kafka and ClickHouse.
+    /// How it connects to Kafka and ClickHouse.
     pub secret: Secret,
 }
 
-/// What the workers of `model` run with.
+/// Returns the objects that the workers of `model` run with.
 #[must_use]
 pub fn base(model: &ValidModel, settings: &Settings, env: &WorkerEnv) -> Base {
     let name = model.id.worker();
@@ -74,7 +75,7 @@ pub fn base(model: &ValidModel, settings: &Settings, env: &WorkerEnv) -> Base {
     }
 }
 
-/// The revision as an object, `number` places it among the others of the model.
+/// Returns the revision as an object. `number` is its place among the revisions of the model.
 #[must_use]
 pub fn controller_revision(model: &ValidModel, number: i64) -> ControllerRevision {
     ControllerRevision {
@@ -84,7 +85,7 @@ pub fn controller_revision(model: &ValidModel, number: i64) -> ControllerRevisio
     }
 }
 
-/// The Deployment of a model's workers. `secret_version` is the `resourceVersion` of the Secret of [`base`].
+/// Returns the Deployment of a model's workers. `secret_version` is the `resourceVersion` of the Secret of [`base`].
 #[must_use]
 pub fn deployment(
     model: &ValidModel,
@@ -113,7 +114,7 @@ pub fn deployment(
             replicas: Some(replicas),
             selector: LabelSelector { match_labels: Some(selector), ..LabelSelector::default() },
             template,
-            // A worker that cannot start is reported within a minute, not within ten.
+            // A worker that cannot start is reported after one minute, not after ten.
             progress_deadline_seconds: Some(60),
             revision_history_limit: Some(2),
             ..DeploymentSpec::default()
@@ -128,7 +129,7 @@ fn pod(model: &ValidModel, settings: &Settings, env: &WorkerEnv) -> PodSpec {
     PodSpec {
         service_account_name: Some(name.clone()),
         automount_service_account_token: Some(true),
-        // Else a Service named `clickhouse` in the namespace would set CLICKHOUSE_PORT to `tcp://…`.
+        // Without this, a Service named `clickhouse` in the namespace would set CLICKHOUSE_PORT to `tcp://…`.
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(30),
         node_selector: (!model.workers.node_selector.is_empty()).then(|| model.workers.node_selector.clone()),
@@ -175,7 +176,7 @@ fn container(model: &ValidModel, settings: &Settings, env: &WorkerEnv) -> Contai
             container_port: METRICS_PORT,
             ..ContainerPort::default()
         }]),
-        // Every second: a worker that starts from zero is waited for.
+        // Every second, because jobs wait for a worker that starts from zero.
         readiness_probe: Some(probe("/readyz", 1, 3)),
         liveness_probe: Some(probe("/healthz", 10, 6)),
         resources: Some(resources(model)),

@@ -1,9 +1,9 @@
-//! `deletionPolicy: Delete`: table and topic go with the model.
+//! `deletionPolicy: Delete`: table and topic are deleted with the model.
 //!
-//! Guarantees: nothing is dropped unless the policy says so; no table is dropped that this model did not make (its
-//! comment says whose it is); a model is never held for longer than [`LIMIT`], however long ClickHouse or Kafka are away.
-//! Caveat: what is left after that has to be dropped by hand; an Event says so. The annotation [`SKIP`] lets a
-//! model go at once.
+//! Guarantees: nothing is dropped unless the policy says so. No table is dropped that this model did not make (its
+//! comment names its owner). The deletion of a model is never delayed for longer than [`LIMIT`], however long
+//! ClickHouse or Kafka are unavailable. Caveat: what is left after that must be dropped by hand; an Event says so.
+//! With the annotation [`SKIP`] a model is deleted at once.
 
 use std::time::Duration;
 
@@ -22,29 +22,30 @@ use crate::context::{Context, Guarded};
 use crate::ddl;
 use crate::events::EventNote;
 
-/// The finalizer; set only under `deletionPolicy: Delete`.
+/// The finalizer. It is set only with `deletionPolicy: Delete`.
 pub const FINALIZER: &str = "ingest.batch-on-kafka.io/cleanup";
-/// `kubectl annotate ingestmodel NAME ingest.batch-on-kafka.io/skip-cleanup=true`: let it go, drop nothing.
+/// `kubectl annotate ingestmodel NAME ingest.batch-on-kafka.io/skip-cleanup=true`: delete the model at once and drop
+/// nothing.
 pub const SKIP: &str = "ingest.batch-on-kafka.io/skip-cleanup";
 /// The longest that a model waits for its table and topic to be dropped.
 const LIMIT: SignedDuration = SignedDuration::from_mins(10);
 
-/// What is to be done about the finalizer.
+/// What to do with the finalizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Nothing.
     None,
     /// Set it.
     Set,
-    /// Take it away: nothing is to be dropped.
+    /// Remove it: nothing must be dropped.
     Clear,
-    /// Drop, then take it away.
+    /// Drop table and topic, then remove it.
     Drop,
-    /// Take it away: dropping took too long.
+    /// Remove it: dropping took too long.
     GiveUp,
 }
 
-/// What is to be done about the finalizer of `model` now. Pure.
+/// Decides what to do with the finalizer of `model` now. Pure.
 #[must_use]
 pub fn step(model: &IngestModel, now: Timestamp) -> Step {
     let wanted = model.spec.deletion_policy == DeletionPolicy::Delete;
@@ -60,8 +61,8 @@ pub fn step(model: &IngestModel, now: Timestamp) -> Step {
     }
 }
 
-/// Does it. `valid` is `None` for a model whose spec cannot be read: then nothing is known that could be dropped.
-/// Returns when to look again, if the model is not done with.
+/// Executes the step. `valid` is `None` for a model whose spec cannot be read: then it is not known what to drop.
+/// Returns when to reconcile again, if the cleanup is not finished.
 pub async fn run(
     ctx: &Context,
     model: &IngestModel,
@@ -88,7 +89,7 @@ pub async fn run(
 }
 
 async fn drop_all(ctx: &Context, model: &IngestModel, valid: &ValidModel) -> Result<(), ModelError> {
-    // The workers first: they would find the table missing.
+    // The workers come first: without the table they would fail.
     apply::delete_workers(ctx, valid).await?;
     let table = valid.table.name.plain();
     let event = if ddl::run::drop_own(&ctx.clickhouse, &valid.table).await? {
@@ -103,7 +104,7 @@ async fn drop_all(ctx: &Context, model: &IngestModel, valid: &ValidModel) -> Res
     Ok(())
 }
 
-/// Sets or takes away our finalizer and no other.
+/// Sets or removes the finalizer of the operator, and no other.
 async fn finalizers(ctx: &Context, model: &IngestModel, set: bool) -> kube::Result<()> {
     let api: Api<Guarded<IngestModel>> =
         Api::namespaced(ctx.client.clone(), &model.namespace().unwrap_or_default());
@@ -112,7 +113,7 @@ async fn finalizers(ctx: &Context, model: &IngestModel, set: bool) -> kube::Resu
     if set {
         list.push(FINALIZER);
     }
-    // With the version: a list that another changed meanwhile is not overwritten.
+    // With the version, so that a list that another writer changed meanwhile is not overwritten.
     let patch = json!({"metadata": {"resourceVersion": model.resource_version(), "finalizers": list}});
     match api.patch(&model.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
         Err(error) if is_not_found(&error) || is_conflict(&error) => Ok(()),

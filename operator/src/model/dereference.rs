@@ -1,4 +1,4 @@
-//! What a model points to, read from the cluster: its revisions, its Deployment, its jobs.
+//! What a model refers to, read from the cluster: its revisions, its Deployment, its jobs.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use kube::runtime::reflector::ObjectRef;
 use super::validate::ValidModel;
 use crate::context::Context;
 
-/// The revisions of a model that there are.
+/// Returns the existing revisions of a model.
 pub async fn revisions(ctx: &Context, model: &ValidModel) -> kube::Result<Vec<ControllerRevision>> {
     let api: Api<ControllerRevision> = Api::namespaced(ctx.client.clone(), &model.namespace);
     let selector = format!("{}={}", labels::MODEL_ID, model.id);
@@ -32,7 +32,8 @@ pub struct OpenJobs {
     pub revisions: HashSet<String>,
     /// Whether one needs a worker.
     pub active: bool,
-    /// Whether one waits for a person to decide about its dead letters. It needs a worker only once they are sent again.
+    /// Whether one waits for a person to decide about its dead letters. It needs a worker only after they are
+    /// requeued.
     pub blocked: bool,
 }
 
@@ -63,7 +64,7 @@ fn belongs(job: &IngestJob, model: &ValidModel) -> bool {
         && job.spec.model_ref.name == model.name
 }
 
-/// The revision a job is pinned to, unless it has ended.
+/// Returns the revision to which a job is pinned, unless the job has ended.
 fn pinned_revision(job: &IngestJob) -> Option<&str> {
     let status = job.status.as_ref()?;
     let ended = status.state.is_some_and(JobState::is_end);

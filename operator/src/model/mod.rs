@@ -28,19 +28,19 @@ use crate::scale::decide::{History, Inputs, decide};
 use crate::topic::TopicError;
 
 const KIND: &str = "IngestModel";
-/// When what could wait is done after what could not.
+/// The first measurement is made after this time: neither `Ready` nor the first worker waits for it.
 const SOON: SignedDuration = SignedDuration::from_millis(50);
 
-/// Why a reconcile has to be done again. A problem of the model itself is no error: its conditions report it.
+/// Why a reconcile must be repeated. A problem of the model itself is not an error: its conditions report it.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The API server.
     #[error("failed to talk to the API server: {0}")]
     Kube(#[from] kube::Error),
-    /// ClickHouse, while a table was dropped.
+    /// ClickHouse failed to drop a table.
     #[error(transparent)]
     Ddl(#[from] DdlError),
-    /// Kafka, while a topic was deleted.
+    /// Kafka failed to delete a topic.
     #[error(transparent)]
     Topic(#[from] TopicError),
 }
@@ -56,7 +56,7 @@ impl ModelError {
     }
 }
 
-/// Brings the world to what the model says.
+/// Changes the cluster to what the model specifies.
 pub async fn reconcile(object: Arc<Guarded<IngestModel>>, ctx: Arc<Context>) -> Result<Action, ModelError> {
     let started = Instant::now();
     // A decision made before all jobs are known could stop workers that are needed.
@@ -111,7 +111,7 @@ async fn reconcile_model(model: &IngestModel, key: &ModelKey, ctx: &Context) -> 
     }
 }
 
-/// A model that can be served: make what it needs, measure, scale, report.
+/// Reconciles a valid model: make what it needs, measure, scale, report.
 async fn reconcile_valid(
     ctx: &Context,
     key: &ModelKey,
@@ -125,7 +125,7 @@ async fn reconcile_valid(
         let (ensured, events) = apply::ensure(ctx, valid, now).await?;
         state.failures = if ensured.table.is_ok() && ensured.topic.is_ok() { 0 } else { state.failures + 1 };
         state.ensured = Some(ensured);
-        // What others did to the objects meanwhile is undone with it.
+        // This also undoes changes of others to the objects.
         state.applied = None;
         for event in events {
             ctx.events.publish(event, &about).await;
@@ -137,12 +137,13 @@ async fn reconcile_valid(
     ctx.tables.set(key, Some(valid.table.name.clone()));
     let jobs = dereference::open_jobs(ctx, valid);
     let active = jobs.active;
-    // Dead letters that are sent again are noticed as lag.
+    // Dead letters that are requeued appear as lag.
     let busy = active || jobs.blocked || replicas > valid.workers.min || waiting(state) > 0;
     let idle = state.history.as_ref().is_none_or(|history| history.wanted() == 0);
     let first = state.measured.is_none();
     if first {
-        // Kafka may take seconds to tell a first lag; neither `Ready` nor a first worker waits for that.
+        // Kafka may take seconds to answer the first query for the lag. Neither `Ready` nor the first worker waits for
+        // it.
         state.measured = Some(Measured { at: Timestamp::UNIX_EPOCH, active, lag: None, rows: None });
     } else if !(active && idle) && state.is_measure_due(active, busy, now) {
         state.measured = Some(measure(ctx, key, valid, &ensured, active, now).await);
@@ -163,7 +164,7 @@ async fn reconcile_valid(
     let (wanted, why, next) = decide(&inputs, history);
     state.history = Some(next);
 
-    // No worker before its table and topic were there once; after that an outage stops none.
+    // No worker is made before its table and topic exist. After that, an outage stops none.
     let mut fault = None;
     if (ensured.table.is_ok() && ensured.topic.is_ok()) || deployment.is_some() {
         let seen = deployment.as_ref().and_then(|d| d.metadata.generation);
@@ -246,7 +247,7 @@ fn waiting(state: &ModelState) -> i64 {
     state.measured.as_ref().and_then(|m| m.lag.as_ref()).map_or(0, |lag| lag.iter().sum())
 }
 
-/// Writes the status and tells of it, if anything changed.
+/// Writes the status and publishes an Event, if anything changed.
 async fn publish_status(
     ctx: &Context,
     model: &IngestModel,
@@ -257,7 +258,7 @@ async fn publish_status(
         return Ok(());
     }
     match apply::status(ctx, model, new).await {
-        // Deleted meanwhile, or made again: the watch says so.
+        // The model was deleted or created again meanwhile: the watch reports it.
         Err(error) if apply::is_not_found(&error) || apply::is_conflict(&error) => return Ok(()),
         other => other?,
     }
@@ -274,7 +275,8 @@ async fn publish_status(
     Ok(())
 }
 
-/// An object that the CRD let through and we cannot read: reported on the object. The others go on.
+/// Reports an object that the CRD accepted but the operator cannot read, on the object itself. Other objects are not
+/// affected.
 async fn undecodable(object: &Guarded<IngestModel>, invalid: &InvalidObject, ctx: &Context) {
     ctx.metrics.error(KIND, "Undecodable");
     tracing::warn!(
@@ -291,7 +293,7 @@ async fn undecodable(object: &Guarded<IngestModel>, invalid: &InvalidObject, ctx
         .await;
 }
 
-/// A model is gone, or on its way.
+/// Forgets a model that is deleted or is being deleted.
 pub fn forget(ctx: &Context, key: &ModelKey) {
     drop(ctx.model_states.take(key));
     ctx.positions.set(key, None);

@@ -1,43 +1,43 @@
-//! What the operator remembers of a model between two reconciles. Losing it costs time, never truth.
+//! What the operator remembers about a model between two reconciles. Losing it costs time but loses no facts.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::backoff;
 use crate::scale::decide::History;
 
-/// After so long everything is looked at again, changed or not.
+/// After this time everything is checked again, changed or not.
 pub const RESYNC: SignedDuration = SignedDuration::from_secs(60);
-/// While there is work, lag and rows are read so often.
+/// The interval between readings of lag and rows while there is work.
 pub const MEASURE: SignedDuration = SignedDuration::from_millis(1800);
 
-/// What the operator remembers of a model.
+/// What the operator remembers about a model.
 #[derive(Clone, Debug, Default)]
 pub struct ModelState {
-    /// What came of making revision, table and topic.
+    /// The result of making revision, table and topic.
     pub ensured: Option<Ensured>,
-    /// Failures in a row of that.
+    /// The number of failures of that in a row.
     pub failures: u32,
     /// What was measured last.
     pub measured: Option<Measured>,
-    /// What the scaling decisions rest on; `None` until the first.
+    /// What the scaling decisions depend on. `None` until the first decision.
     pub history: Option<History>,
     /// What was applied last.
     pub applied: Option<Applied>,
 }
 
-/// Something that is not as it should be: the reason and message of a condition.
+/// A problem: the reason and message of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// CamelCase.
     pub reason: &'static str,
-    /// For people, and what to do.
+    /// For people. It says what to do.
     pub message: String,
 }
 
-/// What came of making revision, table and topic.
+/// The result of making revision, table and topic.
 #[derive(Clone, Debug)]
 pub struct Ensured {
-    /// Of which spec: the model's uid and generation.
+    /// The uid and generation of the model for which they were made.
     pub of: (String, i64),
     /// When.
     pub at: Timestamp,
@@ -54,7 +54,7 @@ pub struct Measured {
     pub at: Timestamp,
     /// Whether a job ran then.
     pub active: bool,
-    /// Waiting chunks by partition.
+    /// Waiting chunks, by partition.
     pub lag: Option<Vec<i64>>,
     /// Rows in the table.
     pub rows: Option<i64>,
@@ -74,7 +74,7 @@ pub struct Applied {
 }
 
 impl ModelState {
-    /// Whether revision, table and topic are to be made (again).
+    /// Returns whether revision, table and topic must be made (again).
     #[must_use]
     pub fn is_stale(&self, of: &(String, i64), now: Timestamp) -> bool {
         let Some(ensured) = &self.ensured else { return true };
@@ -82,13 +82,13 @@ impl ModelState {
         ensured.of != *of || age >= RESYNC || (self.failures > 0 && age >= self.retry_after())
     }
 
-    /// How long to wait after the failures so far.
+    /// Returns how long to wait after the failures so far.
     #[must_use]
     pub fn retry_after(&self) -> SignedDuration {
         SignedDuration::try_from(backoff::delay(self.failures)).unwrap_or(RESYNC)
     }
 
-    /// Whether lag and rows are to be read again.
+    /// Returns whether lag and rows must be read again.
     #[must_use]
     pub fn is_measure_due(&self, active: bool, busy: bool, now: Timestamp) -> bool {
         let Some(measured) = &self.measured else { return true };

@@ -1,16 +1,16 @@
-//! Which revision gets which number, and which ones may go. Pure.
+//! The numbers of revisions, and which revisions may be deleted. Pure.
 
 use std::collections::HashSet;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::ResourceExt;
 
-/// How many of the newest revisions stay even if no job needs them.
+/// How many of the newest revisions are kept even if no job needs them.
 const KEEP: usize = 10;
 
-/// The number that the revision `name` should have, or `None` if it is the newest already.
+/// Returns the number that the revision `name` should have, or `None` if it is already the newest.
 ///
-/// A spec that goes back to an earlier shape makes that revision the newest again.
+/// If a spec returns to the content of an earlier revision, that revision becomes the newest again.
 #[must_use]
 pub fn number(all: &[ControllerRevision], name: &str) -> Option<i64> {
     let highest = all.iter().max_by_key(|r| r.revision);
@@ -21,7 +21,7 @@ pub fn number(all: &[ControllerRevision], name: &str) -> Option<i64> {
     }
 }
 
-/// The names of those that are neither among the newest, nor current, nor needed by a job.
+/// Returns the names of the revisions that are neither among the newest, nor current, nor needed by a job.
 #[must_use]
 pub fn superfluous(all: &[ControllerRevision], current: &str, pinned: &HashSet<String>) -> Vec<String> {
     let mut newest: Vec<&ControllerRevision> = all.iter().collect();

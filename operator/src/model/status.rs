@@ -1,4 +1,4 @@
-//! What is reported of a model: its status and Events. Pure.
+//! What is reported about a model: its status and Events. Pure.
 
 use crds::IngestModelStatus;
 use crds::status::{Condition, conditions, set_condition};
@@ -14,20 +14,20 @@ use crate::scale::decide::Why;
 /// The reason of a condition that is `True`.
 const AS_WANTED: &str = "AsWanted";
 
-/// The workers as they are.
+/// The current workers.
 #[derive(Clone, Copy, Debug)]
 pub struct Workers<'a> {
     /// How many there should be.
     pub wanted: i32,
-    /// Why.
+    /// Why this number.
     pub why: Why,
-    /// What was seen of them.
+    /// Their Deployment, as last seen.
     pub deployment: Option<&'a Deployment>,
     /// What went wrong when the objects were applied.
     pub fault: Option<&'a Fault>,
 }
 
-/// The status of a model that can be served.
+/// Returns the status of a valid model.
 #[must_use]
 pub fn of_valid(
     model: &ValidModel,
@@ -47,7 +47,7 @@ pub fn of_valid(
         Some(fault) => Err(fault.clone()),
         None => Ok("files can be loaded".to_owned()),
     };
-    // The status names a revision only once the table has its columns: jobs are pinned to it.
+    // The status names a revision only after the table has its columns, because jobs are pinned to it.
     let revision = if table.is_ok() { Some(model.revision.name.clone()) } else { old.revision.clone() };
     let mut list = known(&old.conditions);
     let states = [
@@ -72,7 +72,7 @@ pub fn of_valid(
     }
 }
 
-/// The status of a model that cannot be served: what exists stays, and the status has the reason.
+/// Returns the status of an invalid model: what exists is kept, and the status has the reason.
 #[must_use]
 pub fn of_invalid(
     old: &IngestModelStatus,
@@ -90,7 +90,7 @@ pub fn of_invalid(
     IngestModelStatus { observed_generation: generation, conditions: list, ..old.clone() }
 }
 
-/// The Event that a change of `Ready` deserves, if it changed.
+/// Returns the Event for a change of `Ready`, if it changed.
 #[must_use]
 pub fn ready_event(old: &IngestModelStatus, new: &IngestModelStatus) -> Option<EventNote> {
     let ready =
@@ -128,7 +128,7 @@ fn workers_state(model: &ValidModel, workers: &Workers<'_>) -> Result<String, Fa
     Ok(format!("{} wanted, {ready} ready: {}", workers.wanted, workers.why.as_str()))
 }
 
-/// Our conditions of a list: what others may have put there is theirs to keep.
+/// Returns the conditions of the operator in a list. Conditions of other writers are not touched.
 fn known(list: &[Condition]) -> Vec<Condition> {
     let ours =
         [conditions::TABLE_READY, conditions::TOPIC_READY, conditions::WORKERS_READY, conditions::READY];

@@ -1,4 +1,4 @@
-//! From an `IngestModel` to typed, complete values. Pure. After this nobody reads the raw spec.
+//! Makes typed, complete values from an `IngestModel`. Pure. After this the raw spec is not read any more.
 
 use std::collections::BTreeMap;
 
@@ -16,78 +16,78 @@ use crate::ddl::table::{
 };
 use crate::topic::WantedTopic;
 
-/// A model that can be served.
+/// A valid model.
 #[derive(Clone, Debug)]
 pub struct ValidModel {
-    /// Of which all names are made.
+    /// All names are made from it.
     pub id: ModelId,
     /// The model's namespace.
     pub namespace: String,
     /// The model's name.
     pub name: String,
-    /// Uid and generation: what else the values here come from.
+    /// The uid and generation of the model from which these values are made.
     pub of: (String, i64),
-    /// What our objects say of their owner.
+    /// The owner reference of the objects that the operator makes.
     pub owner: OwnerReference,
-    /// The revision of a job that starts now.
+    /// The revision for a job that starts now.
     pub revision: Revision,
     /// The table.
     pub table: DataTable,
     /// The topic.
     pub topic: WantedTopic,
-    /// Where records go that no worker can process.
+    /// The topic for records that no worker can process.
     pub dead_letters: WantedTopic,
     /// The workers.
     pub workers: WorkersSpec,
-    /// Start no job and run no worker.
+    /// Whether to start no job and run no worker.
     pub paused: bool,
 }
 
-/// A `ControllerRevision` to be.
+/// The content of a `ControllerRevision`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Revision {
-    /// Its name: the model's and a hash of the data.
+    /// Its name: the name of the model and a hash of the data.
     pub name: String,
     /// [`RevisionData`] as JSON.
     pub data: serde_json::Value,
 }
 
-/// Why a model cannot be served. The message names the field.
+/// Why a model is invalid. The message names the field.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelProblem {
-    /// Columns and input.
+    /// The columns or the input are invalid.
     #[error(transparent)]
     Schema(#[from] SchemaProblem),
-    /// A name that ClickHouse would not take.
+    /// ClickHouse would not accept a name.
     #[error("{field}: {source}")]
     Name {
-        /// Where.
+        /// The field.
         field: &'static str,
         /// What is wrong.
         source: BadIdent,
     },
-    /// A column that is none.
+    /// The field names a column that does not exist.
     #[error("{field}: '{column}' is not a column of the model; name one of spec.columns")]
     UnknownColumn {
-        /// Where.
+        /// The field.
         field: &'static str,
-        /// Which.
+        /// The name.
         column: String,
     },
-    /// A text that does not have the form it needs.
+    /// A text does not have the form that it needs.
     #[error("{field}: '{value}' is not understood; write it like {example}")]
     Form {
-        /// Where.
+        /// The field.
         field: &'static str,
         /// The text.
         value: String,
-        /// How it should look.
+        /// An example of a correct text.
         example: &'static str,
     },
-    /// A setting that a table may not have.
+    /// The table setting is not allowed.
     #[error("spec.table.settings: {0}")]
     Setting(#[from] BadSetting),
-    /// A TTL that ClickHouse cannot compute.
+    /// ClickHouse cannot compute the TTL.
     #[error(
         "spec.table.ttl: '{column}' is {ty}; rows can go only by a Date, Date32, DateTime or DateTime64 that is not nullable"
     )]
@@ -97,12 +97,12 @@ pub enum ModelProblem {
         /// Its type.
         ty: String,
     },
-    /// The object came without what the API server always gives it.
+    /// The object lacks a field that the API server always sets.
     #[error("the object has no {0}")]
     Metadata(&'static str),
 }
 
-/// What of a model can be served; `installation` is the database of models that name none.
+/// Validates a model. `installation` is the database of models that name none.
 pub fn validate(model: &IngestModel, installation: &str) -> Result<ValidModel, ModelProblem> {
     let namespace = model.namespace().ok_or(ModelProblem::Metadata("namespace"))?;
     let name = model.name_any();
@@ -133,20 +133,20 @@ fn revision(model: &str, data: &RevisionData) -> Result<Revision, ModelProblem> 
     Ok(Revision { name: names::revision(model, &bytes), data })
 }
 
-/// The most bytes of a message that a broker without configuration takes (`message.max.bytes`).
+/// The largest message in bytes that a broker accepts by default (`message.max.bytes`).
 const BROKER_DEFAULT: u32 = 1_048_588;
 /// Dead letters wait for a person, so they are kept for at least 30 days.
 const DEAD_LETTER_HOURS: i32 = 720;
 
-/// A topic is configured for large messages only where the model's chunks are larger than every broker takes: managed
-/// brokers often refuse it.
+/// A topic is configured for large messages only if the chunks of the model are larger than what every broker accepts,
+/// because managed brokers often refuse this setting.
 fn topic(model: &IngestModel, name: String, partitions: i32, min_hours: Option<i32>) -> WantedTopic {
     let mut config = BTreeMap::new();
     let most = model.spec.chunk_bytes.saturating_add(HEADER_BYTES);
     if most > BROKER_DEFAULT {
         config.insert("max.message.bytes", most.to_string());
     }
-    // `Some` is more than `None`.
+    // `Some` is greater than `None`.
     if let Some(hours) = model.spec.topic.retention_hours.max(min_hours) {
         config.insert("retention.ms", (i64::from(hours) * 3_600_000).to_string());
     }
@@ -194,8 +194,8 @@ fn table(
 }
 
 fn data_column(spec: &ColumnSpec, column: &rows::Column) -> Result<DataColumn, ModelProblem> {
-    // The worker fills in defaults itself, in every spelling that a file may have. The table's own default is only for
-    // rows older than the column, and only where ClickHouse's CAST reads the same text as the row engine.
+    // The worker fills in defaults itself, in every spelling that a file may have. The default of the table is used
+    // only for rows older than the column. It is set only if ClickHouse's CAST reads the text like the row engine.
     let cast_reads_it =
         spec.format.is_none() && !column.ty.is_nested() && !column.ty.to_string().contains("Date");
     Ok(DataColumn {

@@ -1,13 +1,14 @@
-//! How many workers a model should have, and why. Pure: lag, jobs, spec, history and clock in, a number out.
+//! Decides how many workers a model should have, and why. Pure: the inputs are lag, jobs, spec, history and clock; the
+//! result is a number.
 
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// For so long the greatest recent demand is kept, so that workers are not stopped between two bursts.
+/// The greatest demand of this time is kept, so that workers are not stopped between two bursts.
 const STABILISATION: SignedDuration = SignedDuration::from_secs(30);
 
-/// What the decision rests on.
+/// What the decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     /// `spec.workers.min`.
@@ -28,7 +29,7 @@ pub struct Inputs<'a> {
     pub now: Timestamp,
 }
 
-/// What earlier decisions left behind.
+/// What is kept from earlier decisions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     wanted: i32,
@@ -37,31 +38,31 @@ pub struct History {
 }
 
 impl History {
-    /// For an operator that starts and finds so many workers: they get a full cooldown.
+    /// The history of an operator that starts and finds `replicas` workers: they get a full cooldown.
     #[must_use]
     pub fn found(replicas: i32, now: Timestamp) -> Self {
         Self { wanted: replicas, last_busy: (replicas > 0).then_some(now), recent: VecDeque::new() }
     }
 
-    /// How many the last decision wanted.
+    /// Returns the number of workers of the last decision.
     #[must_use]
     pub fn wanted(&self) -> i32 {
         self.wanted
     }
 }
 
-/// Why there are so many.
+/// Why this number of workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// The model is paused.
     Paused,
     /// A job runs; nothing waits in Kafka yet.
     JobRuns,
-    /// Chunks wait.
+    /// Chunks wait in Kafka.
     Backlog,
-    /// The backlog shrank moments ago.
+    /// The backlog decreased moments ago.
     Stabilising,
-    /// The lag cannot be read: as it was.
+    /// The lag cannot be read: the number does not change.
     LagUnknown,
     /// There was work moments ago.
     Cooldown,
@@ -70,7 +71,7 @@ pub enum Why {
 }
 
 impl Why {
-    /// For people.
+    /// Returns the text for people.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -85,7 +86,7 @@ impl Why {
     }
 }
 
-/// How many workers, why, and what to remember.
+/// Returns the number of workers, why, and what to remember.
 #[must_use]
 pub fn decide(inputs: &Inputs<'_>, history: &History) -> (i32, Why, History) {
     let mut next = history.clone();
@@ -128,7 +129,7 @@ fn demand(inputs: &Inputs<'_>, history: &mut History) -> (i32, Why) {
     if before > demand { (bounded(before), Why::Stabilising) } else { (demand, why) }
 }
 
-/// Enough for the backlog, but no worker without a partition to read.
+/// Returns enough workers for the backlog, but none without a partition to read.
 fn by_backlog(waiting: i64, lag: &[i64], chunks_per_worker: i32) -> i32 {
     let partitions = lag.iter().filter(|lag| **lag > 0).count();
     let per_worker = i64::from(chunks_per_worker.max(1));
@@ -161,7 +162,7 @@ mod tests {
         }
     }
 
-    /// Runs the steps one after the other and gives what each decided.
+    /// Runs the steps one after the other and returns the decision of each.
     fn run(steps: &[Inputs<'_>]) -> Vec<(i32, Why)> {
         let mut history = History::default();
         let mut out = vec![];
@@ -188,10 +189,10 @@ mod tests {
             (&[1, 0, 0, 0], 1),
             (&[8, 0, 0, 0], 1),
             (&[5, 4, 0, 0], 2),
-            // No worker without a partition of its own.
+            // No worker is without a partition of its own.
             (&[900, 0, 0, 0], 1),
             (&[900, 900, 900, 0], 3),
-            // Never more than max.
+            // Never more than `max`.
             (&[900; 12], 4),
         ];
         for (lag, expected) in cases {

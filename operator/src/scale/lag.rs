@@ -1,35 +1,36 @@
-//! How far the workers of a model are in each partition of its topic, and so how many chunks wait there.
+//! How far the workers of a model have consumed each partition of its topic, and so how many chunks wait there.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use connect::KafkaArgs;
-use connect::kafka::LastError;
+use connect::kafka::{LastError, Replaced};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
-/// The longest that one call may take: a slow answer must not delay a scale-up that does not need it.
+/// The longest time of one call. A slow answer must not delay a scale-up that does not need it.
 const OFFSETS_TIMEOUT: Duration = Duration::from_secs(2);
 
-type Client = Arc<BaseConsumer<LastError>>;
+type Client = Arc<Replaced<BaseConsumer<LastError>>>;
 
-/// How far a partition is.
+/// How far a partition is consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The first offset that is not consumed: everything below was loaded, or Kafka no longer has it.
+    /// The first offset that is not consumed: all records before it are loaded, or Kafka no longer has them.
     pub consumed: i64,
     /// The offset that the next record gets.
     pub end: i64,
 }
 
 impl Position {
-    /// From what the group committed, and where the partition begins and ends.
+    /// Makes the position from the committed offset of the group, and the begin and end of the partition.
     ///
-    /// Records that retention removed do not wait. A committed offset beyond the end is that of an earlier topic of this
-    /// name: the workers begin at the beginning. `None` if the partition's ends are unknown.
+    /// Records that retention removed do not wait. A committed offset beyond the end is from an earlier topic of this
+    /// name: the workers start at the beginning. `None` if the begin or end of the partition is unknown.
     #[must_use]
     pub fn of(committed: Option<i64>, begin: Option<i64>, end: Option<i64>) -> Option<Self> {
         let (begin, end) = (begin?, end?);
@@ -37,7 +38,7 @@ impl Position {
         Some(Self { consumed, end })
     }
 
-    /// Records that wait.
+    /// Returns the number of records that wait.
     #[must_use]
     pub fn lag(&self) -> i64 {
         (self.end - self.consumed).max(0)
@@ -47,14 +48,14 @@ impl Position {
 /// The positions of all partitions of a topic; `None` where one is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Positions {
-    /// When they were read, or a moment earlier.
+    /// When they were read, or shortly before.
     pub at: Timestamp,
-    /// By partition.
+    /// The positions, by partition.
     pub partitions: Vec<Option<Position>>,
 }
 
 impl Positions {
-    /// Waiting chunks by partition.
+    /// Returns the number of waiting chunks, by partition.
     #[must_use]
     pub fn lag(&self) -> Vec<i64> {
         self.partitions.iter().map(|position| position.map_or(0, |position| position.lag())).collect()
@@ -72,42 +73,49 @@ pub enum LagError {
     Stopped(#[from] tokio::task::JoinError),
 }
 
-/// Reads the lag of consumer groups. One client a group, kept while the group is of interest: it asks, it never joins.
+/// Reads the lag of consumer groups. It has one client for each group, as long as the group is needed. The client only
+/// queries; it never joins the group.
 pub struct LagReader {
     kafka: KafkaArgs,
     clients: Mutex<HashMap<String, Client>>,
 }
 
 impl LagReader {
-    /// Connects when it is first asked.
+    /// Makes a reader. It connects at the first query.
     #[must_use]
     pub fn new(kafka: KafkaArgs) -> Self {
         Self { kafka, clients: Mutex::default() }
     }
 
-    /// The position of every partition; `now` is the time of the reading. The group has the topic's name.
+    /// Reads the position of every partition. `now` is the time of the reading. The group has the name of the topic.
     pub async fn read(&self, topic: &str, partitions: i32, now: Timestamp) -> Result<Positions, LagError> {
         let client = self.client(topic)?;
         let topic = topic.to_owned();
-        let partitions = tokio::task::spawn_blocking(move || read(&client, &topic, partitions)).await??;
+        let read = move || {
+            let read = read(&client.get(), &topic, partitions);
+            client.note(read.is_ok());
+            read
+        };
+        let partitions = tokio::task::spawn_blocking(read).await??;
         Ok(Positions { at: now, partitions })
     }
 
     /// Closes the group's client.
     pub fn forget(&self, topic: &str) {
-        let client = self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(topic);
-        // Its destructor waits for librdkafka's threads.
+        let client = self.clients.lock().remove(topic);
+        // The destructor waits for the threads of librdkafka.
         drop(tokio::task::spawn_blocking(move || drop(client)));
     }
 
     fn client(&self, group: &str) -> Result<Client, KafkaError> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         if let Some(client) = clients.get(group) {
             return Ok(Arc::clone(client));
         }
         let mut config = self.kafka.client_config("batch-operator-lag");
         config.set("group.id", group).set("enable.auto.commit", "false");
-        let client: Client = Arc::new(config.create_with_context(LastError::default())?);
+        let make = move || config.create_with_context(LastError::default());
+        let client: Client = Arc::new(Replaced::new(make)?);
         clients.insert(group.to_owned(), Arc::clone(&client));
         Ok(client)
     }
@@ -125,9 +133,9 @@ fn read(
         }
         Ok(list)
     };
-    // The commits first: a commit that is read before the end is never beyond it.
+    // The commits are read first: a commit that is read before the end is never beyond it.
     let committed = offsets(&client.committed_offsets(at(Offset::Invalid)?, OFFSETS_TIMEOUT)?, partitions);
-    // All partitions in one request, unlike watermarks.
+    // These calls read all partitions in one request. Queries for watermarks read one partition each.
     let begins = offsets(&client.offsets_for_times(at(Offset::Beginning)?, OFFSETS_TIMEOUT)?, partitions);
     let ends = offsets(&client.offsets_for_times(at(Offset::End)?, OFFSETS_TIMEOUT)?, partitions);
     let all = committed.into_iter().zip(begins).zip(ends);

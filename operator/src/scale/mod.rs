@@ -1,4 +1,4 @@
-//! How many workers a model has.
+//! The number of workers of a model.
 
 pub mod decide;
 pub mod lag;

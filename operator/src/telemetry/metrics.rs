@@ -1,5 +1,5 @@
-//! The metrics of the operator. Every label is bounded: kinds, results and reasons are ours, models are counted by the
-//! API server.
+//! The metrics of the operator. Every label has a bounded number of values: kinds, results and reasons are fixed in
+//! the code, and models are objects of the API server.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ struct StateLabels {
     state: &'static str,
 }
 
-/// Counts, durations and levels.
+/// Counts, durations and gauges.
 #[derive(Clone, Debug)]
 pub struct OperatorMetrics {
     durations: Family<KindLabels, Histogram>,
@@ -43,7 +43,7 @@ pub struct OperatorMetrics {
 }
 
 impl OperatorMetrics {
-    /// Registered in `registry` under `batch_operator_…`.
+    /// Registers the metrics in `registry` under `batch_operator_…`.
     pub fn register(registry: &mut Registry) -> Self {
         let durations: Family<KindLabels, Histogram> = Family::new_with_constructor(|| {
             Histogram::new([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0])
@@ -69,17 +69,17 @@ impl OperatorMetrics {
         metrics
     }
 
-    /// One reconcile of an object of `kind` took so long.
+    /// Records that one reconcile of an object of `kind` took `took`.
     pub fn reconciled(&self, kind: &'static str, took: Duration) {
         self.durations.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
     }
 
-    /// Something went wrong.
+    /// Counts an error.
     pub fn error(&self, kind: &'static str, reason: &'static str) {
         self.errors.get_or_create(&ReasonLabels { kind, reason }).inc();
     }
 
-    /// What a model should have, and what waits for it where that is known.
+    /// Records how many workers a model should have, and how many chunks wait for it if that is known.
     pub fn scaled(&self, namespace: &str, model: &str, workers: i32, lag: Option<i64>) {
         let labels = labels(namespace, model);
         self.workers.get_or_create(&labels).set(workers.into());
@@ -88,14 +88,14 @@ impl OperatorMetrics {
         }
     }
 
-    /// A model is gone.
+    /// Removes the metrics of a deleted model.
     pub fn forget(&self, namespace: &str, model: &str) {
         let labels = labels(namespace, model);
         self.workers.remove(&labels);
         self.lag.remove(&labels);
     }
 
-    /// A job ended.
+    /// Counts a job that ended.
     pub fn ended(&self, state: &'static str) {
         self.ended.get_or_create(&StateLabels { state }).inc();
     }

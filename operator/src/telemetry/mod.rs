@@ -1,3 +1,3 @@
-//! What the operator counts.
+//! The metrics of the operator.
 
 pub mod metrics;

@@ -1,7 +1,7 @@
-//! The operator on a real API server, Kafka and ClickHouse. There is no node: Deployments are made and scaled, no pod runs,
-//! and what the upload API and the workers would tell is written by the tests with their field managers.
+//! The operator on a real API server, Kafka and ClickHouse. There is no node: Deployments are made and scaled, but no
+//! pod runs. The tests write what the upload API and the workers would report, with their field managers.
 //!
-//! Needs the local stack (`stack up`), or a cluster of one's own as `stack::Endpoints::find` describes.
+//! Needs the local stack (`stack up`), or another cluster as `stack::Endpoints::find` describes.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,7 +24,7 @@ use serde_json::json;
 
 use world::{Parts, World, wait, world};
 
-/// An upload of one chunk and two rows, in partition 0 of a topic that nothing was ever sent to.
+/// An upload of one chunk and two rows, in partition 0 of a topic to which no record was ever sent.
 fn uploaded() -> serde_json::Value {
     json!({"complete": true, "bytes": 30, "rows": 2, "chunks": 1, "offset": 30, "nextRow": 3, "epoch": 1,
         "digest": "crc64nvme:0123456789abcdef", "lastOffsets": [0]})
@@ -94,7 +94,7 @@ async fn a_model_with_a_wrong_type_says_why_makes_nothing_and_is_served_once_it_
     assert_eq!(shop.columns(&shop.id("m").default_table()).await, Vec::<String>::new());
     shop.job("j", "{modelRef: {name: m}, source: {upload: {}}}").await;
     shop.state("j", "PENDING", "ModelInvalid").await;
-    // The API server refuses to change a type, so the model is made again.
+    // The API server refuses to change a type, so the model is created again.
     shop.api::<IngestModel>().delete("m", &DeleteParams::default()).await.unwrap();
     shop.state("j", "PENDING", "ModelNotFound").await;
     shop.model("m", &format!("{{{COLUMNS}}}")).await;
@@ -105,7 +105,7 @@ async fn a_model_with_a_wrong_type_says_why_makes_nothing_and_is_served_once_it_
 #[tokio::test]
 async fn a_table_of_another_shape_is_not_touched() {
     let shop = world().shop("foreign").await;
-    // The database is there once a first model is.
+    // The database exists after a first model was made.
     shop.model("first", &format!("{{{COLUMNS}}}")).await;
     shop.ready("first").await;
     let foreign = format!("foreign_{}", std::process::id());
@@ -198,7 +198,7 @@ async fn chunks_that_are_not_in_kafka_any_more_end_the_job() {
     shop.job("j", "{modelRef: {name: m}, source: {upload: {}}}").await;
     shop.state("j", "UPLOADING", "WaitingForUpload").await;
     let mut upload = uploaded();
-    // The topic is empty: it is another than the one that the chunk was sent to.
+    // The topic is empty: it is not the topic to which the chunk was sent.
     upload["lastOffsets"] = json!([7, -1]);
     shop.tell("j", crds::managers::API, json!({"upload": upload})).await;
     let job = shop.state("j", "FAILED", "ChunksLost").await;
@@ -234,7 +234,7 @@ async fn a_running_job_keeps_its_revision_when_its_model_changes() {
     shop.job("j", "{modelRef: {name: m}, source: {upload: {}}}").await;
     let pinned =
         shop.state("j", "UPLOADING", "WaitingForUpload").await.status.unwrap().model_revision.unwrap();
-    // One more than are kept for no reason.
+    // One more than the number of revisions that are kept without need.
     for n in 0..11 {
         let more =
             COLUMNS.replace("amount, type: Float64", &format!("amount, type: Float64, aliases: [a{n}]"));

@@ -1,4 +1,4 @@
-//! A control plane with an operator on it, and what a test does in its own namespace there.
+//! A control plane with a running operator, and what a test does in its own namespace there.
 
 use std::fmt::Debug;
 use std::sync::OnceLock;
@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use stack::{ControlPlane, Endpoints, Paths};
 
-/// Where the operator finds the parts.
+/// The addresses of Kafka and ClickHouse for the operator.
 #[derive(Clone)]
 pub struct Parts {
     pub kafka: String,
@@ -30,12 +30,12 @@ pub struct Parts {
     pub user: (String, String),
 }
 
-/// A control plane with an operator on it.
+/// A control plane with a running operator.
 pub struct World {
     pub config: Config,
     pub parts: Parts,
     pub database: String,
-    /// Stops it when the test program ends.
+    /// Stops the control plane when the test program ends.
     _plane: ControlPlane,
 }
 
@@ -47,7 +47,7 @@ pub struct Cli {
     log: LogArgs,
 }
 
-/// One world for all tests: each has its own namespace, and so its own topics and tables.
+/// One control plane for all tests. Each test has its own namespace, and so its own topics and tables.
 pub fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| World::start("operator", real()))
@@ -64,11 +64,11 @@ pub fn real() -> Parts {
 
 impl World {
     pub fn start(name: &str, parts: Parts) -> Self {
-        // What an earlier run left there is stopped and removed.
+        // Processes and files of an earlier run in this folder are stopped and removed.
         let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let plane = ControlPlane::start(&folder).unwrap();
         let kubeconfig = Kubeconfig::read_from(&plane.kubeconfig).unwrap();
-        // One for all runs: names of models, and so of tables, differ by the namespace.
+        // One database for all runs: the names of models, and so of tables, differ by the namespace.
         let database = "operator_test".to_owned();
         let args = [
             "operator".to_owned(),
@@ -79,11 +79,11 @@ impl World {
             format!("--clickhouse-password={}", parts.user.1),
             format!("--clickhouse-database={database}"),
             "--metrics-port=0".to_owned(),
-            // Nobody listens there.
+            // No program listens on this port.
             "--api-url=http://127.0.0.1:9".to_owned(),
         ];
         let cli = Cli::parse_from(args);
-        // A runtime of its own: those of the tests end with each test.
+        // The operator needs its own runtime: those of the tests end with each test.
         let (ready, config) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -158,7 +158,7 @@ impl Shop {
         self.api().create(&PostParams::default(), &serde_yaml::from_str(&yaml).unwrap()).await.unwrap()
     }
 
-    /// What another writer tells of a job.
+    /// Writes what another writer reports about a job.
     pub async fn tell(&self, job: &str, manager: &str, status: serde_json::Value) {
         let patch =
             json!({"apiVersion": "ingest.batch-on-kafka.io/v1alpha1", "kind": "IngestJob", "status": status});
@@ -170,7 +170,7 @@ impl Shop {
         self.condition(model, "Ready", "True", "AsWanted").await
     }
 
-    /// Waits until the condition of the current spec is so.
+    /// Waits until the condition of the current spec has this status and reason.
     pub async fn condition(&self, model: &str, type_: &str, status: &str, reason: &str) -> IngestModel {
         let is = |model: Option<&IngestModel>| {
             let Some((model, told)) = model.and_then(|m| Some((m, m.status.as_ref()?))) else { return false };
@@ -205,7 +205,7 @@ impl Shop {
         job.status.unwrap().receipt.unwrap()
     }
 
-    /// What a worker, or the API for a person, writes of a job's only batch.
+    /// Writes the ledger line of a job's only batch, as a worker does, or the upload API on the request of a person.
     pub async fn ledger(&self, job: &str, uid: &str, outcome: &str, rows: u32, errors: u32) {
         let table = crds::TableName::new(&self.database, crds::tables::INGEST_BATCHES).unwrap();
         let sql = format!(
@@ -235,7 +235,8 @@ impl Shop {
             .unwrap()
     }
 
-    /// Waits until brokers tell of so many partitions (0: of no such topic): what they tell lags behind what they did.
+    /// Waits until brokers report this number of partitions (0: no such topic). Their metadata lags behind their
+    /// changes.
     pub async fn has_partitions(&self, topic: &str, wanted: usize) {
         let consumer: BaseConsumer =
             rdkafka::ClientConfig::new().set("bootstrap.servers", &self.kafka).create().unwrap();
@@ -253,7 +254,7 @@ impl Shop {
         panic!("{topic} has {} partitions, not {wanted}", count());
     }
 
-    /// Deletes the models with everything they made in Kafka and ClickHouse.
+    /// Deletes the models, with everything that they made in Kafka and ClickHouse.
     pub async fn close(self, models: &[&str]) {
         for model in models {
             let delete = json!({"spec": {"deletionPolicy": "Delete"}});
@@ -275,10 +276,10 @@ impl Shop {
     }
 }
 
-/// Longer than the operator waits before it says that chunks are lost.
+/// Longer than the operator waits before it reports chunks as lost.
 pub const LIMIT: Duration = Duration::from_secs(90);
 
-/// Waits for a condition; the failure shows the object.
+/// Waits for a condition. If it does not hold in time, the panic shows the object.
 pub async fn wait<K>(api: &Api<K>, name: &str, what: &str, condition: impl Condition<K>) -> Option<K>
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,

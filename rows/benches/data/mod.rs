@@ -1,4 +1,4 @@
-//! Files for the benches: made from a seed, the same on every machine.
+//! Files for the benches. They are made from a seed, so they are the same on every machine.
 #![allow(
     dead_code,
     missing_docs,
@@ -7,7 +7,7 @@
     reason = "test data: small numbers, names that say all; each bench uses a part"
 )]
 
-/// A small generator of numbers (splitmix64).
+/// A small generator of pseudorandom numbers (splitmix64).
 pub struct Numbers(pub u64);
 
 impl Numbers {
@@ -106,7 +106,7 @@ fn cell(column: &str, n: &mut Numbers) -> String {
             format!("{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..])
         }
         "ts" => moment(n),
-        // no time that a clock skips in spring
+        // never a time of the hour that clocks skip in spring
         "local" => moment(n).replace(" 02:", " 12:"),
         "ts64" => format!("{}.{:03}", moment(n), n.below(1000)),
         "d" => moment(n)[..10].to_owned(),
@@ -138,7 +138,7 @@ fn cell(column: &str, n: &mut Numbers) -> String {
     }
 }
 
-/// An array as ClickHouse writes it, in quotes where it has a comma.
+/// An array as ClickHouse writes it, in quotes if it has a comma.
 fn tags(n: &mut Numbers) -> String {
     const WORDS: [&str; 8] = ["new", "b2b", "mobile", "gift", "express", "eu", "returned", "vip"];
     let texts: Vec<_> = (0..n.below(5)).map(|_| format!("'{}'", WORDS[n.below(8) as usize])).collect();
@@ -146,7 +146,7 @@ fn tags(n: &mut Numbers) -> String {
     format!("{quote}[{}]{quote}", texts.join(","))
 }
 
-/// CSV records without a header; of each `bad` typed cells in 1000 one is no value of its type.
+/// CSV records without a header. Of 1000 typed cells, `bad` are no value of their type.
 pub fn csv(columns: &[(&str, &str)], rows: usize, bad: u64) -> Vec<u8> {
     let mut numbers = Numbers(7);
     let mut out = Vec::new();
@@ -195,7 +195,8 @@ pub fn json_record(out: &mut Vec<u8>, numbers: &mut Numbers, columns: &[(&str, &
     out.extend_from_slice(b"}\n");
 }
 
-/// Texts are values whatever they are; of the other cells, arrays too, `bad` in 1000 are none.
+/// Whether to write a bad cell. Any text is a value of a text column; of the other cells, arrays included, `bad` of
+/// 1000 are bad.
 fn spoiled(numbers: &mut Numbers, ty: &str, bad: u64) -> bool {
     numbers.below(1000) < bad && (!ty.contains("String") || ty.starts_with("Array"))
 }

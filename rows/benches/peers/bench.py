@@ -1,7 +1,7 @@
-"""The row engine beside its peers: the same files, the same run, one thread each, CPU time of the process.
+"""Compares the row engine with its peers: the same files, the same run, one thread each, CPU time of the process.
 
-bench.py ENGINE [--mb N] [--runs N] [--write FILE] [--only narrow,CSV,0 ...]: ENGINE is the built example `engine`; the
-table goes to standard output and, with --write, into FILE between its markers.
+bench.py ENGINE [--mb N] [--runs N] [--write FILE] [--only narrow,CSV,0 ...]: ENGINE is the compiled example `engine`.
+The table is written to standard output and, with --write, between the markers in FILE.
 """
 import argparse
 import json
@@ -13,12 +13,12 @@ import tempfile
 import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# shape, format, bad typed cells in 1000
+# shape, format, how many of 1000 typed cells are bad
 FILES = [(s, "CSV", b) for s in ("narrow", "wide") for b in (0, 10, 100, 1000)]
 FILES += [(s, "JSONLines", b) for s in ("narrow", "wide") for b in (0, 100)]
 PEERS = ["clickhouse", "duckdb", "polars", "pyarrow", "pydantic"]
 NAMES = {"clickhouse": "ClickHouse", "duckdb": "DuckDB", "polars": "polars", "pyarrow": "pyarrow", "pydantic": "pydantic"}
-# what the engine must be faster by: (peer, format, bad) -> times
+# how many times faster than the peer the engine must be: (peer, format, bad) -> times
 BARS = {("clickhouse", "CSV", 0): 5, ("duckdb", "CSV", 0): 5, ("duckdb", "CSV", 10): 10, ("duckdb", "CSV", 100): 30}
 BARS |= {("pydantic", "CSV", bad): 75 for bad in (0, 10, 100)}
 BARS |= {("clickhouse", "JSONLines", 0): 4}
@@ -26,7 +26,7 @@ BEGIN, END = "<!-- make bench-rows: from here -->", "<!-- make bench-rows: to he
 
 
 def run(command, timeout=1800):
-    """What the program printed, and the CPU seconds that its process took, start and all."""
+    """Runs a program. Returns what it printed, and the CPU seconds of its process, including its start."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(command, stdout=out, stderr=err)
         late = threading.Timer(timeout, process.kill)
@@ -66,7 +66,7 @@ def measure(engine, shape, form, bad, args):
             print(f"{shape} {form} {bad / 10:g} %: {name}, run {turn + 1}", file=sys.stderr)
             result = run(command)
             if name in ("ours", "portable") and "fails" not in result:
-                # the whole process, not only the loop: in the peers' favour
+                # the CPU time of the complete process, not only of the loop: this favours the peers
                 result["cpu"] = result["process_cpu"]
             found[name] = best(found[name], result)
     for name in ("ours", "portable", "stages"):
@@ -84,7 +84,7 @@ def mark(met):
 
 
 def ratio(found, name):
-    """How often the engine reads the file while the other reads it once."""
+    """How many times the engine reads the file in the CPU time in which the other reads it once."""
     other, ours = found[name], found["ours"]
     return (other["cpu"] / other.get("bytes", found["size"])) / (ours["cpu"] / found["size"])
 
@@ -187,7 +187,7 @@ def main():
     parser.add_argument("--write", help="the document that gets the table")
     parser.add_argument("--only", nargs="*", help="files such as narrow,CSV,0")
     args = parser.parse_args()
-    # one CPU for all that is started from here
+    # all programs that are started from here run on one CPU
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     files = FILES
     if args.only:

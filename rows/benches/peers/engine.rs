@@ -1,8 +1,8 @@
-//! The row engine's side of `make bench-rows`: it makes the files, says what their columns are, and loads them as
-//! `batch validate` does, on one thread, to blocks and rejects that are thrown away.
+//! The part of `make bench-rows` that runs the row engine. It makes the files, reports their columns, and loads them as
+//! `batch validate` does: on one thread, to blocks and rejects that are dropped.
 //!
-//! `engine schema narrow|wide`, `engine make narrow|wide CSV|JSONLines BAD MB FILE` (BAD: typed cells in 1000 that are
-//! no values), `engine load narrow|wide CSV|JSONLines FILE [--portable] [--stages]`.
+//! `engine schema narrow|wide`, `engine make narrow|wide CSV|JSONLines BAD MB FILE` (BAD: how many of 1000 typed cells
+//! are bad), `engine load narrow|wide CSV|JSONLines FILE [--portable] [--stages]`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot go on may stop")]
 
 #[path = "../data/mod.rs"]
@@ -53,7 +53,7 @@ fn parse_format(name: &str) -> Format {
 }
 
 fn make(columns: Columns, format: Format, bad: u64, mb: usize, file: &str) {
-    // in large writes, as files come: those that come in small ones are read at half the speed, by all
+    // in large writes, as most programs write files: a file of small writes is read at half the speed by every tool
     let mut out = BufWriter::with_capacity(1 << 20, File::create(file).unwrap());
     let mut numbers = data::Numbers(7);
     let mut record = Vec::new();
@@ -80,11 +80,11 @@ struct Load {
     columns: Columns,
     input: Input,
     portable: bool,
-    /// Measures LZ4, too, which the load itself is free to do without.
+    /// Whether to measure LZ4 too, which is not part of the load itself.
     stages: bool,
 }
 
-/// CPU seconds of each stage, and what came out.
+/// CPU seconds of each stage, and counts of the results.
 #[derive(Default)]
 struct Sums {
     read: f64,
@@ -117,7 +117,7 @@ impl Load {
         let mut more = true;
         while more {
             let start = cpu();
-            let n = file.read(cutter.room()).unwrap();
+            let n = file.read(cutter.spare_memory()).unwrap();
             more = n > 0;
             let read = cpu();
             let taken = if more { cutter.filled(n) } else { cutter.finish() };
@@ -134,7 +134,7 @@ impl Load {
         sums.show()
     }
 
-    /// The portable one, or the one for this CPU.
+    /// The portable one of `every`, or the one for this CPU.
     fn level<T>(&self, mut every: Vec<T>) -> T {
         if self.portable { every.swap_remove(0) } else { every.pop().unwrap() }
     }

@@ -1,9 +1,10 @@
 """One peer reads one file on one thread: peers.py TOOL FORMAT FILE SCHEMA BAD.
 
-A slow one reads a part of it, down to whole records; "bytes" says how much.
+A slow peer reads only complete records from the start of the file; "bytes" is how many bytes it reads.
 
-SCHEMA is a JSON list of [name, ClickHouse type]. BAD says whether cells are bad: then the tool is told to go on. Prints
-JSON: CPU seconds of the reading alone, rows, good rows, rejects (null: not counted), bytes read, peak memory.
+SCHEMA is a JSON list of [name, ClickHouse type]. BAD is how many of 1000 cells are bad: if it is not 0, the tool is
+configured to continue after a bad cell. Prints JSON: CPU seconds of the reading alone, good rows, rejects (null: not
+counted), bytes read, peak memory.
 """
 import ast
 import csv
@@ -34,7 +35,7 @@ def nullable(ty):
 
 
 def part(limit):
-    """The whole records in the first `limit` bytes. A quoted line end is followed by no digit here, a record starts so."""
+    """The complete records in the first `limit` bytes. Only a record starts with a number or n/a after a line end."""
     with open(path, "rb") as file:
         head = file.read(limit)
     end = head.rindex(b"\n{") if is_json else [m.start() for m in re.finditer(rb"\n(?=[0-9]+,|n/a,)", head)][-1]
@@ -42,7 +43,7 @@ def part(limit):
 
 
 def part_file(limit):
-    """The same as a file, and its size."""
+    """Writes the result of `part` to a file; returns its name and size."""
     with open(path + ".part", "wb") as file:
         return file.name, file.write(part(limit))
 
@@ -52,7 +53,7 @@ def clickhouse():
 
     source, read_bytes = path, os.path.getsize(path)
     if bad:
-        # an exception for each bad record, and the cost of one grows with the records before it in a block
+        # each bad record is an exception, whose cost grows with the number of records before it in the block
         source, read_bytes = part_file(3_000_000)
     structure = ", ".join(f"{name} {ty}" for name, ty in columns).replace("\\", "\\\\").replace("'", "\\'")
     source = f"file('{source}', {'JSONEachRow' if is_json else 'CSVWithNames'}, '{structure}')"
@@ -121,12 +122,12 @@ def polars():
     def of(ty):
         name, _ = inner(ty)
         if is_json:
-            # its JSON reader knows no smaller ones
+            # its JSON reader supports no smaller integers
             name = re.sub(r"Int(8|16)$", "Int32", name)
         return {
             "Array": pl.List(pl.String) if is_json else pl.String,
             "Bool": pl.Boolean, "Date": pl.Date, "DateTime": pl.Datetime("us"), "DateTime64": pl.Datetime("us"),
-            # not exact: polars' decimals do not go on after a bad cell
+            # not exact, but with decimals polars stops at a bad cell
             "Decimal": pl.Float64,
         }.get(name) or getattr(pl, name if re.fullmatch(r"U?Int\d+|Float\d+", name) else "String")
 
@@ -157,7 +158,7 @@ def pyarrow():
     if is_json:
         import pyarrow.json as reader
 
-        # its JSON reader makes no days and no decimals
+        # its JSON reader supports no dates and no decimals
         other = {pa.date32(): pa.string(), pa.decimal128(18, 4): pa.float64()}
         types = {name: other.get(ty, ty) for name, ty in types.items()}
         options = {"parse_options": reader.ParseOptions(explicit_schema=pa.schema(list(types.items())))}
@@ -167,7 +168,7 @@ def pyarrow():
 
         options = {
             "parse_options": reader.ParseOptions(newlines_in_values=True),
-            # of its own it takes "n/a" for NULL
+            # by default it reads "n/a" as NULL
             "convert_options": reader.ConvertOptions(column_types=types, null_values=[""]),
         }
         read = lambda: reader.read_csv(path, reader.ReadOptions(use_threads=False), **options).num_rows

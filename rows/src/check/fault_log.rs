@@ -1,7 +1,8 @@
-//! Counts, and the small records that rejects are made from.
+//! Counts of a chunk's records, and the bad cells that rejects are made from.
 //!
-//! Memory is bounded by the chunk: twelve bytes a bad cell, 32 a bad record, and nothing for cells that a
-//! record lacks, of which a short JSON line can have a thousand: those are counted, and found again when somebody asks.
+//! Memory is bounded by the chunk: twelve bytes for each bad cell and 32 for each bad record. Cells that a record lacks
+//! take no memory, because a short JSON line can lack a thousand: they are only counted, and found again when a caller
+//! asks for them.
 
 use super::record_batch::{FaultSink, RecordBatch};
 use super::selection::Selection;
@@ -9,17 +10,17 @@ use crate::coerce::CellError;
 use crate::plan::Plan;
 use crate::split::cells::{Cell, Kind, Source};
 
-/// The column of a fault of the whole record.
-pub(crate) const WHOLE: u16 = u16::MAX;
+/// The column of a fault in the complete record.
+pub(crate) const RECORD_FAULT: u16 = u16::MAX;
 /// A record has faults.
 pub(crate) const BAD: u8 = 1;
 /// A record lacks cells.
 pub(crate) const LACKS: u8 = 2;
 
-/// A bad cell of a record batch, as the loops over columns leave it.
+/// A bad cell of a record batch, as the loops over columns write it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
-    /// From the start of the record batch.
+    /// Number of the record in the record batch, from 0.
     pub record: u32,
     pub fault: Fault,
 }
@@ -27,7 +28,7 @@ pub(crate) struct Found {
 /// One bad cell.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
-    /// The cell as it was judged: start, length and kind; of a fault of the whole record nothing.
+    /// The cell as it was checked: start, length and kind. Unused in a fault of the complete record.
     start: u32,
     len: u32,
     pub column: u16,
@@ -53,18 +54,18 @@ pub(crate) struct BadRow {
     /// Its bytes in the chunk, without the line end.
     pub start: u32,
     pub end: u32,
-    /// Its faults end here; they begin where those of the bad record before it end.
+    /// Where its faults end. They begin where those of the bad record before it end.
     pub faults: u32,
     /// The row key's cell.
     pub key: Cell,
-    /// Whether it lacks cells.
+    /// Whether the record lacks cells.
     pub lacks: bool,
 }
 
 /// Cells that records lack, counted by column.
 #[derive(Debug, Default)]
 pub(crate) struct Missing {
-    /// Count and first record.
+    /// For each column: the count, and the first record that lacks the cell.
     pub columns: Vec<(u64, u32)>,
     pub total: u64,
 }
@@ -80,35 +81,37 @@ impl Missing {
     }
 }
 
-/// What is known of a chunk's records.
+/// The counts and faults of a chunk's records.
 #[derive(Debug, Default)]
 pub(crate) struct FaultLog {
     pub rows: u32,
     pub ok: u32,
-    /// Records that are none, and the first record that is one.
+    /// How many records are malformed.
     pub malformed: u32,
-    pub first_whole: Option<u32>,
-    /// Sorted by record and column. Only the first `count` count; the rest is room.
+    /// The first record that is not malformed.
+    pub first_valid: Option<u32>,
+    /// Sorted by record and column. Only the first `count` entries are used; the rest is spare capacity.
     faults: Vec<Fault>,
     count: usize,
     pub bad_rows: Vec<BadRow>,
     pub missing: Missing,
-    /// For each record of the batch.
+    /// For each record of the batch: `BAD` and `LACKS`, or 0.
     pub bad: Vec<u8>,
     pub scratch: Vec<u8>,
-    /// Which records of the batch stay.
+    /// The good records of the batch.
     pub selection: Selection,
-    /// Column by column, though not in the order of columns.
+    /// Grouped by column; the groups are in no particular order.
     found: Vec<Found>,
-    /// Each column that has some of them, and where those begin and end.
+    /// For each column that has faults in `found`: the column, and where its group begins and ends.
     found_in: Vec<(u16, u32, u32)>,
-    /// While a record batch ends: for each of its records how many faults it has, then where the next one goes; else 0.
+    /// For each record of the batch, while the batch ends: first the number of its faults, then the place of its next
+    /// fault in `faults`. At all other times 0.
     next_of: Vec<u32>,
 }
 
 impl FaultLog {
     pub(crate) fn clear(&mut self, columns: usize) {
-        (self.rows, self.ok, self.malformed, self.first_whole) = (0, 0, 0, None);
+        (self.rows, self.ok, self.malformed, self.first_valid) = (0, 0, 0, None);
         self.count = 0;
         self.bad_rows.clear();
         self.missing.columns.clear();
@@ -116,7 +119,7 @@ impl FaultLog {
         self.missing.total = 0;
     }
 
-    /// Begins a record batch; `all_bad`: the file lacks a column that every record needs.
+    /// Begins a record batch. `all_bad`: the file lacks a column that every record needs.
     pub(crate) fn begin(
         &mut self,
         records: usize,
@@ -127,23 +130,24 @@ impl FaultLog {
         self.bad.clear();
         self.bad.resize(records, if all_bad { BAD } else { 0 });
         self.malformed += malformed.len() as u32;
-        if self.first_whole.is_none() {
-            // `malformed` is in order: the first gap in it is a record
+        if self.first_valid.is_none() {
+            // `malformed` is sorted: the first number that it lacks is a record
             let first = (0..records as u32).find(|r| malformed.get(*r as usize).is_none_or(|(m, _)| m != r));
-            self.first_whole = first.map(|r| self.rows + r);
+            self.first_valid = first.map(|r| self.rows + r);
         }
         for (record, error) in malformed {
             self.bad[*record as usize] = BAD;
-            self.found.push(Found { record: *record, fault: Fault::new(Cell::MISSING, WHOLE, *error) });
+            self.found
+                .push(Found { record: *record, fault: Fault::new(Cell::MISSING, RECORD_FAULT, *error) });
         }
         let Self { rows, found, missing, bad, scratch, .. } = self;
         FaultSink { bad, faults: found, missing, scratch, base: *rows }
     }
 
-    /// Ends a record batch; gives the number of good records.
+    /// Ends a record batch; returns the number of good records.
     pub(crate) fn end<S: Source>(&mut self, batch: &RecordBatch<'_, S>) -> usize {
         let (records, first) = (self.bad.len(), self.bad_rows.len());
-        // faults come column by column: counted, then put where they belong, record by record
+        // `found` is grouped by column: count the faults of each record, then write them record by record
         self.count_found();
         self.note_bad_rows(batch);
         self.put_found();
@@ -189,8 +193,8 @@ impl FaultLog {
 
     fn put_found(&mut self) {
         if self.faults.len() < self.count {
-            let room = self.count.max(2 * self.faults.len());
-            self.faults.resize(room, Fault::new(Cell::MISSING, 0, CellError::MissingColumn));
+            let capacity = self.count.max(2 * self.faults.len());
+            self.faults.resize(capacity, Fault::new(Cell::MISSING, 0, CellError::MissingColumn));
         }
         for (_, start, end) in &self.found_in {
             for found in &self.found[*start as usize..*end as usize] {
@@ -211,11 +215,11 @@ impl FaultLog {
     }
 }
 
-/// Calls `note` with the place and value of each byte that is not 0, of bytes that have none but the two lowest bits.
+/// Calls `note` with the index and value of each byte that is not 0. Only the two lowest bits of a byte may be set.
 #[inline(always)]
 fn each_bad(bad: &[u8], mut note: impl FnMut(usize, u8)) {
     const LOW: u64 = 0x0101_0101_0101_0101;
-    // moves the lowest bits of eight bytes into the highest byte, each to its own place
+    // moves the lowest bits of eight bytes into the highest byte, each to its own bit
     const GATHER: u64 = 0x0102_0408_1020_4080;
     for (chunk, first) in bad.chunks(64).zip((0..).step_by(64)) {
         let mut words = [0; 8];
@@ -225,7 +229,7 @@ fn each_bad(bad: &[u8], mut note: impl FnMut(usize, u8)) {
                 None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
             };
         }
-        // no branch on which of 64 are bad: between a few and most of them it would be a guess
+        // no branch on which of the 64 records are bad: the CPU mispredicts it unless few or nearly all are
         let bits = |word: u64| ((word | word >> 1) & LOW).wrapping_mul(GATHER) >> 56;
         let mut some = words.iter().rev().fold(0, |some, word| some << 8 | bits(*word));
         while some != 0 {

@@ -1,4 +1,4 @@
-//! Which records of a batch stay, and how the others are taken out of columns of fixed width.
+//! Which records of a batch are kept, and how the others are removed from columns of fixed width.
 
 use crate::native::GrowBuffer;
 
@@ -7,21 +7,22 @@ use crate::native::GrowBuffer;
 pub(crate) struct Selection {
     records: usize,
     kept: usize,
-    /// The good records, as far as `kept`.
+    /// The good records, in the first `kept` entries.
     each: Vec<u32>,
-    /// All of `each` is at its own number.
+    /// Whether each entry of `each` equals its index.
     every: bool,
-    /// Good records before the first bad one.
+    /// How many good records come before the first bad one.
     unmoved: usize,
-    /// Runs of good records, first and behind the last, if they are long enough to be moved one by one.
+    /// The first record of each run of good records, and the record after its last. Empty if the runs are too short to
+    /// be moved one run at a time.
     runs: Vec<(u32, u32)>,
 }
 
-/// Good records of a run on average for which it is moved as one.
+/// Runs are moved one run at a time if they have this many good records on average.
 const LONG: usize = 24;
 
 impl Selection {
-    /// All records of the batch but the bad ones, of which there are `count`.
+    /// Selects all records of the batch except the bad ones, of which there are `count`.
     pub(super) fn set(&mut self, bad: &[u8], count: usize) {
         self.runs.clear();
         self.records = bad.len();
@@ -43,9 +44,9 @@ impl Selection {
         }
     }
 
-    /// Lists the good records without a branch on which those are.
+    /// Lists the good records, without a branch that depends on which they are.
     fn list(&mut self, bad: &[u8]) {
-        // where a bad one would be the last, it is written behind the good ones
+        // bad records at the end are written after the good ones, into one more entry
         self.each.resize(self.each.len().max(self.records), 0);
         let mut kept = 0;
         for (record, bad) in (0..).zip(bad) {
@@ -72,7 +73,7 @@ impl Selection {
         &self.each[..self.kept]
     }
 
-    /// Removes the values of bad records; those of the batch are the last ones of `data`.
+    /// Removes the values of bad records. The values of the batch are the last ones of `data`.
     pub(super) fn compact(&self, data: &mut GrowBuffer, width: usize) {
         let start = data.len() - width * self.records;
         let values = data.since(start);
@@ -116,7 +117,7 @@ impl Selection {
         }
     }
 
-    /// The numbers of the good records; the first record of the batch has the number `first`.
+    /// Writes the numbers of the good records; the first record of the batch has the number `first`.
     pub(super) fn number(&self, first: u64, slots: &mut [[u8; 8]]) {
         for (slot, record) in slots.iter_mut().zip(self.each()) {
             *slot = (first + u64::from(*record)).to_le_bytes();
@@ -130,14 +131,14 @@ mod tests {
     use crate::native::GrowBuffer;
     use proptest::prelude::*;
 
-    /// Records of a record batch, from few bad ones to few good ones.
+    /// Which records of a batch are bad, from few to nearly all.
     fn records() -> impl Strategy<Value = Vec<bool>> {
         (0u8..=100)
             .prop_flat_map(|share| prop::collection::vec((0u8..100).prop_map(move |n| n < share), 0..300))
     }
 
     fn set(selection: &mut Selection, bad: &[bool]) {
-        // whatever the reason
+        // any of the three values of a bad record
         let byte = |(at, bad): (usize, &bool)| if *bad { 1 + (at % 3) as u8 } else { 0 };
         let bytes: Vec<u8> = bad.iter().enumerate().map(byte).collect();
         selection.set(&bytes, bad.iter().filter(|bad| **bad).count());
@@ -149,7 +150,7 @@ mod tests {
             earlier in prop::collection::vec(records(), 0..3), bad in records(), width in 1usize..40, first: u32,
         ) {
             let mut selection = Selection::default();
-            // what an earlier record batch left does not count
+            // the contents of earlier record batches must have no effect
             for earlier in earlier {
                 set(&mut selection, &earlier);
             }

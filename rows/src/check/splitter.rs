@@ -1,6 +1,6 @@
-//! What splits a chunk into the records of a record batch, with its buffers.
+//! Splits a chunk into the records of a record batch, and keeps the buffers for it.
 
-use super::TILE;
+use super::RECORD_BATCH_BYTES;
 use crate::input::{Dialect, Format};
 use crate::plan::Plan;
 use crate::simd::{Kernel, Lanes, Level};
@@ -14,13 +14,13 @@ use crate::split::json::rows::BATCH;
 
 pub(super) struct Splitter {
     pub level: Level,
-    /// Of a record batch of regular records, found all at once.
+    /// For a record batch of regular records: all of them are found at once.
     pub index: Index,
-    /// The cells of a record batch whose records are read one by one.
+    /// For a record batch whose records are read one by one: their cells.
     pub table: Table,
     fields: Vec<Field>,
     keys: Keys,
-    /// Of JSON lines.
+    /// For JSON lines.
     lined: Lined,
 }
 
@@ -36,7 +36,7 @@ impl Splitter {
         }
     }
 
-    /// Reads records into the table until it is a record batch; gives the offset behind them.
+    /// Reads records into the table until it holds a record batch; returns the offset after them.
     pub(super) fn one_by_one(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
         self.table.clear(plan.schema.columns().len());
         let Self { level, table, keys, lined, .. } = self;
@@ -52,7 +52,7 @@ impl Splitter {
 
     fn csv(&mut self, chunk: &[u8], start: usize, plan: &Plan) -> usize {
         let mut at = start;
-        while at - start < TILE && !self.table.is_full() {
+        while at - start < RECORD_BATCH_BYTES && !self.table.is_full() {
             at = csv::skip_blank_lines(chunk, at, plan.dialect);
             if at >= chunk.len() {
                 break;
@@ -67,7 +67,7 @@ impl Splitter {
     }
 }
 
-/// JSON objects, one a line.
+/// JSON objects, one on each line.
 struct Lines<'a> {
     table: &'a mut Table,
     keys: &'a mut Keys,
@@ -85,15 +85,15 @@ impl Kernel for Lines<'_> {
         let Self { table, keys, lined, chunk, start, level } = self;
         let mut at = start;
         let mut batch = BATCH;
-        while at - start < TILE && !table.is_full() {
+        while at - start < RECORD_BATCH_BYTES && !table.is_full() {
             // without wide instructions the index costs more than it saves
             if keys.expect_lines() && level != Level::Portable {
                 if lined.is_spent() {
-                    lined.build(chunk, at, TILE - (at - start), keys.expect_lists(), level);
+                    lined.build(chunk, at, RECORD_BATCH_BYTES - (at - start), keys.expect_lists(), level);
                 }
                 let taken = keys.lines(level, chunk, lined, batch, table);
                 if taken.lines > 0 {
-                    // where shapes change often, looking at many lines at once is work for nothing
+                    // if the shape of the lines changes often, reading many lines at once costs more than it saves
                     batch = if taken.all { (2 * batch).min(BATCH) } else { 1 };
                     at = taken.end;
                     continue;
@@ -111,11 +111,11 @@ impl Kernel for Lines<'_> {
     }
 }
 
-/// Reads the line at `at` by itself; gives the offset behind it.
+/// Reads the line at `at` alone; returns the offset after it.
 #[inline(always)]
 fn line<L: Lanes>(lanes: L, table: &mut Table, keys: &mut Keys, chunk: &[u8], at: usize) -> usize {
     let cells = table.open();
-    // no line feed can stand inside an object of the template, but between its values
+    // an object that matches the template contains no line feed: neither its values nor the text between them do
     if let Some(end) = keys.again(lanes, chunk, at, cells)
         && let Some(line_end) = line_end(&chunk[end..])
     {
@@ -130,7 +130,7 @@ fn line<L: Lanes>(lanes: L, table: &mut Table, keys: &mut Keys, chunk: &[u8], at
     next
 }
 
-/// JSON objects, elements of an array.
+/// JSON objects that are the elements of an array.
 struct Elements<'a> {
     table: &'a mut Table,
     keys: &'a mut Keys,
@@ -146,7 +146,7 @@ impl Kernel for Elements<'_> {
     fn run<L: Lanes>(self, lanes: L) -> usize {
         let Self { table, keys, chunk, start, level } = self;
         let mut at = start;
-        while at - start < TILE && !table.is_full() {
+        while at - start < RECORD_BATCH_BYTES && !table.is_full() {
             let Some((from, end)) = array::record(chunk, at, level) else { return chunk.len() };
             let cells = table.open();
             let mut filled = Ok(());
@@ -161,7 +161,7 @@ impl Kernel for Elements<'_> {
     }
 }
 
-/// The length of the line end that the bytes begin with; 0 at their end.
+/// The length of the line end that the bytes begin with; 0 if there are no bytes.
 fn line_end(bytes: &[u8]) -> Option<usize> {
     match bytes {
         [b'\n', ..] => Some(1),

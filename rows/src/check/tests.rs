@@ -1,4 +1,4 @@
-//! Chunks in, rows and rejects out, as one text.
+//! Checks a chunk, and shows its rows and rejects as one text.
 
 mod absent;
 mod alone;
@@ -11,8 +11,8 @@ mod lines;
 pub(crate) mod native;
 mod policies;
 mod properties;
+mod rejects;
 mod rules;
-mod told;
 mod types;
 
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::{Checker, Column, Input, Outcome, Plan, Schema, Type, parse_header};
 
-/// Columns as `name Type, name Type`.
+/// Columns from a text such as `name Type, name Type`.
 pub(crate) fn columns(spec: &str) -> Vec<Column> {
     let mut depth = 0;
     let parts = spec.split(|c| {
@@ -38,7 +38,7 @@ pub(crate) fn schema(spec: &str) -> Schema {
     Schema::new(columns(spec), None).unwrap()
 }
 
-/// A plan for the file, its header read if it has one, and the bytes of its records.
+/// A plan for the file, and the bytes of its records. A header is read first, if the file has one.
 pub(crate) fn plan<'a>(schema: Schema, input: &Input, file: &'a [u8]) -> (Arc<Plan>, &'a [u8]) {
     if !input.has_header() {
         return (Arc::new(Plan::bind(schema, input.clone(), None).unwrap()), file);
@@ -48,7 +48,7 @@ pub(crate) fn plan<'a>(schema: Schema, input: &Input, file: &'a [u8]) -> (Arc<Pl
     (Arc::new(Plan::bind(schema, input.clone(), Some(&header)).unwrap()), &file[end..])
 }
 
-/// Good rows as `row: values`, rejects as `row key column CODE "observed" message`, in the order they come.
+/// Good rows as `row: values`, then rejects as `row key column CODE "observed" message`, in order.
 pub(crate) fn show(outcome: &Outcome<'_>) -> String {
     let mut text = String::new();
     for row in native::rows(&outcome.block()) {
@@ -62,7 +62,7 @@ pub(crate) fn show(outcome: &Outcome<'_>) -> String {
     text
 }
 
-/// What holds for every chunk, whatever its bytes are.
+/// Checks what is true for every chunk, whatever its bytes are.
 pub(crate) fn reconcile(outcome: &Outcome<'_>) {
     let rows = native::rows(&outcome.block());
     assert_eq!(rows.len() as u32, outcome.ok());
@@ -79,7 +79,7 @@ pub(crate) fn reconcile(outcome: &Outcome<'_>) {
     }
 }
 
-/// The whole file as one chunk, on every level of the CPU, which must agree.
+/// Checks the complete file as one chunk, on every level of the CPU. All must give the same result.
 pub(crate) fn run(schema: &Schema, input: &Input, file: &[u8]) -> String {
     let (plan, records) = plan(schema.clone(), input, file);
     let mut shown = crate::simd::Level::all().into_iter().map(|level| {

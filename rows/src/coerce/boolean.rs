@@ -16,10 +16,10 @@ const WORDS: [(&[u8], bool); 8] = [
     (b"0", false),
 ];
 
-/// Gives each word a slot of its own; found by trying.
+/// Gives each word a slot of its own; found by trial.
 const MULTIPLIER: u64 = 0x91b7_584a_2265_b1f5;
 
-/// The word's key, or one that no word has.
+/// For each slot: the key of its word, or a key that no word has.
 static SLOTS: [u64; 16] = {
     let mut slots = [u64::MAX; 16];
     let mut i = 0;
@@ -32,7 +32,7 @@ static SLOTS: [u64; 16] = {
     slots
 };
 
-/// Which slots have words for true.
+/// The slots of the words that mean true, as bits.
 const TRUE: u32 = {
     let mut slots = 0;
     let mut i = 0;
@@ -53,7 +53,7 @@ const fn key_of(word: &[u8]) -> u64 {
     key(u64::from_le_bytes(bytes), word.len())
 }
 
-/// The first `len` bytes of the word, and their number, as a text may have zeros in it.
+/// The first `len` bytes of the word, and their number, because a text may contain zero bytes.
 #[inline(always)]
 const fn key(word: u64, len: usize) -> u64 {
     if len > 5 { 0 } else { (word & ((1 << (8 * len)) - 1)) | ((len as u64) << 56) }

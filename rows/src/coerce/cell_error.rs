@@ -1,14 +1,14 @@
-//! Why a cell is bad: the small word that a reject is made from.
+//! Why a cell is bad: the small code that a reject is made from.
 
 use crate::reject::Code;
 
-/// What is wrong with a cell or a record. One byte, so that a reject costs little until somebody reads it.
+/// What is wrong with a cell or a record. It takes one byte, so that a reject costs little until a caller reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum CellError {
     MissingColumn,
     MissingValue,
-    // not written as the type demands
+    // the text does not have the form that the type requires
     NotNumber,
     NotInteger,
     NotPlainDecimal,
@@ -33,7 +33,7 @@ pub(crate) enum CellError {
     Nested,
     BadEscape,
     HalfCharacter,
-    // not written as an array, tuple, map or JSON object
+    // the text is no array, tuple, map or JSON object
     NotArray,
     NotTuple,
     NotMap,
@@ -106,9 +106,10 @@ impl CellError {
     }
 }
 
-/// [`not_a_number`] of a text that is none by its bytes, as most bad cells are; `None` also for what needs a closer look.
+/// [`not_a_number`] for a text that contains a byte of no number, as most bad cells do. `None` if the slower check must
+/// decide.
 pub(crate) fn no_number(text: &[u8]) -> Option<CellError> {
-    /// The number's bytes, and for the others whether more than this look is needed.
+    /// 0 for the bytes of a number. For the others, whether a slower check is needed.
     const KIND: [u8; 256] = {
         let mut kind = [OTHER; 256];
         let mut byte = 0;
@@ -125,14 +126,14 @@ pub(crate) fn no_number(text: &[u8]) -> Option<CellError> {
     };
     const OTHER: u8 = 1;
     const HARD: u8 = 2;
-    // a longer text is worth the long way
+    // a longer text justifies the slower check
     if text.len() > 32 || text.iter().fold(0, |kinds, b| kinds | KIND[usize::from(*b)]) != OTHER {
         return None;
     }
     if is_float_word(text) { None } else { Some(CellError::NotNumber) }
 }
 
-/// Whether the text is a word for what a float can be besides a number.
+/// Whether the text is a word for NaN or infinity.
 #[inline]
 fn is_float_word(text: &[u8]) -> bool {
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
@@ -143,7 +144,7 @@ fn is_float_word(text: &[u8]) -> bool {
     }
 }
 
-/// Why a text is no number in JSON's grammar, `exponent` being allowed or not. Only for texts that are none.
+/// Why a text is no number in JSON's grammar. Only for texts that are none.
 pub(crate) fn not_a_number(text: &[u8]) -> CellError {
     if text.is_empty() {
         return CellError::MissingValue;
@@ -211,7 +212,7 @@ mod tests {
         "Enum8('n/a' = 1)",
     ];
 
-    /// A text that is refused by `refuse` is no value, and nothing else is said of it on the long way.
+    /// A text that `refuse` rejects is no value, and the slower check returns the same error.
     fn hold(ty: &str, format: Option<&str>, policies: Policies, text: &[u8]) -> bool {
         let mut column = Column { policies, ..Column::new("c", Type::parse(ty).unwrap()) };
         column.format = format.map(str::to_owned);

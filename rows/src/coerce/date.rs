@@ -10,11 +10,11 @@ use super::{Native, Read};
 use crate::simd::Lanes;
 use crate::words::{digit_pairs, is_digits, word_at};
 
-/// First and last year of the table of days: what `Date32` and `DateTime64` hold.
+/// First year of the table of days. It has the years that `Date32` and `DateTime64` can hold.
 pub(crate) const FIRST_YEAR: u32 = 1900;
 const YEARS: usize = 400;
 
-/// A day as it is written.
+/// A day as it is written; it need not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Day {
     pub year: u32,
@@ -22,7 +22,7 @@ pub(crate) struct Day {
     pub month_day: u32,
 }
 
-/// For each year: days from 1970-01-01 to its first day, doubled, plus one in a leap year.
+/// For each year: twice the days from 1970-01-01 to its first day, plus one in a leap year.
 static YEAR_DAYS: [i32; YEARS] = {
     let mut table = [0; YEARS];
     let mut days = -25_567;
@@ -37,12 +37,12 @@ static YEAR_DAYS: [i32; YEARS] = {
     table
 };
 
-/// More than any `month_day` of a real day.
+/// More than the `month_day` of any day that exists.
 const MONTH_DAYS: usize = 13 * 128;
 
 const NO_DAY: u16 = u16::MAX;
 
-/// For common and leap years, for each `month_day`: days since the first of January, or that there is no such day.
+/// For common years and for leap years, for each `month_day`: days since the first of January, or `NO_DAY`.
 static YEAR_DAY: [[u16; MONTH_DAYS]; 2] = {
     let mut table = [[NO_DAY; MONTH_DAYS]; 2];
     let mut leap = 0;
@@ -64,7 +64,7 @@ static YEAR_DAY: [[u16; MONTH_DAYS]; 2] = {
 };
 
 impl Day {
-    /// Days since 1970-01-01, for a real day of the years 1900 to 2299.
+    /// Days since 1970-01-01. `None` if the day does not exist, or is not in the years 1900 to 2299.
     #[inline(always)]
     pub(crate) fn number(self) -> Option<i32> {
         let first = *YEAR_DAYS.get(self.year.wrapping_sub(FIRST_YEAR) as usize)?;
@@ -73,12 +73,13 @@ impl Day {
     }
 }
 
-/// Days since 1970-01-01, for a real day of the years 1900 to 2299; month and day are below 100.
+/// Days since 1970-01-01; month and day are below 100. `None` if the day does not exist, or is not in the years 1900 to
+/// 2299.
 pub(crate) fn days(year: u32, month: u32, day: u32) -> Option<i32> {
     Day { year, month_day: 128 * month + day }.number()
 }
 
-/// The day of a `YYYY-MM-DD`, whether or not there is such a day.
+/// The day in a `YYYY-MM-DD`, which need not exist.
 #[inline(always)]
 pub(crate) fn fields(head: &[u8; 10]) -> Option<Day> {
     let (front, back) = (word_at::<0, 10>(head), word_at::<2, 10>(head));
@@ -161,7 +162,7 @@ impl<T: Days> Read for Date<T> {
     }
 }
 
-/// What is wrong with the first ten bytes as a date of the years 1900 to 2299; `None`: nothing.
+/// What is wrong with the first ten bytes as a date of the years 1900 to 2299. `None`: nothing is wrong.
 pub(crate) fn explain_day(text: Text<'_>) -> Option<CellError> {
     let Some(day) = text.head().filter(|_| text.len() >= 10).and_then(fields) else {
         return Some(CellError::NotDate);

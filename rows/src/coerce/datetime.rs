@@ -1,13 +1,15 @@
 //! `DateTime` and `DateTime64`.
 //!
-//! Read are `YYYY-MM-DD HH:MM:SS` (or `T` between), with a fraction if need be, and with `Z` or an offset `±HH:MM` if
-//! need be; and seconds since 1970-01-01 UTC of nine or ten digits (1973 to 2286), maybe with a fraction: fewer digits could
-//! be a year or a day (`2024`, `20240105`), more could be milliseconds. Those want the column's `format`.
+//! Accepted are `YYYY-MM-DD HH:MM:SS` (or a `T` in place of the blank), optionally with a fraction, and optionally with
+//! `Z` or an offset `±HH:MM`. Accepted are also seconds since 1970-01-01 UTC of nine or ten digits (1973 to 2286),
+//! optionally with a fraction. Fewer digits could be a year or a day (`2024`, `20240105`), more digits could be
+//! milliseconds: these need the column's `format`.
 //!
-//! * A time without offset is on the clock of the column's zone; of a plain `DateTime` it is UTC, whatever the
+//! * A time without offset is a local time in the column's zone. For a plain `DateTime` it is UTC, whatever the
 //!   server's zone is.
-//! * A time that the zone's clock skipped is rejected. Of a time that it showed twice the first is taken.
-//! * A fraction finer than the type keeps is `PRECISION_LOSS`, unless it is zeros. There is no second 60.
+//! * A local time that the zone skipped is rejected. If the zone had a local time twice, the first one is used.
+//! * A fraction finer than the type's precision is `PRECISION_LOSS`, unless the digits beyond it are zeros. There is no
+//!   second 60.
 //! * Range: `DateTime` 1970-01-01 to 2106-02-07 06:28:15 UTC, `DateTime64` 1900-01-01 to 2299-12-31 23:59:59 (with nine
 //!   digits to 2262-04-11), <https://clickhouse.com/docs/sql-reference/data-types/datetime64>.
 
@@ -75,7 +77,7 @@ impl<T: Ticks> DateTime<T> {
         self.join(seconds, fraction).ok_or(CellError::OutOfRange)
     }
 
-    /// Seconds and a fraction in the type's own unit, if in range.
+    /// Joins seconds and a fraction in the type's own unit, if the seconds are in range.
     #[inline(always)]
     fn join(&self, seconds: i64, fraction: i64) -> Option<T> {
         if (FIRST..=LAST).contains(&seconds) { self.join_in_range(seconds, fraction) } else { None }
@@ -86,7 +88,7 @@ impl<T: Ticks> DateTime<T> {
         T::from_ticks(seconds.checked_mul(self.unit)?.checked_add(fraction)?)
     }
 
-    /// Seconds on the column's clock, which the years 1900 to 2299 have, and a fraction in the type's own unit.
+    /// Joins seconds in the column's zone, of the years 1900 to 2299, and a fraction in the type's own unit.
     #[inline(always)]
     fn join_local(&self, local: i64, fraction: i64) -> Option<T> {
         match &self.clock {
@@ -108,7 +110,7 @@ impl<T: Ticks> DateTime<T> {
         self.clock.as_ref().map_or(Ok(local), |clock| clock.to_utc(local))
     }
 
-    /// Every text but the usual ones.
+    /// Reads every text that is not in the usual form.
     #[inline(never)]
     fn other(&self, text: Text<'_>) -> Result<T, CellError> {
         if text.len() == 0 {
@@ -165,13 +167,13 @@ impl<T: Ticks> Read for DateTime<T> {
 
     fn refuse(&self, text: &[u8]) -> Option<CellError> {
         let first = *text.first()?;
-        // nine digits are seconds
+        // nine digits can be seconds since 1970
         (self.format == Format::Iso && (text.len() < 9 || !first.is_ascii_digit()))
             .then_some(CellError::NotDateTime)
     }
 }
 
-/// The day of a `YYYY-MM-DD HH:MM:SS`, whether or not there is such a day, and the seconds of the day.
+/// The day of a `YYYY-MM-DD HH:MM:SS`, which need not exist, and the seconds of the day.
 #[inline(always)]
 pub(crate) fn fields(text: &[u8; 19]) -> Option<(Day, u32)> {
     let between = text[10];
@@ -202,7 +204,7 @@ fn hms(word: u64) -> Option<u32> {
     (hour < 24 && minute < 60 && second < 60).then_some((hour * 3600 + minute * 60 + second) as u32)
 }
 
-/// Seconds since 1970 in nine or ten digits, maybe with a fraction of at most nine.
+/// Seconds since 1970 in nine or ten digits, optionally with a fraction of at most nine digits.
 fn epoch(text: Text<'_>) -> Option<Moment> {
     let bytes = text.bytes();
     let point = memchr::memchr(b'.', bytes).unwrap_or(bytes.len());
@@ -222,7 +224,7 @@ fn epoch(text: Text<'_>) -> Option<Moment> {
     }
 }
 
-/// ISO 8601 with what may follow the seconds; or what is wrong with it.
+/// ISO 8601 with an optional fraction, `Z` or offset after the seconds; or what is wrong with the text.
 fn iso(text: Text<'_>) -> Result<Moment, CellError> {
     if text.len() < 19 {
         return Err(CellError::NotDateTime);
@@ -279,7 +281,8 @@ mod tests {
     use crate::coerce::zone;
     use proptest::prelude::*;
 
-    /// By jiff, which reads more than this type takes: only of texts in the usual form.
+    /// The value that jiff reads. Jiff accepts more than this type does, so only texts in the usual form are given to
+    /// it.
     fn plain(text: &[u8], zone_name: &str) -> Option<i64> {
         let form = b"dddd-dd-dd dd:dd:dd";
         let fits = |(b, form): (&u8, &u8)| match form {
@@ -321,7 +324,7 @@ mod tests {
             for text in [text.clone().into_bytes(), spoiled(text.clone().into_bytes(), at, byte), front.to_vec()] {
                 let expected = plain(&text, zone);
                 let thousandths = DateTime::<i64>::new(3, Some(zone), Format::Iso);
-                // zeros beyond what the type keeps, and offsets, are read elsewhere
+                // other tests cover zeros beyond the type's precision, and offsets
                 if !four_places && !text.ends_with(b"Z") {
                     prop_assert_eq!(read(&thousandths, &text), expected.map(bytes), "{:?}", String::from_utf8_lossy(&text));
                 }
@@ -335,7 +338,7 @@ mod tests {
         #[test]
         fn seconds_since_1970_have_nine_or_ten_digits(text in "[0-9]{1,12}|[1-4][0-9]{8,9}[.x]?", at in 0usize..20, byte in prop::sample::select(SUSPECTS)) {
             for text in [text.clone().into_bytes(), spoiled(text.clone().into_bytes(), at, byte)] {
-                // a fraction, of zeros, is read elsewhere
+                // other tests cover a fraction of zeros
                 if text.contains(&b'.') && !text.ends_with(b".") {
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! Decimals: exact, and rounded only where the column says so.
+//! Decimals: exact, and rounded only if the column's policy allows it.
 //!
 //! A `Decimal(P, S)` is an integer of 32, 64, 128 or 256 bits: the value times 10^S, of at most P digits.
 
@@ -55,7 +55,7 @@ impl Unscaled for Signed256 {
 pub(crate) struct Decimal<T> {
     precision: u8,
     scale: u8,
-    /// 10^P, or the largest 64-bit number when that is more.
+    /// 10^P, or the largest 64-bit number if 10^P is larger.
     limit: u64,
     marker: std::marker::PhantomData<T>,
 }
@@ -76,7 +76,7 @@ impl<T: Unscaled> Decimal<T> {
         Self { precision, scale, limit, marker: std::marker::PhantomData }
     }
 
-    /// Any number of digits, of which none stands behind the scale.
+    /// Reads any number of digits, if none of them is beyond the scale.
     #[inline(never)]
     fn wide(&self, text: Text<'_>) -> Option<T> {
         let (precision, scale) = (usize::from(self.precision), usize::from(self.scale));
@@ -93,7 +93,7 @@ impl<T: Unscaled> Decimal<T> {
         join(whole, fraction, scale - fraction.len())?.with_sign(negative).map(T::from_wide)
     }
 
-    /// The slow way, for all texts, and for what the policies say of them.
+    /// The slow way, for all texts. It also applies the policy.
     #[inline(never)]
     fn long(&self, text: &[u8], on_loss: OnPrecisionLoss) -> Result<T, CellError> {
         if !is_json_number(text) {
@@ -106,7 +106,7 @@ impl<T: Unscaled> Decimal<T> {
         let point = memchr::memchr(b'.', digits).unwrap_or(digits.len());
         let whole = &digits[..point];
         let fraction = digits.get(point + 1..).unwrap_or_default();
-        // zeros at the end of the fraction lose nothing
+        // zeros at the end of the fraction can be dropped without loss
         let kept = fraction.len() - fraction.iter().rev().take_while(|b| **b == b'0').count();
         if whole != b"0" && whole.len() > usize::from(self.precision - self.scale) {
             return Err(CellError::OutOfRange);
@@ -123,13 +123,13 @@ impl<T: Unscaled> Decimal<T> {
         n.and_then(|n| n.with_sign(negative)).map(T::from_wide).ok_or(CellError::OutOfRange)
     }
 
-    /// The largest number of the precision.
+    /// The largest number with this precision.
     fn nines(&self) -> I256 {
         (0..self.precision).fold(I256::ZERO, |n, _| n.push(9).unwrap_or(n))
     }
 }
 
-/// The number in the digits before the point, those behind it, and zeros.
+/// The number made of the digits before the point, those after it, and zeros.
 #[inline(always)]
 fn join(whole: Text<'_>, fraction: Text<'_>, zeros: usize) -> Option<I256> {
     I256::ZERO.append(whole)?.append(fraction)?.append_zeros(zeros)
@@ -158,7 +158,7 @@ impl<T: Unscaled> Read for Decimal<T> {
         let (mut values, mut wrong) = ([T::from_u64(false, 0); EIGHT], [0; EIGHT]);
         for at in 0..EIGHT {
             let places = usize::from(self.scale).wrapping_sub(usize::from(numbers.fraction[at]));
-            // digits beyond the scale, or a scale that wants more than 64 bits
+            // digits beyond the scale, or a power of ten that does not fit 64 bits
             let ten = TENS.get(places).copied().unwrap_or(u64::MAX);
             let (scaled, over) = numbers.digits[at].overflowing_mul(ten);
             values[at] = T::from_u64(numbers.sign[at] != 0, scaled);
@@ -200,7 +200,7 @@ mod tests {
     use crate::simd::Portable;
     use proptest::prelude::*;
 
-    /// The value's bytes: of the text alone, and of the text with other digits behind it.
+    /// The value's bytes, once for the text alone, and once for the text with other digits after it.
     fn both<T: Unscaled>(precision: u8, scale: u8, text: &str) -> [Option<Vec<u8>>; 2] {
         let padded = format!("{text}.123456789012345");
         [Text::whole(text.as_bytes()), Text::new(padded.as_bytes(), text.len())].map(|text| {
@@ -212,7 +212,7 @@ mod tests {
         })
     }
 
-    /// The unscaled value by way of a text that the standard library reads.
+    /// The unscaled value, from a text that the standard library reads.
     fn slowly(precision: u8, scale: u8, text: &str) -> Option<i128> {
         if !is_json_number(text.as_bytes()) || text.contains(['e', 'E']) {
             return None;
@@ -245,7 +245,7 @@ mod tests {
         fn a_decimal_of_many_digits_is_its_two_halves(
             whole in "[1-9][0-9]{37}", fraction in "[0-9]{0,37}[1-9]", negative: bool,
         ) {
-            // the text in one go, and without its point as an integer: the same 256 bits
+            // the text with its point, and the text without it as an integer: both give the same 256 bits
             let sign = if negative { "-" } else { "" };
             let scale = fraction.len() as u8;
             let read = both::<Signed256>(38 + scale, scale, &format!("{sign}{whole}.{fraction}"));

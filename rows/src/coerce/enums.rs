@@ -1,4 +1,4 @@
-//! `Enum8` and `Enum16`: a name of the enum, written exactly; never its number.
+//! `Enum8` and `Enum16`: a name of the enum, written exactly. Its number is not accepted.
 
 use std::collections::HashMap;
 
@@ -27,8 +27,9 @@ impl EnumValue for i16 {
 /// Reads `Enum8` and `Enum16`.
 #[derive(Debug)]
 pub(crate) struct Enum<T> {
-    /// Names of at most 8 bytes by their bytes, zero-filled, and length: 64 slots without collision, if there is such
-    /// a multiplier; a slot that holds no name has length 0xff.
+    /// Names of at most 8 bytes, in 64 slots without collision, and the multiplier that makes the slots; `None` if no
+    /// multiplier was found. A slot has the bytes of its name, filled with zeros, and the length. A free slot has
+    /// length 0xff.
     slots: Option<Box<([Slot; 64], u64)>>,
     names: HashMap<Box<[u8]>, i16>,
     marker: std::marker::PhantomData<T>,
@@ -62,7 +63,7 @@ impl<T> Enum<T> {
 }
 
 impl<T> Enum<T> {
-    /// Whether the byte stands in a name.
+    /// Whether any name contains the byte.
     pub(crate) fn holds(&self, byte: u8) -> bool {
         self.names.keys().any(|name| name.contains(&byte))
     }

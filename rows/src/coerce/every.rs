@@ -1,4 +1,4 @@
-//! What a reader makes of a text, for tests: on every level of this CPU, whatever stands behind the text.
+//! What a reader returns for a text, for tests: on every level of this CPU, with any bytes after the text.
 
 use super::{Native, Read, Text};
 use crate::simd::{Kernel, Lanes, Level};
@@ -13,7 +13,7 @@ impl<R: Read> Kernel for One<'_, R> {
     }
 }
 
-/// The value's bytes, the same ones with nothing, little and much behind the text.
+/// The value's bytes. They must be the same if nothing, little or much comes after the text.
 #[track_caller]
 pub(crate) fn read<R: Read>(reader: &R, text: &[u8]) -> Option<Vec<u8>> {
     let behind = b":.0-123456789abcdef0123456789abcdef0123456789abcdef:.::0123456789abcdef";
@@ -35,7 +35,7 @@ pub(crate) fn read<R: Read>(reader: &R, text: &[u8]) -> Option<Vec<u8>> {
     first
 }
 
-/// The text with another byte in one place.
+/// The text with one byte replaced.
 pub(crate) fn spoiled(mut text: Vec<u8>, at: usize, byte: u8) -> Vec<u8> {
     let at = at % (2 * text.len().max(1));
     if let Some(slot) = text.get_mut(at) {
@@ -44,5 +44,5 @@ pub(crate) fn spoiled(mut text: Vec<u8>, at: usize, byte: u8) -> Vec<u8> {
     text
 }
 
-/// Bytes that are next to digits, letters and separators, or far from them.
+/// Bytes that are next to digits, letters and separators in ASCII, or far from them.
 pub(crate) const SUSPECTS: &[u8] = b"/:@`gGfFaA09.,-+ TtzZ{\0\x7f\x80\xb0\xb1\xff";

@@ -1,6 +1,7 @@
 //! Floats: JSON's number grammar, the nearest float.
 //!
-//! Fast path (Clinger): digits and power of ten are both exact floats, so their quotient is rounded once and right.
+//! Fast path (Clinger): if the digits and the power of ten are both exact floats, their quotient is rounded once, and
+//! correctly.
 
 use super::cell_error::{CellError, no_number, not_a_number};
 use super::text::{Text, is_json_number, number};
@@ -14,7 +15,7 @@ const TENS: [f64; 23] = [
     1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The powers that are exact in 32 bits, and ones behind them.
+/// The powers of ten that are exact in 32 bits, filled up with ones.
 const SMALL_TENS: [f32; 16] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1.0, 1.0, 1.0, 1.0, 1.0];
 
@@ -68,7 +69,7 @@ impl Read for Float64 {
     }
 }
 
-/// Reads `Float32`; rounded once, from the text.
+/// Reads `Float32`. The text is rounded once, directly to 32 bits.
 #[derive(Debug)]
 pub(crate) struct Float32;
 
@@ -119,7 +120,7 @@ impl Read for Float32 {
     }
 }
 
-/// The first 16 bits of the nearest `Float32`, as ClickHouse itself makes one: the rest is cut off, not rounded.
+/// The first 16 bits of the nearest `Float32`. As in ClickHouse, the rest is cut off, not rounded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Half(u16);
 
@@ -144,7 +145,7 @@ impl Read for BFloat16 {
     fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<Half> {
         let bits = Float32.read(lanes, text)?.to_bits();
         let half = (bits >> 16) as u16;
-        // a number that is not zero does not become one
+        // a number that is not zero must not become zero
         (bits << 1 == 0 || half << 1 != 0).then_some(Half(half))
     }
 
@@ -206,7 +207,7 @@ fn is_written_zero(text: &[u8]) -> bool {
     text.iter().take_while(|b| !matches!(b, b'e' | b'E')).all(|b| matches!(b, b'0' | b'.' | b'-'))
 }
 
-/// NaN and infinity, where the column takes them.
+/// Accepts NaN and infinity, if the column's policy allows them.
 fn lenient<F: Float + std::ops::Neg<Output = F>>(
     text: &[u8],
     policies: Policies,

@@ -1,4 +1,4 @@
-//! How dates and times are written: ISO 8601, seconds (or less) since 1970, or a pattern of the user's own.
+//! How dates and times are written: as ISO 8601, as seconds or smaller units since 1970, or in the user's own pattern.
 
 use jiff::civil;
 use jiff::fmt::strtime::BrokenDownTime;
@@ -9,26 +9,26 @@ use super::date;
 /// The `format` of a column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// `YYYY-MM-DD`, and for times `YYYY-MM-DD HH:MM:SS`, or seconds since 1970 of nine or ten digits.
+    /// `YYYY-MM-DD`. For times `YYYY-MM-DD HH:MM:SS`, or seconds since 1970 of nine or ten digits.
     #[default]
     Iso,
-    /// A whole number since 1970 in units of 10^-n seconds.
+    /// An integer: the time since 1970 in units of 10^-n seconds.
     Epoch(u8),
     /// A strftime pattern: <https://docs.rs/jiff/0.2/jiff/fmt/strtime/index.html#conversion-specifications>.
     Pattern(String),
 }
 
-/// A moment as it is written: against UTC, or on the clock of the column's zone.
+/// A moment as it is written: in UTC, or as a local time in the column's zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// Seconds since 1970 and nanoseconds.
+    /// Seconds since 1970 UTC, and nanoseconds.
     Universal(i64, u32),
-    /// Seconds since 1970 as if the clock showed UTC, and nanoseconds.
+    /// Seconds since 1970, as if the local time were UTC, and nanoseconds.
     Local(i64, u32),
 }
 
 impl Format {
-    /// The format that a column asks for; `day`: it must give a day, else a day and a time.
+    /// The format of a column. `day`: the format must give a day; without it, a day and a time.
     pub(crate) fn new(text: Option<&str>, day: bool) -> Result<Self, String> {
         let Some(text) = text else { return Ok(Self::Iso) };
         let epoch = match text {
@@ -50,7 +50,7 @@ impl Format {
         }
     }
 
-    /// Writes a moment by the pattern and reads it back.
+    /// Checks the pattern: writes a moment with it and reads the moment back.
     fn try_out(&self, pattern: &str, day: bool) -> Result<(), String> {
         let sample = civil::date(2026, 11, 23).at(13, 14, 15, 0).to_zoned(jiff::tz::TimeZone::UTC);
         let written = sample

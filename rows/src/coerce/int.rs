@@ -1,4 +1,4 @@
-//! Integers: JSON's integer grammar, exactly in range.
+//! Integers: JSON's integer grammar. The value must be in the type's range.
 
 use super::cell_error::{CellError, no_number, not_a_number};
 use super::text::{Text, digits, is_json_number};
@@ -14,7 +14,8 @@ pub(crate) trait Small: Native {
     const MIN: Self;
     const MAX: Self;
     fn make(negative: bool, magnitude: u64) -> Option<Self>;
-    /// The lowest bits of a number, and the number that they stand for: another one, if it is not in range.
+    /// The lowest bits of a number as this type, and the value of these bits. That value differs from the number if the
+    /// number is not in range.
     fn wrap(number: i64) -> (Self, i64);
     fn float(self) -> f64;
 }
@@ -80,13 +81,13 @@ impl<T: Small> Read for Int<T> {
     fn numbers(&self, numbers: &Numbers, slots: &mut [u8]) -> u32 {
         let (mut values, mut wrong) = ([T::MIN; EIGHT], [0; EIGHT]);
         for at in 0..EIGHT {
-            // all ones or all zeros
+            // all ones if there is a minus, else all zeros
             let minus = numbers.sign[at].cast_signed() >> 63;
             let number = (numbers.digits[at].cast_signed() ^ minus).wrapping_sub(minus);
             let (value, same) = T::wrap(number);
             let negative = if T::SIGNED { 0 } else { numbers.sign[at] };
             values[at] = value;
-            // points and minuses may be refused already, but need not be
+            // numbers with a point or a minus may already be refused, but need not be
             wrong[at] = (same ^ number).cast_unsigned() | u64::from(numbers.fraction[at]) | negative;
         }
         T::put_eight(&values, slots);
@@ -110,7 +111,7 @@ impl<T: Small> Read for Int<T> {
     }
 }
 
-/// Whether there is a minus, and what is behind it; `None` if that begins with a zero too many.
+/// Whether there is a minus, and the text after it. `None` if that text has a leading zero.
 #[inline(always)]
 fn sign(text: Text<'_>, signed: bool) -> Option<(bool, Text<'_>)> {
     let negative = signed && text.byte(0) == b'-' && text.len() > 1;
@@ -145,7 +146,7 @@ fn explain(text: &[u8], signed: bool) -> CellError {
     }
 }
 
-/// What the policies make of a text that is no integer in the type's range.
+/// Applies the policies to a text that is no integer in the type's range.
 fn lenient<R: Read>(
     reader: &R,
     text: &[u8],
@@ -174,7 +175,7 @@ pub(crate) trait Large: Native {
     const SIGNED: bool;
     const MIN: Self;
     const MAX: Self;
-    /// The value of a magnitude; `negative` only where the type has a sign.
+    /// The value of a magnitude; `negative` is only set if the type has a sign.
     fn make(negative: bool, magnitude: I256) -> Option<Self>;
     fn float(self) -> f64;
 }
@@ -299,7 +300,7 @@ mod tests {
     use crate::simd::Portable;
     use proptest::prelude::*;
 
-    /// The value's bytes: of the text alone, and of the text with other digits behind it.
+    /// The value's bytes, once for the text alone, and once for the text with other digits after it.
     fn both<R: Read>(reader: &R, text: &str) -> [Option<Vec<u8>>; 2] {
         let padded = format!("{text}0123456789012345");
         [Text::whole(text.as_bytes()), Text::new(padded.as_bytes(), text.len())].map(|text| {
@@ -311,7 +312,7 @@ mod tests {
         })
     }
 
-    /// What the standard library reads, which lets more in than JSON's grammar.
+    /// The value that the standard library reads, without the texts that JSON's grammar does not allow.
     fn standard<T: std::str::FromStr + Native>(text: &str) -> Option<Vec<u8>> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         if digits.starts_with('+') || text.starts_with('+') || (digits.starts_with('0') && digits.len() > 1) {

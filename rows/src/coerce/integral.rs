@@ -3,10 +3,10 @@
 use super::cell_error::{CellError, not_a_number};
 use super::text::is_json_number;
 
-/// More digits than any integer type holds: 2^256 has 78.
+/// More digits than an integer of any type has: 2^256 has 78.
 const MOST: usize = 79;
 
-/// A whole number as an integer is written.
+/// A whole number in the form of an integer.
 pub(super) struct Digits {
     bytes: [u8; 1 + MOST],
     len: usize,
@@ -23,9 +23,10 @@ impl Digits {
     }
 }
 
-/// The number of a text in JSON's grammar, written out, if it is whole; exact, with no float on the way.
+/// The number of a text in JSON's grammar, written as an integer. The conversion is exact: it uses no float. It fails
+/// if the number is not whole.
 ///
-/// A number that no type holds comes out as some number that no type holds.
+/// A number that no type can hold may become another number that no type can hold.
 pub(super) fn digits(text: &[u8]) -> Result<Digits, CellError> {
     if !is_json_number(text) {
         return Err(not_a_number(text));
@@ -41,7 +42,7 @@ pub(super) fn digits(text: &[u8]) -> Result<Digits, CellError> {
     let end = unsigned.iter().position(|b| matches!(b, b'e' | b'E')).unwrap_or(unsigned.len());
     let (mantissa, exponent) = (&unsigned[..end], exponent(unsigned.get(end + 1..).unwrap_or_default()));
     let point = mantissa.iter().position(|b| *b == b'.').unwrap_or(mantissa.len());
-    // digits before the point, once the exponent has moved it
+    // digits before the point, after the exponent has moved it
     let whole = exponent.saturating_add(point as i64);
     let written = mantissa.iter().filter(|b| **b != b'.').zip(0i64..);
     for (byte, place) in written.clone() {
@@ -71,7 +72,7 @@ pub(super) fn digits(text: &[u8]) -> Result<Digits, CellError> {
     Ok(digits)
 }
 
-/// The number after `e`; one too large for 64 bits is as good as the largest.
+/// The number after `e`. If it does not fit 64 bits, it is the largest number that does, with its sign.
 fn exponent(text: &[u8]) -> i64 {
     let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |d| (true, d));
     let digits = digits.strip_prefix(b"+").unwrap_or(digits);

@@ -29,7 +29,7 @@ impl Read for Ipv4 {
     }
 }
 
-/// The IPv4 address in the first `len` bytes, the first number highest; without a branch that depends on where the dots
+/// The IPv4 address in the first `len` bytes, its first number in the highest byte. No branch depends on where the dots
 /// are.
 #[inline(always)]
 pub(crate) fn octets(bytes: &[u8; 16], len: usize) -> Option<u32> {
@@ -48,7 +48,7 @@ pub(crate) fn octets(bytes: &[u8; 16], len: usize) -> Option<u32> {
         ends &= ends - 1;
         let digits = end - start;
         let text = (all >> (8 * start)) as u32;
-        // one to three digits, moved to the high end of the word, zeros before them
+        // one to three digits, moved to the high end of the word, with zeros before them
         let shift = 32 - 8 * digits.clamp(1, 3);
         let word = (text << shift) | (0x3030_3030 & ((1 << shift) - 1));
         let plain = word ^ 0x3030_3030;
@@ -69,14 +69,14 @@ fn positions<const N: usize>(bytes: &[u8; N], needle: u8) -> u64 {
     let mut mask = 0;
     for (i, word) in bytes.as_chunks::<8>().0.iter().enumerate() {
         let x = u64::from_le_bytes(*word) ^ u64::from_le_bytes([needle; 8]);
-        // 0x80 in each byte of x that is zero, exactly; then the high bits of eight bytes, gathered into one
+        // 0x80 in each byte of x that is zero, exactly; then the high bits of eight bytes are gathered into one byte
         let zero = !(((x & LOW) + LOW) | x | LOW);
         mask |= ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
     }
     mask
 }
 
-/// Reads `IPv6` (RFC 4291 section 2.2, without zone), and an IPv4 address as its mapped form `::ffff:a.b.c.d`, as
+/// Reads `IPv6` (RFC 4291 section 2.2, without zone). Reads an IPv4 address as its mapped form `::ffff:a.b.c.d`, as
 /// ClickHouse does.
 #[derive(Debug)]
 pub(crate) struct Ipv6;
@@ -119,7 +119,8 @@ impl Read for Ipv6 {
     }
 }
 
-/// The address in the first `len` bytes, if it is written in hexadecimal groups: without an IPv4 address.
+/// The address in the first `len` bytes, if it consists of hexadecimal groups only and does not end with an IPv4
+/// address.
 #[inline(always)]
 pub(crate) fn groups(bytes: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
     if len > 39 {
@@ -128,7 +129,7 @@ pub(crate) fn groups(bytes: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
     eight_groups(bytes, len).or_else(|| hex_groups(&bytes[..len]))
 }
 
-/// Eight groups of one to four hexadecimal digits with seven colons, in the first `len` (at most 39) bytes.
+/// Eight groups of one to four hexadecimal digits, separated by seven colons, in the first `len` (at most 39) bytes.
 #[inline(always)]
 fn eight_groups(head: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
     let mut ends = positions(head.first_chunk::<40>()?, b':') & ((1 << len) - 1);
@@ -143,7 +144,7 @@ fn eight_groups(head: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
         let digits = end - start;
         let text = head.get(start as usize..).and_then(|h| h.first_chunk::<4>());
         let text = text.map_or(0, |t| u32::from_le_bytes(*t));
-        // moved to the high end of the word, zeros before them
+        // moved to the high end of the word, with zeros before them
         let shift = 32 - 8 * digits.clamp(1, 4);
         valid &= digits.wrapping_sub(1) < 4;
         start = end + 1;
@@ -158,7 +159,8 @@ fn eight_groups(head: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
     (valid && hex).then_some(out)
 }
 
-/// Eight groups of one to four hexadecimal digits, `::` once at most; the usual spelling, in one pass.
+/// Groups of one to four hexadecimal digits, eight of them, or fewer with one `::`. Reads the usual spelling in one
+/// pass.
 #[inline(always)]
 fn hex_groups(bytes: &[u8]) -> Option<[u8; 16]> {
     let mut groups = [0u16; 8];
@@ -226,7 +228,7 @@ const HEX: [u8; 256] = {
     table
 };
 
-/// An IPv4 address at the end, or nothing but one.
+/// An IPv6 address that ends with an IPv4 address, or an IPv4 address alone.
 #[inline(never)]
 fn other(bytes: &[u8]) -> Option<Octets> {
     if bytes.len() > 45 {
@@ -312,10 +314,10 @@ mod tests {
         fn an_address_with_a_byte_changed_is_what_the_standard_library_says(
             address: u128, kept: u128, at in 0usize..80, byte in prop::sample::select(SUSPECTS),
         ) {
-            // groups of zeros, so that there is something to leave out
+            // with groups of zeros, so that some can be left out of the text
             let text = Ipv6Addr::from(address & kept & kept.rotate_left(16)).to_string();
             let text = spoiled(text.into_bytes(), at, byte);
-            // an address of the other kind is read as well
+            // an IPv4 address is accepted as well
             let mapped = v4(&text).is_some();
             prop_assert_eq!(read(&Ipv6, &text).filter(|_| !mapped), v6(&text));
             let text = spoiled(std::net::Ipv4Addr::from(address as u32).to_string().into_bytes(), at, byte);

@@ -3,7 +3,8 @@
 use crate::simd::Lanes;
 use crate::words::{eight_digits, short_digits};
 
-/// The text of one cell. `tail` goes on past the cell to the end of its buffer, so that whole words can be loaded.
+/// The text of one cell. `tail` continues after the cell to the end of its buffer, so that complete words can be
+/// loaded.
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a> {
     tail: &'a [u8],
@@ -18,7 +19,7 @@ impl<'a> Text<'a> {
         Self { tail, len }
     }
 
-    /// All of these bytes, with nothing after them.
+    /// All of these bytes; no bytes come after the text.
     pub(crate) fn whole(bytes: &'a [u8]) -> Self {
         Self { tail: bytes, len: bytes.len() }
     }
@@ -33,7 +34,7 @@ impl<'a> Text<'a> {
         &self.tail[..self.len]
     }
 
-    /// The byte at `at`; 0 past the buffer.
+    /// The byte at `at`; 0 after the end of the buffer.
     #[inline(always)]
     pub(crate) fn byte(self, at: usize) -> u8 {
         self.tail.get(at).copied().unwrap_or(0)
@@ -51,7 +52,7 @@ impl<'a> Text<'a> {
         Self { tail: self.tail, len: len.min(self.len) }
     }
 
-    /// Eight bytes from `at`, little-endian; what is past the cell is unspecified.
+    /// Eight bytes from `at`, little-endian. Bytes after the cell are unspecified.
     #[inline(always)]
     pub(crate) fn word(self, at: usize) -> u64 {
         match self.tail.get(at..).and_then(|t| t.first_chunk::<8>()) {
@@ -60,21 +61,21 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The first `N` bytes of the buffer, if it has so many.
+    /// The first `N` bytes of the buffer, if it is that long.
     #[inline(always)]
     pub(crate) fn head<const N: usize>(self) -> Option<&'a [u8; N]> {
         self.tail.first_chunk()
     }
 
-    /// The first `N` bytes of the buffer; if it has fewer, a copy in `room` with zeros behind it.
+    /// The first `N` bytes of the buffer. If the buffer is shorter, a copy of it in `copy`, filled with zeros.
     #[inline(always)]
-    pub(crate) fn front<'b, const N: usize>(self, room: &'b mut Option<[u8; N]>) -> &'b [u8; N]
+    pub(crate) fn front<'b, const N: usize>(self, copy: &'b mut Option<[u8; N]>) -> &'b [u8; N]
     where
         'a: 'b,
     {
         match self.head() {
             Some(head) => head,
-            None => room.insert(self.padded()),
+            None => copy.insert(self.padded()),
         }
     }
 
@@ -96,7 +97,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// The number in `len` digits from `at`, for 1..=16 digits; leading zeros are read.
+/// The number in the 1 to 16 digits from `at`; `len` is how many. Leading zeros are accepted.
 #[inline(always)]
 pub(crate) fn digits(text: Text<'_>, at: usize, len: usize) -> Option<u64> {
     if len.wrapping_sub(1) < 8 {
@@ -109,18 +110,18 @@ pub(crate) fn digits(text: Text<'_>, at: usize, len: usize) -> Option<u64> {
     None
 }
 
-/// A plain decimal number of at most 15 digits: `-`, digits, and maybe a `.` with digits after it.
+/// A plain decimal number: an optional `-`, then at most 16 bytes of digits, optionally with a `.` and digits after it.
 #[derive(Clone, Copy)]
 pub(crate) struct Number {
     pub negative: bool,
     /// All digits without the point: less than 10^16.
     pub digits: u64,
-    /// How many of them stand after the point.
+    /// How many of them come after the point.
     pub fraction: usize,
 }
 
-/// Reads a number in JSON's grammar without an exponent; `None` also for numbers of more than 16 bytes, which are left
-/// to slower ways.
+/// Reads a number in JSON's grammar without an exponent. `None` also if the number without its `-` is longer than 16
+/// bytes: slower code reads those.
 #[inline(always)]
 pub(crate) fn number<L: Lanes>(lanes: L, text: Text<'_>) -> Option<Number> {
     let negative = text.byte(0) == b'-' && text.len() > 0;
@@ -136,7 +137,7 @@ pub(crate) fn number<L: Lanes>(lanes: L, text: Text<'_>) -> Option<Number> {
     Some(Number { negative, digits, fraction: len.saturating_sub(1 + point) })
 }
 
-/// `0` may stand first only alone or before the point; a point needs digits on both sides.
+/// A leading `0` must be alone or directly before the point; a point needs digits on both sides.
 #[inline(always)]
 fn is_grammar(first: u8, point: usize, len: usize) -> bool {
     !(point == 0 || point + 1 == len || (first == b'0' && point > 1))
@@ -147,7 +148,7 @@ pub(crate) fn is_json_number(text: &[u8]) -> bool {
     json_number(text) == Some(text.len())
 }
 
-/// The length of the number in JSON's grammar that the text begins with.
+/// The length of the number, in JSON's grammar, at the start of the text.
 #[inline]
 pub(crate) fn json_number(text: &[u8]) -> Option<usize> {
     let run = |at: usize| {
@@ -169,14 +170,15 @@ pub(crate) fn json_number(text: &[u8]) -> Option<usize> {
     Some(end)
 }
 
-/// How many bytes stand before the first `"`, `\\` or control character; all if there is none.
+/// How many bytes come before the first `"`, `\\` or control character; all of them if there is none.
 #[inline]
 pub(crate) fn plain_json(text: &[u8]) -> usize {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let special = |b: &u8| matches!(b, b'"' | b'\\' | 0..0x20);
     let mut at = 0;
-    // the lowest byte that is flagged is flagged rightly, so the first one is found
+    // higher bytes can be flagged wrongly, but the lowest flagged byte is always correct, and it is the one that is
+    // used
     while let Some(bytes) = text.get(at..).and_then(|t| t.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*bytes);
         let zero = |x: u64| x.wrapping_sub(LOW) & !x;

@@ -1,7 +1,8 @@
-//! `Time` and `Time64`: a clock or a span, `[-]HH:MM:SS` with two or three digits of hours, and for `Time64` a fraction.
+//! `Time` and `Time64`: a time of day or a span, `[-]HH:MM:SS` with two or three digits of hours. `Time64` can have a
+//! fraction.
 //!
-//! Range: -999:59:59 to 999:59:59, <https://clickhouse.com/docs/sql-reference/data-types/time>. A fraction finer than the
-//! type keeps is `PRECISION_LOSS`, unless it is zeros.
+//! Range: -999:59:59 to 999:59:59, <https://clickhouse.com/docs/sql-reference/data-types/time>. A fraction finer than
+//! the type's precision is `PRECISION_LOSS`, unless the digits beyond it are zeros.
 
 use super::Read;
 use super::cell_error::CellError;
@@ -16,7 +17,7 @@ pub(crate) trait Span: Native {
 
 impl Span for i32 {
     fn from_ticks(ticks: i64) -> Self {
-        // at most 999:59:59 in seconds
+        // fits: 999:59:59 is the maximum, in seconds
         ticks as Self
     }
 }

@@ -1,4 +1,4 @@
-//! `UUID`: 8-4-4-4-12 hexadecimal digits of either case (RFC 9562), nothing around them.
+//! `UUID`: 8-4-4-4-12 hexadecimal digits in upper or lower case (RFC 9562), without braces or blanks around them.
 
 use super::cell_error::CellError;
 use super::text::Text;
@@ -46,10 +46,10 @@ impl Read for Uuid {
     }
 }
 
-/// The two halves of the UUID in 36 bytes, each with its first digit highest.
+/// The two halves of the UUID in 36 bytes; the first digit of a half is in its highest bits.
 #[inline(always)]
 pub(crate) fn halves(text: &[u8; 36]) -> Option<[u64; 2]> {
-    // 8-4-4-4-12 as four words of eight digits: the two in the middle are put together from halves
+    // 8-4-4-4-12 as four words of eight digits; the two words in the middle are joined from halves
     let dashes = [text[8], text[13], text[18], text[23]] == [b'-'; 4];
     let joined = |low: u64, high: u64| (low & u64::from(u32::MAX)) | (high << 32);
     let second = joined(word_at::<9, 36>(text), word_at::<14, 36>(text));
@@ -66,7 +66,7 @@ const fn splat(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// High bit of each byte that is in `'a'..='f'` once made lower-case; the bytes are ASCII.
+/// The high bit of each byte that is `'a'..='f'` after conversion to lower case. The bytes must be ASCII.
 #[inline(always)]
 fn letters(word: u64) -> u64 {
     let lower = word | splat(0x20);
@@ -75,13 +75,13 @@ fn letters(word: u64) -> u64 {
 
 #[inline(always)]
 pub(super) fn is_hex(word: u64) -> bool {
-    // without the high bits no addition carries into the next byte
+    // without the high bits, no addition carries into the next byte
     let ascii = word & !HIGH;
     let digits = ascii.wrapping_add(splat(0x80 - b'0')) & !ascii.wrapping_add(splat(0x7f - b'9')) & HIGH;
     (word & HIGH) == 0 && (digits | letters(ascii)) == HIGH
 }
 
-/// Eight hexadecimal digits to 32 bits, the first digit highest.
+/// Eight hexadecimal digits to 32 bits; the first digit is in the highest bits.
 #[inline(always)]
 pub(super) fn from_hex(word: u64) -> u64 {
     let nibbles = (word & splat(0x0f)).wrapping_add((letters(word & !HIGH) >> 7) * 9);

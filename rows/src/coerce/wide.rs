@@ -1,12 +1,12 @@
-//! 256-bit integers: only what reading digits needs.
+//! 256-bit integers: only the operations that reading digits needs.
 
 use super::text::{Text, digits};
 
-/// 256 bits as four words, lowest first. Whether the top bit is a sign is the user's business.
+/// 256 bits as four words, lowest first. The caller decides whether the top bit is a sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct I256([u64; 4]);
 
-/// Digits that are read in one step.
+/// Number of digits that are read in one step.
 const STEP: usize = 16;
 
 /// 10^0 to 10^16.
@@ -26,7 +26,7 @@ impl I256 {
     pub(crate) const SIGNED_MAX: Self = Self([u64::MAX, u64::MAX, u64::MAX, i64::MAX as u64]);
     pub(crate) const SIGNED_MIN: Self = Self([0, 0, 0, 1 << 63]);
 
-    /// `self * factor + more`, if it fits 256 bits without sign.
+    /// `self * factor + more`, if it fits 256 bits without a sign.
     #[inline(always)]
     fn times_plus(self, factor: u64, more: u64) -> Option<Self> {
         let mut carry = more;
@@ -38,19 +38,20 @@ impl I256 {
         (carry == 0).then_some(Self(words))
     }
 
-    /// The number with this digit written behind it, if it fits 256 bits without sign.
+    /// The number with this digit appended, if it fits 256 bits without a sign.
     pub(crate) fn push(self, digit: u8) -> Option<Self> {
         self.times_plus(10, u64::from(digit))
     }
 
-    /// The number with the text's digits written behind it, if they are digits and all fits 256 bits without sign.
+    /// The number with the text's digits appended, if the text has only digits and the result fits 256 bits without a
+    /// sign.
     #[inline(always)]
     pub(crate) fn append(self, text: Text<'_>) -> Option<Self> {
         let len = text.len();
         if len == 0 {
             return Some(self);
         }
-        // the first step may be a short one
+        // the first step may have fewer digits
         let mut at = (len - 1) % STEP + 1;
         let first = digits(text, 0, at)?;
         let mut n =
@@ -62,7 +63,7 @@ impl I256 {
         Some(n)
     }
 
-    /// The number with so many zeros written behind it, if it fits 256 bits without sign.
+    /// The number with `count` zeros appended, if it fits 256 bits without a sign.
     #[inline(always)]
     pub(crate) fn append_zeros(self, mut count: usize) -> Option<Self> {
         let mut n = self;
@@ -73,7 +74,7 @@ impl I256 {
         n.times_plus(TENS[count], 0)
     }
 
-    /// The number in ASCII digits, of which there is at least one, if it fits 256 bits without sign.
+    /// The number in a text of at least one ASCII digit and nothing else, if it fits 256 bits without a sign.
     #[inline(always)]
     pub(crate) fn from_digits(text: Text<'_>) -> Option<Self> {
         if text.len() == 0 { None } else { Self::ZERO.append(text) }
@@ -89,7 +90,7 @@ impl I256 {
         }))
     }
 
-    /// The magnitude with a sign, if it fits 256 bits with sign.
+    /// The magnitude with a sign, if it fits 256 bits with a sign.
     #[inline(always)]
     pub(crate) fn with_sign(self, negative: bool) -> Option<Self> {
         if self.0[3] >> 63 == 1 && !(negative && self == Self::SIGNED_MIN) {
@@ -98,7 +99,7 @@ impl I256 {
         Some(if negative { self.negated() } else { self })
     }
 
-    /// The number with the other sign; the smallest one stays what it is.
+    /// The number with the opposite sign; the smallest number does not change.
     #[inline(always)]
     pub(crate) fn negated(self) -> Self {
         Self(self.0.map(|word| !word)).next()
@@ -133,13 +134,13 @@ impl I256 {
         if self.0[3] >> 63 == 1 { -self.negated().to_f64_unsigned() } else { self.to_f64_unsigned() }
     }
 
-    /// The number, if it fits 128 bits without sign.
+    /// The number, if it fits 128 bits without a sign.
     #[inline(always)]
     pub(crate) fn to_u128(self) -> Option<u128> {
         (self.0[2] | self.0[3] == 0).then(|| self.half(0))
     }
 
-    /// The low half as a signed number, for values that are known to fit it.
+    /// The low half as a signed number. The value must fit it.
     pub(crate) fn low_signed(self) -> i128 {
         self.half(0) as i128
     }
@@ -158,7 +159,7 @@ mod tests {
     use crate::coerce::Text;
     use proptest::prelude::*;
 
-    /// One digit after the other, in halves.
+    /// Reads one digit after the other; returns the number in two halves.
     fn slowly(digits: &[u8]) -> Option<[u128; 2]> {
         digits.iter().try_fold([0u128; 2], |[low, high], b| {
             let lowest = (low & u128::from(u64::MAX)) * 10 + u128::from(b - b'0');

@@ -1,7 +1,7 @@
 //! Time zones, from the IANA database that is compiled in.
 //!
-//! Which offset belongs to a time on a zone's clock is worked out by jiff, once for each zone and not for each cell: the
-//! answer changes only where the clock is set, some hundred times in the 400 years of `DateTime64`.
+//! The offset of a local time comes from jiff. It is computed once for each zone, not for each cell: it changes only
+//! when the zone's clock is changed, which is a few hundred times in the 400 years of `DateTime64`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -12,45 +12,46 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
 use super::cell_error::CellError;
 use super::datetime::{FIRST, LAST};
 
-/// The time zone of an IANA name.
+/// The time zone with an IANA name.
 pub(crate) fn zone(name: &str) -> Option<TimeZone> {
     TimeZoneDatabase::bundled().get(name).ok()
 }
 
-/// Stands for the offset of times that the clock skipped.
+/// Marks local times that the zone skipped; it is no offset.
 const SKIPPED: i32 = i32::MIN;
 
-/// The times of a zone's clock, in spans of one offset, for the years 1900 to 2299.
+/// The local times of a zone in the years 1900 to 2299, as spans with one offset each.
 #[derive(Debug)]
 pub(crate) struct Clock {
     /// The first local second of each span, ascending.
     starts: Vec<i64>,
     /// For each span: seconds east of UTC, or [`SKIPPED`].
     offsets: Vec<i32>,
-    /// The spans again, for each 2^[`STRETCH`] seconds since [`FIRST`].
+    /// The spans once more, for each 2^[`STRETCH`] seconds since [`FIRST`].
     stretches: Vec<Stretch>,
 }
 
-/// The spans of a stretch of time, so that they are found without a search.
+/// The spans that begin in a stretch of time, and the one at its start, so that they are found without a search.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     /// When the second and the third span start.
     next: [i64; 2],
-    /// Seconds east of UTC; [`SKIPPED`] in all three if there are more spans.
+    /// Seconds east of UTC for each span; all three are [`SKIPPED`] if there are more than three spans.
     offsets: [i32; 3],
 }
 
-/// A quarter of a year, in which a clock is seldom set twice: that makes two spans, one of them skipped, or one.
+/// 2^23 seconds are about a quarter of a year, in which a clock is seldom changed twice. One change begins one span, or
+/// two spans of which the first is skipped.
 const STRETCH: u32 = 23;
 
-/// At most one for each zone of the database, of some 60 KiB: columns and jobs share them.
+/// At most one for each zone of the database, each of about 60 KiB. Columns and jobs share them.
 static CLOCKS: LazyLock<Mutex<BTreeMap<String, Arc<Clock>>>> = LazyLock::new(Mutex::default);
 
 impl Clock {
-    /// The clock of an IANA zone; `None` for one that always shows UTC, which needs none, and for unknown names.
+    /// The clock of an IANA zone. `None` for an unknown name, and for a zone that always has UTC, which needs no clock.
     pub(crate) fn of(name: &str) -> Option<Arc<Self>> {
         let zone = zone(name)?;
-        // the database's spelling, for names are found in any case
+        // the database's spelling, because names are found in any letter case
         let name = zone.iana_name().unwrap_or(name);
         let mut clocks = CLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
         let clock = clocks.entry(name.to_owned()).or_insert_with(|| Arc::new(Self::new(&zone)));
@@ -58,7 +59,7 @@ impl Clock {
     }
 
     fn new(zone: &TimeZone) -> Self {
-        // a day more on both sides, for local times are not UTC
+        // one more day on both sides, because local times differ from UTC
         let first = Timestamp::from_second(FIRST - 86_400).unwrap_or(Timestamp::MIN);
         let mut offset = zone.to_offset(first).seconds();
         let mut starts = vec![FIRST];
@@ -67,7 +68,7 @@ impl Clock {
             if at > LAST + 86_400 {
                 break;
             }
-            // what the clock shows before and after it is set
+            // the local times just before and just after the change
             starts.push(at + i64::from(offset));
             offset = set.offset().seconds();
             starts.push(at + i64::from(offset));
@@ -94,18 +95,18 @@ impl Clock {
         Stretch { next: [a, b], offsets: if crowded { [SKIPPED; 3] } else { offsets } }
     }
 
-    /// Which span the time is in.
+    /// The span that contains the time.
     fn span(&self, local: i64) -> Option<usize> {
         self.starts.partition_point(|start| *start <= local).checked_sub(1)
     }
 
-    /// Seconds since 1970 UTC of what the clock showed, in seconds since 1970 as if it showed UTC.
+    /// Seconds since 1970 UTC for a local time, which is given in seconds since 1970 as if it were UTC.
     #[inline(always)]
     pub(crate) fn to_utc(&self, local: i64) -> Result<i64, CellError> {
         let at = local.wrapping_sub(FIRST) >> STRETCH;
         match self.stretches.get(at as usize) {
             Some(Stretch { next: [a, b], offsets: [first, second, third] }) => {
-                // no branches, for nobody can tell which of them is next
+                // no branches, because the CPU cannot predict which span is next
                 let offset = if *a <= local { *second } else { *first };
                 let offset = if *b <= local { *third } else { offset };
                 if offset == SKIPPED { self.search(local) } else { Ok(local - i64::from(offset)) }
@@ -124,7 +125,8 @@ impl Clock {
     }
 }
 
-/// The offset at a time on the zone's clock, the first one of a time that it showed twice; `None` if it skipped it.
+/// The offset at a local time of the zone. If the zone had the time twice, the first offset; `None` if the zone skipped
+/// it.
 fn offset_at(zone: &TimeZone, local: i64) -> Option<i32> {
     let shown = Offset::UTC.to_datetime(Timestamp::from_second(local).ok()?);
     match zone.to_ambiguous_timestamp(shown).offset() {

@@ -1,5 +1,5 @@
-//! The loop over a column of a fixed-width type: text to `Native` bytes, one loop compiled for each type, whatever the
-//! source of its texts.
+//! The loop over a column of a fixed-width type: text to `Native` bytes. One loop is compiled for each type and each
+//! source of texts.
 
 use super::{Compiled, Rules};
 use crate::check::record_batch::{FaultSink, RecordBatch};
@@ -10,8 +10,8 @@ use crate::simd::numbers::{EIGHT, Texts};
 use crate::simd::{Kernel, Lanes, Portable};
 use crate::split::cells::{Cell, Kind, SPANS, Source, Spans};
 
-/// Reads the column's cells of a record batch to the end of `out`, bad ones too: their bytes mean nothing and are taken out
-/// later.
+/// Reads the column's cells of a record batch to the end of `out`. Bad cells take bytes there too; these have no
+/// meaning and are removed later.
 pub(crate) fn read<S: Source, R: Read>(
     batch: &RecordBatch<'_, S>,
     column: &Compiled,
@@ -28,32 +28,41 @@ pub(crate) fn read<S: Source, R: Read>(
     let nulls = out.nulls.grow(if column.nullable { records } else { 0 });
     nulls.fill(0);
     let faults = sink.faults.len();
-    let careful = batch.careful[at];
-    // then nothing to read is NULL, whatever the cell's kind
-    let empty_is_null = column.nullable && column.default.is_none() && !careful;
+    let needs_precheck = batch.needs_precheck[at];
+    // in this case every cell without text is NULL, whatever its kind
+    let empty_is_null = column.nullable && column.default.is_none() && !needs_precheck;
     let mut spans = Spans::new();
     for (block, slots) in slots.chunks_mut(SPANS * width).enumerate() {
         let first = block * SPANS;
         batch.source.spans(first, place, &mut spans);
         let nulls = nulls.get_mut(first..).unwrap_or_default();
-        let otherwise = |record: usize, slot: &mut [u8], sink: &mut FaultSink<'_>| {
+        let read_any = |record: usize, slot: &mut [u8], sink: &mut FaultSink<'_>| {
             let read = other(batch, column, reader, record, place, slot, sink.scratch);
             let Err(error) = read else { return matches!(read, Ok(Slot::Null)) };
             sink.fault(record, at, batch.source.cell(record, place), error);
             false
         };
-        let odd = Odd {
+        let slow_path = SlowPath {
             bytes: batch.bytes,
             reader,
             policies: column.policies,
-            plain: (S::PLAIN && !careful && !batch.has_null_texts()).then_some(batch.plan.dialect.quote),
+            plain: (S::PLAIN && !needs_precheck && !batch.has_null_texts())
+                .then_some(batch.plan.dialect.quote),
             at,
             first,
             sink,
-            otherwise: &otherwise,
+            read_any: &read_any,
         };
-        let cells =
-            Cells { bytes: batch.bytes, spans: &spans, reader, careful, empty_is_null, slots, nulls, odd };
+        let cells = Cells {
+            bytes: batch.bytes,
+            spans: &spans,
+            reader,
+            needs_precheck,
+            empty_is_null,
+            slots,
+            nulls,
+            slow_path,
+        };
         if R::NUMBERS {
             batch.level.run(cells);
         } else {
@@ -62,22 +71,22 @@ pub(crate) fn read<S: Source, R: Read>(
     }
     if let Some(rules) = &column.rules {
         let values = slots.chunks_exact(width).map(|slot| reader.magnitude(R::Value::get(slot)));
-        hold(batch, rules, at, place, values, nulls, faults, sink);
+        check_rules(batch, rules, at, place, values, nulls, faults, sink);
     }
 }
 
-/// Cells of a block of records, with what is the same for all of them.
+/// Cells of a block of records, with the values that are the same for all of them.
 struct Cells<'a, 'v, R> {
     bytes: &'a [u8],
     spans: &'a Spans,
     reader: &'a R,
-    /// [`RecordBatch::careful`]: the reader must not be asked about a text as it is written.
-    careful: bool,
+    /// [`RecordBatch::needs_precheck`]: the reader must not read a text as it is written.
+    needs_precheck: bool,
     empty_is_null: bool,
     slots: &'a mut [u8],
-    /// For each record, all 0; empty where nothing can be NULL.
+    /// A byte for each record, 0 at first. Empty if the column cannot be NULL.
     nulls: &'a mut [u8],
-    odd: Odd<'a, 'v, R>,
+    slow_path: SlowPath<'a, 'v, R>,
 }
 
 impl<R: Read> Kernel for Cells<'_, '_, R> {
@@ -85,7 +94,7 @@ impl<R: Read> Kernel for Cells<'_, '_, R> {
 
     #[inline(always)]
     fn run<L: Lanes>(mut self, lanes: L) {
-        let done = if L::NUMBERS && R::NUMBERS && !self.careful { self.eights(lanes) } else { 0 };
+        let done = if L::NUMBERS && R::NUMBERS && !self.needs_precheck { self.eights(lanes) } else { 0 };
         let texts = self.spans.starts.iter().zip(&self.spans.lens).enumerate().skip(done);
         let slots = self.slots.chunks_exact_mut(R::Value::WIDTH).skip(done);
         for ((cell, (start, len)), slot) in texts.zip(slots) {
@@ -93,12 +102,12 @@ impl<R: Read> Kernel for Cells<'_, '_, R> {
                 true
             } else {
                 let text = Text::new(&self.bytes[*start as usize..], *len as usize);
-                match if self.careful { None } else { self.reader.read(lanes, text) } {
+                match if self.needs_precheck { None } else { self.reader.read(lanes, text) } {
                     Some(value) => {
                         value.put(slot);
                         continue;
                     }
-                    None => self.odd.see_to(cell, *start, *len, slot, true),
+                    None => self.slow_path.read(cell, *start, *len, slot, true),
                 }
             };
             if null {
@@ -110,7 +119,7 @@ impl<R: Read> Kernel for Cells<'_, '_, R> {
 }
 
 impl<R: Read> Cells<'_, '_, R> {
-    /// Reads eight cells at a time; gives how many were read.
+    /// Reads eight cells at a time; returns how many were read.
     #[inline(always)]
     fn eights<L: Lanes>(&mut self, lanes: L) -> usize {
         let width = R::Value::WIDTH;
@@ -135,7 +144,7 @@ impl<R: Read> Cells<'_, '_, R> {
                 let at = refused.trailing_zeros() as usize;
                 refused &= refused - 1;
                 let slot = &mut slots[at * width..(at + 1) * width];
-                if self.odd.see_to(cell + at, starts[cell + at], lens[cell + at], slot, false) {
+                if self.slow_path.read(cell + at, starts[cell + at], lens[cell + at], slot, false) {
                     slot.fill(0);
                     self.nulls[cell + at] = 1;
                 }
@@ -146,33 +155,33 @@ impl<R: Read> Cells<'_, '_, R> {
     }
 }
 
-/// Each of eight bits as a byte.
+/// Eight bits as eight bytes.
 #[inline(always)]
 fn bytes_of(bits: u32) -> [u8; EIGHT] {
     let own = (u64::from(bits) * 0x0101_0101_0101_0101) & 0x8040_2010_0804_0201;
     (((own + 0x7f7f_7f7f_7f7f_7f7f) >> 7) & 0x0101_0101_0101_0101).to_le_bytes()
 }
 
-/// What sees to cells that are no plain values.
-struct Odd<'a, 'v, R> {
+/// Handles cells that are no plain values.
+struct SlowPath<'a, 'v, R> {
     bytes: &'a [u8],
     reader: &'a R,
     policies: Policies,
-    /// The quote, if any text without it is a cell of [`Kind::Plain`] that is not NULL.
+    /// The quote, if a text without it is always a cell of [`Kind::Plain`] that is not NULL unless it is empty.
     plain: Option<u8>,
-    /// The column.
+    /// Number of the column.
     at: usize,
-    /// The record of the first cell.
+    /// Number of the first cell's record.
     first: usize,
     sink: &'a mut FaultSink<'v>,
-    /// Sees to any cell of a record; tells if it is NULL.
-    otherwise: &'a dyn Fn(usize, &mut [u8], &mut FaultSink<'v>) -> bool,
+    /// Handles any cell of a record; returns whether it is NULL.
+    read_any: &'a dyn Fn(usize, &mut [u8], &mut FaultSink<'v>) -> bool,
 }
 
-impl<R: Read> Odd<'_, '_, R> {
-    /// Sees to a cell; tells if it is NULL. `read`: [`Read::read`] gave no value, or must not be asked.
+impl<R: Read> SlowPath<'_, '_, R> {
+    /// Handles a cell; returns whether it is NULL. `read`: [`Read::read`] returned no value, or must not be called.
     #[inline(never)]
-    fn see_to(&mut self, cell: usize, start: u32, len: u32, slot: &mut [u8], read: bool) -> bool {
+    fn read(&mut self, cell: usize, start: u32, len: u32, slot: &mut [u8], read: bool) -> bool {
         let from = start as usize;
         let text = Text::new(&self.bytes[from..], len as usize);
         let record = self.first + cell;
@@ -192,10 +201,11 @@ impl<R: Read> Odd<'_, '_, R> {
             value.put(slot);
             return false;
         }
-        (self.otherwise)(record, slot, self.sink)
+        (self.read_any)(record, slot, self.sink)
     }
 
-    /// What [`other`] makes of a plain text. What looks like a number most likely is one, only longer.
+    /// Does what [`other`] does for a plain text. A text that looks like a number is read first: most likely it is a
+    /// number, only longer.
     #[inline(always)]
     fn check(&self, text: Text<'_>, read: bool) -> Result<R::Value, CellError> {
         let numeric = matches!(text.byte(0), b'-' | b'0'..=b'9');
@@ -213,14 +223,14 @@ impl<R: Read> Odd<'_, '_, R> {
     }
 }
 
-/// What a cell comes to that is no plain value.
+/// The result of a cell that is no plain value.
 enum Slot {
-    /// It is in the slot.
+    /// The value is in the slot.
     Value,
     Null,
 }
 
-/// A cell that is no plain value: escaped, absent, a matter of policy, or bad.
+/// Reads a cell that is no plain value: it is escaped, absent, bad, or needs a policy.
 #[cold]
 fn other<S: Source, R: Read>(
     batch: &RecordBatch<'_, S>,
@@ -267,7 +277,7 @@ fn other<S: Source, R: Read>(
         return Ok(Slot::Value);
     }
     if text.is_empty() {
-        // quoted and empty, where nothing empty is a value
+        // quoted and empty, and the type has no empty value
         return match &column.default {
             _ if column.nullable => Ok(Slot::Null),
             Some(default) => {
@@ -281,9 +291,9 @@ fn other<S: Source, R: Read>(
     Ok(Slot::Value)
 }
 
-/// Holds the values to the column's rules; cells that are bad already, or NULL, are left alone.
+/// Checks the values against the column's rules. Cells that are already bad, or NULL, are skipped.
 #[allow(clippy::too_many_arguments, reason = "the loop's variables, in the part of it that few columns need")]
-fn hold<S: Source>(
+fn check_rules<S: Source>(
     batch: &RecordBatch<'_, S>,
     rules: &Rules,
     at: usize,

@@ -9,7 +9,7 @@ use crate::policy::OnInvalidUtf8;
 use crate::simd::{Kernel, Lanes};
 use crate::split::cells::{Cell, Kind, Source, decode_nested};
 
-/// Reads the column's cells of a record batch to the end of `out`, and keeps those of records that are not bad by then.
+/// Reads the column's cells of a record batch to the end of `out`. Keeps only cells of records that are not bad so far.
 pub(crate) fn read<S: Source>(
     batch: &RecordBatch<'_, S>,
     column: &Compiled,
@@ -22,7 +22,7 @@ pub(crate) fn read<S: Source>(
     let place = batch.source.column(at, field);
     let nested = out.nested(node);
     nested.begin_batch();
-    // nothing but the array itself decides what its cell comes to
+    // in this case the result of a cell depends on its array alone
     let simple = batch.valid_utf8 && !batch.has_null_texts();
     if let Some(elements) = node.elements().filter(|_| simple) {
         batch.level.run(Lists { batch, column, node, elements, at, place, nested, sink });
@@ -52,7 +52,7 @@ impl<S: Source> Kernel for Lists<'_, '_, S> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let Self { batch, column, node, elements, at, place, nested, sink } = self;
-        // what doubled quotes hide is known of this quote only
+        // doubled quotes can be handled during reading for this quote only
         let known = S::UNVERIFIED_QUOTES && batch.plan.dialect.quote == b'"';
         let unverified = batch.source.cells_unverified(place);
         for record in 0..batch.source.records() {
@@ -70,7 +70,7 @@ impl<S: Source> Kernel for Lists<'_, '_, S> {
     }
 }
 
-/// Adds one row, whatever the cell is, if its record is not bad.
+/// Adds one row for any cell, if its record is not bad.
 #[allow(clippy::too_many_arguments, reason = "the loops' variables")]
 fn any<S: Source>(
     batch: &RecordBatch<'_, S>,
@@ -103,7 +103,7 @@ fn any<S: Source>(
     }
 }
 
-/// Adds one row, whether or not the cell is good, of a record that is one.
+/// Adds one row for a cell, good or bad, of a record that is not malformed.
 fn one<S: Source>(
     batch: &RecordBatch<'_, S>,
     column: &Compiled,
@@ -115,7 +115,7 @@ fn one<S: Source>(
     let nothing = |error: CellError, nested: &mut Nested| match &column.default {
         Some(default) if error == CellError::MissingColumn || !column.nullable => nested.push(node, default),
         _ => {
-            nested.push_nothing(node);
+            nested.push_placeholder(node);
             if column.nullable { Ok(()) } else { Err(error) }
         }
     };
@@ -133,11 +133,11 @@ fn one<S: Source>(
             return nested.push(node, String::from_utf8_lossy(text).as_bytes());
         }
         Ok(_) => {
-            nested.push_nothing(node);
+            nested.push_placeholder(node);
             return Err(CellError::InvalidUtf8);
         }
         Err(error) => {
-            nested.push_nothing(node);
+            nested.push_placeholder(node);
             return Err(error);
         }
     };

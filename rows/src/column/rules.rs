@@ -1,4 +1,4 @@
-//! Constraints, compiled.
+//! Constraints, compiled for checking.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use crate::coerce::{CellError, Native, Read};
 use crate::schema::{Column, SchemaError};
 use crate::types::Base;
 
-/// What a value must keep to beyond its type.
+/// What a value must satisfy besides its type.
 #[derive(Debug)]
 pub(crate) struct Rules {
     min: Option<f64>,
@@ -63,7 +63,7 @@ impl Rules {
         }))
     }
 
-    /// Whether the text must be looked at.
+    /// Whether the rules need the text.
     pub(crate) fn on_text(&self) -> bool {
         self.pattern.is_some()
             || !self.one_of.is_empty()
@@ -90,9 +90,9 @@ impl Rules {
         Ok(())
     }
 
-    /// Holds a number to `min` and `max`.
+    /// Checks a number against `min` and `max`.
     pub(crate) fn number(&self, number: f64) -> Result<(), CellError> {
-        // of a type that is no number too, but it has neither bound
+        // a type without numbers gives NaN too, but it has neither bound
         if number.is_nan() && (self.min.is_some() || self.max.is_some()) {
             return Err(CellError::NanInBounds);
         }
@@ -105,7 +105,7 @@ impl Rules {
         Ok(())
     }
 
-    /// Holds a value in `Native` form to `min` and `max`.
+    /// Checks a value in `Native` form against `min` and `max`.
     pub(crate) fn value(&self, reader: &Reader, value: &[u8]) -> Result<(), CellError> {
         fn magnitude<R: Read>(reader: &R, value: &[u8]) -> f64 {
             reader.magnitude(R::Value::get(value))

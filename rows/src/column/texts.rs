@@ -1,4 +1,4 @@
-//! Columns of texts: checked with the other columns, written last, when it is known which records are good.
+//! Columns of texts: checked with the other columns, but written last, when the good records are known.
 
 mod write;
 
@@ -14,17 +14,17 @@ use crate::split::json::{check_escapes, escapes_are_simple};
 
 pub(crate) use write::write;
 
-/// What a cell of a text column comes to.
+/// The result of a cell of a text column.
 enum Got<'a> {
     Text(&'a [u8]),
     Null,
 }
 
-/// What can be bad in a column of a record batch.
+/// Which cells of a column can be bad in a record batch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Suspect {
     Nothing,
-    /// Only cells in which something is escaped.
+    /// Only cells that contain an escape.
     Escaped,
     Everything,
 }
@@ -47,7 +47,7 @@ impl Suspect {
             return Self::Everything;
         }
         match batch.plan.is_json() {
-            // of delimited text every escape is one
+            // in delimited text every escape is valid
             false => Self::Nothing,
             true if batch.has_null_texts() => Self::Everything,
             true => Self::Escaped,
@@ -73,7 +73,7 @@ pub(crate) fn check<S: Source>(
     }
     if let Some(longest) = longest(batch, column, place) {
         for record in 0..batch.source.records() {
-            // with quotes doubled it may be shorter than it looks
+            // a text with doubled quotes is shorter than its span
             if batch.source.span(record, place).1 > longest {
                 one(batch, column, suspect, at, record, place, sink);
             }
@@ -88,7 +88,7 @@ pub(crate) fn check<S: Source>(
     }
 }
 
-/// The loop over JSON texts that are bad only if an escape is.
+/// The loop over JSON texts that are bad only if they contain a bad escape.
 struct Escapes<'a, 'v, S> {
     batch: &'a RecordBatch<'a, S>,
     column: &'a Compiled,
@@ -113,17 +113,17 @@ impl<S: Source> Kernel for Escapes<'_, '_, S> {
     }
 }
 
-/// Whether a cell of this column is bad only if its text is longer than this.
+/// The longest text of a good cell, if a cell of this column is bad only when its text is longer.
 fn longest<S: Source>(batch: &RecordBatch<'_, S>, column: &Compiled, place: usize) -> Option<usize> {
     let plain = const { Kinds::of(&[Kind::Plain, Kind::Quoted]) };
-    // in JSON an escape may be none
+    // in JSON an escape can be invalid
     let escaped = if batch.plan.is_json() { plain } else { plain.and(const { Kinds::of(&[Kind::Escaped]) }) };
     let written = batch.source.kinds(place).only(escaped);
     let known = written && batch.valid_utf8 && !batch.has_null_texts();
     column.reader.width().filter(|_| known && column.rules.is_none())
 }
 
-/// Holds one cell to what its column asks.
+/// Checks one cell against its column.
 fn one<S: Source>(
     batch: &RecordBatch<'_, S>,
     column: &Compiled,
@@ -142,7 +142,7 @@ fn one<S: Source>(
     } else {
         get(batch, column, cell, sink.scratch).and_then(|got| match got {
             Got::Null => Ok(()),
-            Got::Text(text) => hold(batch, column, cell, text),
+            Got::Text(text) => check_rules(batch, column, cell, text),
         })
     };
     if let Err(error) = held {
@@ -150,7 +150,7 @@ fn one<S: Source>(
     }
 }
 
-fn hold<S: Source>(
+fn check_rules<S: Source>(
     batch: &RecordBatch<'_, S>,
     column: &Compiled,
     cell: Cell,
@@ -179,7 +179,7 @@ fn hold<S: Source>(
     }
 }
 
-/// The text that a cell stands for, or what is wrong with it.
+/// The decoded text of a cell, or what is wrong with it.
 fn get<'a, S: Source>(
     batch: &'a RecordBatch<'_, S>,
     column: &'a Compiled,

@@ -1,42 +1,42 @@
-//! What a cutter gives: chunks, the batches they join to, and where a stream can be taken up again.
+//! What a cutter returns: chunks, the batches that they belong to, and where a stream can be continued.
 
 use super::limits::Limits;
 use crate::digest::Digest;
 
 /// A batch ends with the first chunk that brings it to this many records.
 pub const BATCH_ROWS: u32 = 2_000_000;
-/// Most records of a batch.
+/// The most records of a batch.
 pub const MAX_BATCH_ROWS: u32 = BATCH_ROWS - 1 + super::MAX_CHUNK_ROWS;
 /// A batch ends with the first chunk that brings it to this [weight](Limits::weight), in bytes.
 pub const BATCH_WEIGHT: u64 = 96 << 20;
-/// Most chunks of a batch.
+/// The most chunks of a batch.
 pub const MAX_BATCH_CHUNKS: u32 = 256;
 
 /// A run of whole records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// From 0.
+    /// Number of the chunk in the file, from 0.
     pub number: u32,
-    /// Number of its first record in the file, from 1; the header line is not counted.
+    /// Number of its first record in the file, from 1. The header line is not counted.
     pub first_row: u64,
-    /// How many records.
+    /// How many records it has.
     pub rows: u32,
-    /// The records as they stand in the file, line ends included.
+    /// The records as they are in the file, line ends included.
     pub bytes: Vec<u8>,
-    /// The batch that it is of.
+    /// The batch that it belongs to.
     pub batch: BatchStart,
     /// Whether it is the last chunk of its batch.
     pub ends_batch: bool,
     /// Whether it is the last chunk of the stream.
     pub last: bool,
-    /// Of `bytes`; the default where digests are off.
+    /// The digest of `bytes`; the default if digests are off.
     pub digest: Digest,
 }
 
 /// Where a batch starts. A batch is a run of consecutive chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchStart {
-    /// From 0.
+    /// Number of the batch in the file, from 0.
     pub number: u32,
     /// Number of its first chunk.
     pub first_chunk: u32,
@@ -44,7 +44,7 @@ pub struct BatchStart {
     pub first_row: u64,
 }
 
-/// Where a stream can be taken up again.
+/// Where a stream can be continued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Bytes of the decoded stream before this point.
@@ -57,7 +57,7 @@ pub struct Position {
     pub batch: BatchStart,
     /// Weight of that batch so far, in bytes.
     pub batch_weight: u64,
-    /// Of the first `offset` bytes of the decoded stream; the default where digests are off.
+    /// The digest of the first `offset` bytes of the decoded stream; the default if digests are off.
     pub digest: Digest,
 }
 
@@ -72,7 +72,8 @@ impl Position {
         digest: Digest::EMPTY,
     };
 
-    /// The chunk of these bytes, which begin here; moves to its end, to the next batch if the chunk ends its own.
+    /// The chunk of these bytes, which begin at this position. Moves the position to the chunk's end, and to the next
+    /// batch if the chunk ends its batch.
     pub(super) fn take(
         &mut self,
         bytes: Vec<u8>,
@@ -95,7 +96,7 @@ impl Position {
         Chunk { number, first_row, rows, bytes, batch, ends_batch, last: false, digest }
     }
 
-    /// Passes over bytes of no chunk.
+    /// Moves the position past bytes that belong to no chunk.
     pub(super) fn skip(&mut self, len: u64, digest: Option<Digest>) {
         self.offset += len;
         if let Some(digest) = digest {

@@ -1,11 +1,11 @@
-//! The bytes of a stream since the last chunk's end, in memory that can be read into.
+//! The bytes of a stream since the end of the last chunk, in memory that can be read into.
 
-/// Bytes of the stream, and room behind them.
+/// Bytes of the stream, with free memory after them.
 #[derive(Default)]
 pub(super) struct Buffer {
-    /// Memory of a chunk that was given back counts as set to zeros, whatever is in it.
+    /// Memory of an earlier chunk counts as set to zero, whatever its contents.
     memory: Vec<u8>,
-    /// How many bytes of it are of the stream.
+    /// How many bytes of `memory` belong to the stream.
     len: usize,
 }
 
@@ -18,8 +18,8 @@ impl Buffer {
         self.len
     }
 
-    /// Room for so many bytes. If there has to be new memory for it, then for `whole` bytes in all, if that is more.
-    pub(super) fn room(&mut self, len: usize, whole: usize) -> &mut [u8] {
+    /// Free memory for `len` bytes. If new memory is needed, at least `whole` bytes are reserved in all.
+    pub(super) fn spare_memory(&mut self, len: usize, whole: usize) -> &mut [u8] {
         let end = self.len + len;
         if end > self.memory.capacity() {
             self.memory.truncate(self.len);
@@ -31,7 +31,7 @@ impl Buffer {
         &mut self.memory[self.len..end]
     }
 
-    /// Takes so many bytes of the room.
+    /// Adds `len` bytes of the free memory to the stream.
     pub(super) fn grow(&mut self, len: usize) {
         self.len = self.memory.len().min(self.len + len);
     }
@@ -42,7 +42,7 @@ impl Buffer {
         self.len -= end;
     }
 
-    /// Gives the first bytes away; only those behind them are moved, to the `next` memory.
+    /// Returns the first bytes, in their memory. Only the bytes after them are moved, to the memory `next`.
     pub(super) fn cut(&mut self, end: usize, mut next: Vec<u8>) -> Vec<u8> {
         let rest = &self.memory[end..self.len];
         next.resize(next.len().max(rest.len()), 0);

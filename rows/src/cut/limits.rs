@@ -4,23 +4,23 @@ use crate::policy::OnInvalidUtf8;
 use crate::schema::{Column, Schema};
 use crate::types::{Base, Type};
 
-/// Most records in a chunk.
+/// The most records of a chunk.
 pub const MAX_CHUNK_ROWS: u32 = 200_000;
-/// The text of a chunk weighs at most this many bytes, and so do its rows; but see [`Limits::chunk_bytes`].
+/// The text of a chunk weighs at most this many bytes, and so do its rows. Exceptions: see [`Limits::chunk_bytes`].
 pub const CHUNK_WEIGHT: u64 = 8 << 20;
-/// Chunks that a schema makes smaller still may be this long, in bytes.
+/// A schema does not limit chunks to fewer bytes than this.
 const LEAST_CHUNK_BYTES: usize = 1024;
 
 /// Where a stream is cut and chunks are joined to batches: a pure function of schema and chunk size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most bytes of a chunk, unless its single record is longer.
+    /// The most bytes of a chunk, unless it is a single record, which may be longer.
     pub chunk_bytes: usize,
-    /// Most records in a chunk.
+    /// The most records of a chunk.
     pub chunk_rows: u32,
-    /// The most bytes that a row takes in the `Native` block beyond what its own text accounts for.
+    /// The most bytes that a row takes in the `Native` block in addition to those for its text.
     pub row_weight: u64,
-    /// The most bytes of the block that one byte of text becomes.
+    /// The most bytes of the block that one byte of text can become.
     pub byte_weight: u64,
 }
 
@@ -37,15 +37,15 @@ impl Limits {
         Self { chunk_bytes, chunk_rows, row_weight, byte_weight }
     }
 
-    /// The limits where no schema is known, or no block is sent anywhere: a byte weighs 1, a row nothing.
+    /// The limits if no schema is known, or no block is sent: a byte weighs 1, a row weighs 0.
     #[must_use]
     pub fn plain(chunk_bytes: usize) -> Self {
         Self { chunk_bytes, chunk_rows: MAX_CHUNK_ROWS, row_weight: 0, byte_weight: 1 }
     }
 
-    /// The weight of a chunk of so many bytes and records, in bytes: its `Native` block is at most this long, beside
-    /// names, types, a default of each `LowCardinality` column, and a byte for each 16 KiB of text, which are in the lengths
-    /// of long texts.
+    /// The weight of a chunk with this many bytes and records, in bytes. Its `Native` block is at most this long, plus
+    /// names, types, one default for each `LowCardinality` column, and one byte for each 16 KiB of text, for the
+    /// lengths of long texts.
     #[must_use]
     pub fn weight(&self, bytes: u64, rows: u32) -> u64 {
         let text = bytes.saturating_mul(self.byte_weight);
@@ -53,36 +53,36 @@ impl Limits {
     }
 }
 
-/// What a value takes in a block, at most: `fixed` bytes, and `by_byte` for each byte of its text.
+/// The most bytes that a value takes in a block: `fixed` bytes, and `by_byte` bytes for each byte of its text.
 #[derive(Clone, Copy, Debug)]
 struct Cost {
     fixed: u64,
     by_byte: u64,
-    /// Bytes of its shortest text in an array, map or tuple.
+    /// Bytes of the shortest text of a value in an array, map or tuple.
     shortest: u64,
 }
 
-/// `row_in`, a `UInt64`, and `job_in`, one of a dictionary of one.
+/// `row_in` is a `UInt64`; `job_in` is a one-byte index into a dictionary of one value.
 const LINEAGE: Cost = Cost { fixed: 8 + 1, by_byte: 0, shortest: 0 };
-/// A total of elements.
+/// Bytes of the running total of elements, which an array or map has in each row.
 const TOTAL: u64 = 8;
-/// The number of a dictionary's value.
+/// Bytes of an index into a dictionary.
 const NUMBER: u64 = 4;
-/// The replacement character for one byte.
+/// Bytes of the replacement character, which replaces one byte.
 const REPLACED: u64 = 3;
 
 impl Cost {
     fn of_column(column: &Column) -> Self {
         let mut cost = Self::of(column, &column.ty);
         if let Some(default) = column.default.as_ref().filter(|_| !column.ty.low_cardinality) {
-            // it is written where the cell is absent
+            // it is written for absent cells
             let len = default.len() as u64;
             cost.fixed += len.saturating_mul(cost.by_byte) + length_of_length(len) - 1;
         }
         cost
     }
 
-    /// Of a column's type, or of a part of it.
+    /// The cost of a column's type, or of a part of it.
     fn of(column: &Column, ty: &Type) -> Self {
         let of = |ty| Self::of(column, ty);
         let mut cost = match &ty.base {
@@ -96,7 +96,7 @@ impl Cost {
             Base::Tuple(elements) => {
                 let cost = elements.iter().fold(Self::EMPTY, |all, (name, ty)| {
                     let mut cost = of(ty);
-                    // in an object it may be absent
+                    // in an object the element may be absent
                     if name.is_some() && ty.nullable {
                         cost.shortest = 0;
                     }
@@ -113,7 +113,7 @@ impl Cost {
             cost.fixed += 1;
         }
         if ty.nullable {
-            // an empty text in quotes, or `null`
+            // the text can also be empty in quotes, or `null`
             cost.shortest = cost.shortest.min(2);
         }
         cost
@@ -130,7 +130,7 @@ impl Cost {
         Self { fixed, by_byte: if replaces { REPLACED } else { 1 }, shortest }
     }
 
-    /// Both, one after the other.
+    /// The cost of both values, one after the other.
     fn and(self, other: Self) -> Self {
         Self {
             fixed: self.fixed.saturating_add(other.fixed),
@@ -139,20 +139,20 @@ impl Cost {
         }
     }
 
-    /// The most bytes that a byte of text becomes where values like this stand one after the other, with so many
-    /// separators each.
+    /// The most bytes of the block for each byte of text, if values like this follow one another, each with this many
+    /// separators.
     ///
-    /// That is `(fixed + by_byte * len) / (len + separators)` for a text of `len` bytes, which is largest for the
-    /// shortest or for the longest text.
+    /// That is `(fixed + by_byte * len) / (len + separators)` for a text of `len` bytes. It is largest for the shortest
+    /// or for the longest text.
     fn each(self, separators: u64) -> u64 {
         let shortest = self.fixed.saturating_add(self.by_byte.saturating_mul(self.shortest));
         shortest.div_ceil(self.shortest + separators).max(self.by_byte)
     }
 }
 
-/// Of a type whose values are as wide as each other; `formatted`: the column has a format for dates.
+/// The cost of a type whose values all have the same width. `formatted`: the column has a format for dates.
 fn fixed_width(base: &Base, formatted: bool) -> Cost {
-    // of dates the shortest text is one of nine digits
+    // the shortest date without a format has nine digits
     let date = if formatted { 1 } else { 9 };
     let (width, shortest) = match base {
         Base::Int(bits) | Base::UInt(bits) => (u64::from(*bits) / 8, 1),
@@ -173,7 +173,7 @@ fn fixed_width(base: &Base, formatted: bool) -> Cost {
         // ::
         Base::Ipv6 => (16, 2),
         Base::Bool | Base::Enum8(_) => (1, 1),
-        // these have a cost of their own
+        // these have their own cost
         Base::String
         | Base::FixedString(_)
         | Base::Json
@@ -184,7 +184,7 @@ fn fixed_width(base: &Base, formatted: bool) -> Cost {
     Cost::fixed(width, shortest)
 }
 
-/// Bytes of a text's length before it.
+/// How many bytes the length before a text takes.
 fn length_of_length(len: u64) -> u64 {
     u64::from((u64::BITS - len.leading_zeros()).div_ceil(7)).max(1)
 }

@@ -1,4 +1,4 @@
-//! Cutting anywhere gives the same chunks and batches, and the chunks give the file.
+//! However a stream is pushed, it gives the same chunks and batches, and the chunks give the file.
 
 mod array;
 mod batches;
@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 type Cut = Result<(Option<Vec<u8>>, Vec<Chunk>), CutError>;
 
-/// Hands out what there is, and checks what is promised of positions.
+/// Takes all chunks that are ready, and checks the promises about positions.
 fn drain(cutter: &mut Cutter, stream: &[u8], chunks: &mut Vec<Chunk>) {
     while let Some(chunk) = cutter.next_chunk() {
         let at = cutter.position();
         assert_eq!((at.next_chunk, at.next_row), (chunk.number + 1, chunk.first_row + u64::from(chunk.rows)));
-        // of a long stream that would take long
+        // this would take long for a long stream
         if stream.len() < 10_000 || chunk.last {
             assert_eq!(at.digest, Digest::of(&stream[..at.offset as usize]));
         }
@@ -26,7 +26,7 @@ fn drain(cutter: &mut Cutter, stream: &[u8], chunks: &mut Vec<Chunk>) {
     }
 }
 
-/// Pushes the bytes in pieces of these sizes, over and over.
+/// Pushes the bytes in pieces of these sizes, which repeat.
 fn cut_by(input: &Input, limits: Limits, bytes: &[u8], sizes: &[usize]) -> Cut {
     let mut cutter = Cutter::new(input, limits).with_digests();
     let mut chunks = Vec::new();
@@ -51,14 +51,15 @@ fn cut(input: &Input, chunk_bytes: usize, bytes: &[u8], sizes: &[usize]) -> Cut 
     cut_by(input, Limits::plain(chunk_bytes), bytes, sizes)
 }
 
-/// Reads the bytes into the cutter's room in steps of these sizes at most, over and over; gives chunks' memory back.
+/// Reads the bytes into the cutter's memory in steps of at most these sizes, which repeat. Gives the memory of chunks
+/// back to the cutter.
 fn read_by(input: &Input, limits: Limits, mut bytes: &[u8], sizes: &[usize]) -> Cut {
     let mut cutter = Cutter::new(input, limits).with_digests();
     let mut chunks = Vec::new();
     for size in sizes.iter().cycle() {
-        let room = cutter.room();
-        let most = room.len().min(*size);
-        let len = bytes.read(&mut room[..most]).unwrap();
+        let spare_memory = cutter.spare_memory();
+        let most = spare_memory.len().min(*size);
+        let len = bytes.read(&mut spare_memory[..most]).unwrap();
         if len == 0 {
             break;
         }
@@ -78,7 +79,7 @@ fn read(input: &Input, chunk_bytes: usize, bytes: &[u8], sizes: &[usize]) -> Cut
     read_by(input, Limits::plain(chunk_bytes), bytes, sizes)
 }
 
-/// Limits that small streams reach, those of batches too.
+/// Limits of chunks and batches that small streams reach.
 fn limits() -> impl Strategy<Value = Limits> {
     let rows = prop_oneof![Just(MAX_CHUNK_ROWS), 1u32..20];
     let row_weight = prop::sample::select(vec![0, 9, 1 << 20, BATCH_WEIGHT / 3, BATCH_WEIGHT]);
@@ -113,7 +114,7 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..120).prop_map(|p| p.concat().into_bytes())
 }
 
-/// The chunks when another cutter goes on after the first `after` ones, for each instruction set.
+/// The chunks if another cutter continues after the first `after` chunks, for each instruction set.
 fn taken_up_again(input: &Input, limits: Limits, bytes: &[u8], after: usize) -> Vec<Vec<Chunk>> {
     let again = |mut cutter: Cutter, level: Level| {
         cutter = cutter.with_digests();
@@ -204,10 +205,10 @@ fn the_room_of_a_cutter_is_never_empty_and_bounded() {
     for chunk_bytes in [1, SLACK, READ, 3 * READ + 1, 1 << 30] {
         let mut cutter = Cutter::new(&headerless(), Limits::plain(chunk_bytes));
         for _ in 0..10 {
-            let room = cutter.room();
-            let len = room.len();
-            assert!((1..=ROOM).contains(&len), "{chunk_bytes}: {len}");
-            room.fill(b'x');
+            let spare_memory = cutter.spare_memory();
+            let len = spare_memory.len();
+            assert!((1..=MAX_READ_BYTES).contains(&len), "{chunk_bytes}: {len}");
+            spare_memory.fill(b'x');
             cutter.filled(len - 1).unwrap();
         }
     }
@@ -316,7 +317,7 @@ fn a_long_record_is_one_chunk_however_long_it_is() {
                 assert!(chunks == read(&headerless(), chunk_bytes, file.as_bytes(), sizes).unwrap().1);
                 let rows: Vec<u32> = chunks.iter().map(|c| c.rows).collect();
                 let expected: &[u32] = match chunk_bytes {
-                    // all of it, as far as it fits
+                    // each chunk has as many records as fit
                     _ if chunk_bytes >= len + 7 => &[4],
                     _ if chunk_bytes >= len + 5 => &[3, 1],
                     _ if chunk_bytes >= len + 3 => &[2, 2],

@@ -1,21 +1,21 @@
-//! From what was seen of each column to a type and a word on what is not certain.
+//! Chooses a type for each column from its statistics, with notes on what is uncertain.
 
 use super::names::Name;
 use super::stats::{Candidates, NULL_WORDS, Stats};
 use super::{Proposal, Proposed};
 use crate::input::Input;
 
-/// Seconds since 1970 of 2001-09-09 and 2100-01-01.
+/// From 2001-09-09 to 2100-01-01, in seconds since 1970.
 const SECONDS: std::ops::RangeInclusive<i128> = 1_000_000_000..=4_102_444_800;
 
-/// A type with what goes with it.
+/// A type, with its format and notes.
 struct Choice {
     ty: String,
     format: Option<String>,
     notes: Vec<String>,
 }
 
-/// The first draft of a proposal, with what was seen of the columns that are in it.
+/// The first draft of a proposal, and the statistics of its columns.
 pub(crate) fn propose(
     candidates: &Candidates,
     input: Input,
@@ -70,7 +70,7 @@ fn is_text(ty: &str) -> bool {
     matches!(ty, "String" | "LowCardinality(String)")
 }
 
-/// `None`: no type holds all that was seen.
+/// Chooses a type for a column. `None`: no type holds all its values.
 fn choose(name: &str, seen: &Stats, candidates: &Candidates, json: bool) -> Option<Choice> {
     let plain = |ty: &str| Choice { ty: ty.to_owned(), format: None, notes: Vec::new() };
     if let Some(elements) = &seen.elements {
@@ -121,7 +121,7 @@ fn text(seen: &Stats) -> Choice {
     Choice { ty: ty.to_owned(), format: None, notes: Vec::new() }
 }
 
-/// Whole numbers that are moments, by their size and the column's name.
+/// A note if whole numbers may be moments, as their size and the column's name suggest.
 fn epoch_note(name: &str, seen: &Stats) -> Option<String> {
     let (min, max) = seen.numbers.range()?;
     let name = name.to_ascii_lowercase();
@@ -138,7 +138,7 @@ fn epoch_note(name: &str, seen: &Stats) -> Option<String> {
     }
 }
 
-/// Makes a column nullable where NULL was seen; `words` are those that mean NULL.
+/// Makes a column nullable if NULL occurs. `words` has a bit for each of [`NULL_WORDS`] that means NULL.
 fn allow_null(column: &mut Proposed, seen: &Stats, words: u8, rows: u64) {
     let absent = seen.cells < rows || seen.nulls;
     let word = seen.null_words & words != 0;

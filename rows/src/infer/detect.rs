@@ -1,29 +1,30 @@
-//! How a file is written, by its first bytes.
+//! Detects how a file is written, from its first bytes.
 
 use super::stats::Candidates;
 use crate::coerce::text::is_json_number;
 use crate::input::{Dialect, Format, Input};
 use crate::split::{csv, json};
 
-/// What is known of a file before it is looked at.
+/// What is known of a file before it is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// All that is known, and the defaults of what is not.
+    /// The known settings, and defaults for the others.
     pub input: Input,
     /// Whether the format is known.
     pub format: bool,
-    /// Whether the delimiter is.
+    /// Whether the delimiter is known.
     pub delimiter: bool,
-    /// Whether it is known if the first record names the columns.
+    /// Whether `input.header` is known: whether the first record names the columns.
     pub header: bool,
 }
 
-/// Tried in this order, the first of equals wins: commas are decimal points where a semicolon delimits.
+/// The delimiters, in the order in which they are tried. If several fit equally well, the first is used: in a file with
+/// semicolons as delimiters, commas can be decimal points.
 const DELIMITERS: [u8; 4] = [b'\t', b';', b'|', b','];
-/// Records that are looked at.
+/// The maximum number of records that are read.
 const RECORDS: usize = 200;
 
-/// Tells how a file is written by its first bytes. What is known is taken as it is.
+/// Detects how a file is written, from its first bytes. Known settings are kept.
 #[must_use]
 pub fn detect(start: &[u8], known: &Known) -> Input {
     let bytes = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
@@ -46,7 +47,8 @@ pub fn detect(start: &[u8], known: &Known) -> Input {
     input
 }
 
-/// JSON lines, if the first line is an object; an array, if the first thing is an object in one.
+/// JSON lines, if the first line is an object. A JSON array, if the text begins with an array whose first element is an
+/// object.
 fn json_format(bytes: &[u8]) -> Option<Format> {
     let text = bytes.trim_ascii_start();
     if let Some(array) = text.strip_prefix(b"[") {
@@ -56,7 +58,7 @@ fn json_format(bytes: &[u8]) -> Option<Format> {
     json::members(line, 0, line.len()).ok().map(|_| Format::JsonLines)
 }
 
-/// The delimiter by which most records have as many cells as the first.
+/// The delimiter with which most records have as many cells as the first record.
 fn delimiter(bytes: &[u8], dialect: Dialect) -> char {
     let mut best = (0, b',');
     for delimiter in DELIMITERS {
@@ -68,7 +70,8 @@ fn delimiter(bytes: &[u8], dialect: Dialect) -> char {
     char::from(best.1)
 }
 
-/// Of a thousand records, how many have as many cells as the first; 0 if that has one.
+/// The share of records, in thousandths, that have as many cells as the first record. 0 if the first record has only
+/// one cell.
 fn share(bytes: &[u8], dialect: Dialect) -> usize {
     let mut counts = Vec::new();
     let mut at = csv::skip_blank_lines(bytes, 0, dialect);
@@ -88,9 +91,9 @@ fn share(bytes: &[u8], dialect: Dialect) -> usize {
     }
 }
 
-/// Whether the first record has names in it: none of them a number, date or the like. The first or the last may be
-/// empty: that of an index, or what is behind a delimiter too many. (A name that stands twice is refused later: taking
-/// the line for data would be a guess that nobody sees.)
+/// Whether the first record contains names: no cell is a number, a date or a similar value. The first or the last cell
+/// may be empty: the first for an index column, the last after a surplus delimiter. A name that occurs twice is refused
+/// later: if the line were taken as data, nobody would notice a wrong guess.
 fn is_header(bytes: &[u8], dialect: Dialect) -> bool {
     let start = csv::skip_blank_lines(bytes, 0, dialect);
     let end = csv::record(bytes, start, dialect, |_| ()).end;

@@ -1,9 +1,10 @@
-//! Which column names a row, and which ones to sort by.
+//! Chooses the row key and the columns to sort by.
 
 use super::stats::Stats;
 use super::{Proposal, Proposed};
 
-/// Chooses both. A moment is what most queries ask for first; without one, the row key is a good sorting key.
+/// Chooses both. If there is a moment, it is the sorting key, because most queries filter by it first. Without one, the
+/// row key is a good sorting key.
 pub(crate) fn choose(proposal: &mut Proposal, stats: &[Stats], rows: u64) {
     let is_key = |column: &Proposed, seen: &Stats| {
         let names_none = is_nested(&column.ty) || column.ty.starts_with("Float") || column.ty == "Bool";
@@ -12,7 +13,7 @@ pub(crate) fn choose(proposal: &mut Proposal, stats: &[Stats], rows: u64) {
     let mut columns = proposal.columns.iter().zip(stats);
     let key = columns.find(|(column, seen)| is_key(column, seen)).map(|(column, _)| column.name.clone());
     let first = |ty: &str| proposal.columns.iter().find(|c| c.ty.starts_with(ty) && !c.nullable);
-    // Days before 1970, which make a `Date32`, are birthdays rather than days of an event.
+    // `Date32` is proposed for days before 1970: these are more likely birthdays than days of events.
     let moment = first("DateTime").or_else(|| first("Date").filter(|c| c.ty == "Date"));
     let first_is_key = proposal.columns.first().is_some_and(|c| !c.nullable && !is_nested(&c.ty));
     if let Some(moment) = moment {

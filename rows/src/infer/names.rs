@@ -1,20 +1,20 @@
-//! Names that columns of a table can have.
+//! Makes names that columns of a table can have.
 
 use std::collections::HashSet;
 
 use super::InferError;
 
-/// Longest name and alias of a column, in characters.
+/// The maximum length of a column's name or alias, in characters.
 const MAX_NAME: usize = 128;
-/// Columns that every table has.
+/// Names of columns that every table or block has.
 const LINEAGE: [&str; 4] = ["_job", "_row", "job_in", "row_in"];
 
-/// A column's name in the table, and the one in the file where it is another.
+/// A column's name in the table, and its name in the file if that differs.
 pub(crate) type Name = (String, Vec<String>);
 
-/// A name for each column of a file; `None`: it has no name there.
+/// A name for each column of a file. `None`: the column has no name in the file.
 pub(crate) fn columns(found: &[String]) -> Result<Vec<Option<Name>>, InferError> {
-    // A name that is good as it is goes before one that is made.
+    // A name in the file that is valid has precedence over a name that is made here.
     let mut taken: HashSet<String> = found.iter().filter(|name| is_good(name)).cloned().collect();
     let mut columns = Vec::with_capacity(found.len());
     for (at, name) in found.iter().enumerate() {
@@ -27,7 +27,7 @@ pub(crate) fn columns(found: &[String]) -> Result<Vec<Option<Name>>, InferError>
             name => {
                 let made = make(name, at + 1);
                 let with = |n: usize| if n == 1 { made.clone() } else { format!("{made}_{n}") };
-                // The names of the file are taken too, as aliases.
+                // The names in the file cannot be used either: they are aliases.
                 let free = (1..=taken.len() + found.len() + 1)
                     .map(with)
                     .find(|n| !taken.contains(n) && !found.contains(n));
@@ -48,7 +48,7 @@ fn is_good(name: &str) -> bool {
         && !LINEAGE.contains(&name)
 }
 
-/// Letters and digits, with one `_` for what is between them.
+/// Makes a valid name: the letters and digits, with one `_` in place of the characters between them.
 fn make(name: &str, number: usize) -> String {
     let words: Vec<&str> =
         name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-/// What was seen.
+/// Which kinds of values occur.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a thing that was seen or was not")]
 pub(crate) struct Elements {
     whole: bool,
     negative: bool,
-    /// Some whole number is beyond `Int64`.
+    /// Whether some whole number is beyond `Int64`.
     big: bool,
     fractions: bool,
     bools: bool,
@@ -40,7 +40,7 @@ impl Elements {
         }
     }
 
-    /// The type of a value among these; `None`: no type holds them all.
+    /// A type that holds all the values. `None`: there is none.
     pub(crate) fn ty(&self) -> Option<String> {
         let numbers = self.whole || self.fractions;
         let scalars = numbers || self.bools || self.strings;
@@ -58,7 +58,7 @@ impl Elements {
             (true, false, false) if self.big => "UInt64",
             (true, false, false) => "Int64",
             (false, true, false) => "Bool",
-            // Numbers among texts are kept as they are written.
+            // Numbers that are mixed with texts are kept as they are written.
             _ => "String",
         };
         Some(if self.nulls { format!("Nullable({ty})") } else { ty.to_owned() })

@@ -2,21 +2,21 @@
 
 use crate::coerce::text::is_json_number;
 
-/// Of the cells that were looked at, all of them texts.
+/// The statistics of a column's cells, which are added as texts.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a thing that was seen or was not")]
 pub(crate) struct Numbers {
-    /// Some cell is no number.
+    /// Whether some cell is no number.
     pub broken: bool,
     seen: bool,
     min: i128,
     max: i128,
     exponent: bool,
-    /// Some whole number has more than 38 digits.
+    /// Whether the integer part of some number is beyond `Int128`.
     huge: bool,
     whole_digits: usize,
     fraction: Option<(usize, usize)>,
-    /// Some number does not come back from a `Float64`.
+    /// Whether some number is another one after conversion to `Float64` and back.
     inexact: bool,
 }
 
@@ -42,7 +42,7 @@ impl Numbers {
             Err(_) => self.huge = true,
         }
         self.seen = true;
-        self.inexact |= !comes_back(text);
+        self.inexact |= !survives_float64(text);
     }
 
     pub(crate) fn all(&self) -> bool {
@@ -53,12 +53,12 @@ impl Numbers {
         !self.exponent && self.fraction == Some((0, 0))
     }
 
-    /// Least and greatest, where all are whole numbers that 128 bits hold.
+    /// The minimum and maximum, if all are whole numbers that `Int128` holds.
     pub(crate) fn range(&self) -> Option<(i128, i128)> {
         (self.all() && self.is_whole() && !self.huge).then_some((self.min, self.max))
     }
 
-    /// The type, with what to say of it; `None`: only a text keeps every digit.
+    /// The type, and a note on it. `None`: only text keeps every digit.
     pub(crate) fn ty(&self, json: bool) -> Option<(String, Option<String>)> {
         if self.is_whole() {
             return (!self.huge).then(|| (whole(self.min, self.max).to_owned(), None));
@@ -66,7 +66,7 @@ impl Numbers {
         let (least, most) = self.fraction.unwrap_or_default();
         if least == most && least >= 2 && !self.exponent && !json {
             let note = format!("always {least} fraction digits; a value with more is rejected");
-            // Three digits more than were seen, for greater values.
+            // Three digits more than in the sample, for larger values.
             return decimal(self.whole_digits + 3, least).map(|ty| (ty, Some(note)));
         }
         if !self.inexact {
@@ -77,7 +77,7 @@ impl Numbers {
     }
 }
 
-/// The tightest type that holds the range, then one size up unless that has 64 bits.
+/// The narrowest type that holds the range, then one size up, unless it has 64 bits or more.
 fn whole(min: i128, max: i128) -> &'static str {
     let within = |low: i128, high: i128| min >= low && max <= high;
     if min >= 0 {
@@ -105,12 +105,12 @@ fn decimal(whole: usize, fraction: usize) -> Option<String> {
 }
 
 /// Whether the shortest text of the nearest `Float64` is this number.
-fn comes_back(text: &str) -> bool {
+fn survives_float64(text: &str) -> bool {
     let Ok(value) = text.parse::<f64>() else { return false };
     value.is_finite() && digits(text) == digits(&format!("{value:e}"))
 }
 
-/// Sign, digits without zeros around them, and the power of ten of the last digit.
+/// The sign, the digits without leading and trailing zeros, and the power of ten of the last digit.
 fn digits(text: &str) -> Option<(bool, String, i64)> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (negative, mantissa) = match mantissa.strip_prefix('-') {

@@ -1,4 +1,4 @@
-//! What was seen of a column, in bounded memory.
+//! The statistics of a column, in bounded memory.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,9 +10,10 @@ use crate::column::Compiled;
 use crate::schema::Column;
 use crate::types::Type;
 
-/// Words that stand for "no value" in many files.
+/// Words that mean "no value" in many files.
 pub(crate) const NULL_WORDS: [&str; 8] = ["\\N", "NULL", "null", "NA", "N/A", "NaN", "nan", "None"];
-/// Different values that are told apart. Beyond, a column counts as having many, and as unique if it was so far.
+/// The maximum number of different values that are counted. A column with more has "many" values. It counts as unique
+/// if the counted values were unique.
 const MAX_DISTINCT: usize = 10_000;
 
 const DAYS: [&str; 9] = [
@@ -43,7 +44,7 @@ const MOMENTS: [&str; 14] = [
     "%Y/%m/%d %H:%M",
 ];
 
-/// The types that a text can turn out to be, the most telling first; at most 64.
+/// The types that a text is tried as, the most specific first; at most 64.
 pub(crate) struct Candidates(Vec<Candidate>);
 
 pub(crate) struct Candidate {
@@ -76,34 +77,37 @@ impl Candidates {
         Self(iso.chain(days).chain(moments).filter_map(candidate).take(64).collect())
     }
 
-    /// Whether a text is one of these types; numbers are none, though they could be moments.
+    /// Whether a text is a value of one of these types. A number is one only if `DateTime` reads it as seconds since
+    /// 1970.
     pub(crate) fn any(&self, text: &[u8]) -> bool {
         self.0.iter().any(|c| c.reader.reader.takes(text))
     }
 }
 
-/// What was seen of a column.
+/// The statistics of a column.
 #[allow(clippy::struct_excessive_bools, reason = "each is a thing that was seen or was not")]
 pub(crate) struct Stats {
-    /// Values, neither NULL nor empty.
+    /// The number of values that are neither NULL nor empty.
     pub values: u64,
-    /// Cells, of every kind.
+    /// The number of cells of every kind.
     pub cells: u64,
-    /// JSON null, and texts that the input says mean NULL.
+    /// Whether JSON null or one of the input's null values occurs.
     pub nulls: bool,
-    /// Empty text without quotes, and between them.
+    /// Whether an empty text without quotes occurs.
     pub empty: bool,
+    /// Whether an empty text in quotes occurs.
     pub empty_text: bool,
-    /// Which of [`NULL_WORDS`].
+    /// Which of [`NULL_WORDS`] occur, one bit for each.
     pub null_words: u8,
-    /// JSON strings, and JSON numbers or booleans.
+    /// Whether JSON strings occur.
     pub strings: bool,
+    /// Whether JSON numbers or booleans occur.
     pub words: bool,
     pub bools: bool,
     pub leading_zeros: bool,
     pub numbers: Numbers,
     pub elements: Option<Elements>,
-    /// Which candidates take every text so far.
+    /// Which candidates accept every text so far, one bit for each.
     alive: u64,
     distinct: HashSet<u64>,
     many: bool,
@@ -132,13 +136,13 @@ impl Stats {
         }
     }
 
-    /// A cell that means NULL.
+    /// Adds a cell that means NULL.
     pub(crate) fn null(&mut self) {
         self.cells += 1;
         self.nulls = true;
     }
 
-    /// The text of a cell; `null`: it is one that stands for NULL.
+    /// Adds the text of a cell. `null`: the text means NULL.
     pub(crate) fn text(&mut self, text: &[u8], quoted: bool, null: bool, candidates: &Candidates) {
         if null {
             return self.null();
@@ -159,18 +163,18 @@ impl Stats {
         }
     }
 
-    /// A JSON number or boolean.
+    /// Adds a JSON number or boolean.
     pub(crate) fn word(&mut self, text: &[u8], candidates: &Candidates) {
         self.words = true;
         self.value(text, candidates);
     }
 
-    /// A JSON array or object.
+    /// Adds a JSON array or object.
     pub(crate) fn nested(&mut self, text: &[u8]) {
         self.count(text);
         self.values += 1;
         let elements = self.elements.get_or_insert_default();
-        // What serde_json refuses, such as a number beyond all floats, the engine is asked about at the end.
+        // serde_json refuses some values, such as a number larger than any float; the engine checks them in `refine_on_sample`.
         if let Ok(value) = serde_json::from_slice(text) {
             elements.add(&value);
         }
@@ -185,7 +189,8 @@ impl Stats {
             Ok(text) => self.numbers.add(text),
             Err(_) => self.numbers.broken = true,
         }
-        // The engine reads digits as a moment too; whoever writes moments writes all of them in one way.
+        // The engine also reads some numbers as moments. But a file writes all its moments in the same form, so a
+        // number rules out every candidate.
         if is_json_number(text) {
             self.alive = 0;
         }
@@ -212,17 +217,17 @@ impl Stats {
         }
     }
 
-    /// Different values; `None`: more than are told apart.
+    /// The number of different values. `None`: more than are counted.
     pub(crate) fn distinct(&self) -> Option<usize> {
         (!self.many).then_some(self.distinct.len())
     }
 
-    /// The most telling type that takes all texts.
+    /// The most specific type that accepts all texts.
     pub(crate) fn candidate<'a>(&self, candidates: &'a Candidates) -> Option<&'a Candidate> {
         candidates.0.get(self.alive.trailing_zeros() as usize)
     }
 
-    /// Whether a type takes all texts.
+    /// Whether a type with a format accepts all texts.
     pub(crate) fn takes(&self, candidates: &Candidates, ty: &str, format: &str) -> bool {
         let alive = |at: usize| self.alive >> at & 1 == 1;
         let mut all = candidates.0.iter().enumerate();

@@ -1,4 +1,4 @@
-//! What is proposed for a sample takes the sample.
+//! A proposed schema accepts its sample.
 
 use super::*;
 use crate::{Checker, Cutter, Limits, Plan, Schema, parse_header};
@@ -21,7 +21,7 @@ fn proposed(text: &str) -> Result<Proposal, InferError> {
     infer(input, header.as_deref(), &chunks)
 }
 
-/// Rows that the proposed schema rejects, as an engine that knows nothing of the proposal sees them.
+/// The number of rows that the proposed schema rejects, as counted by a checker of its own.
 fn bad_rows(proposal: &Proposal, text: &str) -> u32 {
     let columns = proposal.columns.iter().map(|c| c.column().unwrap()).collect();
     let schema = Schema::new(columns, proposal.row_key.as_deref()).unwrap();
@@ -292,7 +292,7 @@ proptest! {
             writeln!(text, "{{{}}}", keys.collect::<Vec<_>>().join(", ")).unwrap();
         }
         match proposed(&text) {
-            // Half of a surrogate pair is no text in any type.
+            // No type accepts half of a surrogate pair.
             Ok(proposal) if !text.contains("ud800") => {
                 prop_assert_eq!(bad_rows(&proposal, &text), 0, "{:?}\n{}", proposal, text);
             }
@@ -326,7 +326,7 @@ fn a_column_that_rejects_a_cell_of_the_sample_is_widened_until_it_does_not() {
     let (header, chunks) = cut(&proposal.input, text.as_bytes());
     let candidates = Candidates::new();
     let mut stats = vec![Stats::new(&candidates), Stats::new(&candidates)];
-    settle::settle(&mut proposal, &mut stats, header.as_deref(), &chunks);
+    refine_on_sample::refine_on_sample(&mut proposal, &mut stats, header.as_deref(), &chunks);
     let columns: Vec<_> = proposal.columns.iter().map(|c| (c.ty.as_str(), c.nullable)).collect();
     assert_eq!(columns, [("String", false), ("UInt8", true)]);
     assert_eq!(proposal.columns[0].notes, ["not every value is a UInt8"]);

@@ -1,4 +1,4 @@
-//! The dictionary of a `LowCardinality` column: each value once, and for each row its number.
+//! The dictionary of a `LowCardinality` column: each value once, and for each row the number of its value.
 
 use std::hash::BuildHasher;
 
@@ -6,25 +6,26 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::write_value;
 
-/// Version 1: keys come with the block.
+/// Version 1: the keys are in the block.
 const SHARED_DICTIONARIES_WITH_ADDITIONAL_KEYS: u64 = 1;
-/// Flags beside the width of the numbers: keys come with the block, and there is no dictionary from before.
+/// The flags besides the width of the numbers: the keys are in the block, and no earlier dictionary is used.
 const ADDITIONAL_KEYS_AND_UPDATE: u64 = 0x600;
 
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
-    /// The values, one behind the other, and where each ends.
+    /// The values, one after the other.
     values: Vec<u8>,
+    /// Where each value ends in `values`.
     ends: Vec<u32>,
     numbers: HashTable<u32>,
     hasher: DefaultHashBuilder,
-    /// For each row the number of its value.
+    /// For each row: the number of its value.
     rows: Vec<u32>,
-    /// Short values that were seen, where their bytes lead; empty until the first.
+    /// A cache of short values, each at its [`slot_of`]; empty until the first one is added.
     seen: Vec<Seen>,
 }
 
-/// Two values of at most 15 bytes, the last seen first, and their numbers. A cache line.
+/// The keys of two values of at most 15 bytes, the latest first, and their numbers. Fills one cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 pub(crate) struct Seen {
@@ -36,29 +37,29 @@ const SEEN: usize = 512;
 /// No value has this key.
 const NONE_SEEN: Seen = Seen { keys: [u128::MAX; 2], numbers: [0; 2] };
 
-/// The value `tail[..len]`, filled up with zeros, and its length; `None` if it has more than 15 bytes or 16 cannot be
-/// read.
+/// The key of the value `tail[..len]`: the value, padded with zeros, and its length. `None` if the value has more than
+/// 15 bytes, or `tail` fewer than 16.
 #[inline(always)]
 fn key_of(tail: &[u8], len: usize) -> Option<u128> {
     let chunk = tail.first_chunk::<16>().filter(|_| len < 16)?;
     Some((u128::from_le_bytes(*chunk) & ((1 << (8 * len)) - 1)) | ((len as u128) << 120))
 }
 
-/// Where a value's bytes lead.
+/// The slot of a key in the cache, by a hash.
 #[inline(always)]
 fn slot_of(key: u128) -> usize {
     let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(29);
     (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SEEN.ilog2())) as usize
 }
 
-/// Rows of a [`Dictionary`] that are being filled.
+/// Rows of a [`Dictionary`] whose numbers are being set.
 pub(crate) struct Rows<'a> {
     seen: &'a [Seen],
     rows: &'a mut [u32],
 }
 
 impl Rows<'_> {
-    /// Gives the row the number of the value `tail[..len]`; says no if it is not at hand.
+    /// Sets the row to the number of the value `tail[..len]`. Returns `false` if the cache does not have the value.
     #[inline(always)]
     pub(crate) fn set_seen(&mut self, row: usize, tail: &[u8], len: usize) -> bool {
         let Some(key) = key_of(tail, len) else { return false };
@@ -89,7 +90,7 @@ impl Dictionary {
         self.rows.push(number);
     }
 
-    /// Adds `n` rows, each to be given a value.
+    /// Adds `n` rows. The caller must set the value of each.
     pub(crate) fn grow(&mut self, n: usize) {
         self.rows.resize(self.rows.len() + n, 0);
     }
@@ -101,7 +102,7 @@ impl Dictionary {
         Rows { seen: &self.seen, rows: &mut self.rows[start..] }
     }
 
-    /// Gives a row of the last `n` the value.
+    /// Sets the value of one of the last `n` rows.
     #[inline(never)]
     pub(crate) fn set(&mut self, n: usize, row: usize, value: &[u8]) {
         let number = self.number(value);
@@ -134,12 +135,12 @@ impl Dictionary {
         number
     }
 
-    /// Writes what says how the column's data is stored.
+    /// Writes the version, which specifies how the column's data is stored.
     pub(crate) fn write_version(block: &mut Vec<u8>) {
         block.extend_from_slice(&SHARED_DICTIONARIES_WITH_ADDITIONAL_KEYS.to_le_bytes());
     }
 
-    /// Writes the column's data; with `nulls`, key 0 stands for NULL.
+    /// Writes the column's data. With `nulls`, key 0 means NULL.
     pub(crate) fn write(&self, block: &mut Vec<u8>, width: Option<usize>, nulls: Option<&[u8]>, rows: usize) {
         let shift = u32::from(nulls.is_some());
         let keys = self.ends.len() as u32 + shift;
@@ -163,7 +164,7 @@ impl Dictionary {
 
 /// Writes a number for each row, each of `2^kind` bytes.
 fn numbers<T>(block: &mut Vec<u8>, kind: u64, rows: &[u32], number: impl Fn(&u32, &T) -> u32, with: &[T]) {
-    /// The same, `N` bytes each.
+    /// Writes the numbers with `N` bytes each.
     fn of<const N: usize>(block: &mut Vec<u8>, numbers: impl ExactSizeIterator<Item = u32>) {
         let start = block.len();
         block.resize(start + N * numbers.len(), 0);
@@ -186,7 +187,7 @@ fn value_of<'a>(values: &'a [u8], ends: &[u32], number: u32) -> &'a [u8] {
     &values[start..ends[at] as usize]
 }
 
-/// Width of the numbers as a power of two.
+/// The exponent of the width of the numbers: they have `2^kind` bytes.
 fn kind_of(keys: u32) -> u64 {
     match keys {
         ..=0x100 => 0,
@@ -201,7 +202,7 @@ fn header(block: &mut Vec<u8>, kind: u64, keys: u64) {
     }
 }
 
-/// A column with the same text in every row.
+/// Writes a column with the same text in every row.
 pub(super) fn write_same(block: &mut Vec<u8>, text: &[u8], rows: usize) {
     Dictionary::write_version(block);
     header(block, 0, 1);
@@ -226,7 +227,7 @@ mod tests {
     fn values_are_the_same_only_if_all_bytes_and_the_length_are() {
         let bytes = b"a\0a\0\0b and some more to read past the end";
         let mut dictionary = Dictionary::default();
-        // twice: the second time they have been seen
+        // twice: the second time, the values are in the cache
         for _ in 0..2 {
             for (start, len) in [(0, 1), (0, 2), (2, 1), (2, 3), (5, 0), (5, 1), (5, 15), (5, 16), (5, 17)] {
                 push(&mut dictionary, bytes, start, len);

@@ -1,15 +1,15 @@
-//! Bytes of a column, in memory that is used again for chunk after chunk.
+//! Bytes of a column, in memory that is reused from chunk to chunk.
 
-/// Bytes that grow at their end. Memory stays initialised once it was asked for, so that more room costs no zeroing;
-/// what is in new room is unspecified, and must be written before it is read.
+/// Bytes that grow at their end. Memory is zeroed only when it is allocated, so that growing within the capacity needs
+/// no zeroing. The contents of added bytes are unspecified; they must be written before they are read.
 #[derive(Debug, Default)]
 pub(crate) struct GrowBuffer {
     bytes: Vec<u8>,
-    /// Only the first `len` count; the rest is room.
+    /// Only the first `len` bytes are used; the rest is spare capacity.
     len: usize,
 }
 
-/// Bytes of a text that are copied whatever its length.
+/// The number of bytes that are copied for a text of at most this length, however short it is.
 pub(crate) const SHORT: usize = 32;
 
 impl GrowBuffer {
@@ -30,12 +30,12 @@ impl GrowBuffer {
         &mut self.bytes[start..self.len]
     }
 
-    /// Drops what is behind the first `len` bytes.
+    /// Drops the bytes after the first `len`.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
-    /// Adds `n` bytes, to be written by the caller.
+    /// Adds `n` bytes, which the caller must write.
     #[inline]
     pub(crate) fn grow(&mut self, n: usize) -> &mut [u8] {
         let start = self.len;
@@ -51,12 +51,12 @@ impl GrowBuffer {
         self.bytes.resize((self.len + n + SHORT).max(2 * self.bytes.len()), 0);
     }
 
-    /// What was asked for already and is not used: to be written before [`GrowBuffer::advance`] counts it in.
+    /// The spare capacity. The caller writes to it, and then adds the bytes with [`GrowBuffer::advance`].
     pub(crate) fn spare(&mut self) -> &mut [u8] {
         &mut self.bytes[self.len..]
     }
 
-    /// Counts in the first `n` bytes of [`GrowBuffer::spare`].
+    /// Adds the first `n` bytes of [`GrowBuffer::spare`].
     pub(crate) fn advance(&mut self, n: usize) {
         self.len = (self.len + n).min(self.bytes.len());
     }
@@ -73,7 +73,7 @@ impl GrowBuffer {
 
     /// Adds the text `bytes[start..start + len]` after its length.
     ///
-    /// Copies a short text as 32 bytes at once where those can be read and written.
+    /// Copies a short text as 32 bytes at once, if 32 bytes can be read and written there.
     #[inline(always)]
     pub(crate) fn push_text(&mut self, bytes: &[u8], start: usize, len: usize) {
         if len <= SHORT
@@ -85,23 +85,23 @@ impl GrowBuffer {
             to[1..].copy_from_slice(from);
             self.len += 1 + len;
         } else {
-            self.push_far(&bytes[start..start + len]);
+            self.push_long_text(&bytes[start..start + len]);
         }
     }
 
-    /// Where the text whose length stands at byte `at` begins.
+    /// Where a text begins, if its length begins at byte `at`.
     pub(crate) fn start_of_text(&self, at: usize) -> usize {
         at + 1 + self.as_slice()[at..].iter().take_while(|b| **b >= 0x80).count()
     }
 
-    /// Where it ends.
+    /// Where a text ends, if its length begins at byte `at`.
     pub(crate) fn end_of_text(&self, at: usize) -> usize {
         let start = self.start_of_text(at);
         let len = self.as_slice()[at..start].iter().rev().fold(0, |n, b| (n << 7) | usize::from(b & 0x7f));
         start + len
     }
 
-    /// Removes the texts of bad rows, which are the last `bad.len()` ones and begin at byte `start`.
+    /// Removes the texts of bad rows from the last `bad.len()` texts, which begin at byte `start`.
     pub(crate) fn compact_texts(&mut self, start: usize, bad: &[u8]) {
         let (mut at, mut kept) = (start, start);
         for bad in bad {
@@ -116,8 +116,8 @@ impl GrowBuffer {
     }
 
     #[inline(never)]
-    fn push_far(&mut self, text: &[u8]) {
-        // LEB128
+    fn push_long_text(&mut self, text: &[u8]) {
+        // the length as LEB128
         let mut n = text.len();
         while n >= 0x80 {
             self.push(n as u8 | 0x80);
@@ -139,22 +139,22 @@ mod tests {
             bytes in prop::collection::vec(any::<u8>(), 0..400),
             cuts in prop::collection::vec((any::<prop::sample::Index>(), 0usize..200), 0..60),
         ) {
-            let mut room = GrowBuffer::default();
-            // twice: the second time in memory that holds the first's bytes
+            let mut buffer = GrowBuffer::default();
+            // twice: the second time, the memory contains the bytes of the first
             for _ in 0..2 {
-                room.clear();
+                buffer.clear();
                 let mut expected = Vec::new();
                 for (start, len) in &cuts {
                     let start = start.index(bytes.len() + 1);
                     let len = (*len).min(bytes.len() - start);
-                    room.push_text(&bytes, start, len);
+                    buffer.push_text(&bytes, start, len);
                     match len {
                         ..0x80 => expected.push(len as u8),
                         _ => expected.extend_from_slice(&[len as u8 | 0x80, (len >> 7) as u8]),
                     }
                     expected.extend_from_slice(&bytes[start..start + len]);
                 }
-                prop_assert_eq!(room.as_slice(), &expected[..]);
+                prop_assert_eq!(buffer.as_slice(), &expected[..]);
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::coerce::CellError;
 use crate::split::json;
 
-/// A place in a cell's text.
+/// A position in a cell's text.
 pub(super) struct Cursor<'a> {
     pub text: &'a [u8],
     pub at: usize,
@@ -11,7 +11,7 @@ pub(super) struct Cursor<'a> {
 
 /// The text of a value, without quotes.
 pub(super) struct Token<'a> {
-    /// The text, and the cell's bytes behind it unless it was unescaped.
+    /// The text, followed by the cell's bytes after it, unless the text was unescaped.
     pub tail: &'a [u8],
     pub len: usize,
     pub quoted: bool,
@@ -41,7 +41,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Skips `null` or `NULL`, where nothing goes on behind it.
+    /// Skips `null` or `NULL`, unless a longer word begins with it. Returns whether it skipped it.
     #[inline]
     pub(super) fn skip_null(&mut self) -> bool {
         let rest = &self.text[self.at..];
@@ -51,7 +51,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// The next value without inner structure; `scratch` is used where something was escaped.
+    /// Reads the next value without inner structure. Its text is decoded into `scratch` if it contains escapes.
     #[inline]
     pub(super) fn token<'t>(&mut self, scratch: &'t mut Vec<u8>) -> Result<Token<'t>, CellError>
     where
@@ -90,7 +90,7 @@ fn quoted(tail: &[u8], quote: u8) -> Result<(usize, bool), CellError> {
     loop {
         at += memchr::memchr2(quote, b'\\', &tail[at..]).ok_or(CellError::OpenText)?;
         match (tail[at], tail.get(at + 1)) {
-            // an escape; or a doubled quote, as SQL has it
+            // an escape, or a doubled quote as in SQL
             (b'\\', Some(_)) | (b'\'', Some(b'\'')) => at += 2,
             (b'\\', None) => return Err(CellError::OpenText),
             _ => return Ok((at, escaped)),

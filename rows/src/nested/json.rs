@@ -1,21 +1,22 @@
-//! Whether a text is a JSON object that ClickHouse's `JSON` type keeps as it is.
+//! Checks whether ClickHouse's `JSON` type keeps a text unchanged, as a JSON object.
 
 use crate::coerce::CellError;
 use crate::coerce::text::json_number;
 use crate::split::json::{Line, unescape};
 
-/// Deepest nesting.
+/// The maximum number of levels of nesting.
 const MAX_DEPTH: usize = 100;
 
-/// Memory that is used again.
+/// Memory that is reused from cell to cell.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     key: Vec<u8>,
-    /// The paths that were seen, as hashes: of one object at the end, without those inside arrays.
+    /// The hashes of the paths that were read. At the end they are those of one object, without the objects inside
+    /// arrays.
     paths: Vec<u128>,
 }
 
-/// Reads the object that begins at `start`; gives the offset behind it.
+/// Reads the object that begins at `start`; returns the offset after it.
 pub(super) fn object(text: &[u8], start: usize, scratch: &mut Scratch) -> Result<usize, CellError> {
     scratch.paths.clear();
     let mut reader = Reader { line: Line { bytes: text, at: start }, scratch };
@@ -36,8 +37,8 @@ struct Reader<'a> {
     scratch: &'a mut Scratch,
 }
 
-/// The hash of a path without a byte: FNV-1a of 128 bits, <http://www.isthe.com/chongo/tech/comp/fnv/>. The hash of a
-/// path goes on from that of its front, so `a.b` comes to the same as `b` in `a`.
+/// The hash of an empty path: FNV-1a of 128 bits, <http://www.isthe.com/chongo/tech/comp/fnv/>. The hash of a path
+/// continues the hash of its first part, so `a.b` has the same hash as `b` in `a`.
 const EMPTY_PATH: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
 
 fn path(front: u128, key: &[u8]) -> u128 {
@@ -46,7 +47,7 @@ fn path(front: u128, key: &[u8]) -> u128 {
 }
 
 impl Reader<'_> {
-    /// The members of an object after its brace.
+    /// Reads the members of an object after its opening brace.
     fn members(&mut self, front: u128, depth: usize) -> Result<(), CellError> {
         self.blanks();
         if self.line.skip(b'}') {
@@ -77,7 +78,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The elements of an array after its bracket.
+    /// Reads the elements of an array after its opening bracket.
     fn elements(&mut self, depth: usize, numbers: &mut Numbers) -> Result<(), CellError> {
         self.blanks();
         if self.line.skip(b']') {
@@ -97,7 +98,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Any value; `numbers` are those of the array that it stands in.
+    /// Reads any value. `numbers` are those of the array that contains it.
     fn value(&mut self, front: u128, depth: usize, numbers: Option<&mut Numbers>) -> Result<(), CellError> {
         let rest = &self.line.bytes[self.line.at..];
         let len = match rest {
@@ -131,7 +132,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The string after its opening quote.
+    /// Reads a string after its opening quote; returns where its text is, and whether it contains escapes.
     fn string(&mut self) -> Result<(std::ops::Range<usize>, bool), CellError> {
         let (cell, escaped) = self.line.string().map_err(|_| CellError::NotJsonObject)?;
         Ok((cell.start as usize..(cell.start + cell.len) as usize, escaped))
@@ -147,7 +148,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Forgets the paths from `first` on, if each of them is another.
+    /// Removes the paths from `first` on. Fails if two of them are the same.
     fn no_path_twice(&mut self, first: usize) -> Result<(), CellError> {
         let paths = &mut self.scratch.paths[first..];
         paths.sort_unstable();
@@ -157,7 +158,8 @@ impl Reader<'_> {
     }
 }
 
-/// What numbers an array has. ClickHouse gives all elements of an array one type, here `Float64`.
+/// Which numbers an array contains. ClickHouse gives all elements of an array one type: `Float64` if one of them is a
+/// fraction.
 #[derive(Debug, Default)]
 struct Numbers {
     fraction: bool,
@@ -165,9 +167,9 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// Adds a number, if ClickHouse keeps it: a whole one in 64 bits, another one as the nearest float.
+    /// Adds a number, if ClickHouse keeps it: a whole number in 64 bits, any other number as the nearest float.
     fn add(&mut self, number: &[u8]) -> Result<(), CellError> {
-        /// A float has every whole number up to here.
+        /// A `Float64` holds every whole number up to this one exactly.
         const WHOLE: u64 = 1 << 53;
         let text = std::str::from_utf8(number).map_err(|_| CellError::NotJsonObject)?;
         if number.iter().any(|b| matches!(b, b'.' | b'e' | b'E')) {

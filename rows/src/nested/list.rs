@@ -1,7 +1,7 @@
-//! Arrays of simple elements as most are written, read without a walk: `['a','b']`, `["a", "b"]`, `[1,2]`.
+//! The fast path for arrays of simple elements in the usual form: `['a','b']`, `["a", "b"]`, `[1,2]`.
 //!
-//! What has an escape, a NULL or other blanks than one behind a comma is left to [`super::read`], which takes the same
-//! texts and more.
+//! An array with an escape, a NULL, or other blanks than one after a comma is left to [`super::read`], which accepts
+//! the same texts and more.
 
 use super::{Leaf, Node, Tree};
 use crate::coerce::{Native, Read, Text};
@@ -10,7 +10,7 @@ use crate::native::SHORT;
 use crate::simd::{BLOCK, Lanes, Portable, WIDE};
 
 impl Node {
-    /// What the elements are, if this is an array of them and [`push`] reads it.
+    /// The elements, if this is an array that [`push`] can read.
     pub(crate) fn elements(&self) -> Option<&Leaf> {
         match self {
             Self::Array(element) => match &**element {
@@ -24,9 +24,11 @@ impl Node {
     }
 }
 
-/// Reads the array that is the first `len` bytes of `tail`; adds nothing and says no if it is not written simply.
+/// Reads the array in the first `len` bytes of `tail`. If it is not in the usual form, adds nothing and returns
+/// `false`.
 ///
-/// `maybe_doubled`: each `"` in it may be one of two that stand for one. `keep`: the array is added, without a branch on that.
+/// `maybe_doubled`: each `"` in it may be half of a doubled quote. `keep`: whether the array is added; no branch
+/// depends on it.
 #[inline(always)]
 pub(super) fn push<L: Lanes>(
     lanes: L,
@@ -58,7 +60,8 @@ pub(super) fn push<L: Lanes>(
     true
 }
 
-/// Adds the texts of an array of at most 64 bytes; gives how many there are. No branch depends on how many, up to four.
+/// Adds the texts of an array of at most 64 bytes; returns their number. For up to four texts, no branch depends on the
+/// number.
 #[inline(always)]
 fn short_texts<L: Lanes>(
     lanes: L,
@@ -73,7 +76,7 @@ fn short_texts<L: Lanes>(
     let to = out.data.spare();
     let mut at = 0;
     let mut put = |open: u64, close: u64| -> Option<()> {
-        // of no element, both are 64
+        // without an element, `open` and `close` are 0, and both have 64 trailing zeros
         let (start, end) = (open.trailing_zeros() as usize + 1, close.trailing_zeros() as usize);
         let len = end.saturating_sub(start);
         let from = near.get(start..)?.first_chunk::<SHORT>().filter(|_| len <= SHORT)?;
@@ -95,15 +98,16 @@ fn short_texts<L: Lanes>(
     Some(count)
 }
 
-/// How many texts a JSON array of at most 64 bytes has, if it is one of plain texts and written simply: `["a", "b"]`. What
-/// is between two quotes may be a control character.
+/// The number of texts in a JSON array of at most 64 bytes, if it has only texts without escapes and is in the usual
+/// form: `["a", "b"]`. Control characters in the texts are not checked.
 #[inline(always)]
 pub(crate) fn json_texts<L: Lanes>(lanes: L, block: &[u8; BLOCK], len: usize) -> Option<u32> {
     let (opens, _) = bounds(lanes, block, len, false)?;
     (block[1] == b'"' || len == 2).then_some(opens.count_ones())
 }
 
-/// The quotes that open and close the texts of an array that is the block's first `len` bytes.
+/// The quotes that open and close the texts of the array in the block's first `len` bytes. `None`: the array is not in
+/// the usual form.
 #[inline(always)]
 fn bounds<L: Lanes>(lanes: L, block: &[u8; BLOCK], len: usize, maybe_doubled: bool) -> Option<(u64, u64)> {
     if !(2..=BLOCK).contains(&len) || block[0] != b'[' || block[len - 1] != b']' {
@@ -115,12 +119,12 @@ fn bounds<L: Lanes>(lanes: L, block: &[u8; BLOCK], len: usize, maybe_doubled: bo
     let [commas, blanks] = lanes.equal(block, [b',', b' ']);
     let live = u64::MAX >> (BLOCK - len);
     let quotes = quotes & live;
-    // each text with the quote before it
+    // the bytes of each text, and the quote before it
     let inside = lanes.parity(quotes);
     let (opens, closes) = (quotes & inside, quotes & !inside);
     let outside = live & !(quotes | inside);
     let (commas, blanks) = (commas & outside, blanks & outside);
-    // behind each text a comma or the end; before each the start, a comma, or a comma and a blank
+    // after each text: a comma or the end; before each text: the start, a comma, or a comma and a blank
     let (start, end) = (1, 1 << (len - 1));
     let (first, last) = if quotes == 0 { (0, 0) } else { (start, end) };
     let before = (commas & !(blanks >> 1)) | blanks | first;
@@ -132,7 +136,7 @@ fn bounds<L: Lanes>(lanes: L, block: &[u8; BLOCK], len: usize, maybe_doubled: bo
     simple.then_some((opens, closes))
 }
 
-/// Adds the texts of an array; gives how many there are.
+/// Adds the texts of an array; returns their number.
 #[inline(always)]
 fn texts<L: Lanes>(lanes: L, tail: &[u8], len: usize, maybe_doubled: bool, out: &mut Tree) -> Option<usize> {
     let quote = match tail {
@@ -158,7 +162,7 @@ fn texts<L: Lanes>(lanes: L, tail: &[u8], len: usize, maybe_doubled: bool, out: 
     }
 }
 
-/// Adds the values of an array of a fixed-width type; gives how many there are.
+/// Adds the values of an array of a type of fixed width; returns their number.
 #[inline(never)]
 fn values(leaf: &Leaf, tail: &[u8], len: usize, maybe_doubled: bool, out: &mut Tree) -> Option<usize> {
     fn values<R: Read>(
@@ -204,8 +208,8 @@ fn values(leaf: &Leaf, tail: &[u8], len: usize, maybe_doubled: bool, out: &mut T
     with_reader!(&leaf.reader, reader => values(reader, bare, tail, len, maybe_doubled, out), texts => None)
 }
 
-/// Whether no text of the type, so far as it has quotes around it or not, has a blank, colon or bracket in it: then a
-/// comma or `]` ends one without quotes.
+/// Whether no text of the type contains a blank, colon or bracket, with or without quotes. If so, a comma or `]` ends a
+/// text without quotes.
 fn is_bare(reader: &Reader) -> bool {
     let other = matches!(
         reader,
@@ -224,7 +228,7 @@ fn is_bare(reader: &Reader) -> bool {
 
 /// What follows an element.
 enum Next {
-    /// The array's end, which is the text's.
+    /// The end of the array, which is also the end of the text.
     End,
     /// Another element, which begins here.
     Element(usize),
@@ -239,7 +243,7 @@ fn next(tail: &[u8], at: usize, len: usize) -> Option<Next> {
     }
 }
 
-/// The first of the bytes at or after `at`; the end if there is none.
+/// The position of the first of the bytes `stops` at or after `at`; the end of `tail` if there is none.
 #[inline(always)]
 fn find<L: Lanes>(lanes: L, tail: &[u8], mut at: usize, stops: [u8; 3]) -> usize {
     while let Some(block) = tail.get(at..).and_then(|t| t.first_chunk::<WIDE>()) {

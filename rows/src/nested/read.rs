@@ -1,4 +1,4 @@
-//! A cell's text into column bytes.
+//! Reads a cell's text into column bytes.
 
 use super::cursor::Token;
 use super::{Cursor, Leaf, Node, Step, Tree, Tuple, json};
@@ -7,15 +7,15 @@ use crate::coerce::{CellError, Native, Read, Text};
 use crate::column::{Reader, with_reader};
 use crate::simd::Portable;
 
-/// Memory that is used again for cell after cell.
+/// Memory that is reused from cell to cell.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// Where the last bad text went wrong, innermost step first.
+    /// The steps to the place where the last bad text is wrong, the innermost first.
     pub trail: Vec<Step>,
     text: Vec<u8>,
-    /// Elements of the tuples that are being read from objects: whether each was there.
+    /// For each element of the tuples that are being read from objects: whether the object has it.
     seen: Vec<bool>,
-    /// Where the keys of a map stand.
+    /// Where each key of a map begins and ends.
     spans: Vec<(usize, usize)>,
     json: json::Scratch,
 }
@@ -32,7 +32,7 @@ pub(super) fn whole(
     let mut cursor = Cursor::new(text);
     cursor.blanks();
     if let Node::Leaf(leaf) = node {
-        // of columns only JSON is a leaf, and its text is the whole cell
+        // the only column that is a leaf is JSON, and its text is the complete cell
         return leaf_text(leaf, text, out, scratch);
     }
     value(node, &mut cursor, out, scratch)?;
@@ -40,7 +40,7 @@ pub(super) fn whole(
     if cursor.at == text.len() { Ok(()) } else { Err(shape(node)) }
 }
 
-/// What a text is called that has not the form of this type.
+/// The error for a text that does not have the form of this type.
 fn shape(node: &Node) -> CellError {
     match node {
         Node::Leaf(_) | Node::Array(_) => CellError::NotArray,
@@ -63,7 +63,7 @@ fn value(
     }
 }
 
-/// Reads a part; notes the step to it if it is bad.
+/// Reads a part. If it is bad, adds the step to it to the trail.
 #[inline]
 fn part(
     step: Step,
@@ -113,7 +113,7 @@ fn tuple(
         let null = cursor.skip_null();
         out.nulls.push(u8::from(null));
         if null {
-            out.push_nothing_below(&tuple.elements);
+            out.push_placeholder_below(&tuple.elements);
             return Ok(());
         }
     }
@@ -139,7 +139,7 @@ fn tuple(
     Ok(())
 }
 
-/// A tuple with names, as a JSON object.
+/// Reads a tuple with names that is written as a JSON object.
 fn object(
     tuple: &Tuple,
     cursor: &mut Cursor<'_>,
@@ -178,7 +178,7 @@ fn object(
             scratch.trail.push(Step::Field(at));
             return Err(CellError::MissingValue);
         }
-        child.push_nothing(node);
+        child.push_placeholder(node);
     }
     scratch.seen.truncate(first);
     Ok(())
@@ -257,7 +257,7 @@ fn leaf(
 }
 
 fn token(leaf: &Leaf, token: &Token<'_>, out: &mut Tree, scratch: &mut Scratch) -> Result<(), CellError> {
-    /// Adds the value, if the text is one.
+    /// Adds the value. `None`: the text is no value.
     #[inline(always)]
     fn push<R: Read>(reader: &R, text: Text<'_>, out: &mut Tree) -> Option<()> {
         push_value(reader.read(Portable, text)?, out);
@@ -280,7 +280,7 @@ fn token(leaf: &Leaf, token: &Token<'_>, out: &mut Tree, scratch: &mut Scratch) 
                 out.push_null(leaf);
                 return Ok(());
             } else {
-                // between commas NULL must be written: nothing is rather a slip
+                // between commas NULL must be written out: an empty element is probably a mistake
                 return Err(CellError::MissingValue);
             }
         },
@@ -301,7 +301,7 @@ fn token(leaf: &Leaf, token: &Token<'_>, out: &mut Tree, scratch: &mut Scratch) 
     Ok(())
 }
 
-/// A text that is one JSON object.
+/// Reads a text that is one JSON object.
 fn leaf_text(leaf: &Leaf, text: &[u8], out: &mut Tree, scratch: &mut Scratch) -> Result<(), CellError> {
     let trimmed = text.trim_ascii();
     if leaf.ty.nullable && trimmed == b"null" {

@@ -1,4 +1,5 @@
-//! Cells with inner structure: what is read as what, what is rejected with which words, and what is left of a record batch.
+//! Cells with inner structure: which values they are read as, with which messages they are rejected, and which rows of
+//! a record batch remain.
 
 use super::{Node, explain};
 use crate::check::tests::{check, json_lines, native, plan, run, schema};
@@ -8,7 +9,7 @@ use expect_test::expect;
 use proptest::prelude::*;
 use std::fmt::Write as _;
 
-/// Cells between bars, without quotes of their own.
+/// Cells with a vertical bar as delimiter, without quotes around them.
 fn bars() -> Input {
     Input { header: false, delimiter: '|', quote: '\0', ..Input::default() }
 }
@@ -88,7 +89,7 @@ fn a_reject_says_what_is_wrong_at_which_place() {
             3 3 v INVALID_TYPE "[(1,['x'],2)]" Too few or too many elements; Tuple(a Int8, b Array(Enum8('x' = 1))) takes each of its elements once (in element 1)
             4 4 v INVALID_TYPE "[(1)]" Too few or too many elements; Tuple(a Int8, b Array(Enum8('x' = 1))) takes each of its elements once (in element 1)
             5 5 v MISSING_VALUE "[{\"a\":1}]" The value is missing; give one, or make the column Nullable or give it a default (in element 'b' of element 1)
-            6 6 v INVALID_TYPE "[{\"a\":1,\"a\":2}]" A key is no element of Tuple(a Int8, b Array(Enum8('x' = 1))), or stands twice (in element 1)
+            6 6 v INVALID_TYPE "[{\"a\":1,\"a\":2}]" A key is no element of Tuple(a Int8, b Array(Enum8('x' = 1))), or occurs twice (in element 1)
             7 7 v INVALID_TYPE "[1]" Not a tuple; write (1, 'a'), [1, "a"] or, for Tuple(a Int8, b Array(Enum8('x' = 1))) with names, a JSON object (in element 1)
             8 8 v INVALID_TYPE "[(1,['x'])" Not an array; write [1, 2] or ['a', 'b'] with texts in quotes
             9 9 v INVALID_TYPE "x" Not an array; write [1, 2] or ['a', 'b'] with texts in quotes
@@ -102,9 +103,9 @@ fn a_reject_says_what_is_wrong_at_which_place() {
         &bars(),
         "1|{'a':1,\"a\":2}\n2|{'a':1,'b'}\n3|{a:1}\n4|{'a':1,}\n5|{'a':x}\n6|{'a\\q':1}\n7|{'\\xff':1}\n",
         &expect![[r#"
-            1 1 v INVALID_TYPE "{'a':1,\"a\":2}" A key stands twice; keep one
+            1 1 v INVALID_TYPE "{'a':1,\"a\":2}" A key occurs twice; keep one
             2 2 v INVALID_TYPE "{'a':1,'b'}" Not a map; write {'key': value}
-            3 3 v INVALID_TYPE "{a:1}" A text in an array, tuple or map stands in quotes, such as 'a' (in key 1)
+            3 3 v INVALID_TYPE "{a:1}" A text in an array, tuple or map must be in quotes, such as 'a' (in key 1)
             4 4 v MISSING_VALUE "{'a':1,}" The value is missing; give one, or make the column Nullable or give it a default (in key 2)
             5 5 v INVALID_TYPE "{'a':x}" Not a number; Int8 takes digits only, such as 42 (in value 1)
             6 6 v INVALID_TYPE "{'a\\q':1}" A backslash escape is not known; write \\ for a backslash (in key 1)
@@ -173,7 +174,7 @@ fn an_absent_cell_is_the_default_or_null_or_rejected() {
         4 d r MISSING_VALUE "null" The value is missing; give one, or make the column Nullable or give it a default
     "#]]
     .assert_eq(&run(&schema, &json_lines(), lines.as_bytes()));
-    // a file without the column at all
+    // a file without the columns `d` and `n`
     let header = Input { delimiter: ';', ..Input::default() };
     expect![[r#"
         1: a | [1, 2] | NULL | {x: 1}
@@ -233,7 +234,6 @@ proptest! {
         }
     }
 
-    /// A blank before it makes an array one that takes a walk.
     #[test]
     fn a_text_that_is_refused_at_once_is_no_value_for_that_reason(
         text in "[ \t\r\n]{0,2}[\\[\\](){}'\"anul1x]{0,3}|\\PC{0,5}|n/a",
@@ -252,6 +252,7 @@ proptest! {
         }
     }
 
+    /// The fast path does not read the arrays of column `b`: they contain an additional blank.
     #[test]
     fn an_array_is_the_same_however_it_is_read(
         lists in prop::collection::vec(list(), 1..20), quoted: bool, behind in "[a-z'\",\\[\\]]{0,80}",
@@ -263,7 +264,7 @@ proptest! {
             let row = |list: &String| format!("{}|{}|{}\n", cell(list), cell(&format!(" {list}")), cell(&behind));
             let quote = if quoted { '"' } else { '\0' };
             both_are_the_same(&schema, &Input { quote, ..bars() }, &lists.iter().map(row).collect::<String>());
-            // of JSON, those that are in it
+            // as JSON lines: those arrays that are JSON
             let json = lists.iter().filter(|list| serde_json::from_str::<Vec<serde_json::Value>>(list).is_ok());
             let line = |list: &String| format!("{{\"a\":{list},\"b\":[ {},\"c\":\"{}\"}}\n", &list[1..], "c".repeat(behind.len()));
             both_are_the_same(&schema, &json_lines(), &json.map(line).collect::<String>());
@@ -271,7 +272,7 @@ proptest! {
     }
 }
 
-/// Types of elements, of which most are read without a walk.
+/// Types of elements. The fast path reads most of them.
 const ELEMENTS: [&str; 14] = [
     "String",
     "Nullable(String)",
@@ -289,7 +290,7 @@ const ELEMENTS: [&str; 14] = [
     "IPv6",
 ];
 
-/// The columns `a` and `b` have the same values, or are bad for the same reason.
+/// Checks that the columns `a` and `b` have the same values, or are bad for the same reason.
 fn both_are_the_same(schema: &Schema, input: &Input, file: &str) {
     let (plan, records) = plan(schema.clone(), input, file.as_bytes());
     for level in Level::all() {
@@ -305,7 +306,7 @@ fn both_are_the_same(schema: &Schema, input: &Input, file: &str) {
     }
 }
 
-/// An array, or nearly one.
+/// An array, or a text that is almost one.
 fn list() -> impl Strategy<Value = String> {
     let element = prop_oneof![
         "'[a-z ü,\\]\"]{0,40}'",

@@ -5,22 +5,23 @@ use crate::column::Reader;
 use crate::column::fixed::compact;
 use crate::native::{Dictionary, GrowBuffer};
 
-/// The bytes of one part of the type, those of its parts below it.
+/// The bytes of one part of the type. Those of its own parts are in `children`.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
-    /// Values; of an array or map, for each row the number of elements so far, in 64 bits; of a tuple nothing.
+    /// The values. For an array or map: for each row, the number of elements up to its end, in 64 bits. For a tuple:
+    /// empty.
     pub data: GrowBuffer,
-    /// For each row 1 if it is NULL; empty where nothing can be.
+    /// For each row: 1 if it is NULL. Empty if no row can be NULL.
     pub nulls: GrowBuffer,
-    /// Of an array its elements, of a tuple each element, of a map keys and values.
+    /// For an array: its elements. For a tuple: each element. For a map: keys and values.
     pub children: Vec<Tree>,
-    /// Used when a part of `LowCardinality` is written.
+    /// Used to write a part with a `LowCardinality` type.
     pub dictionary: Dictionary,
     batch: Mark,
     row: Mark,
 }
 
-/// How long `data` and `nulls` were.
+/// The lengths of `data` and `nulls` at one time.
 #[derive(Clone, Copy, Debug, Default)]
 struct Mark {
     data: usize,
@@ -59,7 +60,7 @@ impl Tree {
         self.children.iter_mut().for_each(Self::begin_row);
     }
 
-    /// Takes away what came since [`Tree::begin_row`].
+    /// Removes the bytes that were added since [`Tree::begin_row`].
     #[cold]
     pub(super) fn undo_row(&mut self) {
         self.data.truncate(self.row.data);
@@ -74,12 +75,12 @@ impl Tree {
         self.data.extend_from_slice(&total.to_le_bytes());
     }
 
-    /// Elements of an array or map so far.
+    /// The number of elements of an array or map so far.
     fn total(&self) -> u64 {
         self.data.as_slice().last_chunk().map_or(0, |last| u64::from_le_bytes(*last))
     }
 
-    /// Adds the text `bytes[start..start + len]`; of a `FixedString`, zeros up to its width.
+    /// Adds the text `bytes[start..start + len]`; for a `FixedString`, padded with zeros to its width.
     #[inline]
     pub(super) fn push_text(&mut self, leaf: &Leaf, bytes: &[u8], start: usize, len: usize) {
         match leaf.reader.width() {
@@ -97,7 +98,7 @@ impl Tree {
 
     pub(super) fn push_null(&mut self, leaf: &Leaf) {
         match (&leaf.reader, leaf.reader.width()) {
-            // ClickHouse reads the text behind a NULL too
+            // ClickHouse also reads the text of a NULL
             (Reader::Json, _) => self.data.push_text(b"{}", 0, 2),
             (_, None) => self.data.push_text(b"", 0, 0),
             (_, Some(width)) => self.data.grow(width).fill(0),
@@ -107,8 +108,9 @@ impl Tree {
         }
     }
 
-    /// Adds a row that is NULL where the type has one, and otherwise means nothing.
-    pub(super) fn push_nothing(&mut self, node: &Node) {
+    /// Adds a row without a value: NULL if the type can be NULL. If it cannot, a placeholder: zeros, or an empty text,
+    /// object, array or map.
+    pub(super) fn push_placeholder(&mut self, node: &Node) {
         match node {
             Node::Leaf(leaf) => self.push_null(leaf),
             Node::Array(_) | Node::Map(..) => self.push_count(0),
@@ -116,18 +118,18 @@ impl Tree {
                 if tuple.nullable {
                     self.nulls.push(1);
                 }
-                self.push_nothing_below(&tuple.elements);
+                self.push_placeholder_below(&tuple.elements);
             }
         }
     }
 
-    pub(super) fn push_nothing_below(&mut self, nodes: &[Node]) {
+    pub(super) fn push_placeholder_below(&mut self, nodes: &[Node]) {
         for (node, child) in nodes.iter().zip(&mut self.children) {
-            child.push_nothing(node);
+            child.push_placeholder(node);
         }
     }
 
-    /// Where the value of a leaf that begins at byte `at` ends.
+    /// Where the value that begins at byte `at` ends.
     pub(super) fn end_of_value(&self, node: &Node, at: usize) -> usize {
         match node {
             Node::Leaf(leaf) => {
@@ -137,7 +139,7 @@ impl Tree {
         }
     }
 
-    /// Takes the bad ones out of the last `bad.len()` rows, which are those of the record batch.
+    /// Removes the bad rows from the last `bad.len()` rows, which are those of the record batch.
     #[cold]
     pub(super) fn compact(&mut self, node: &Node, bad: &[u8]) {
         if self.nulls.len() > self.batch.nulls {
@@ -165,7 +167,7 @@ impl Tree {
         }
     }
 
-    /// Takes the bad rows out of an array or map; gives for each of the record batch's elements whether it goes.
+    /// Removes the bad rows of an array or map. Returns for each element of the record batch whether it is removed too.
     fn compact_counts(&mut self, bad: &[u8]) -> Vec<u8> {
         let before = self.data.as_slice()[..self.batch.data].last_chunk();
         let mut last = before.map_or(0, |last| u64::from_le_bytes(*last));

@@ -1,10 +1,10 @@
-//! A tree as ClickHouse's `Native` format has it: first what says how each part is stored, then the parts' bytes.
+//! Writes a tree in ClickHouse's `Native` format: first how each part is stored, then the bytes of the parts.
 
 use super::{Node, Tree};
 use crate::column::Reader;
 use crate::native::Dictionary;
 
-/// JSON comes as its text.
+/// The version for JSON that is sent as text.
 const JSON_AS_STRING: u64 = 1;
 
 /// Writes the versions of the parts that have one.
@@ -28,7 +28,7 @@ pub(super) fn prefix(block: &mut Vec<u8>, node: &Node) {
 pub(super) fn data(block: &mut Vec<u8>, node: &Node, tree: &mut Tree, rows: usize) {
     match node {
         Node::Leaf(leaf) if leaf.ty.low_cardinality => {
-            // ClickHouse reads no dictionary where there is no row
+            // ClickHouse reads no dictionary if there is no row
             if rows > 0 {
                 dictionary(block, node, tree, leaf.ty.nullable, leaf.reader.width(), rows);
             }
@@ -55,7 +55,7 @@ pub(super) fn data(block: &mut Vec<u8>, node: &Node, tree: &mut Tree, rows: usiz
     }
 }
 
-/// Writes how many elements there are up to each row; gives how many in all.
+/// Writes for each row the number of elements up to its end; returns the total number.
 fn totals(block: &mut Vec<u8>, tree: &Tree) -> usize {
     block.extend_from_slice(tree.data.as_slice());
     tree.data.as_slice().last_chunk().map_or(0, |last| u64::from_le_bytes(*last)) as usize

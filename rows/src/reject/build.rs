@@ -1,12 +1,12 @@
-//! From the small records of a chunk to what a person reads. Runs only when somebody asks.
+//! Builds rejects from the faults of a chunk, only when a caller asks for them.
 //!
-//! The cells are told as they were judged. Only a record that lacks cells, or is none, is split once more.
+//! A reject shows the cell that was checked. Only a record that lacks cells or is malformed is split again.
 
 use std::borrow::Cow;
 
 use super::text::{Run, clip};
 use super::{Reject, message};
-use crate::check::fault_log::{BadRow, Fault, FaultLog, WHOLE};
+use crate::check::fault_log::{BadRow, Fault, FaultLog, RECORD_FAULT};
 use crate::coerce::CellError;
 use crate::column::{Compiled, Reader};
 use crate::nested::{self, Node};
@@ -17,8 +17,9 @@ use crate::split::cells::{Cell, Kind, decode, decode_nested};
 use crate::split::csv;
 use crate::split::json::Keys;
 
-/// Most bytes of an observed text, and of a record's text.
+/// The maximum length of an observed text, in bytes.
 const OBSERVED: usize = 256;
+/// The maximum length of a record's text, in bytes.
 const RECORD: usize = 1024;
 
 /// Splits a bad record again.
@@ -33,13 +34,13 @@ impl Resplit {
         Self { keys: plan.keys(), cells: Vec::new(), fields: Vec::new() }
     }
 
-    /// Fills `cells`, by columns, as far as the record can be read.
+    /// Fills `cells`, one for each column, as far as the record can be read.
     fn split(&mut self, plan: &Plan, bytes: &[u8], row: BadRow) {
         let (start, end) = (row.start as usize, row.end as usize);
         self.cells.clear();
         self.cells.resize(plan.schema.columns().len(), Cell::MISSING);
         self.fields.clear();
-        // what is wrong is known already
+        // the errors are ignored: what is wrong is known already
         if plan.is_json() {
             if self.keys.again(Portable, bytes, start, &mut self.cells) != Some(end) {
                 self.cells.fill(Cell::MISSING);
@@ -52,7 +53,7 @@ impl Resplit {
     }
 }
 
-/// What the texts of a chunk's cells are.
+/// Reads the texts of a chunk's cells and records.
 #[derive(Clone, Copy)]
 pub(super) struct Texts<'a> {
     plan: &'a Plan,
@@ -65,7 +66,7 @@ impl<'a> Texts<'a> {
         Self { plan, bytes, run: Run::NONE }
     }
 
-    /// The message for a bad cell with inner structure: what is wrong at which place of it.
+    /// The message for a bad cell with inner structure: what is wrong, and at which place in it.
     #[cold]
     fn nested_message(
         &self,
@@ -91,7 +92,7 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// What the row key's cell holds.
+    /// The text of the row key's cell, "" if it is NULL.
     fn event_id(&self, key: Cell) -> Cow<'a, str> {
         match key.kind {
             Kind::Null => Cow::Borrowed(""),
@@ -102,11 +103,11 @@ impl<'a> Texts<'a> {
     pub(super) fn text(&self, cell: Cell, column: usize) -> Cow<'a, str> {
         match self.plain(cell) {
             Some(text) => Cow::Borrowed(text),
-            None => self.odd(cell, column),
+            None => self.decoded_text(cell, column),
         }
     }
 
-    /// The text of a cell that stands in the file as it is, in text that is known to be UTF-8.
+    /// The text of a cell that needs no decoding. `None`: it needs decoding, or is not known to be UTF-8.
     #[inline(always)]
     fn plain(&self, cell: Cell) -> Option<&'a str> {
         match cell.kind {
@@ -115,8 +116,8 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// The text of any cell.
-    fn odd(&self, cell: Cell, column: usize) -> Cow<'a, str> {
+    /// The text of any cell, decoded if necessary.
+    fn decoded_text(&self, cell: Cell, column: usize) -> Cow<'a, str> {
         match cell.kind {
             Kind::Null => Cow::Borrowed(if self.plan.is_json() { "null" } else { "\\N" }),
             Kind::Escaped => {
@@ -131,12 +132,12 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// What is shown of a whole record.
+    /// The observed text for a reject of the complete record.
     pub(super) fn observed(&self, row: BadRow) -> Cow<'a, str> {
         self.record(row, OBSERVED)
     }
 
-    /// At most `max` bytes of a record.
+    /// The text of a record, at most `max` bytes.
     fn record(&self, row: BadRow, max: usize) -> Cow<'a, str> {
         match self.run.clip(row.start, row.end - row.start, max) {
             Some(text) => Cow::Borrowed(text),
@@ -151,19 +152,22 @@ pub(crate) struct Rejects<'a> {
     split: Resplit,
     log: &'a FaultLog,
     first_row: u64,
-    /// Bad records that are still to be told, and where the faults of the first of them begin.
+    /// The bad records that were not begun yet.
     rows: &'a [BadRow],
+    /// Where the faults of the first of `rows` begin in the log.
     next_fault: usize,
-    /// The record that is being told, and what is still to be told of it: faults, and columns that it lacks.
+    /// The current record.
     row: BadRow,
+    /// The faults of the current record that were not returned yet.
     faults: std::slice::Iter<'a, Fault>,
+    /// The columns that the current record lacks and that were not returned yet.
     lacking: std::vec::IntoIter<u16>,
-    /// Row key and text of that record, if both stand in the file as they are to be told.
+    /// Row key and text of the current record, if neither needs decoding.
     plain: Option<(&'a str, &'a str)>,
 }
 
-/// What is told of a bad cell, as it stands in the file and the plan.
-struct Quick<'a> {
+/// The parts of a reject, borrowed from the chunk and the plan.
+struct BorrowedReject<'a> {
     event_id: &'a str,
     column: &'a Column,
     compiled: &'a Compiled,
@@ -187,9 +191,9 @@ impl<'a> Rejects<'a> {
         }
     }
 
-    /// Takes up the next bad record; `None`: there is none.
+    /// Begins the next bad record. `None`: there is none.
     #[inline(always)]
-    fn take_up(&mut self) -> Option<()> {
+    fn begin_record(&mut self) -> Option<()> {
         let (row, rest) = self.rows.split_first()?;
         let row = *row;
         if !self.texts.run.reaches(row) {
@@ -197,18 +201,19 @@ impl<'a> Rejects<'a> {
         }
         let faults = self.log.faults().get(self.next_fault..row.faults as usize).unwrap_or_default();
         (self.rows, self.next_fault, self.row, self.faults) = (rest, row.faults as usize, row, faults.iter());
-        let malformed = faults.first().is_some_and(|fault| fault.column == WHOLE);
+        let malformed = faults.first().is_some_and(|fault| fault.column == RECORD_FAULT);
         if malformed || row.lacks || !self.texts.plan.missing.is_empty() {
-            self.look_again(malformed);
+            self.find_missing(malformed);
         }
         let record = self.texts.run.clip(row.start, row.end - row.start, RECORD);
         self.plain = self.texts.plain(self.row.key).zip(record);
         Some(())
     }
 
-    /// Finds what the record lacks, and the row key of one that is none, as far as it can be read.
+    /// Finds the columns that the record lacks. If it is malformed, finds its row key instead, as far as it can be
+    /// read.
     #[cold]
-    fn look_again(&mut self, malformed: bool) {
+    fn find_missing(&mut self, malformed: bool) {
         let (plan, split, row) = (self.texts.plan, &mut self.split, self.row);
         if malformed || row.lacks {
             split.split(plan, self.texts.bytes, row);
@@ -228,7 +233,7 @@ impl<'a> Rejects<'a> {
         }
     }
 
-    /// What is next in the order of columns.
+    /// The next fault of the current record, in the order of columns.
     #[inline(always)]
     fn next_fault(&mut self) -> Option<Fault> {
         let (known, lacking) = (self.faults.as_slice().first(), self.lacking.as_slice().first());
@@ -241,20 +246,20 @@ impl<'a> Rejects<'a> {
         }
     }
 
-    /// What is told of most bad cells; `None`: something of it must be made first.
+    /// The parts of a reject, for most bad cells. `None`: some part must be built first.
     #[inline(always)]
-    fn quick(&self, fault: Fault) -> Option<Quick<'a>> {
+    fn borrowed(&self, fault: Fault) -> Option<BorrowedReject<'a>> {
         let (event_id, record) = self.plain?;
         let observed = self.texts.plain(fault.cell())?;
         let at = usize::from(fault.column);
         let schema = &self.texts.plan.schema;
         let (column, compiled) = (schema.columns().get(at)?, schema.compiled().get(at)?);
-        // where inside a value something is wrong must be found first
+        // in a value with inner structure, `build` must first find which part is wrong
         let simple = match &compiled.reader {
             Reader::Nested(node) => node.refuse(observed.as_bytes()) == Some(fault.error),
             _ => true,
         };
-        simple.then_some(Quick { event_id, column, compiled, observed, record })
+        simple.then_some(BorrowedReject { event_id, column, compiled, observed, record })
     }
 
     #[cold]
@@ -299,13 +304,14 @@ impl<'a> Iterator for Rejects<'a> {
     fn next(&mut self) -> Option<Reject<'a>> {
         loop {
             let Some(fault) = self.next_fault() else {
-                self.take_up()?;
+                self.begin_record()?;
                 continue;
             };
-            let Some(Quick { event_id, column, compiled, observed, record }) = self.quick(fault) else {
+            let Some(BorrowedReject { event_id, column, compiled, observed, record }) = self.borrowed(fault)
+            else {
                 return Some(self.build(fault));
             };
-            // in its place at once: a reject is large, and this is done a million times a second
+            // written directly to its destination: a reject is large, and this runs a million times a second
             return Some(Reject {
                 row: self.first_row + u64::from(self.row.record),
                 event_id: Cow::Borrowed(event_id),

@@ -1,4 +1,4 @@
-//! The words of a reject: what is wrong, and what to change.
+//! The messages of rejects: what is wrong, and what to change.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -18,7 +18,7 @@ pub(crate) fn of_cell(error: CellError, column: &Column, ty: &str) -> Cow<'stati
         .map_or_else(|| Cow::Borrowed(of_any_cell(error, column)), Cow::Owned)
 }
 
-/// The messages of a column's cells, each made once.
+/// The messages of a column's cells. Each is built once, when it is first needed.
 #[derive(Debug, Default)]
 pub(crate) struct Messages(OnceLock<Box<[OnceLock<Box<str>>]>>);
 
@@ -32,7 +32,7 @@ impl Messages {
     }
 }
 
-/// The message for a value that the column's type cannot take; `None`: it does not depend on the type.
+/// The message for a value that the column's type does not accept. `None`: the message does not depend on the type.
 fn of_type(error: CellError, column: &Column, ty: &str) -> Option<String> {
     Some(match error {
         CellError::MissingColumn => format!("The required column '{}' is missing", column.name),
@@ -52,7 +52,7 @@ fn of_type(error: CellError, column: &Column, ty: &str) -> Option<String> {
         CellError::TupleLength => {
             format!("Too few or too many elements; {ty} takes each of its elements once")
         }
-        CellError::TupleName => format!("A key is no element of {ty}, or stands twice"),
+        CellError::TupleName => format!("A key is no element of {ty}, or occurs twice"),
         CellError::NotFormat => {
             format!("Not written in the column's format '{}'", column.format.as_deref().unwrap_or_default())
         }
@@ -79,7 +79,7 @@ fn of_type(error: CellError, column: &Column, ty: &str) -> Option<String> {
     })
 }
 
-/// The message for what can be wrong with a cell of any type.
+/// The message for an error that a cell of any type can have.
 fn of_any_cell(error: CellError, column: &Column) -> &'static str {
     match error {
         CellError::MissingValue => {
@@ -108,9 +108,9 @@ fn of_any_cell(error: CellError, column: &Column) -> &'static str {
         CellError::NoSuchClock => "There is no such time; minutes and seconds go to 59",
         CellError::NotArray => "Not an array; write [1, 2] or ['a', 'b'] with texts in quotes",
         CellError::NotMap => "Not a map; write {'key': value}",
-        CellError::NotQuoted => "A text in an array, tuple or map stands in quotes, such as 'a'",
+        CellError::NotQuoted => "A text in an array, tuple or map must be in quotes, such as 'a'",
         CellError::OpenText => "A text in quotes is never closed",
-        CellError::SameKey => "A key stands twice; keep one",
+        CellError::SameKey => "A key occurs twice; keep one",
         CellError::NotJsonObject => "Not a JSON object; write {\"key\": value} (RFC 8259)",
         CellError::TooDeep => "Nested too deep",
         CellError::JsonNumber => "A number that JSON columns cannot keep exactly; write it as a string",
@@ -128,12 +128,12 @@ fn of_any_cell(error: CellError, column: &Column) -> &'static str {
             "The bytes are not UTF-8; save the file as UTF-8, or set the column's onInvalidUtf8: replace"
         }
         CellError::InvalidUtf8 => "The bytes are not UTF-8; save the file as UTF-8",
-        // the others have words of their own, above or by record
+        // all other errors have a message in `of_constraint`, `of_type` or `of_record`
         _ => "The record cannot be read",
     }
 }
 
-/// The message for a value that does not keep to the column's constraints.
+/// The message for a value that violates a constraint of the column. `None`: the error is another one.
 fn of_constraint(error: CellError, column: &Column) -> Option<String> {
     let c = &column.constraints;
     Some(match error {
@@ -158,7 +158,7 @@ fn of_constraint(error: CellError, column: &Column) -> Option<String> {
     })
 }
 
-/// The message for a record that cannot be read; `fields` is how many it has.
+/// The message for a record that cannot be read. `fields` is the number of its fields.
 pub(super) fn of_record(error: CellError, plan: &Plan, record: &[u8], fields: usize) -> String {
     match error {
         CellError::Ragged => {
@@ -207,7 +207,7 @@ fn enum_names(column: &Column) -> String {
     }
 }
 
-/// At most ten names, each cut at 64 characters, quoted.
+/// At most ten names, quoted, each cut at 64 characters.
 fn listed<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
     let first: Vec<String> =
         names.by_ref().take(10).map(|n| format!("'{}'", n.chars().take(64).collect::<String>())).collect();

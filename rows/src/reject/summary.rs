@@ -1,4 +1,4 @@
-//! The rejects of a chunk, counted.
+//! Counts the rejects of a chunk.
 
 use super::build::Texts;
 use super::{Code, Summary};
@@ -13,8 +13,9 @@ struct Group {
     column: u16,
     code: Code,
     count: u64,
-    /// The first record with one, and its cell.
+    /// The first record with such a cell.
     record: u32,
+    /// The bad cell of that record.
     cell: Cell,
 }
 
@@ -28,7 +29,7 @@ pub(crate) fn summary(plan: &Plan, bytes: &[u8], log: &FaultLog, first_row: u64)
         record,
         cell: Cell::MISSING,
     };
-    // a place for each column, one for whole records, and each code
+    // an entry for each code, for each column and for complete records
     let mut table = vec![lacks(0, 0, 0); (columns + 1) * Code::COUNT];
     let mut at = 0;
     for row in &log.bad_rows {
@@ -46,7 +47,7 @@ pub(crate) fn summary(plan: &Plan, bytes: &[u8], log: &FaultLog, first_row: u64)
     let mut groups: Vec<Group> = table;
     let lacking = log.missing.columns.iter().enumerate();
     groups.extend(lacking.map(|(at, (count, first))| lacks(at, *count, *first)));
-    if let Some(first) = log.first_whole {
+    if let Some(first) = log.first_valid {
         let count = u64::from(log.rows - log.malformed);
         groups.extend(plan.missing.iter().map(|at| lacks(*at, count, first)));
     }

@@ -4,22 +4,24 @@ use std::borrow::Cow;
 
 use crate::check::fault_log::BadRow;
 
-/// A run of the chunk that is known to be UTF-8, so that its records and cells are not looked at one by one.
+/// A run of the chunk's bytes that is known to be UTF-8, so that its records and cells are not checked one by one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run<'a> {
     start: usize,
     text: &'a str,
 }
 
-/// Most bytes that are looked at together: they are read from memory for the sake of the first record.
+/// The maximum number of bytes that are checked together. All of them are read from memory even if only the first
+/// record is needed.
 const MOST: usize = 4096;
-/// Bytes between two bad records for which the two are looked at together.
+/// The maximum number of bytes between two bad records that are checked together.
 const NEAR: usize = 64;
 
 impl<'a> Run<'a> {
     pub(super) const NONE: Self = Self { start: 0, text: "" };
 
-    /// As many of these records as are near the first, up to the first byte that is not UTF-8; of a long one its front.
+    /// The run of the first of these records, and of those after it that are near the one before them. It ends before
+    /// the first byte that is not UTF-8. A long first record is cut at `MOST` bytes.
     pub(super) fn of(bytes: &'a [u8], rows: &[BadRow]) -> Self {
         let Some(first) = rows.first() else { return Self::NONE };
         let start = first.start as usize;
@@ -38,13 +40,13 @@ impl<'a> Run<'a> {
         Self { start, text }
     }
 
-    /// Whether the record is in it.
+    /// Whether the run contains the record.
     pub(super) fn reaches(&self, row: BadRow) -> bool {
         self.start <= row.start as usize && row.end as usize <= self.start + self.text.len()
     }
 
-    /// `bytes[start..start + len]` as text, at most `max` bytes of it, cut on a character edge.
-    /// `None`: it is not in the run, or must be cut elsewhere.
+    /// `bytes[start..start + len]` as text, cut at `max` bytes.
+    /// `None`: the text is not in the run, or does not begin and end at a character boundary.
     #[inline(always)]
     pub(super) fn clip(&self, start: u32, len: u32, max: usize) -> Option<&'a str> {
         let from = (start as usize).wrapping_sub(self.start);
@@ -52,7 +54,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// At most `max` bytes as text, cut on a character edge.
+/// The bytes as text, cut at the last character boundary within `max` bytes.
 #[inline(never)]
 pub(super) fn clip(bytes: &[u8], max: usize) -> Cow<'_, str> {
     let mut end = bytes.len().min(max);
@@ -67,7 +69,7 @@ pub(super) fn clip(bytes: &[u8], max: usize) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     match String::from_utf8_lossy(&bytes[..end]) {
-        // replacement characters are longer than what they replace
+        // a replacement character can be longer than the bytes that it replaces
         Cow::Owned(mut text) if text.len() > max => {
             let mut end = max;
             while !text.is_char_boundary(end) {
@@ -111,7 +113,7 @@ mod tests {
             for (start, end) in spans.iter().map(span) {
                 let known = run.clip(start as u32, (end - start) as u32, max);
                 prop_assert!(known.is_none_or(|known| known == clip(&bytes[start..end], max)));
-                // that must not be by never knowing anything
+                // the run must return a text if it can: always `None` would pass the check above
                 let edge = std::str::from_utf8(&bytes).is_ok_and(|text| text.is_char_boundary(start));
                 let inside = edge && rows.iter().any(|r| r.start as usize <= start && end <= r.end as usize && run.reaches(*r));
                 let whole = end - start <= max && std::str::from_utf8(&bytes[start..end]).is_ok();

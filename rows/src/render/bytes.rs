@@ -1,11 +1,11 @@
-//! The bytes of a block, taken from the front; too few are a problem, never a panic.
+//! Reads the bytes of a block from the front. Too few bytes are a [`Problem`], never a panic.
 
 /// What is wrong with a block.
 pub(super) type Problem = &'static str;
 
 const SHORT: Problem = "it is cut off";
 
-/// What is left to read.
+/// The bytes that are left to read.
 #[derive(Clone, Copy)]
 pub(super) struct Bytes<'a>(pub &'a [u8]);
 
@@ -21,7 +21,7 @@ impl<'a> Bytes<'a> {
         Ok(Self(self.take(rows.checked_mul(width).ok_or(SHORT)?)?))
     }
 
-    /// LEB128.
+    /// Takes a length in LEB128.
     pub(super) fn length(&mut self) -> Result<usize, Problem> {
         let mut n = 0u64;
         for shift in (0..63).step_by(7) {
@@ -34,7 +34,7 @@ impl<'a> Bytes<'a> {
         Err("a length in it has more than 63 bits")
     }
 
-    /// A text after its length.
+    /// Takes a length and the text after it.
     pub(super) fn text(&mut self) -> Result<&'a [u8], Problem> {
         let n = self.length()?;
         self.take(n)
@@ -44,12 +44,12 @@ impl<'a> Bytes<'a> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    /// A little-endian number of at most 16 bytes.
+    /// Takes a little-endian number of `width` bytes, at most 16.
     pub(super) fn uint(&mut self, width: usize) -> Result<u128, Problem> {
         Ok(self.take(width)?.iter().rev().fold(0, |n, b| (n << 8) | u128::from(*b)))
     }
 
-    /// The same with a sign.
+    /// Takes a little-endian number with a sign, of `width` bytes, at most 16.
     pub(super) fn int(&mut self, width: usize) -> Result<i128, Problem> {
         let shift = (128 - 8 * width) as u32;
         Ok(((self.uint(width)? << shift) as i128) >> shift)

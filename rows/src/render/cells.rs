@@ -1,29 +1,29 @@
 //! The cells of a column, one after the other.
 //!
-//! `Native` writes a column as the prefixes of all its parts and then their data. A part's data are found first, up to
-//! their end; then [`Cells::next`] goes through all parts row by row.
+//! `Native` writes a column as the prefixes of all its parts and then their data. First, [`Cells::read`] finds where
+//! the data of each part begin and end. Then [`Cells::next`] reads all parts row by row.
 
 use super::bytes::{Bytes, Problem};
 use super::text;
 use super::value::Kind;
 use crate::types::{Base, Type};
 
-/// The rows of a column that are left.
+/// The rows of a column that are left to read.
 pub(super) enum Cells<'a> {
-    /// One value behind the other.
+    /// One value after the other.
     Values(Bytes<'a>, Kind<'a>),
-    /// For each row whether it is NULL, and a value that means nothing where it is.
+    /// For each row: whether it is NULL, and a value, which has no meaning if it is NULL.
     Nullable(Bytes<'a>, Box<Cells<'a>>),
-    /// For each row the number of its value.
+    /// For each row: the number of its value.
     Dictionary(Dictionary<'a>),
     Array(Counts<'a>, Box<Cells<'a>>),
     /// Keys and values.
     Map(Counts<'a>, Box<[Cells<'a>; 2]>),
-    /// Elements, each after what stands before it; and what stands behind the last.
+    /// For each element: the bytes before it, and its cells. Then the byte after the last element.
     Tuple(Vec<(Vec<u8>, Cells<'a>)>, u8),
 }
 
-/// For each row of an array or map, how many elements there are up to its end.
+/// For each row of an array or map: the number of elements up to its end.
 pub(super) struct Counts<'a> {
     totals: Bytes<'a>,
     last: u64,
@@ -32,17 +32,17 @@ pub(super) struct Counts<'a> {
 /// The values of a `LowCardinality` column and the rows' numbers.
 pub(super) struct Dictionary<'a> {
     kind: Kind<'a>,
-    /// From the beginning of each value to the end of all.
+    /// For each value: the bytes from its beginning to the end of the block.
     values: Vec<Bytes<'a>>,
     numbers: Bytes<'a>,
-    /// Bytes of a number.
+    /// The length of a number in bytes.
     width: usize,
-    /// Value 0 stands for NULL.
+    /// Whether value 0 means NULL.
     nullable: bool,
 }
 
 impl<'a> Cells<'a> {
-    /// Takes a whole column.
+    /// Takes a complete column.
     pub(super) fn read(bytes: &mut Bytes<'a>, ty: &'a Type, rows: usize) -> Result<Self, Problem> {
         prefix(bytes, ty)?;
         Self::data(bytes, ty, rows)
@@ -75,7 +75,7 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// With names it is shown as an object, without as an array.
+    /// A tuple with names is shown as an object, one without as an array.
     fn tuple(
         bytes: &mut Bytes<'a>,
         elements: &'a [(Option<String>, Type)],
@@ -163,7 +163,7 @@ impl<'a> Cells<'a> {
         Ok(())
     }
 
-    /// Passes over the next cell.
+    /// Skips the next cell.
     fn skip(&mut self) -> Result<(), Problem> {
         match self {
             Self::Values(values, kind) => kind.skip(values, 1),
@@ -182,7 +182,7 @@ impl<'a> Cells<'a> {
 }
 
 impl<'a> Counts<'a> {
-    /// Also gives how many elements there are in all.
+    /// Also returns the total number of elements.
     fn read(bytes: &mut Bytes<'a>, rows: usize) -> Result<(Self, usize), Problem> {
         let totals = bytes.values(rows, 8)?;
         let total = totals.0.last_chunk().map_or(0, |last| u64::from_le_bytes(*last));
@@ -190,7 +190,7 @@ impl<'a> Counts<'a> {
         Ok((Self { totals, last: 0 }, total))
     }
 
-    /// How many elements the next row has.
+    /// The number of elements of the next row.
     fn next(&mut self) -> Result<u64, Problem> {
         let total = self.totals.u64()?;
         let count = total.checked_sub(self.last).ok_or("an array in it ends before it begins")?;
@@ -199,7 +199,7 @@ impl<'a> Counts<'a> {
     }
 }
 
-/// What a column says before its data: for each part how it is stored.
+/// Checks the bytes before a column's data, which specify for each part how it is stored.
 fn prefix(bytes: &mut Bytes<'_>, ty: &Type) -> Result<(), Problem> {
     let mut version = |problem| if bytes.u64()? == 1 { Ok(()) } else { Err(problem) };
     match &ty.base {
@@ -215,7 +215,7 @@ fn prefix(bytes: &mut Bytes<'_>, ty: &Type) -> Result<(), Problem> {
     }
 }
 
-/// A byte that is 1 or 0.
+/// Takes a byte that is 1 or 0.
 pub(super) fn is_true(bytes: &mut Bytes<'_>) -> Result<bool, Problem> {
     match bytes.array()? {
         [0] => Ok(false),
@@ -228,7 +228,7 @@ impl<'a> Dictionary<'a> {
     fn read(bytes: &mut Bytes<'a>, ty: &'a Type, rows: usize) -> Result<Self, Problem> {
         let kind = Kind::new(&ty.base)?;
         if rows == 0 {
-            // ClickHouse has no dictionary where there is no row
+            // ClickHouse writes no dictionary if there is no row
             return Ok(Self { kind, values: Vec::new(), numbers: Bytes(b""), width: 1, nullable: false });
         }
         let flags = bytes.u64()?;
@@ -236,7 +236,7 @@ impl<'a> Dictionary<'a> {
             return Err("its dictionary is not one that comes with the block");
         }
         let keys = bytes.u64()?;
-        // grows as values are found: the number of them is only what the block says
+        // grows as values are found: the number in the block may be wrong, so nothing is allocated by it
         let mut values = Vec::new();
         for _ in 0..keys {
             values.push(*bytes);

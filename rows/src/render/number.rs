@@ -7,10 +7,10 @@ use serde::Serialize;
 
 /// A number of 256 bits has at most 78 digits.
 const MAX_DIGITS: usize = 78;
-/// The largest power of ten in 64 bits, and its zeros.
+/// The largest power of ten in 64 bits: a 1 with 19 zeros.
 const TEN_19: u128 = 10_000_000_000_000_000_000;
 
-/// Appends what the value prints.
+/// Appends the value as [`Display`] formats it.
 pub(super) fn shown(value: impl Display, out: &mut Vec<u8>) {
     // writing to memory cannot fail
     let _ = write!(out, "{value}");
@@ -41,7 +41,7 @@ pub(super) fn wide(bytes: &[u8; 32], signed: bool, scale: usize, out: &mut Vec<u
     }
 }
 
-/// Writes the digits up to the end of the buffer; gives where the first one other than zero is.
+/// Writes the digits so that they end at the end of the buffer; returns where the first digit other than zero is.
 fn write_digits(mut words: [u64; 4], digits: &mut [u8; MAX_DIGITS]) -> usize {
     let mut end = MAX_DIGITS;
     let mut first = MAX_DIGITS;
@@ -66,8 +66,8 @@ fn write_digits(mut words: [u64; 4], digits: &mut [u8; MAX_DIGITS]) -> usize {
     first
 }
 
-/// Appends the shortest digits that read back as the same float, with an exponent from 10^21 up and below 10^-6. What
-/// is no number is null.
+/// Appends the shortest digits that read back as the same float, with an exponent from 10^21 up and below 10^-6. NaN
+/// and infinity are `null`.
 pub(super) fn float(value: impl Serialize + Into<f64> + Copy, out: &mut Vec<u8>) {
     if !value.into().is_finite() {
         out.extend_from_slice(b"null");

@@ -1,4 +1,4 @@
-//! What a row looks like, and blocks that are none.
+//! Rows as JSON, and bytes that are not a block.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn render(schema: &Schema, block: &[u8]) -> Result<String, BlockError> {
     Ok(String::from_utf8(out).unwrap())
 }
 
-/// What becomes of a text as the type's value.
+/// Checks how JSON values, one on each line, are rendered as values of the type.
 #[track_caller]
 fn shows(ty: &str, file: &str, expected: &Expect) {
     let schema = schema(&[("v", ty)]);
@@ -48,7 +48,7 @@ fn a_row_has_the_columns_in_the_tables_order_and_nothing_else() {
     .assert_eq(&render(&schema, &block).unwrap());
 }
 
-// The forms below are those of ClickHouse 26.9.
+// The expected texts below are those that ClickHouse 26.9 prints.
 
 #[test]
 fn numbers_are_written_in_full_and_decimals_without_zeros_at_the_end() {
@@ -117,7 +117,7 @@ fn floats_have_the_fewest_digits_and_an_exponent_only_when_long() {
         9007199254740992
     "#]],
     );
-    // the last two are as near to one as to the other of two shortest texts
+    // for each of the last two, there are two shortest texts that are equally near
     shows(
         "Float32",
         "0.1\n16777217\n3.4028235e38\n2683966.25\n334199.125",
@@ -283,7 +283,7 @@ fn parts_are_shown_as_json_has_them() {
             {}
         "#]],
     );
-    // an array of no rows has no dictionary
+    // an array without elements has no dictionary
     shows(
         "Array(Array(LowCardinality(String)))",
         "[]\n[[]]",
@@ -392,7 +392,7 @@ fn a_block_that_the_engine_does_not_write_is_an_error_with_its_column() {
         let column = "v".to_owned();
         assert_eq!(one_row(ty, &data), Err(BlockError::Column { column, problem }), "{ty} {data:?}");
     }
-    // a value that means nothing where the cell is NULL
+    // the value has no meaning if the cell is NULL
     assert_eq!(one_row("Nullable(Enum8('a' = 1))", &[1, 0]).as_deref(), Ok("{\"v\":null}\n"));
 }
 

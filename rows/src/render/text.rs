@@ -23,7 +23,7 @@ pub(super) fn quoted(text: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Appends the first character; gives what follows it.
+/// Appends the first character, escaped if necessary; returns the text after it.
 fn escape<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     // line and paragraph separator, which end a line in JavaScript
     for (separator, escaped) in [("\u{2028}", b"\\u2028"), ("\u{2029}", b"\\u2029")] {
@@ -54,7 +54,7 @@ fn escape<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     rest
 }
 
-/// Appends the text of a JSON object, without the blanks in it.
+/// Appends the text of a JSON object, without the blanks between its tokens.
 pub(super) fn object(text: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
     let text = simdutf8::basic::from_utf8(text).map_err(|_| NOT_UTF8)?;
     if !text.starts_with('{') || serde_json::from_str::<IgnoredAny>(text).is_err() {

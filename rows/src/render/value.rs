@@ -18,9 +18,9 @@ const DAY: i64 = 86_400;
 /// How the values of a type are stored and shown.
 pub(super) struct Kind<'a> {
     base: &'a Base,
-    /// Bytes of a value; `None`: a text after its length.
+    /// The length of a value in bytes. `None`: the value is a text after its length.
     width: Option<usize>,
-    /// The zone of times; `None`: UTC.
+    /// The time zone. `None`: UTC.
     zone: Option<TimeZone>,
 }
 
@@ -35,7 +35,7 @@ impl<'a> Kind<'a> {
         Ok(Self { base, width: width(base), zone })
     }
 
-    /// Passes over values.
+    /// Skips the values of `rows` rows.
     pub(super) fn skip(&self, bytes: &mut Bytes<'_>, rows: usize) -> Result<(), Problem> {
         match self.width {
             Some(width) => bytes.values(rows, width).map(drop),
@@ -57,7 +57,7 @@ impl<'a> Kind<'a> {
             Base::UInt(_) => shown(bytes.uint(width)?, out),
             Base::Float32 => number::float(f32::from_le_bytes(bytes.array()?), out),
             Base::Float64 => number::float(f64::from_le_bytes(bytes.array()?), out),
-            // the first half of a Float32
+            // the upper 16 bits of a Float32
             Base::BFloat16 => number::float(f32::from_bits((bytes.uint(2)? as u32) << 16), out),
             Base::Decimal(_, scale) => {
                 let stored = bytes.take(width)?;
@@ -96,7 +96,7 @@ impl<'a> Kind<'a> {
         Ok(())
     }
 
-    /// Appends the time that so many 10^-digits seconds since 1970 are on the zone's clock.
+    /// Appends the time in the zone, `ticks` times 10^-`digits` seconds after 1970-01-01 UTC.
     fn moment(&self, ticks: i64, digits: u8, out: &mut Vec<u8>) -> Result<(), Problem> {
         let unit = 10i64.pow(u32::from(digits));
         let at = clock(ticks.div_euclid(unit), self.zone.as_ref())?;
@@ -109,7 +109,7 @@ impl<'a> Kind<'a> {
     }
 }
 
-/// Appends a span of so many 10^-digits seconds.
+/// Appends a time of `ticks` times 10^-`digits` seconds.
 fn time(ticks: i64, digits: u8, out: &mut Vec<u8>) {
     let (unit, size) = (10u64.pow(u32::from(digits)), ticks.unsigned_abs());
     let (sign, seconds) = (if ticks < 0 { "-" } else { "" }, size / unit);
@@ -144,7 +144,7 @@ fn width(base: &Base) -> Option<usize> {
     })
 }
 
-/// What the zone's clock shows so many seconds after 1970-01-01 UTC.
+/// The local time in the zone, `seconds` seconds after 1970-01-01 UTC.
 fn clock(seconds: i64, zone: Option<&TimeZone>) -> Result<DateTime, Problem> {
     let at = Timestamp::from_second(seconds).map_err(|_| "it holds a time that no calendar has")?;
     Ok(zone.map_or_else(|| Offset::UTC.to_datetime(at), |zone| zone.to_datetime(at)))
@@ -157,7 +157,7 @@ fn uuid(n: u128, out: &mut Vec<u8>) {
     shown(format_args!("\"{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{last:012x}\""), out);
 }
 
-/// As the C library writes it: also `::a.b.c.d`, where Rust has hexadecimal digits.
+/// Appends an address as the C library writes it: also `::a.b.c.d`, where Rust writes hexadecimal digits.
 fn ipv6(address: Ipv6Addr, out: &mut Vec<u8>) {
     out.push(b'"');
     match address.segments() {

@@ -1,14 +1,15 @@
-//! Eight plain decimal numbers at once, and the masks that say what is in four of them.
+//! Eight plain decimal numbers at once, and masks that show what is in four of them.
 //!
-//! A text of at most 16 bytes stands right-aligned in a lane of 16 bytes; bit `i` of the lane's 16 bits of a mask stands
-//! for its byte `i`. What has to hold for a number in JSON's grammar without an exponent is then arithmetic on 64 bits.
+//! A text of at most 16 bytes is right-aligned in a lane of 16 bytes. A mask has 16 bits for each lane, and bit `i` of
+//! these is for byte `i` of the lane. So the check for a number in JSON's grammar without an exponent is arithmetic on
+//! 64 bits.
 
 use super::DIGITS;
 
-/// Texts that are read at once.
+/// How many texts are read at once.
 pub(crate) const EIGHT: usize = 8;
 
-/// Texts in a buffer, eight by eight, with 16 bytes to read from the start of each.
+/// Texts in a buffer, in groups of eight. 16 bytes can be read from the start of each text.
 #[derive(Clone, Copy)]
 pub(crate) struct Texts<'a> {
     bytes: &'a [u8],
@@ -17,7 +18,7 @@ pub(crate) struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// The first of the texts, as many as can be read so.
+    /// As many of the texts, from the first one on, as can be read in this way.
     pub(crate) fn new(bytes: &'a [u8], starts: &'a [u32], lens: &'a [u32]) -> Self {
         let (starts, _) = starts.as_chunks();
         let (lens, _) = lens.as_chunks();
@@ -30,12 +31,13 @@ impl<'a> Texts<'a> {
         Self { bytes, starts: &starts[..len], lens: &lens[..len] }
     }
 
-    /// How many eights there are.
+    /// How many groups of eight there are.
     pub(crate) fn len(self) -> usize {
         self.starts.len()
     }
 
-    /// The buffer, where the texts of an eight start in it, 16 bytes from its end at least, and their lengths.
+    /// The buffer, and the starts and lengths of one group of eight texts. Each start is at least 16 bytes before the
+    /// end of the buffer.
     #[inline(always)]
     pub(crate) fn eight(self, at: usize) -> (&'a [u8], &'a [u32; EIGHT], &'a [u32; EIGHT]) {
         (self.bytes, &self.starts[at], &self.lens[at])
@@ -45,30 +47,30 @@ impl<'a> Texts<'a> {
 /// Eight numbers of at most 16 bytes, in JSON's grammar without an exponent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Numbers {
-    /// All digits without the point: less than 10^16; unspecified where refused, 0 for an empty text.
+    /// All digits without the point: less than 10^16. Unspecified for a refused text, 0 for an empty text.
     pub digits: [u64; EIGHT],
-    /// How many of them stand after the point: at most 14.
+    /// How many of the digits are after the point: at most 14.
     pub fraction: [u16; EIGHT],
-    /// The highest bit where there is a minus.
+    /// The highest bit is set if there is a minus.
     pub sign: [u64; EIGHT],
     /// Bit `i`: text `i` is no such number, or longer than 16 bytes.
     pub refused: u32,
-    /// Bit `i`: text `i` is empty; it is refused, too.
+    /// Bit `i`: text `i` is empty; such a text is also refused.
     pub empty: u32,
 }
 
 impl Numbers {
-    /// Bit `i` for each number `i` of which `wrong` is not zero.
+    /// Bit `i` for each number `i` whose entry in `wrong` is not zero.
     #[inline(always)]
     pub(crate) fn wrong(wrong: &[u64; EIGHT]) -> u32 {
-        // hardly ever any: the bits are not worth the work before that is known
+        // there is seldom any: check that first, because making the bits costs more
         if wrong.iter().fold(0, |any, wrong| any | wrong) == 0 {
             return 0;
         }
         wrong.iter().enumerate().fold(0, |bits, (at, wrong)| bits | (u32::from(*wrong != 0) << at))
     }
 
-    /// None at all.
+    /// All texts are refused.
     pub(crate) const NONE: Self =
         Self { digits: [0; EIGHT], fraction: [0; EIGHT], sign: [0; EIGHT], refused: 0xff, empty: 0 };
 }
@@ -77,29 +79,29 @@ impl Numbers {
 const LOW: u64 = 0x0001_0001_0001_0001;
 const HIGH: u64 = LOW << 15;
 
-/// What stands where in four lanes.
+/// What is at which place in four lanes.
 #[derive(Clone, Copy)]
 pub(crate) struct Masks {
-    /// The first byte of the text; nothing where the text is empty or does not fit.
+    /// The first byte of the text. No bit if the text is empty or does not fit.
     pub first: u64,
     pub minus: u64,
     pub point: u64,
     /// Digits, and the bytes before the text.
     pub digit: u64,
-    /// `0`; of the bytes before the text unspecified.
+    /// The bytes that are `0`. Unspecified for the bytes before the text.
     pub zero: u64,
 }
 
-/// What the masks come to.
+/// The result of checking the masks.
 #[derive(Clone, Copy)]
 pub(crate) struct CheckedNumbers {
     /// The minus of each lane that has one.
     pub negative: u64,
-    /// The point and all bytes before it; all where there is no point.
+    /// The point and all bytes before it; all bytes if there is no point.
     pub upto_point: u64,
     /// All bits of the lanes that have a point.
     pub has_point: u64,
-    /// Not zero in the lanes of texts that are no numbers.
+    /// Not zero in the lanes of texts that are no number.
     pub bad: u64,
 }
 
@@ -108,11 +110,11 @@ impl Masks {
     pub(crate) fn check(self) -> CheckedNumbers {
         let Self { first, minus, point, digit, zero } = self;
         let negative = minus & first;
-        // no bit moves into the next lane
+        // the bits must not move into the next lane
         let next = |mask: u64| (mask << 1) & !LOW;
         let leading = (first & !minus) | next(negative);
         let others = !digit & !(negative | point);
-        // subtracting one turns the bits up to the lowest one around; the highest bit keeps lanes apart
+        // subtracting one inverts the bits up to the lowest set one; the highest bit keeps the borrow inside the lane
         let lowest = |mask: u64| (mask | HIGH).wrapping_sub(LOW);
         let upto_point = lowest(point) ^ (point | HIGH);
         let second_point = point & lowest(point);
@@ -120,7 +122,7 @@ impl Masks {
         let digit_after_zero = next(zero & leading) & !point;
         let nothing = HIGH & !(leading | lowest(leading));
         let bad = others | second_point | point_at_an_end | digit_after_zero | nothing;
-        // only without a point the mask reaches the highest bit
+        // the mask includes the highest bit only if there is no point
         let has_point = !(((upto_point >> 15) & LOW) * 0xffff);
         CheckedNumbers { negative, upto_point, has_point, bad }
     }
@@ -146,7 +148,7 @@ mod tests {
         }
     }
 
-    /// Digits, digits after the point, and whether there is a minus; by way of the standard library.
+    /// Digits, how many of them are after the point, and whether there is a minus, with the standard library.
     fn plainly(text: &str) -> Option<(u64, usize, bool)> {
         let plain = text.len() <= DIGITS && !text.contains(['e', 'E']) && is_json_number(text.as_bytes());
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
@@ -161,19 +163,19 @@ mod tests {
             bytes.extend_from_slice(text.as_bytes());
         }
         bytes.extend_from_slice(after.as_bytes());
-        let room = starts.iter().all(|start| *start as usize + DIGITS <= bytes.len());
+        let buffer = starts.iter().all(|start| *start as usize + DIGITS <= bytes.len());
         let kinds = [(true, true), (false, true), (false, false)];
         for (level, (point, minus)) in
             Level::all().into_iter().flat_map(|level| kinds.map(|kind| (level, kind)))
         {
             let read = level.run(Read(Texts::new(&bytes, &starts, &lens), point, minus));
-            assert_eq!(read.is_some(), room);
+            assert_eq!(read.is_some(), buffer);
             let Some(read) = read else { continue };
             for (at, text) in texts.iter().enumerate() {
                 let refused = read.refused >> at & 1 == 1;
                 let number = (read.digits[at], usize::from(read.fraction[at]), read.sign[at] >> 63 == 1);
                 match plainly(text) {
-                    // those may be refused
+                    // with these settings such texts may be refused
                     Some((_, 1.., _)) if !point && refused => {}
                     Some((_, _, true)) if !minus && refused => {}
                     Some(expected) => {

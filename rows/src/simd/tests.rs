@@ -1,4 +1,4 @@
-//! Every level does what the plain definition says.
+//! Every level returns the same as a plain definition.
 
 use super::*;
 use proptest::prelude::*;
@@ -177,16 +177,16 @@ proptest! {
 
     #[test]
     fn every_level_makes_one_quote_of_two(
-        text in "[ab\"]{0,80}|[a-z]{0,70}[\"]{0,3}|\"{0,70}", behind in "[x\"]{0,140}", room in 0usize..200,
+        text in "[ab\"]{0,80}|[a-z]{0,70}[\"]{0,3}|\"{0,70}", behind in "[x\"]{0,140}", buffer in 0usize..200,
     ) {
         let doubled = text.replace('"', "\"\"");
         let tail = format!("{doubled}{behind}");
         for level in Level::all() {
-            let read = level.run(Undouble(tail.as_bytes(), doubled.len(), room));
+            let read = level.run(Undouble(tail.as_bytes(), doubled.len(), buffer));
             if let Some(read) = &read {
                 prop_assert_eq!(std::str::from_utf8(read).unwrap(), &text);
             }
-            let near = behind.len() >= BLOCK && room >= text.len() + BLOCK;
+            let near = behind.len() >= BLOCK && buffer >= text.len() + BLOCK;
             prop_assert!(read.is_some() || !near);
         }
     }

@@ -1,4 +1,4 @@
-//! Every level reads the parts of texts as their plain definitions say, for tests.
+//! Tests that every level reads parts of texts as their plain definitions do.
 
 use super::{BLOCK, Kernel, Lanes, Level};
 use crate::coerce::date::Day;
@@ -25,7 +25,7 @@ kernel!(Groups(bytes: [u8; BLOCK], len: usize) -> [u8; 16], groups(&bytes, len))
 kernel!(Date(bytes: [u8; 16]) -> Day, day(&bytes));
 kernel!(Moment(bytes: [u8; 19]) -> (Day, u32), moment(&bytes));
 
-/// The text, with other bytes behind it.
+/// The text, with other bytes after it.
 fn padded<const N: usize>(text: &[u8], behind: &[u8]) -> [u8; N] {
     let mut bytes = [0; N];
     let longer = text.iter().chain(behind.iter().cycle());

@@ -1,4 +1,4 @@
-//! AVX2 and AVX-512 lanes. A token of either type exists only where the CPU has the instructions.
+//! AVX2 and AVX-512 lanes. A token of either type exists only if the CPU has the instructions.
 #![allow(unsafe_code, reason = "vector intrinsics; each block says why it is sound")]
 
 use std::arch::x86_64::{
@@ -23,11 +23,12 @@ mod uuid;
 mod numbers;
 mod numbers_in_pairs;
 
-/// Proof that this CPU has AVX2, PCLMULQDQ, BMI1, BMI2, POPCNT and LZCNT: made by [`Avx2::detect`] alone.
+/// Proof that this CPU has AVX2, PCLMULQDQ, BMI1, BMI2, POPCNT and LZCNT. Only [`Avx2::detect`] makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Avx2(());
 
-/// Proof that this CPU has what [`Avx2`] proves, and AVX-512 F, BW, DQ, VL, VBMI, VBMI2 and BITALG: made by [`Avx512::detect`] alone.
+/// Proof that this CPU has the features of [`Avx2`], and AVX-512 F, BW, DQ, VL, VBMI, VBMI2 and BITALG. Only
+/// [`Avx512::detect`] makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Avx512(Avx2);
 
@@ -67,7 +68,7 @@ impl Avx512 {
         .then_some(Self(narrow))
     }
 
-    /// What this proves without AVX-512.
+    /// The proof of the features without AVX-512.
     #[inline]
     pub(crate) fn narrow(self) -> Avx2 {
         self.0
@@ -88,7 +89,7 @@ impl Avx512 {
 }
 
 impl Avx512 {
-    /// Writes the bytes whose bits are set, in order; what is behind them is 0.
+    /// Writes the bytes whose bits are set, in order; the bytes after them are 0.
     #[inline(always)]
     #[allow(clippy::unused_self, reason = "it is the proof")]
     fn squeeze(self, block: &[u8; BLOCK], keep: u64, out: &mut [u8; BLOCK]) {
@@ -352,7 +353,7 @@ impl Lanes for Avx512 {
     }
 }
 
-/// From 16 - n on: a shuffle that moves the first n bytes to the end, zeros before them.
+/// At offset n: a shuffle that moves the first n bytes to the end, with zeros before them.
 static TO_END: [i8; 2 * DIGITS] = {
     let mut table = [-128; 2 * DIGITS];
     let mut i = 0;
@@ -363,7 +364,7 @@ static TO_END: [i8; 2 * DIGITS] = {
     table
 };
 
-/// What [`super::decimal`] promises; `None` also if `len` is not 1..=16. No branch depends on where the point is.
+/// The same as [`super::decimal`], but `None` also if `len` is not 1..=16. No branch depends on where the point is.
 ///
 /// # Safety
 /// The CPU has SSSE3 and SSE4.1.
@@ -372,14 +373,14 @@ unsafe fn decimal(bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)> {
     if len.wrapping_sub(1) >= DIGITS {
         return None;
     }
-    // SAFETY: the caller promises the instructions. The first load reads the 16 bytes that the reference covers, the
-    // second one 16 bytes from `count` <= 16 on of the 32 in the table.
+    // SAFETY: the caller guarantees that the CPU has the instructions. The first load reads the 16 bytes that the
+    // reference covers. The second load reads 16 of the table's 32 bytes, from `count` <= 16 on.
     unsafe {
         let text = _mm_loadu_si128(bytes.as_ptr().cast());
         let points = _mm_movemask_epi8(_mm_cmpeq_epi8(text, _mm_set1_epi8(b'.'.cast_signed())));
         let point = (points.cast_unsigned() | (1 << len)).trailing_zeros() as usize;
         let count = len - usize::from(point < len);
-        // the shuffle skips the point: bytes behind it come from one further on
+        // the shuffle skips the point: the bytes after it come from one place further on
         let to_end = _mm_loadu_si128(TO_END.as_ptr().add(count).cast());
         let behind = _mm_cmpgt_epi8(to_end, _mm_set1_epi8(point as i8 - 1));
         let values = _mm_sub_epi8(text, _mm_set1_epi8(b'0'.cast_signed()));
@@ -415,7 +416,7 @@ static IOTA: [u8; BLOCK] = {
 /// The CPU has PCLMULQDQ and SSE2.
 #[inline(always)]
 unsafe fn carryless_parity(mask: u64) -> u64 {
-    // SAFETY: the caller promises the instructions; nothing here touches memory.
+    // SAFETY: the caller guarantees that the CPU has the instructions. No memory is accessed.
     unsafe {
         let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, mask.cast_signed()), _mm_set1_epi8(-1));
         _mm_cvtsi128_si64(product).cast_unsigned()

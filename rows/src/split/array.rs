@@ -1,16 +1,16 @@
-//! One JSON array, whose elements are the records: where each begins and ends, by a byte-at-a-time state machine.
+//! One JSON array whose elements are the records. A byte-at-a-time state machine finds where each begins and ends.
 //!
-//! It knows strings, escapes and depth, and demands the array's own brackets and commas, for without them nobody can say
-//! what a record is. What stands inside an element is for [`super::json`] to judge, element by element. The depth is a
-//! number, not a stack: an object ends when as many braces are closed as were opened, whatever its brackets do, which is
-//! where it ends if it is JSON, and soon enough if it is not.
+//! It follows strings, escapes and depth. It requires the brackets and commas of the array itself, because without them
+//! it is unclear what a record is. It does not check what is inside an element: [`super::json`] does that, element by
+//! element. The depth is a number, not a stack: an object ends when as many braces are closed as were opened; its
+//! brackets are ignored. If the element is JSON, this is its end. If it is not, an end is still found soon enough.
 //!
-//! A chunk ends where a record does, so that the comma after it begins the next chunk.
+//! A chunk ends where a record ends, so the comma after that record begins the next chunk.
 
 use super::scan::RecordEnds;
 use crate::simd::{BLOCK, Kernel, Lanes, Level};
 
-/// Where a stream stands between two bytes.
+/// The state of a stream between two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Before the array.
@@ -21,11 +21,11 @@ pub(crate) enum Place {
     After,
     /// After a comma.
     Comma,
-    /// In an element that is no text, object or array; what follows it ends it.
+    /// In an element that is no string, object or array, such as a number. The byte after the element ends it.
     Word,
     /// In an object or array.
     Nested,
-    /// In a string, of an element or by itself.
+    /// In a string, which is the element or inside it.
     Text,
     /// After a backslash in a string.
     Escape,
@@ -37,23 +37,23 @@ pub(crate) enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Array {
     pub place: Place,
-    /// What the element began with, a brace or a bracket, and how many of those are open.
+    /// The brace or bracket that the element began with. `depth` is how many of those are open.
     open: u8,
     depth: u32,
 }
 
-/// What a byte does to a record.
+/// What a byte means for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// It is the first of one.
+    /// It is the first byte of a record.
     Begins,
-    /// It is the last of one.
+    /// It is the last byte of a record.
     Ends,
-    /// The byte before it was the last of one.
+    /// The byte before it was the last byte of a record.
     Ended,
 }
 
-/// Why bytes are no array.
+/// Why bytes are no JSON array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
     NoArray,
@@ -67,8 +67,8 @@ impl Array {
         Self { place, open: 0, depth: 0 }
     }
 
-    /// Passes over what is inside an object or array, 64 bytes at a time; gives the offset at which bytes have to be
-    /// taken one by one again: where the element ends, a backslash stands, or the bytes do.
+    /// Skips what is inside an object or array, 64 bytes at a time. Returns the offset from which bytes have to be
+    /// taken one by one: at the end of the element, at a backslash, or where fewer than 64 bytes are left.
     #[inline(always)]
     fn leap<L: Lanes>(&mut self, lanes: L, bytes: &[u8], mut at: usize) -> usize {
         while self.depth > 0 && matches!(self.place, Place::Nested | Place::Text) {
@@ -103,7 +103,7 @@ impl Array {
         at
     }
 
-    /// How many of the next bytes change nothing.
+    /// How many of the next bytes do not change the state.
     #[inline]
     fn skip(self, bytes: &[u8]) -> usize {
         let mut bytes_left = bytes.iter();
@@ -158,7 +158,7 @@ impl Array {
         Ok(event)
     }
 
-    /// Takes bytes up to the first that does something to a record; gives the offset past it.
+    /// Takes bytes up to the next [`Event`]; returns the offset past them, and the event.
     #[inline(always)]
     pub(crate) fn next<L: Lanes>(
         &mut self,
@@ -192,8 +192,8 @@ fn is_blank(byte: u8) -> bool {
 
 /// Start and end of the next record of a chunk at or after `at`, which is 0 or the end of a record.
 ///
-/// What follows a break of the array is one record to the end of the chunk, and no JSON object; a [`crate::Cutter`] makes
-/// no such chunk.
+/// If the array is malformed, everything from the error to the end of the chunk is one record, which is no JSON object.
+/// A [`crate::Cutter`] makes no such chunk.
 pub(crate) fn record(bytes: &[u8], at: usize, level: Level) -> Option<(usize, usize)> {
     level.run(Next { bytes, at })
 }
@@ -231,7 +231,7 @@ pub(crate) struct Ends<'a> {
 }
 
 impl Kernel for Ends<'_> {
-    /// What was found, the array after it and, where it breaks, the offset.
+    /// The ends of records, the state after the bytes and, if the array is malformed, the offset and the error.
     type Output = (RecordEnds, Array, Option<(usize, Broken)>);
 
     #[inline(always)]

@@ -9,22 +9,22 @@ use crate::input::Dialect;
 pub(crate) use regular::Regular;
 pub(crate) use table::Table;
 
-/// What a cell is, besides its text.
+/// What kind of value a cell holds, and how its text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Unquoted text; in JSON a number or a word.
+    /// Unquoted text. In JSON: a number, `true` or `false`.
     Plain,
-    /// Text between quotes, as it is.
+    /// Text between quotes, without an escape or a doubled quote.
     Quoted,
-    /// Text in which something is escaped: between quotes or, with an escape character, without.
+    /// Text with an escape or a doubled quote. If the dialect has an escape character, it can also be unquoted.
     Escaped,
-    /// JSON null, or an unquoted `\N` where a backslash escapes.
+    /// JSON `null`, or an unquoted `\N` if the escape character is a backslash.
     Null,
     /// The record has no such cell.
     Missing,
     /// A JSON object or array.
     Nested,
-    /// A cell of a record that is no record: there is nothing to say about it.
+    /// A cell of a malformed record. It is not checked.
     Skipped,
 }
 
@@ -57,7 +57,7 @@ impl Kinds {
     }
 }
 
-/// A cell: its text in the chunk, without quotes around it, and its kind.
+/// A cell: where its text is in the chunk, without the quotes around it, and its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
     pub start: u32,
@@ -73,10 +73,10 @@ impl Cell {
     }
 }
 
-/// Records whose texts are found together; they stay in the processor's nearest cache.
+/// For how many records the texts are found together. They stay in the processor's first-level cache.
 pub(crate) const SPANS: usize = 256;
 
-/// Where the texts of a column's cells are, of up to [`SPANS`] records.
+/// Where the texts of a column's cells are, for up to [`SPANS`] records.
 pub(crate) struct Spans {
     pub starts: [u32; SPANS],
     pub lens: [u32; SPANS],
@@ -98,36 +98,38 @@ impl Spans {
     }
 }
 
-/// A record batch's cells.
+/// The cells of a record batch.
 pub(crate) trait Source {
-    /// Records in the record batch.
+    /// How many records the record batch has.
     fn records(&self) -> usize;
-    /// Start and length of a cell's text, where an absent cell has none; `column` is what [`Source::column`] gave.
+    /// Start and length of a cell's text. The length is 0 if the cell is missing. `column` is what [`Source::column`]
+    /// returns.
     fn span(&self, record: usize, column: usize) -> (usize, usize);
-    /// What [`Source::span`] gives for the records from `record` on; for a few of them maybe as they are written, with their
-    /// quotes, which no reader takes that is asked about them (`Plan::careful`).
+    /// Writes what [`Source::span`] returns for the records from `record` on. For some of them it can be the text as it
+    /// is written, with its quotes. No reader accepts such a text as a value: if one could, `Plan::needs_precheck` is set for
+    /// the column, and the cell is decoded first.
     fn spans(&self, record: usize, column: usize, spans: &mut Spans);
-    /// Finds the texts of the records from `record` on, if each is what is written, without quotes and escapes to see to;
-    /// an empty one is nothing, or an empty text.
+    /// Finds the texts of the records from `record` on. Returns whether every text can be used as it is, without quotes
+    /// to remove or escapes to decode. A text of length 0 is an empty cell, or an empty text in quotes.
     fn bare(&self, record: usize, column: usize, spans: &mut Spans) -> bool;
     /// The cell with its kind.
     fn cell(&self, record: usize, column: usize) -> Cell;
-    /// The kinds that cells of the column may have; `column` is what [`Source::column`] gave.
+    /// The kinds that cells of the column may have. `column` is what [`Source::column`] returns.
     fn kinds(&self, column: usize) -> Kinds;
-    /// Whether a text without quotes around it is a cell of [`Kind::Plain`], whatever it is.
+    /// Whether every text without quotes around it is a cell of [`Kind::Plain`].
     const PLAIN: bool = false;
-    /// Whether [`Source::cells_unverified`] may take doubled quotes for a text as it is.
+    /// Whether [`Source::cells_unverified`] may return [`Kind::Quoted`] for a text with doubled quotes.
     const UNVERIFIED_QUOTES: bool = false;
-    /// Gives the cells of a column, but of [`Kind::Quoted`] even if quotes in it are doubled: they are found while it is
-    /// read.
+    /// Returns a function that finds the cell of a record. With [`Source::UNVERIFIED_QUOTES`], a cell with doubled
+    /// quotes has [`Kind::Quoted`] too; the caller finds the doubled quotes while it reads the text.
     fn cells_unverified(&self, column: usize) -> impl Fn(usize) -> Cell;
-    /// Where this source keeps a column of the schema; `field` is its place in the file.
+    /// Where this source has a column of the schema. `field` is the index of the column's field in the file.
     fn column(&self, column: usize, field: usize) -> usize;
     /// Start and end of the record without its line end.
     fn record(&self, record: usize) -> (u32, u32);
 }
 
-/// The text that a cell stands for. `scratch` is used where something was escaped.
+/// Decodes the text of a cell. `scratch` is used if the cell is [`Kind::Escaped`].
 #[inline(always)]
 pub(crate) fn decode<'a>(
     bytes: &'a [u8],
@@ -150,10 +152,11 @@ pub(crate) fn decode<'a>(
     Ok(scratch)
 }
 
-/// The text of a cell with inner structure.
+/// Decodes the text of a cell with inner structure.
 ///
-/// In its TSV, `ClickHouse` escapes the texts in such a cell, which stand in single quotes, but not the cell once more.
-/// JSON, with its double quotes, is a text like any other for those who write it there.
+/// In TSV, `ClickHouse` escapes the texts inside such a cell, which are in single quotes. It does not escape the cell
+/// itself again. Programs that write JSON, with its double quotes, into TSV escape the complete cell like any other
+/// text.
 pub(crate) fn decode_nested<'a>(
     bytes: &'a [u8],
     cell: Cell,

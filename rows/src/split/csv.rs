@@ -1,37 +1,38 @@
-//! Delimited text by a byte-at-a-time state machine: the definition of a record and of a cell, the oracle of the fast
-//! index, and the path for chunks whose quoting or field count is off.
+//! Delimited text, read byte by byte by a state machine. It is the definition of a record and of a cell, and the test
+//! oracle of the fast index. It also reads the chunks whose quoting or number of fields is irregular.
 //!
-//! * A record ends at a line end outside quotes: a line feed, with one carriage return before it, or with
-//!   [`LineEnd::Any`](crate::LineEnd) any of the two. (CRLF then is two line ends with a blank line between them, so that
-//!   nobody has to look ahead.)
-//! * A line with nothing on it is not a record: it is skipped and not counted; nor is one that begins with the comment
+//! * A record ends at a line end outside quotes. A line end is a line feed, with or without one carriage return before
+//!   it. With [`LineEnd::Any`](crate::LineEnd) it is either a line feed or a carriage return. (CRLF is then two line
+//!   ends with a blank line between them, so that no code has to look ahead.)
+//! * A blank line is no record: it is skipped and not counted. The same holds for a line that begins with the comment
 //!   character. (A file of one column writes an empty value as `""`.)
-//! * A quote opens a quoted cell only as the first byte of the cell; elsewhere it is a byte like any other. Inside, `""`
-//!   is one quote. Between the closing quote and the next delimiter or line end there can be nothing else.
+//! * A quote opens a quoted cell only as the first byte of the cell. Elsewhere it is an ordinary byte. Inside a quoted
+//!   cell, `""` is one quote. Nothing is allowed between the closing quote and the next delimiter or line end.
 //! * The escape character makes the byte after it data, in every cell.
 //!
-//! [`record`] reads RFC 4180 by leaps from one special byte to the next, and leaves other dialects to [`super::dialect`].
+//! [`record`] reads RFC 4180 by jumps from one special byte to the next. It leaves other dialects to
+//! [`super::dialect`].
 
 use crate::input::Dialect;
 
-/// Where a byte leaves the reading of a record.
+/// The state after a byte of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// At the first byte of a cell.
     Start,
-    /// In a cell without quotes, or past a closing quote.
+    /// In an unquoted cell, or in text after a closing quote.
     Plain,
     /// Between quotes.
     Quoted,
-    /// After a quote between quotes: it closes the cell, or is the first of two.
+    /// After a quote inside a quoted cell. It closes the cell, or is the first of a doubled quote.
     QuoteInQuoted,
-    /// After an escape character without quotes, or between them: the next byte is data.
+    /// After an escape character outside quotes, or (`EscapeInQuoted`) between them: the next byte is data.
     Escape,
     EscapeInQuoted,
 }
 
 impl Step {
-    /// Takes one byte. A record ends where a line end leads to [`Step::Start`].
+    /// Returns the state after one more byte. A record ends if a line end leads to [`Step::Start`].
     #[inline]
     pub(crate) fn next(self, byte: u8, dialect: Dialect) -> Self {
         let quote = byte == dialect.quote && dialect.quote != 0;
@@ -48,23 +49,23 @@ impl Step {
         }
     }
 
-    /// Whether the next byte is data, whatever it is but a quote or escape character.
+    /// Whether the next byte is data, unless it is a quote or an escape character.
     pub(crate) fn is_inside(self) -> bool {
         matches!(self, Self::Quoted | Self::Escape | Self::EscapeInQuoted)
     }
 }
 
-/// Where one cell of a record stands.
+/// Where a cell of a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Field {
-    /// First byte, after an opening quote.
+    /// Offset of its first byte, after an opening quote.
     pub start: usize,
-    /// Past the last byte, before a closing quote.
+    /// Offset past its last byte, before a closing quote.
     pub end: usize,
     pub quoted: bool,
 }
 
-/// Why a record is no record.
+/// Why a record is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
     AfterQuote,
@@ -82,12 +83,12 @@ impl Malformed {
     }
 }
 
-/// Where a record ends, and why it is none.
+/// Where a record ends, and why it is malformed, if it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// Past its last byte, its line end not counted.
+    /// Offset past its last byte, without the line end.
     pub end: usize,
-    /// Past its line end.
+    /// Offset past its line end.
     pub next: usize,
     pub problem: Option<Malformed>,
 }
@@ -141,7 +142,8 @@ pub(crate) fn record(bytes: &[u8], start: usize, dialect: Dialect, mut cell: imp
     }
 }
 
-/// A record that nothing but the end of the file ends; what looks like its line end is not shown as part of it.
+/// A record with a quote that is never closed: only the end of the file ends it. A line end there is not shown as part
+/// of the record.
 pub(crate) fn open_to_the_end(bytes: &[u8], problem: Option<Malformed>) -> Record {
     Record { end: trimmed_line(bytes).len(), next: bytes.len(), problem }
 }
@@ -168,7 +170,7 @@ pub(crate) fn skip_blank_lines(bytes: &[u8], mut at: usize, dialect: Dialect) ->
     }
 }
 
-/// Removes the doubling of quotes.
+/// Copies the cell to `out`, and writes each doubled quote once.
 pub(crate) fn unescape(cell: &[u8], quote: u8, out: &mut Vec<u8>) {
     let mut rest = cell;
     while let Some(n) = memchr::memchr(quote, rest) {
@@ -178,7 +180,7 @@ pub(crate) fn unescape(cell: &[u8], quote: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// All cells of the record, unescaped.
+/// Returns all cells of the record, decoded.
 pub(crate) fn fields(record_bytes: &[u8], dialect: Dialect) -> Result<Vec<Vec<u8>>, Malformed> {
     let mut cells = Vec::new();
     let Record { problem, .. } = record(record_bytes, 0, dialect, |f| {
@@ -196,7 +198,7 @@ pub(crate) fn fields(record_bytes: &[u8], dialect: Dialect) -> Result<Vec<Vec<u8
     problem.map_or(Ok(cells), Err)
 }
 
-/// Whether a carriage return stands in the record outside quotes: it may have been meant to end the line.
+/// Whether the record has a carriage return outside quotes. The author of the file may have meant it as a line end.
 pub(crate) fn has_bare_return(record: &[u8], dialect: Dialect) -> bool {
     let mut step = Step::Start;
     record.iter().any(|byte| {

@@ -1,4 +1,4 @@
-//! Delimited text with an escape character, comments or other line ends: read byte by byte, by [`Step`] itself.
+//! Delimited text with an escape character, comments or other line ends. It is read byte by byte with [`Step`] itself.
 
 use super::cells::Cell;
 use super::csv::{Field, Malformed, Record, Step, open_to_the_end};
@@ -29,7 +29,7 @@ pub(crate) fn record(bytes: &[u8], start: usize, dialect: Dialect, mut cell: imp
             (Step::QuoteInQuoted, Step::Quoted) => field.closed = None,
             _ => {}
         }
-        // one that is no data: it may belong to the line end
+        // a carriage return that is not data may belong to the line end
         returned = *byte == b'\r' && !before.is_inside();
     }
     let ended = match step {
@@ -50,7 +50,7 @@ pub(crate) fn record(bytes: &[u8], start: usize, dialect: Dialect, mut cell: imp
 struct Open {
     start: usize,
     quoted: bool,
-    /// Where its closing quote stands.
+    /// Offset of its closing quote.
     closed: Option<usize>,
 }
 
@@ -68,17 +68,17 @@ impl Open {
     }
 }
 
-/// The text that an escaped cell stands for.
+/// Decodes an escaped cell.
 #[cold]
 pub(crate) fn decode(bytes: &[u8], cell: Cell, dialect: Dialect, out: &mut Vec<u8>) {
-    // no unquoted cell stands behind a quote
+    // an unquoted cell is never directly after a quote
     let quoted = cell.start > 0 && dialect.quote != 0 && bytes[cell.start as usize - 1] == dialect.quote;
     unescape(cell.text(bytes), quoted, dialect, out);
 }
 
-/// Removes escapes, and the doubling of quotes in a quoted cell.
+/// Decodes escapes and, in a quoted cell, doubled quotes.
 pub(crate) fn unescape(cell: &[u8], quoted: bool, dialect: Dialect, out: &mut Vec<u8>) {
-    // where quotes mean nothing, they are looked for in vain
+    // in an unquoted cell a quote is an ordinary byte: search only for the escape character
     let quote = if quoted { dialect.quote } else { dialect.escape };
     let mut rest = cell;
     while let Some(n) = memchr::memchr2(dialect.escape, quote, rest) {

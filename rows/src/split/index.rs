@@ -1,7 +1,7 @@
-//! The structural index: the positions of all separators outside quotes in a run of records, 64 bytes at a time.
+//! The structural index: the positions of all separators outside quotes in a run of records, found 64 bytes at a time.
 //!
-//! Good for records that keep to RFC 4180 and all have the same number of fields, which is nearly all of them. It
-//! refuses a run that does not; then [`super::csv`] reads it.
+//! It works for records that follow RFC 4180 and all have the same number of fields, which nearly all records do. It
+//! refuses any other run; then [`super::csv`] reads it.
 //! Method: Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (2019), sections 3.1.1 and 3.2.
 
 use super::csv::Step;
@@ -9,10 +9,10 @@ use super::scan::Quotes;
 use crate::input::Dialect;
 use crate::simd::{BLOCK, Kernel, Lanes, Level};
 
-/// Positions of separators, the position before the first record in front of them.
+/// The position before the first record, then the positions of all separators.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    /// Only the first `len` count; the rest is room.
+    /// Only the first `len` entries are used; the rest is spare capacity.
     positions: Vec<u32>,
     len: usize,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Index {
 /// What was found in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// Whole records of the asked number of fields, from the start of the run.
+    /// How many complete records with the requested number of fields there are, from the start of the run.
     pub records: usize,
     /// Offset past the last of them.
     pub end: usize,
@@ -31,10 +31,11 @@ pub(crate) struct Found {
 }
 
 impl Index {
-    /// Indexes the records of `bytes[start..end]`, of `fields` fields each; `end == bytes.len()` ends the last record
-    /// even without a line end. `None`: a record is not well-formed, a line is blank, or a number of fields differs.
+    /// Indexes the records of `bytes[start..end]`, each of `fields` fields. If `end == bytes.len()`, the last record
+    /// needs no line end. `None`: a record is not well-formed, a line is blank, or a record has another number of
+    /// fields.
     ///
-    /// No record is found when the first one goes on past `end`.
+    /// Finds no record if the first one ends after `end`.
     pub(crate) fn build(
         &mut self,
         bytes: &[u8],
@@ -65,7 +66,7 @@ impl Index {
         if lines != records {
             return None;
         }
-        // as many line ends as records, and one at the end of each record: so none anywhere else
+        // there are as many line ends as records: if each record ends with one, there is none anywhere else
         let is_end = |at: u32| bytes.get(at as usize).is_none_or(|b| *b == b'\n');
         let runs = self.positions[1..self.len].chunks_exact(fields);
         let regular = runs.fold(true, |ok, run| ok & is_end(run[fields - 1]));
@@ -90,15 +91,15 @@ impl Index {
     }
 }
 
-/// Blocks that are looked at together: where no quote is in them, as in most files, none has to be followed. Deciding it
-/// for each block would cost more than it saves where every other block has one.
+/// Bytes of a group of blocks. In a group without a quote, as in most files, no quotes need to be followed. To decide
+/// this for each block would cost more than it saves in files where every second block has a quote.
 const GROUP: usize = 4 * BLOCK;
 
 struct Separators<'a> {
     run: &'a [u8],
     base: u32,
     dialect: Dialect,
-    /// Room for one position a byte and a block more.
+    /// One slot for each byte, and a block of slots more.
     out: &'a mut [u32],
 }
 
@@ -112,7 +113,7 @@ struct All {
 }
 
 impl Kernel for Separators<'_> {
-    /// `None`: a quote stands where it should not.
+    /// `None`: a quote is where RFC 4180 does not allow one.
     type Output = Option<All>;
 
     #[inline(always)]
@@ -140,13 +141,14 @@ impl Kernel for Separators<'_> {
     }
 }
 
-/// The way through the blocks of a run.
+/// The state between two blocks of a run.
 struct Walk<'a> {
     out: &'a mut [u32],
     base: u32,
     dialect: Dialect,
     quotes: Quotes,
-    /// Of the last byte, in bit 0: a quote that closes a cell, or a carriage return behind one.
+    /// Bit 0 is set if the last byte is a quote that closes a cell or, in `after_close_return`, a carriage return after
+    /// such a quote.
     after_close: u64,
     after_close_return: u64,
     written: usize,
@@ -174,7 +176,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes four blocks. `None`: there is no more room.
+    /// Reads four blocks. `None`: `out` is full.
     #[inline(always)]
     fn group<L: Lanes>(&mut self, lanes: L, group: &[u8; GROUP]) -> Option<()> {
         let Dialect { quote, delimiter, .. } = self.dialect;
@@ -206,7 +208,7 @@ impl<'a> Walk<'a> {
         let (quote, delimiter, newline, cr) = (quote & valid, delimiter & valid, newline & valid, cr & valid);
         let inside = self.quotes.block(lanes, quote, delimiter, newline);
         self.bad |= self.quotes.misplaced(valid, cr);
-        // a carriage return after a closing quote must be the line's
+        // a carriage return after a closing quote must be part of the line end
         let closing = self.quotes.closes();
         let returns = ((closing << 1) | self.after_close) & cr;
         self.bad |= ((returns << 1) | self.after_close_return) & valid & !newline;
@@ -220,8 +222,8 @@ impl<'a> Walk<'a> {
 
     #[inline(always)]
     fn write<L: Lanes>(&mut self, lanes: L, separators: u64, ends: u64) -> Option<()> {
-        let room = self.out.get_mut(self.written..).and_then(|o| o.first_chunk_mut::<BLOCK>())?;
-        lanes.positions(separators, self.base, room);
+        let slots = self.out.get_mut(self.written..).and_then(|o| o.first_chunk_mut::<BLOCK>())?;
+        lanes.positions(separators, self.base, slots);
         self.written += separators.count_ones() as usize;
         self.ended += ends.count_ones() as usize;
         self.base = self.base.wrapping_add(BLOCK as u32);
@@ -319,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_refuses_text_after_a_closing_quote_wherever_it_stands() {
+    fn the_index_refuses_text_after_a_closing_quote_wherever_it_is() {
         for at in 0..2 * BLOCK {
             for wrong in ["\"a\"x,b\n", "\"a\"\r,b\n", "\"a\"\rx,b\n", "x\"a\",b\n"] {
                 let bytes = format!("{},b\n{wrong}{}", "a".repeat(at), "c,d\n".repeat(BLOCK));

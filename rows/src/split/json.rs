@@ -1,7 +1,7 @@
-//! One JSON object (RFC 8259), of a line or of an array, to cells by key.
+//! Reads one JSON object (RFC 8259), of a line or of an array, into cells by key.
 //!
-//! Keys come in any order; the order of the line before is tried first. A key that stands twice makes the line
-//! malformed, and so does anything that is not JSON, also in values that no column takes.
+//! Keys can come in any order; the order of the previous line is tried first. Two values for one column make the line
+//! malformed. So does anything that is not JSON, even in values that no column takes.
 
 mod escape;
 pub(crate) mod index;
@@ -19,18 +19,18 @@ use index::Index;
 use rows::Taken;
 use template::Template;
 
-/// The keys that a line may have.
+/// The keys that a line can have.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     /// Each name and alias with its column.
     names: Vec<(Box<[u8]>, usize)>,
     by_name: std::collections::HashMap<Box<[u8]>, usize>,
-    /// For each place in a line, the index in `names` that stood there last.
+    /// For each position in a line: the index in `names` of the key that was last there.
     predicted: Vec<usize>,
     refuse_unknown: bool,
     scratch: Vec<u8>,
     template: Template,
-    /// Whether arrays are expected: a column takes them.
+    /// Whether arrays are expected, because a column takes them.
     lists: bool,
 }
 
@@ -47,7 +47,8 @@ impl Keys {
         Self { names, by_name, refuse_unknown, lists, ..Self::default() }
     }
 
-    /// The column of the key that stood at this place of the line before, if it stands there again.
+    /// The column of the key that the previous line had at this position, if this line has the same key here. Then the
+    /// key is skipped.
     #[inline]
     fn predict(&self, line: &mut Line<'_>, place: usize) -> Option<usize> {
         let (name, column) = self.names.get(*self.predicted.get(place)?)?;
@@ -59,7 +60,7 @@ impl Keys {
         Some(*column)
     }
 
-    /// The column of the key at this place of the line.
+    /// The column of the key at this position of the line. `None`: no column has the key.
     fn find(&mut self, key: &[u8], escaped: bool, place: usize) -> Result<Option<usize>, CellError> {
         let found = if escaped {
             self.scratch.clear();
@@ -69,7 +70,7 @@ impl Keys {
             self.by_name.get(key)
         };
         let Some(&at) = found else { return Ok(None) };
-        // a name with a quote or backslash in it is never written as it is
+        // a name with a quote, backslash or control character is never written unescaped, so it is not predicted
         if place < self.names.len() && plain_json(&self.names[at].0) == self.names[at].0.len() {
             self.predicted.resize(self.predicted.len().max(place + 1), usize::MAX);
             self.predicted[place] = at;
@@ -77,8 +78,8 @@ impl Keys {
         Ok(Some(self.names[at].1))
     }
 
-    /// Reads an object of the shape of the one before into cells by column, all missing at first; gives the offset
-    /// behind it.
+    /// Reads an object with the same shape as the previous one into cells by column, all missing at first. Returns the
+    /// offset after the object. `None`: the parser must read it.
     #[inline(always)]
     pub(crate) fn again<L: Lanes>(
         &self,
@@ -90,7 +91,7 @@ impl Keys {
         self.template.read(lanes, bytes, start, cells)
     }
 
-    /// Whether the next lines may have a shape for [`Keys::lines`].
+    /// Whether the next lines may have a shape that [`Keys::lines`] can read.
     pub(crate) fn expect_lines(&self) -> bool {
         self.template.is_flat()
     }
@@ -100,7 +101,8 @@ impl Keys {
         self.lists || self.template.has_lists()
     }
 
-    /// Adds lines of the shape of the object before to the table, from the index's next one on, at most `most`.
+    /// Adds lines with the same shape as the previous object to the table: at most `most`, from the next line of the
+    /// index on.
     pub(crate) fn lines(
         &self,
         level: Level,
@@ -170,14 +172,14 @@ impl Keys {
     }
 }
 
-/// The keys of a line, for the message about the unknown ones; best effort.
+/// The keys of a line, for the message about unknown keys. Empty if the line cannot be parsed.
 pub(crate) fn keys(record: &[u8]) -> Vec<String> {
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(record)
         .map(|map| map.keys().cloned().collect())
         .unwrap_or_default()
 }
 
-/// All keys of a line with their values, as they stand there.
+/// All keys of a line with their values, in the order of the line and not decoded.
 pub(crate) fn members(bytes: &[u8], start: usize, end: usize) -> Result<Vec<(Cell, Cell)>, CellError> {
     let mut line = Line { bytes: &bytes[..end], at: start };
     let mut members = Vec::new();
@@ -203,7 +205,7 @@ pub(crate) fn members(bytes: &[u8], start: usize, end: usize) -> Result<Vec<(Cel
     if line.at == end { Ok(members) } else { Err(CellError::NotJson) }
 }
 
-/// A place in a line.
+/// A position in a line.
 pub(crate) struct Line<'a> {
     /// The chunk up to the end of the line.
     pub bytes: &'a [u8],
@@ -230,7 +232,7 @@ impl Line<'_> {
         if self.skip(byte) { Ok(()) } else { Err(CellError::NotJson) }
     }
 
-    /// The string after its opening quote, and whether anything in it is escaped.
+    /// Reads a string from after its opening quote. Returns it, and whether it contains an escape.
     #[inline]
     pub(crate) fn string(&mut self) -> Result<(Cell, bool), CellError> {
         let start = self.at;
@@ -273,12 +275,12 @@ impl Line<'_> {
             [b'f', b'a', b'l', b's', b'e', ..] => 5,
             number => json_number(number).ok_or(CellError::NotJson)?,
         };
-        // what follows must be a blank, a comma or a brace, which the caller sees to
+        // a blank, comma or brace must follow; the caller checks that
         self.at += len;
         Ok(Cell { start: start as u32, len: len as u32, kind: Kind::Plain })
     }
 
-    /// An object or array, which no scalar column can take; it must still be JSON.
+    /// Reads an object or array. No scalar column can take it, but it must still be JSON.
     #[cold]
     pub(crate) fn nested(&mut self) -> Result<Cell, CellError> {
         let start = self.at;

@@ -1,21 +1,22 @@
-//! Where records end in a stream that comes in pieces: the scan that cutting rests on.
+//! Finds where records end in a stream that arrives in pieces. Cutting is based on this scan.
 //!
-//! A piece of RFC 4180 or of JSON lines is scanned 64 bytes at a time by the parity of its quotes. That is right while quotes stand only where
-//! RFC 4180 has them; a piece in which one stands elsewhere is scanned again byte by byte, from the state before it.
+//! A piece of RFC 4180 or of JSON lines is scanned 64 bytes at a time, by the parity of its quotes. This is right if
+//! quotes are only where RFC 4180 allows them. A piece with a quote elsewhere is scanned again byte by byte, from the
+//! state before it.
 
 use super::array::{Array, Broken, Ends, Event, Place};
 use super::csv::Step;
 use crate::input::{Dialect, Format, Input};
 use crate::simd::{BLOCK, Kernel, Lanes, Level};
 
-/// Where a stream stands between two bytes.
+/// The state of a stream between two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     pub step: Step,
     pub line: Line,
 }
 
-/// What the record holds so far.
+/// What the line contains so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     Empty,
@@ -38,7 +39,7 @@ pub(crate) enum Edge {
 impl State {
     pub(crate) const START: Self = Self { step: Step::Start, line: Line::Empty };
 
-    /// Takes one byte; tells if a line ends after it.
+    /// Takes one byte; returns the end of a line, if one ends with it.
     #[inline]
     pub(crate) fn push(&mut self, byte: u8, dialect: Dialect) -> Option<Edge> {
         let starts = self.line == Line::Empty && byte == dialect.comment && dialect.comment != 0;
@@ -57,10 +58,10 @@ impl State {
     }
 }
 
-/// What a piece holds.
+/// The ends of records in a piece.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RecordEnds {
-    /// Records that end in it; blank lines are none.
+    /// How many records end in the piece. Blank lines are no records.
     pub records: u32,
     /// Offset past the last line end.
     pub last_edge: Option<usize>,
@@ -71,20 +72,20 @@ pub(crate) struct RecordEnds {
 pub(crate) struct Scanner {
     pub dialect: Dialect,
     pub state: State,
-    /// Of a JSON array, which has no lines.
+    /// Used for a JSON array, which has no lines.
     pub array: Option<Array>,
     level: Level,
 }
 
 impl Scanner {
-    /// A scanner that stands before a file, or in one after a record.
+    /// A scanner for a stream that begins at the start of a file (`before`), or after a record in it.
     pub(crate) fn new(input: &Input, before: bool) -> Self {
         let place = if before { Place::Start } else { Place::After };
         let array = (input.format == Format::Json).then_some(Array::at(place));
         Self { array, ..Self::at_level(record_dialect(input), Level::detect()) }
     }
 
-    /// The same with the instructions of this level.
+    /// The same scanner with the instructions of this level.
     pub(crate) fn on(self, level: Level) -> Self {
         Self { level, ..self }
     }
@@ -101,7 +102,7 @@ impl Scanner {
         }
     }
 
-    /// Takes one byte; tells if a line or record ends at it.
+    /// Takes one byte; returns the end of a line or record, if one ends there.
     #[inline]
     pub(crate) fn push(&mut self, byte: u8) -> Result<Option<Edge>, Broken> {
         let Some(array) = &mut self.array else { return Ok(self.state.push(byte, self.dialect)) };
@@ -112,7 +113,8 @@ impl Scanner {
         })
     }
 
-    /// Takes the next bytes of the stream. On a break of the array: what was found before it, and where it is.
+    /// Takes the next bytes of the stream. If the array is malformed, the error has what was found before it, and its
+    /// offset.
     pub(crate) fn piece(&mut self, bytes: &[u8]) -> Result<RecordEnds, (RecordEnds, usize, Broken)> {
         if let Some(array) = &mut self.array {
             let (ends, after, broken) = self.level.run(Ends { array: *array, bytes });
@@ -137,7 +139,7 @@ impl Scanner {
     }
 }
 
-/// In JSON lines no line end can stand inside a record, so quotes do not matter.
+/// In JSON lines no record contains a line end, so quotes do not matter.
 fn record_dialect(input: &Input) -> Dialect {
     match input.format {
         Format::JsonLines | Format::Json => Dialect::rfc(b'\n', 0),
@@ -145,8 +147,8 @@ fn record_dialect(input: &Input) -> Dialect {
     }
 }
 
-/// Blocks that are looked at together: a group without quotes, as most files have, does not pay for following them.
-/// Deciding it for each block would cost more than it saves where every other block has one.
+/// Bytes of a group of blocks. In a group without a quote, as in most files, no quotes need to be followed. To decide
+/// this for each block would cost more than it saves in files where every second block has a quote.
 const GROUP: usize = 4 * BLOCK;
 
 struct Fast<'a> {
@@ -156,7 +158,7 @@ struct Fast<'a> {
 }
 
 impl Kernel for Fast<'_> {
-    /// `None`: a quote stands where it should not.
+    /// `None`: a quote is where RFC 4180 does not allow one.
     type Output = Option<(RecordEnds, State)>;
 
     #[inline(always)]
@@ -176,7 +178,7 @@ impl Fast<'_> {
             bad |= self.group::<L, QUOTES>(lanes, group, &mut quotes, &mut count);
         }
         if !tail.is_empty() {
-            // carriage returns end no line, and may follow a quote
+            // padding: carriage returns end no line, and may follow a quote
             let mut group = [b'\r'; GROUP];
             group[..tail.len()].copy_from_slice(tail);
             bad |= self.group::<L, QUOTES>(lanes, &group, &mut quotes, &mut count);
@@ -188,7 +190,7 @@ impl Fast<'_> {
         Some((ends, self.end(&quotes, ends.last_edge)))
     }
 
-    /// Takes the next blocks; not zero if a quote stands where it should not.
+    /// Takes the next blocks. Returns a number that is not 0 if a quote is where RFC 4180 does not allow one.
     #[inline(always)]
     fn group<L: Lanes, const QUOTES: bool>(
         &self,
@@ -225,7 +227,7 @@ impl Fast<'_> {
         bad
     }
 
-    /// The state after the last byte of a piece in which all quotes stand right.
+    /// The state after the last byte of a piece in which all quotes are where RFC 4180 allows them.
     fn end(&self, quotes: &Quotes, last_edge: Option<usize>) -> State {
         let Some(last) = self.bytes.last() else { return self.state };
         let step = if quotes.inside() {
@@ -250,11 +252,11 @@ impl Fast<'_> {
 /// Counts the lines that are records, block after block.
 struct Lines<'a> {
     bytes: &'a [u8],
-    /// Whether a carriage return stands before the bytes.
+    /// Whether a carriage return comes directly before `bytes`, as the only byte of its line.
     after_return: bool,
-    /// Bytes before the next block.
+    /// Offset of the next block.
     at: usize,
-    /// In bit 0, whether a line starts with the next byte; then, whether one starts with the byte before it.
+    /// Bit 0 is set if a line starts with the next byte or, in `second`, with the byte before it.
     starts: u64,
     second: u64,
     records: u32,
@@ -273,7 +275,7 @@ impl<'a> Lines<'a> {
     #[inline(always)]
     fn block<L: Lanes>(&mut self, lanes: L, block: &[u8; BLOCK], ends: u64) {
         let starts = (ends << 1) | self.starts;
-        // only a line of no byte or of one can be blank: the rest of the question is hardly ever asked
+        // only a line of 0 or 1 bytes can be blank, so the rest of the check is hardly ever needed
         let short = ends & (starts | (starts << 1) | self.second);
         let mut blank = 0;
         if short != 0 {
@@ -287,7 +289,7 @@ impl<'a> Lines<'a> {
         self.at += BLOCK;
     }
 
-    /// Whether a carriage return stands before the next block.
+    /// Whether a carriage return comes directly before the next block.
     fn follows_return(&self) -> bool {
         self.at.checked_sub(1).map_or(self.after_return, |before| self.bytes.get(before) == Some(&b'\r'))
     }
@@ -300,15 +302,15 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Follows quotes through blocks by their parity, and checks that each stands where RFC 4180 lets it.
+/// Follows quotes through blocks by their parity, and checks that each is where RFC 4180 allows it.
 pub(crate) struct Quotes {
-    /// All ones if quotes mean something.
+    /// All ones if the dialect has a quote character, else 0.
     enabled: u64,
-    /// All ones if the last byte was inside quotes.
+    /// All ones if the last byte was inside quotes, else 0.
     inside: u64,
-    /// Of the last byte, in bit 0: a delimiter, line feed or quote.
+    /// Bit 0 is set if the last byte is a delimiter, line feed or quote.
     separator: u64,
-    /// Of the last byte, in bit 0: a quote that closes a cell (or is the first of two).
+    /// Bit 0 is set if the last byte is a quote that closes a cell (or is the first of a doubled quote).
     close: u64,
     opens: u64,
     closes: u64,
@@ -329,7 +331,7 @@ impl Quotes {
         }
     }
 
-    /// Takes a block; gives the mask of bytes inside quotes, opening quotes with them and closing ones not.
+    /// Takes a block. Returns the mask of the bytes inside quotes; it includes opening quotes, but not closing ones.
     #[inline(always)]
     pub(crate) fn block<L: Lanes>(&mut self, lanes: L, quote: u64, delimiter: u64, newline: u64) -> u64 {
         let quote = quote & self.enabled;
@@ -341,8 +343,8 @@ impl Quotes {
         inside
     }
 
-    /// Not zero if a quote of the last block stands where it should not: one that opens must follow a separator or a
-    /// quote, one that closes must be followed by a separator, a quote or a carriage return.
+    /// Not 0 if a quote of the last block is misplaced. A quote that opens must follow a separator or a quote. A quote
+    /// that closes must be followed by a separator, a quote or a carriage return.
     #[inline(always)]
     pub(crate) fn misplaced(&mut self, valid: u64, cr: u64) -> u64 {
         let opens = self.opens & !((self.separators << 1) | self.separator);
@@ -352,19 +354,20 @@ impl Quotes {
         opens | closes
     }
 
-    /// Not zero if the next byte is inside quotes, or follows one that closes.
+    /// Not 0 if the next byte is inside quotes, or follows a quote that closes.
     #[inline(always)]
     pub(crate) fn pending(&self) -> u64 {
         self.inside | self.close
     }
 
-    /// Passes blocks without quotes while nothing is pending; tells whether their last byte is a separator.
+    /// Skips blocks without quotes, which is allowed if [`Quotes::pending`] is 0. `separator`: whether their last byte
+    /// is a separator.
     #[inline(always)]
     pub(crate) fn pass(&mut self, separator: bool) {
         self.separator = u64::from(separator);
     }
 
-    /// The quotes of the last block that close a cell or are the first of two.
+    /// The quotes of the last block that close a cell or are the first of a doubled quote.
     #[inline(always)]
     pub(crate) fn closes(&self) -> u64 {
         self.closes
@@ -401,7 +404,7 @@ mod tests {
         prop::collection::vec(piece, 0..100).prop_map(|p| p.concat().into_bytes())
     }
 
-    /// Groups of blocks with quotes and without, and short lines anywhere in them.
+    /// Groups of blocks with and without quotes, with short lines anywhere in them.
     fn sparse() -> impl Strategy<Value = Vec<u8>> {
         let filler = (0usize..300, prop::sample::select(vec!["x", "a,b\n", "c\n", "\r\n"]));
         let piece = prop::sample::select(vec!["\n", "\r\n", "\r", "y\n", "\n\"z\n\n\"", ",\"\"\r\n", "\""]);
@@ -447,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_out_of_place_is_seen_wherever_it_stands() {
+    fn a_quote_out_of_place_is_seen_wherever_it_is() {
         for at in 0..GROUP + 2 * BLOCK {
             let wrongs = ["\"a\"x,\"", "a\"x,\n\"", "a\"x\",b\n", "\"a\"x,b\n"];
             for (wrong, filler) in wrongs.into_iter().flat_map(|w| [(w, "c,\"d\"\n"), (w, "c,d\n")]) {

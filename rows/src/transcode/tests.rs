@@ -1,4 +1,4 @@
-//! UTF-16 becomes the UTF-8 that it stands for, however its bytes come.
+//! UTF-16 becomes the same text in UTF-8, in whatever pieces its bytes arrive.
 
 use super::*;
 use crate::{Checker, Code, Column, Cutter, Input, Limits, Plan, Schema, Type};

@@ -1,4 +1,4 @@
-//! What type names mean: which are types, with which arguments.
+//! Decides which type names are types, and with which arguments.
 
 use super::parse::{Arg, Node, clip};
 use super::{Base, Type};
@@ -12,7 +12,7 @@ fn bad<T>(problem: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::Malformed(problem.into()))
 }
 
-/// Whether a type may be of this name.
+/// Whether there is a type of this name.
 pub(super) fn is_known(name: &str) -> bool {
     plain(name).is_some() || WITH_ARGUMENTS.contains(&name)
 }
@@ -133,7 +133,7 @@ fn base(node: &Node<'_>) -> Result<Base, Refusal> {
     }
 }
 
-/// The names that [`base`] and [`ty`] know beside the [`plain`] ones.
+/// The names that [`base`] and [`ty`] know in addition to those of [`plain`].
 const WITH_ARGUMENTS: [&str; 17] = [
     "Array",
     "Tuple",
@@ -198,7 +198,8 @@ fn decimal(args: &[Arg<'_>], max: i64) -> Result<Base, Refusal> {
     Ok(Base::Decimal(p as u8, s as u8))
 }
 
-/// Names of an enum with their values; a name without one follows the name before it, the first is 1.
+/// Names of an enum with their values. A name without a value has the value of the previous name plus 1; the first has
+/// 1.
 fn names(args: &[Arg<'_>], range: std::ops::RangeInclusive<i64>) -> Result<Vec<(String, i16)>, Refusal> {
     let mut out: Vec<(String, i16)> = Vec::with_capacity(args.len());
     let mut next = 1;

@@ -4,9 +4,9 @@
 use super::build::{self, Refusal};
 use super::{Type, TypeError};
 
-/// Longest type name read; ClickHouse has no limit of its own, a custom resource does.
+/// The longest type name that is read, in bytes. ClickHouse has no limit, but a custom resource has one.
 const MAX_LEN: usize = 64 * 1024;
-/// Deepest nesting of types; the engine gives up at some hundreds.
+/// The deepest nesting of types that is read. ClickHouse refuses types from some hundreds of levels on.
 const MAX_DEPTH: u8 = 100;
 
 pub(super) fn parse(name: &str) -> Result<Type, TypeError> {
@@ -14,8 +14,8 @@ pub(super) fn parse(name: &str) -> Result<Type, TypeError> {
     if name.len() > MAX_LEN {
         return Err(malformed("the name is too long".to_owned()));
     }
-    let node = Tokens { rest: name }.whole().map_err(|problem| {
-        // the arguments of a type that is not supported may be of any kind
+    let node = Tokens { rest: name }.complete().map_err(|problem| {
+        // a type that is not supported can have arguments of any form
         let first = name.trim_start().split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
         let unsupported = !first.is_empty() && !build::is_known(first);
         if unsupported { TypeError::Unsupported { name: clip(name) } } else { malformed(problem) }
@@ -30,7 +30,7 @@ pub(super) fn clip(name: &str) -> String {
     name.chars().take(200).collect()
 }
 
-/// A name with its arguments, before any meaning.
+/// A name with its arguments. What they mean is not checked yet.
 #[derive(Debug)]
 pub(super) struct Node<'a> {
     pub name: &'a str,
@@ -53,7 +53,7 @@ struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    fn whole(mut self) -> Result<Node<'a>, String> {
+    fn complete(mut self) -> Result<Node<'a>, String> {
         let node = self.node(0)?;
         self.blanks();
         if self.rest.is_empty() { Ok(node) } else { Err(format!("'{}' is left over", clip(self.rest))) }
@@ -138,7 +138,8 @@ impl<'a> Tokens<'a> {
         text.parse().map_err(|_| "expected a whole number".to_owned())
     }
 
-    /// A quoted text; the escapes of ClickHouse's string literals that [`Type`]'s `Display` writes, and a doubled quote.
+    /// Reads a quoted text. It can have a doubled quote, and the escapes of ClickHouse's string literals that
+    /// [`Type`]'s `Display` writes.
     fn text(&mut self, quote: char) -> Result<String, String> {
         let mut out = String::new();
         let mut chars = self.rest.char_indices().skip(1);

@@ -1,4 +1,4 @@
-//! Type names: what is read, shown, and refused.
+//! Type names: which are read, how they are shown, and which are refused.
 
 use super::{Base, Type};
 use proptest::prelude::*;

@@ -1,11 +1,11 @@
-//! Holds the row engine to the fidelity table.
+//! Checks the row engine against the fidelity table.
 #![allow(missing_docs, reason = "a test")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod table;
 
 use rows::{Checker, Rendered, Schema};
-use table::Fate;
+use table::Outcome;
 
 #[test]
 fn every_cell_of_the_table_becomes_what_the_table_says() {
@@ -17,20 +17,20 @@ fn every_cell_of_the_table_becomes_what_the_table_says() {
             let mut checker = Checker::new(plans[usize::from(json)].clone());
             let outcome = checker.check(&record, 1, "job");
             let rejects: Vec<_> = outcome.rejects().map(|r| r.code.to_string()).collect();
-            let fate = match rejects.first() {
-                Some(codes) if rejects.len() == 1 => Fate::Refused(codes.clone()),
-                Some(_) => Fate::Refused(rejects.join(", ")),
-                None => Fate::Loaded(value(&section.schema(), &outcome.block())),
+            let outcome = match rejects.first() {
+                Some(codes) if rejects.len() == 1 => Outcome::Refused(codes.clone()),
+                Some(_) => Outcome::Refused(rejects.join(", ")),
+                None => Outcome::Loaded(value(&section.schema(), &outcome.block())),
             };
-            if fate != as_json(cell.ours(), &section.ty) {
-                wrong.push(format!("{}: {cell:?}: {fate:?}", section.ty));
+            if outcome != as_json(cell.ours(), &section.ty) {
+                wrong.push(format!("{}: {cell:?}: {outcome:?}", section.ty));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The value of the column `v` in a block of one row, without quotes; `None`: null.
+/// The value of the column `v` in a block of one row, without quotes; `None` for NULL.
 fn value(schema: &Schema, block: &[u8]) -> Option<String> {
     let mut line = Vec::new();
     assert!(Rendered::new(schema, block).unwrap().append(&mut line).unwrap());
@@ -43,11 +43,13 @@ fn value(schema: &Schema, block: &[u8]) -> Option<String> {
     }
 }
 
-/// JSON has no NaN and no infinity: they are shown as null. The differential test tells them from each other.
-fn as_json(fate: Fate, ty: &str) -> Fate {
-    match fate {
-        Fate::Loaded(Some(text)) if ty.contains("Float") && text.ends_with(['n', 'f']) => Fate::Loaded(None),
-        fate => fate,
+/// JSON has no NaN and no infinity: they are shown as null. The differential test distinguishes them.
+fn as_json(outcome: Outcome, ty: &str) -> Outcome {
+    match outcome {
+        Outcome::Loaded(Some(text)) if ty.contains("Float") && text.ends_with(['n', 'f']) => {
+            Outcome::Loaded(None)
+        }
+        outcome => outcome,
     }
 }
 
@@ -62,7 +64,7 @@ fn every_difference_from_clickhouse_has_a_reason_and_nothing_else_claims_one() {
             );
             assert!(cell.code.is_none() || cell.value.is_none(), "{}: {cell:?}: value or code", section.ty);
             let differs = match (cell.ours(), cell.theirs()) {
-                (Fate::Refused(_), Fate::Refused(_)) => false,
+                (Outcome::Refused(_), Outcome::Refused(_)) => false,
                 (ours, theirs) => ours != theirs,
             };
             assert_eq!(differs, cell.clickhouse.is_some(), "{}: {cell:?}", section.ty);

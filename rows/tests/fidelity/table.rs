@@ -1,6 +1,6 @@
 //! The fidelity table, `rows/tests/fidelity.yaml`: what is read as what, by the row engine and by ClickHouse itself.
 //!
-//! Read by the test beside it, by the example that writes `docs/fidelity.md`, and by the differential test of `e2e`.
+//! The test next to it, the example that writes `docs/fidelity.md`, and the differential test of `e2e` read it.
 #![allow(dead_code, missing_docs, reason = "each of its three readers uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a broken table stops whoever reads it")]
 
@@ -12,19 +12,19 @@ use rows::{
 };
 use serde::Deserialize;
 
-/// Cells of columns that are declared alike.
+/// Cells of columns with the same declaration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Section {
     /// The column's type.
     #[serde(rename = "type")]
     pub ty: String,
-    /// What is said of them in the documentation.
+    /// The description of the section in the documentation.
     pub about: String,
     /// ClickHouse has no such setting, so there is nothing to compare with.
     #[serde(default)]
     pub alone: bool,
-    /// What the column says beside its type.
+    /// The settings of the column besides its type.
     #[serde(default)]
     pub column: Options,
     /// Texts that mean NULL.
@@ -34,7 +34,7 @@ pub struct Section {
     pub cells: Vec<Cell>,
 }
 
-/// What a column says beside its type; the fields of the custom resource.
+/// The settings of a column besides its type; the fields of the custom resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Options {
@@ -47,44 +47,45 @@ pub struct Options {
     pub on_invalid_utf8: Option<String>,
 }
 
-/// One cell and what becomes of it.
+/// One cell and its result.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
-    /// As it stands in a CSV file, quotes and all; `\xff` is the byte.
+    /// The cell in a CSV file, including quotes; `\xff` is the byte.
     pub csv: Option<String>,
-    /// As it stands in a JSON line; `-`: the key is not there.
+    /// The cell in a JSON line; `-`: the key is missing.
     pub json: Option<String>,
-    /// What is loaded, as ClickHouse prints it in `JSONEachRow`, without quotes; absent: NULL, if there is no code.
+    /// The loaded value, as ClickHouse prints it in `JSONEachRow`, without quotes. If it is absent and there is no
+    /// code, NULL is loaded.
     #[serde(default)]
     pub value: Option<String>,
-    /// Why nothing is.
+    /// The reject code, if nothing is loaded.
     #[serde(default)]
     pub code: Option<String>,
-    /// What ClickHouse's own reader does, where it does something else: `refuses`, `loads null` or `loads VALUE`.
+    /// What ClickHouse's own reader does if it differs: `refuses`, `loads null` or `loads VALUE`.
     #[serde(default)]
     pub clickhouse: Option<String>,
-    /// Why we differ from it, or what is not plain to see.
+    /// Why the row engine differs from it, or what is not obvious.
     #[serde(default)]
     pub why: String,
 }
 
-/// What becomes of a cell.
+/// The result of a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// A value, `None`: NULL.
+pub enum Outcome {
+    /// The value; `None` for NULL.
     Loaded(Option<String>),
-    /// A reject's code; empty where ClickHouse refuses.
+    /// The code of a reject; empty if ClickHouse refuses.
     Refused(String),
 }
 
-/// The whole table.
+/// The complete table.
 pub fn load() -> Vec<Section> {
     serde_yaml::from_str(include_str!("../fidelity.yaml")).unwrap()
 }
 
 impl Section {
-    /// The columns: the record's number `n`, as a line of one empty cell would be no record, and `v`.
+    /// The columns: `n`, the number of the record, and `v`. Without `n`, a line with one empty cell would be no record.
     pub fn schema(&self) -> Schema {
         let mut column = Column::new("v", Type::parse(&self.ty).unwrap());
         let o = &self.column;
@@ -116,7 +117,7 @@ impl Section {
         Schema::new(vec![number, column], None).unwrap()
     }
 
-    /// The plan of a file of these columns, CSV without a header or JSON lines.
+    /// The plan for a file with these columns: CSV without a header, or JSON lines.
     pub fn plan(&self, json: bool) -> Arc<Plan> {
         let format = if json { Format::JsonLines } else { Format::Csv };
         let mut input = Input { format, header: false, ..Input::default() };
@@ -126,7 +127,7 @@ impl Section {
 }
 
 impl Cell {
-    /// The record of number `n` with this cell, its line end included, and whether it is JSON.
+    /// The record with number `n` and this cell, line end included, and whether it is JSON.
     pub fn record(&self, n: usize) -> (Vec<u8>, bool) {
         match (&self.csv, &self.json) {
             (Some(csv), _) => ([format!("{n},").into_bytes(), bytes(csv), b"\n".to_vec()].concat(), false),
@@ -138,32 +139,32 @@ impl Cell {
         }
     }
 
-    /// The bytes of the cell, if it is one of CSV, or of JSON with its key.
+    /// The bytes of the cell, if it is a CSV cell, or a JSON cell with its key.
     pub fn text(&self, json: bool) -> Option<Vec<u8>> {
         let text = if json { self.json.as_deref().filter(|j| *j != "-") } else { self.csv.as_deref() };
         text.map(bytes)
     }
 
-    /// What becomes of it here.
-    pub fn ours(&self) -> Fate {
+    /// The result of the row engine.
+    pub fn ours(&self) -> Outcome {
         match &self.code {
-            Some(code) => Fate::Refused(code.clone()),
-            None => Fate::Loaded(self.value.clone()),
+            Some(code) => Outcome::Refused(code.clone()),
+            None => Outcome::Loaded(self.value.clone()),
         }
     }
 
-    /// What becomes of it in ClickHouse.
-    pub fn theirs(&self) -> Fate {
+    /// The result of ClickHouse.
+    pub fn theirs(&self) -> Outcome {
         match (self.clickhouse.as_deref(), self.ours()) {
-            (None, Fate::Refused(_)) | (Some("refuses"), _) => Fate::Refused(String::new()),
+            (None, Outcome::Refused(_)) | (Some("refuses"), _) => Outcome::Refused(String::new()),
             (None, loaded) => loaded,
-            (Some("loads null"), _) => Fate::Loaded(None),
-            (Some(text), _) => Fate::Loaded(text.strip_prefix("loads ").map(str::to_owned)),
+            (Some("loads null"), _) => Outcome::Loaded(None),
+            (Some(text), _) => Outcome::Loaded(text.strip_prefix("loads ").map(str::to_owned)),
         }
     }
 }
 
-/// The bytes of a text in which `\xff` is a byte.
+/// The bytes of a text in which `\xff` means a byte.
 fn bytes(text: &str) -> Vec<u8> {
     let mut parts = text.split("\\x");
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

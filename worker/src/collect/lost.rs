@@ -1,16 +1,16 @@
-//! Whether the rest of an incomplete batch cannot come any more. Pure.
+//! Decides whether the rest of an incomplete batch can no longer come. Pure.
 
-/// The last offset of a job in a partition, from `status.upload.lastOffsets` of an upload that is complete. `None` where it is
-/// not known: while the upload is not complete, more chunks may be sent.
+/// Returns the last offset of a job in a partition, from `status.upload.lastOffsets` of a complete upload. `None` if it
+/// is not known: while the upload is not complete, more chunks may be sent.
 #[must_use]
 pub fn last_offset(last_offsets: Option<&[i64]>, partition: i32) -> Option<i64> {
     let offset = last_offsets?.get(usize::try_from(partition).ok()?)?;
     Some(*offset).filter(|offset| *offset >= 0)
 }
 
-/// Whether the other chunks of an incomplete batch are gone from Kafka: every record up to the job's last offset in the
-/// partition has `arrived`, and they were not among them. A parked batch is kept: its chunks come again from the
-/// dead-letter topic, behind that offset.
+/// Returns whether the other chunks of an incomplete batch no longer exist in Kafka: every record up to the job's last
+/// offset in the partition has `arrived`, and these chunks were not among them. A parked batch is kept: its chunks come
+/// again from the dead-letter topic, after that offset.
 #[must_use]
 pub fn is_lost(last_offset: Option<i64>, arrived: Option<i64>, parked: bool) -> bool {
     let (Some(last), Some(arrived)) = (last_offset, arrived) else { return false };

@@ -1,4 +1,4 @@
-//! What librdkafka says on Kafka's thread: errors, statistics, and which partitions come and go.
+//! The callbacks of librdkafka on Kafka's thread: errors, statistics, and which partitions are assigned and revoked.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,18 +16,19 @@ use crate::tracker::Tracker;
 
 /// How long a rebalance waits for the batches in flight.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an assignment waits for the ends of its partitions. Without them all counts as delivered before.
+/// How long an assignment waits for the end offsets of its partitions. Without them all records count as delivered
+/// before.
 const END_OFFSETS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The context of the consumer.
 pub struct Context {
-    /// What was wrong last.
+    /// The last error.
     pub last: LastError,
-    /// The offsets.
+    /// The tracker of the offsets.
     pub tracker: Arc<Tracker>,
-    /// Whether Kafka is there.
+    /// Shows whether Kafka can be reached.
     pub health: HealthTracker,
-    /// The lag.
+    /// Gets the lag.
     pub metrics: Metrics,
     /// The topic.
     pub topic: String,
@@ -40,7 +41,7 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
-        // Numbers are given to brokers that are known, -1 to those we start from.
+        // A broker that is known has a number; the bootstrap brokers have -1.
         if statistics.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP") {
             self.health.fine("kafka");
         }
@@ -64,12 +65,12 @@ impl ConsumerContext for Context {
             }
             Rebalance::Revoke(list) => {
                 let ids = ids(list);
-                let gone = consumer.assignment_lost();
-                tracing::info!(partitions = ?ids, lost = gone, "revoked");
+                let is_lost = consumer.assignment_lost();
+                tracing::info!(partitions = ?ids, lost = is_lost, "revoked");
                 for id in &ids {
-                    self.tracker.offsets().leave(*id);
+                    self.tracker.offsets().begin_revoke(*id);
                 }
-                if !gone {
+                if !is_lost {
                     self.tracker.drain(&ids, REVOKE_TIMEOUT, |moved| store(consumer, &self.topic, &moved));
                 }
             }
@@ -100,23 +101,23 @@ impl ConsumerContext for Context {
     }
 }
 
-/// Says to librdkafka which offsets may be committed.
+/// Tells librdkafka which offsets may be committed.
 pub fn store<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, moved: &[(i32, i64)]) {
     if moved.is_empty() {
         return;
     }
     let mut list = TopicPartitionList::new();
     for (partition, next) in moved {
-        // Fails only for an offset that is no number.
+        // Fails only if the offset is not a number.
         let _ = list.add_partition_offset(topic, *partition, Offset::Offset(*next));
     }
     if let Err(error) = consumer.store_offsets(&list) {
-        // The partition has just left: whoever has it now finds these chunks in the ledger.
+        // The partition was just revoked: the worker that has it now finds these chunks in the ledger.
         tracing::debug!(%error, ?moved, "failed to store offsets");
     }
 }
 
-/// The end of each partition, by one call; none where it is not known.
+/// Returns the end offset of each partition, with one call; `None` if it is not known.
 fn end_offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topic: &str,
@@ -125,7 +126,7 @@ fn end_offsets<C: ConsumerContext>(
 ) -> Vec<Option<i64>> {
     let mut wanted = TopicPartitionList::new();
     for partition in partitions {
-        // Never fails: it is a valid offset, which Kafka takes for the time of the last record.
+        // Never fails: the offset is valid. Kafka interprets it as the time of the last record.
         let _ = wanted.add_partition_offset(topic, *partition, Offset::End);
     }
     if partitions.is_empty() {

@@ -1,7 +1,7 @@
-//! The records that were polled and not yet handed over, by lane, and which partitions are paused for them.
+//! The records that were polled and not yet handed over, by lane, and the partitions that are paused for that reason.
 //!
-//! A pause throws away what librdkafka has fetched ahead, so a lane is paused only once it has been full for a while. The
-//! other lane goes on.
+//! A pause drops what librdkafka has fetched ahead, so a lane is paused only when it was full for some time. The other
+//! lane continues.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -12,23 +12,24 @@ use tokio::sync::mpsc::Sender;
 use crate::budget::Lane;
 use crate::pipeline::Delivery;
 
-/// A lane is full with so many bytes,
+/// A lane is full with this number of bytes.
 const LANE_BYTES: usize = 8 << 20;
-/// or so many records.
+/// A lane is full with this number of records.
 const LANE_RECORDS: usize = 256;
-/// A lane is paused once it was full for so long: shorter than what a small job can wait, longer than most inserts.
+/// A lane is paused when it was full for this time. It is shorter than what a small job can wait, and longer than most
+/// inserts.
 pub const FULL_BEFORE_PAUSE: Duration = Duration::from_millis(300);
 
 /// Both lanes.
 #[derive(Debug)]
 pub struct Lanes {
-    /// All but small ones.
+    /// The lane of all chunks that are not small.
     pub bulk: Waiting,
-    /// Chunks of small batches.
+    /// The lane of the chunks of small batches.
     pub small: Waiting,
 }
 
-/// What waits in one lane.
+/// The records that wait in one lane.
 #[derive(Debug)]
 pub struct Waiting {
     next: Sender<Delivery>,
@@ -39,13 +40,13 @@ pub struct Waiting {
 }
 
 impl Lanes {
-    /// Lanes that lead to these stages.
+    /// Makes lanes that lead to these stages.
     #[must_use]
     pub fn new(bulk: Sender<Delivery>, small: Sender<Delivery>) -> Self {
         Self { bulk: Waiting::new(bulk), small: Waiting::new(small) }
     }
 
-    /// A record was polled.
+    /// Adds a record that was polled.
     pub fn push(&mut self, delivery: Delivery, now: Instant) {
         match delivery.lane() {
             Lane::Bulk => self.bulk.push(delivery, now),
@@ -53,25 +54,26 @@ impl Lanes {
         }
     }
 
-    /// Hands over what the stages take. Small ones first.
+    /// Hands over as many records as the stages accept, small ones first.
     pub fn hand_over(&mut self) {
         self.small.hand_over();
         self.bulk.hand_over();
     }
 
-    /// Whether anything waits.
+    /// Returns whether no record waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bulk.queue.is_empty() && self.small.queue.is_empty()
     }
 
-    /// Whether a lane is full and not paused: then nothing may be polled.
+    /// Returns whether a lane is full and not paused: then nothing may be polled.
     #[must_use]
     pub fn is_full(&self) -> bool {
         [&self.bulk, &self.small].iter().any(|lane| lane.full_since.is_some() && !lane.paused)
     }
 
-    /// Which of the assigned partitions are to be paused. `waits`: a lane may wait a while before it is paused.
+    /// Returns which of the assigned partitions must be paused. `waits`: a lane may be full for some time before it is
+    /// paused.
     pub fn paused(&mut self, assigned: &[i32], waits: bool, now: Instant) -> BTreeSet<i32> {
         let mut paused = BTreeSet::new();
         for (lane, small) in [(&mut self.bulk, false), (&mut self.small, true)] {
@@ -92,13 +94,13 @@ impl Waiting {
         Self { next, queue: VecDeque::new(), bytes: 0, full_since: None, paused: false }
     }
 
-    /// The stage that it leads to.
+    /// Returns the stage that the lane leads to.
     #[must_use]
     pub fn next(&self) -> &Sender<Delivery> {
         &self.next
     }
 
-    /// Whether it is full.
+    /// Returns whether the lane is full.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.full_since.is_some()
@@ -114,7 +116,7 @@ impl Waiting {
 
     fn hand_over(&mut self) {
         while !self.queue.is_empty() {
-            // Also fails if the stage has ended, with the worker.
+            // Also fails if the stage has ended because the worker stops.
             let Ok(place) = self.next.try_reserve() else { return };
             let Some(delivery) = self.queue.pop_front() else { return };
             self.bytes -= delivery.bytes();
@@ -125,7 +127,7 @@ impl Waiting {
         }
     }
 
-    /// Paused from when it was full for a while until it is empty.
+    /// The lane is paused when it was full for some time, and until it is empty.
     fn is_paused(&mut self, waits: bool, now: Instant) -> bool {
         let full = |since: Instant| !waits || now.duration_since(since) >= FULL_BEFORE_PAUSE;
         self.paused = if self.paused { !self.queue.is_empty() } else { self.full_since.is_some_and(full) };

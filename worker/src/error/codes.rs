@@ -1,21 +1,22 @@
-//! What an answer of ClickHouse calls for, by its code and text.
+//! Classifies the answers of ClickHouse by their code and text.
 
 use super::Class;
 
-/// The reason of an answer that is not listed: it may quote a cell.
+/// The reason of an answer that is not listed. Its text may contain a cell.
 pub const REFUSED: &str = "ClickHouseRefused";
 
-/// A replicated table lost its Keeper in the middle of an INSERT.
+/// A replicated table lost the connection to its Keeper during an INSERT.
 pub const UNKNOWN_STATUS_OF_INSERT: u32 = 319;
 
-/// The number in `Code: 60. DB::Exception: …`.
+/// Returns the number in `Code: 60. DB::Exception: …`.
 pub fn code_of(text: &str) -> Option<u32> {
     let digits = text.split_once("Code: ")?.1;
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     digits.get(..end)?.parse().ok()
 }
 
-/// What may be shown of an answer. One that is not listed can quote a cell, so only its number and name are.
+/// Returns what may be shown of an answer. An answer that is not listed may contain a cell, so only its number and name
+/// are shown.
 pub fn shown(code: u32, text: &str) -> String {
     if classify(code, text).0 != REFUSED {
         return text.chars().take(500).collect();
@@ -29,10 +30,10 @@ pub fn shown(code: u32, text: &str) -> String {
     format!("code {code} ({}); see the server's log", name.unwrap_or("no name"))
 }
 
-/// <https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp>
+/// The codes are from <https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp>
 ///
-/// Who may not log in, may not write, or finds no table, is waited for: that concerns all jobs, and a person has to change
-/// it. What the server says against this table or these rows is a refusal: the batch of one job.
+/// If the worker may not log in, may not write, or finds no table, it waits: this concerns all jobs, and a person must
+/// change it. If the error is about this table or these rows, it is a refusal: it concerns the batch of one job.
 pub fn classify(code: u32, text: &str) -> (&'static str, Class) {
     use Class::{Configuration, Limit, Outage, Refusal};
     match code {
@@ -49,13 +50,13 @@ pub fn classify(code: u32, text: &str) -> (&'static str, Class) {
         450 => ("BadTtl", Refusal),
         // UNKNOWN_SETTING
         115 => ("UnknownSetting", Refusal),
-        // The limit of one query does not go away; that of the server does.
+        // The memory limit of one query does not change; that of the server does.
         241 if text.contains("(for query)") || text.contains("Query memory limit") => ("MemoryLimit", Limit),
         241 => ("MemoryLimit", Outage),
         202 | 745 => ("ClickHouseBusy", Outage),
         201 => ("QuotaExceeded", Outage),
         159 | 160 | 209 => ("ClickHouseTimeout", Outage),
-        // A replicated table without its Keeper says the same as one that is set to take nothing.
+        // A replicated table without its Keeper reports the same code as a table that is set to read-only.
         242 if !is_replica(text) => ("TableReadOnly", Refusal),
         // TABLE_IS_PERMANENTLY_READ_ONLY: the setting `table_readonly`.
         774 => ("TableReadOnly", Refusal),

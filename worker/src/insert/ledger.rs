@@ -1,4 +1,4 @@
-//! The line in the ledger that says what became of a batch.
+//! The line in the ledger with the outcome of a batch.
 
 use bytes::Bytes;
 use crds::ChunkHeader;
@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::refusal::Refusal;
 use crate::summary::Kind;
 
-/// What is written of each batch.
+/// The columns that are written for each batch.
 pub const COLUMNS: [&str; 21] = [
     "job_uid",
     "job_id",
@@ -36,29 +36,29 @@ pub const COLUMNS: [&str; 21] = [
     "worker",
 ];
 
-/// A batch, as the ledger keeps it.
+/// The data of a ledger line.
 #[derive(Clone, Copy, Debug)]
 pub struct LedgerEntry<'a> {
-    /// Of one of its chunks.
+    /// The header of one of its chunks.
     pub header: &'a ChunkHeader,
-    /// Of each chunk, in order.
+    /// The digest of each chunk, in order.
     pub digests: &'a [u64],
     /// Its partition.
     pub partition: i32,
-    /// What became of its rows; of a parked one only how many there are.
+    /// The counts of its rows. For a parked batch only their number is known.
     pub counts: RowCounts,
     /// How many of its bad cells are in `rejected_rows`.
     pub stored: u64,
-    /// The bad cells by column and code.
+    /// The bad cells, by column and code.
     pub summary: &'a [Kind],
-    /// Why it is parked; loaded without.
+    /// Why it is parked; `None` if it is loaded.
     pub parked: Option<&'a Refusal>,
 }
 
 impl Inserter {
     /// Writes the line of a batch.
     pub async fn ledger(&self, entry: &LedgerEntry<'_>) -> Result<(), Failure> {
-        // The line of a parked batch must not stand in the way of the one that says it was loaded later.
+        // The line of a parked batch must not prevent a later line with the outcome `loaded`, so their tokens differ.
         let suffix = if entry.parked.is_some() { "p" } else { "l" };
         let token = format!("{}/{suffix}", entry.header.batch_token());
         self.send(&self.ledger, token, &[self.row(entry)]).await

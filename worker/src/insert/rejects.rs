@@ -1,4 +1,4 @@
-//! The bad cells.
+//! The bad cells of a batch: collect, insert and count.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::ledger::in_time;
 use crate::plan::Target;
 
-/// What is written of each.
+/// The columns that are written for each bad cell.
 pub const COLUMNS: [&str; 13] = [
     "job_id",
     "event_id",
@@ -30,39 +30,40 @@ pub const COLUMNS: [&str; 13] = [
     "namespace",
 ];
 
-/// Of one batch no more bytes of bad cells are stored, so that a file that is wrong throughout cannot take the worker's
-/// memory: some 100,000 cells. All are counted.
+/// The most bytes of bad cells that are stored of one batch, about 100,000 cells. So a file with errors in every row
+/// cannot use up the worker's memory. All bad cells are counted.
 pub const MAX_BYTES: usize = 16 << 20;
-/// Nor more cells: an insert of more rows would be more than one block, and so no longer all or nothing.
+/// The most bad cells that are stored of one batch: an insert of more rows would be more than one block, and so no
+/// longer stored completely or not at all.
 pub const MAX_CELLS: u64 = 1_000_000;
 
 /// How many bad cells of a chunk are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RejectLimits {
-    /// So many,
+    /// At most this number of cells.
     pub cells: u64,
-    /// and no more once there are so many bytes.
+    /// No more cells when this number of bytes is reached.
     pub bytes: usize,
 }
 
 /// Bad cells as rows of `rejected_rows`.
 #[derive(Clone, Debug, Default)]
 pub struct RejectRows {
-    /// How many.
+    /// The number of the bad cells.
     pub count: u64,
     /// The rows, as `RowBinary`.
     pub bytes: Bytes,
 }
 
 impl RejectLimits {
-    /// What a batch that keeps `cells` bad cells in `bytes` bytes may still keep, of a job with this quota.
+    /// Returns what a batch that keeps `cells` bad cells in `bytes` bytes may still keep, if its job has this quota.
     #[must_use]
     pub fn remaining(cells: u64, bytes: usize, quota: u64) -> Self {
         Self { cells: MAX_CELLS.saturating_sub(cells).min(quota), bytes: MAX_BYTES.saturating_sub(bytes) }
     }
 }
 
-/// The bad cells that are to be stored: the first within the limits, in the order of the file.
+/// Returns the bad cells to store: the first ones within the limits, in the order of the file.
 #[cold]
 #[must_use]
 pub fn collect(
@@ -87,7 +88,7 @@ pub fn collect(
 
 fn write(rows: &mut RowBinary, reject: &Reject<'_>, header: &ChunkHeader, target: &Target, names: Names<'_>) {
     let (column, privacy) = (reject.column, &target.privacy);
-    // Only a column of the model has a type.
+    // Only columns of the model have a type.
     let known = !reject.ty.is_empty();
     let message: Cow<'_, str> = privacy.message(column, known, &reject.observed, &reject.message);
     rows.text(&header.name)
@@ -106,13 +107,13 @@ fn write(rows: &mut RowBinary, reject: &Reject<'_>, header: &ChunkHeader, target
 }
 
 impl Inserter {
-    /// Inserts bad cells of a batch under a token.
+    /// Inserts bad cells of a batch with a token.
     pub async fn rejects(&self, token: String, rejects: &[Bytes]) -> Result<(), Failure> {
         self.send(&self.rejects, token, rejects).await
     }
 
-    /// How many bad cells of these rows are stored: not always those sent, for an earlier attempt, made when the job had
-    /// more quota or less, may have been stored before it was cut off.
+    /// Returns how many bad cells of these rows are stored. The number can differ from the number that was sent: an
+    /// earlier attempt, for which the job had more or less quota, may have been stored before it was interrupted.
     pub async fn stored_rejects(&self, rows: &RowRange) -> Result<u64, Failure> {
         in_time(self.ranged(&self.stored_rejects, rows).fetch_one()).await
     }

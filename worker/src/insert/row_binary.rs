@@ -1,32 +1,32 @@
-//! The few values of ClickHouse's `RowBinary` that rejects and ledger need
-//! (<https://clickhouse.com/docs/interfaces/formats/RowBinary>). Those rows are made on the checking thread, where the
-//! `clickhouse` crate's row-by-row `await` is of no use.
+//! The few types of ClickHouse's `RowBinary` that rejects and ledger need
+//! (<https://clickhouse.com/docs/interfaces/formats/RowBinary>). The checking thread makes these rows. It is not
+//! async, so it cannot use the `clickhouse` crate, which awaits each row.
 
-/// Rows in the making.
+/// Rows that are being written.
 #[derive(Debug, Default)]
 pub struct RowBinary(Vec<u8>);
 
 impl RowBinary {
-    /// A `String`, also for a `LowCardinality(String)`.
+    /// Appends a `String`, or a `LowCardinality(String)`.
     pub fn text(&mut self, text: &str) -> &mut Self {
         self.length(text.len());
         self.0.extend_from_slice(text.as_bytes());
         self
     }
 
-    /// A `UInt32`.
+    /// Appends a `UInt32`.
     pub fn u32(&mut self, number: u32) -> &mut Self {
         self.0.extend_from_slice(&number.to_le_bytes());
         self
     }
 
-    /// A `UInt64`.
+    /// Appends a `UInt64`.
     pub fn u64(&mut self, number: u64) -> &mut Self {
         self.0.extend_from_slice(&number.to_le_bytes());
         self
     }
 
-    /// The length of what follows: of a text in bytes, of an array in elements; LEB128.
+    /// Appends the length of what follows, as LEB128: of a text in bytes, of an array in elements.
     pub fn length(&mut self, mut length: usize) -> &mut Self {
         loop {
             let low = length.to_le_bytes()[0] & 0x7f;
@@ -39,12 +39,12 @@ impl RowBinary {
         }
     }
 
-    /// Bytes so far.
+    /// Returns the number of bytes so far.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The rows.
+    /// Returns the rows.
     pub fn into_bytes(self) -> bytes::Bytes {
         self.0.into()
     }

@@ -1,4 +1,4 @@
-//! What the ledger lines of a job add up to, and whether they contradict each other. Pure.
+//! The sums of the ledger lines of a job, and whether the lines contradict each other. Pure.
 
 use crds::job::{Counts, LineCounts};
 
@@ -11,16 +11,16 @@ pub struct Line {
     pub counts: LineCounts,
     /// One of [`crds::tables::outcomes`].
     pub outcome: String,
-    /// How many lists of digests its lines have, the older ones included. More than one is a conflict.
+    /// The number of different lists of digests in its lines, including the older lines. More than one is a conflict.
     pub variants: u64,
 }
 
-/// What the lines of a job add up to.
+/// The sums of the lines of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// The counts.
     pub counts: Counts,
-    /// Why the lines cannot all be of one file.
+    /// Why the lines cannot all belong to one file.
     pub conflict: Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub fn totals(mut lines: Vec<Line>) -> Totals {
     totals
 }
 
-/// Whether two lines are of different files; the lines are in order.
+/// Returns whether two lines belong to different files. The lines are in order.
 fn conflict(lines: &[Line]) -> Option<String> {
     if let Some(line) = lines.iter().find(|line| line.variants > 1) {
         let first = line.first_chunk;

@@ -1,4 +1,4 @@
-//! The INSERT of the good rows: attempts, lookups, and when it is given up.
+//! The INSERT of the good rows: attempts, lookups, and when it ends without success.
 
 use std::time::Instant;
 
@@ -16,13 +16,13 @@ use crate::refusal::{Decision, Refusal, Refusals};
 use crate::report::ProgressUpdate;
 use crate::stop::Stopped;
 
-/// What the attempts so far have come to.
+/// The state of the attempts so far.
 struct Attempts {
     /// The number of the token, from 1.
     generation: u32,
-    /// All attempts, and those that failed.
+    /// The number of failed attempts.
     failed: u32,
-    /// Whether one got no answer: its INSERT may still land.
+    /// Whether an attempt got no answer: its INSERT may still take effect.
     unanswered: bool,
     refusals: Refusals,
 }
@@ -44,8 +44,8 @@ impl Loader {
             if !batch.is_assigned() {
                 return Err(NotLoaded::GivenUp);
             }
-            // After an attempt without an answer the batch goes on to its end, also if its job has ended: the INSERT may
-            // land after any look at the table, and the same token stores it once.
+            // After an attempt without an answer the batch is inserted to its end, even if its job has ended: the
+            // INSERT may take effect after any count, and the same token stores it only once.
             if batch.job.job().has_ended()
                 && !attempts.unanswered
                 && self.is_over(batch, *maybe, slot).await?
@@ -61,14 +61,14 @@ impl Loader {
                 Err(failure) => failure,
             };
             self.retry.failed("insert", attempts.failed, &failure);
-            // Also an attempt that was answered may have stored some partitions.
+            // An attempt that was answered may also have stored the rows of some partitions of the table.
             *maybe = true;
             attempts.unanswered |= failure.is_unanswered();
             let decision = attempts.refusals.note(failure.class(), failure.code(), Instant::now());
             let refusal = Refusal { reason: failure.reason().to_owned(), message: failure.to_string() };
             match decision {
                 Decision::Park => {
-                    // What one job is refused does not make the worker unready.
+                    // A refusal for one job does not make the worker unready.
                     self.retry.fine("insert");
                     return Err(NotLoaded::Refused { refusal, attempted: true });
                 }
@@ -82,7 +82,7 @@ impl Loader {
         }
     }
 
-    /// One attempt: whether all is stored; if not, another follows at once.
+    /// Makes one attempt. Returns whether all rows are stored; if not, another attempt follows at once.
     async fn attempt(
         &self,
         batch: &Batch,
@@ -139,7 +139,7 @@ impl Loader {
         self.report(batch, Refusal { reason: job::TABLE_MISMATCH.to_owned(), message });
     }
 
-    /// Shows in the job's status why it is held up.
+    /// Shows in the job's status why its loading is delayed.
     pub(super) fn report(&self, batch: &Batch, refusal: Refusal) {
         let Refusal { reason, message } = refusal;
         let job = batch.job.job().clone();

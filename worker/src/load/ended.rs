@@ -1,4 +1,4 @@
-//! A batch of a job that has ended: is it of any more use?
+//! Decides whether a batch of a job that has ended is still needed.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,13 @@ use super::slots::Slot;
 use crate::batch::Batch;
 use crate::stop::Stopped;
 
-/// How often a batch that waits looks whether its partition is still ours.
+/// How often a waiting batch checks whether its partition is still assigned to this worker.
 const LOOK: Duration = Duration::from_millis(250);
 
 impl Loader {
-    /// Whether a batch of a job that has ended goes: no row of it is in the table or can get there any more. Otherwise its
-    /// rows have to be counted. `maybe`: it may have been sent by us or another, and all that we sent was answered.
+    /// Returns whether a batch of an ended job can be dropped: none of its rows is in the table, and none can still get
+    /// there. If not, its rows must be counted. `maybe`: this worker or another may have sent it, and everything that
+    /// this worker sent was answered.
     pub(super) async fn is_over(&self, batch: &Batch, maybe: bool, slot: &mut Slot) -> Result<bool, Stopped> {
         if !maybe {
             return Ok(true);
@@ -21,15 +22,15 @@ impl Loader {
         Ok(self.count(batch, slot).await? == 0)
     }
 
-    /// Waits until no INSERT of the batch can land any more that was begun before its partition was assigned. Others have
-    /// its place meanwhile.
+    /// Waits until no INSERT of the batch that began before its partition was assigned can still take effect. In the
+    /// meantime other batches can have its slot.
     pub(super) async fn wait_for_late_inserts(&self, batch: &Batch, slot: &mut Slot) -> Result<(), Stopped> {
         loop {
             let left = batch.late_inserts(Instant::now());
             if left.is_zero() {
                 return Ok(());
             }
-            // A partition that leaves does not wait for this.
+            // A revocation does not wait for this.
             if !batch.is_valid() {
                 return Err(Stopped);
             }

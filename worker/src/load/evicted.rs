@@ -1,7 +1,8 @@
-//! A batch whose blocks were dropped from memory: its chunks are read from Kafka and checked again.
+//! Restores a batch whose blocks were dropped from memory: its chunks are read from Kafka and checked again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rows::{BATCH_WEIGHT, Checker};
 
@@ -13,14 +14,14 @@ use crate::refusal::Refusal;
 use crate::reread::header_of;
 use crate::stop::Stopped;
 
-/// What a second reading gave.
+/// The result of reading a batch again.
 struct Reading {
     held: Held,
     refusal: Option<Refusal>,
 }
 
 impl Loader {
-    /// Reads the rows of an evicted batch again; of another nothing changes.
+    /// Reads the rows of an evicted batch again. Other batches are not changed.
     pub(super) async fn restore(&self, batch: &mut Batch) -> Result<(), NotLoaded> {
         if !matches!(batch.content, Content::Evicted) {
             return Ok(());
@@ -45,8 +46,8 @@ impl Loader {
         let job = batch.job.job().clone();
         let mut checker = Checker::new(target.plan.clone());
         let each = move |message: &BorrowedMessage<'_>| {
-            let mut reading = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            // It was parsed when it came first.
+            let mut reading = shared.lock();
+            // The header was valid when the chunk first arrived.
             let Ok(header) = header_of(message) else { return true };
             let held = &reading.held;
             let limits =
@@ -66,7 +67,7 @@ impl Loader {
         };
         let found = self.reread(batch, each).await?;
         let Some(reading) = Arc::into_inner(reading) else { return Err(NotLoaded::GivenUp) };
-        let Reading { held, refusal } = reading.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Reading { held, refusal } = reading.into_inner();
         batch.content = Content::Held(held);
         if let Some(refusal) = refusal {
             return Err(NotLoaded::Refused { refusal, attempted: false });
@@ -80,7 +81,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Gives each chunk of a batch to `each`, on a thread of its own; returns how many Kafka still had.
+    /// Passes each chunk of a batch to `each`, on a thread of its own. Returns how many chunks Kafka still had.
     pub(super) async fn reread(
         &self,
         batch: &Batch,

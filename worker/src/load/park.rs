@@ -1,5 +1,5 @@
-//! A batch that ClickHouse refuses, or that cannot be checked: its chunks to the dead-letter topic, as they came, and a line
-//! in the ledger that says why.
+//! Parks a batch that ClickHouse refuses, or that cannot be checked: its chunks are sent to the dead-letter topic
+//! unchanged, and the ledger gets a line with the reason.
 
 use tokio::runtime::Handle;
 
@@ -14,7 +14,7 @@ use crate::refusal::Refusal;
 use crate::stop::Stopped;
 
 impl Loader {
-    /// Parks a batch: its original bytes, read from Kafka again, go to the dead-letter topic.
+    /// Parks a batch: its original bytes are read from Kafka again and sent to the dead-letter topic.
     pub(super) async fn park(
         &self,
         batch: &Batch,
@@ -54,8 +54,8 @@ impl Loader {
         Ok(())
     }
 
-    /// Deletes what attempts have stored in some partitions of the table. If the table refuses that too, the operator's
-    /// receipt shows the difference.
+    /// Deletes the rows that attempts have stored in some partitions of the table. If the table refuses that too, the
+    /// operator's receipt shows the difference.
     pub(super) async fn clean(&self, batch: &Batch, slot: &mut Slot) -> Result<(), Stopped> {
         self.wait_for_late_inserts(batch, slot).await?;
         if self.count(batch, slot).await? > 0
@@ -67,7 +67,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Sends the chunks of a batch to the dead-letter topic; returns how many Kafka still had.
+    /// Sends the chunks of a batch to the dead-letter topic. Returns how many chunks Kafka still had.
     async fn send_chunks(&self, batch: &Batch, why: &str) -> Result<usize, Stopped> {
         let _one = self.rereads.acquire().await.map_err(|_| Stopped)?;
         let (dead_letters, runtime, why) = (self.dead_letters.clone(), Handle::current(), why.to_owned());

@@ -1,4 +1,4 @@
-//! Who may insert: a fixed number of batches at a time, and one small batch more.
+//! The slots for inserts: a fixed number of batches at a time, and one small batch in addition.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::budget::Lane;
 
-/// The places of all batches.
+/// The slots of all batches.
 #[derive(Clone, Debug)]
 pub struct Slots {
     bulk: Arc<Semaphore>,
     small: Arc<Semaphore>,
 }
 
-/// The place of one batch, which it holds during an attempt and not while it waits for the next.
+/// The slot of one batch. The batch holds it during an attempt, but not while it waits for the next.
 #[derive(Debug)]
 pub struct Slot {
     slots: Slots,
@@ -22,13 +22,13 @@ pub struct Slot {
 }
 
 impl Slots {
-    /// So many batches at a time.
+    /// Makes slots for `width` batches at a time.
     #[must_use]
     pub fn new(width: usize) -> Self {
         Self { bulk: Arc::new(Semaphore::new(width)), small: Arc::new(Semaphore::new(1)) }
     }
 
-    /// A place to be taken.
+    /// Returns a slot that is not held yet.
     #[must_use]
     pub fn slot(&self, lane: Lane) -> Slot {
         Slot { slots: self.clone(), lane, held: None }
@@ -36,7 +36,7 @@ impl Slots {
 }
 
 impl Slot {
-    /// Waits for the place, if it is not held.
+    /// Waits for the slot, if it is not held.
     pub async fn acquire(&mut self) {
         if self.held.is_some() {
             return;
@@ -52,11 +52,11 @@ impl Slot {
                 }
             }
         };
-        // Fails only if the semaphore is closed, which nobody does.
+        // Fails only if the semaphore is closed, which never happens.
         self.held = permit.ok();
     }
 
-    /// Lets others insert.
+    /// Releases the slot for other batches.
     pub fn release(&mut self) {
         self.held = None;
     }

@@ -28,7 +28,7 @@ use crate::stop::{self, Stopper};
 use crate::testing::{header, job};
 use crate::tracker::Tracker;
 
-/// What a worker asks of ClickHouse here.
+/// A request of the worker to ClickHouse in these tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     Data,
@@ -36,7 +36,7 @@ enum Call {
     Count,
 }
 
-/// What it gets: a number of rows (none for an INSERT), or no answer at all.
+/// The answer to a request: a number of rows (none for an INSERT), or no answer at all.
 type Answer = Box<dyn FnMut(Call) -> Option<u64> + Send>;
 
 struct Fixture {
@@ -55,7 +55,7 @@ async fn fixture(answer: Answer) -> Fixture {
         .with_compression(clickhouse::Compression::None)
         .with_validation(false);
     tokio::spawn(serve(listener, answer, calls.clone()));
-    // Nobody is there: what is asked of the API server stays unanswered.
+    // Nothing listens on this address: requests to the API server get no answer.
     let kube = kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
     let (cluster, table) = (Cluster::new(&kube, "n"), TableName::new("d", "orders").unwrap());
     let (metrics, (stopper, stop)) = (Metrics::register().0, stop::channel());
@@ -79,7 +79,7 @@ async fn fixture(answer: Answer) -> Fixture {
     Fixture { loader: Loader::new(parts, 1), tracker: Arc::default(), calls, updates, stopper }
 }
 
-/// ClickHouse, as far as it is needed here.
+/// A server with the part of ClickHouse that these tests need.
 async fn serve(listener: TcpListener, mut answer: Answer, calls: Arc<Mutex<Vec<(Call, Instant)>>>) {
     while let Ok((mut stream, _)) = listener.accept().await {
         let request = request(&mut stream).await;
@@ -104,11 +104,11 @@ async fn request(stream: &mut TcpStream) -> String {
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let head = head.to_ascii_lowercase();
             let length = head.split_once("content-length: ").map(|(_, rest)| rest.lines().next().unwrap());
-            let is_whole = match length {
+            let is_complete = match length {
                 Some(length) => body.len() >= length.parse().unwrap(),
                 None => !head.contains("chunked") || body.ends_with("0\r\n\r\n"),
             };
-            if is_whole {
+            if is_complete {
                 return text;
             }
         }
@@ -117,7 +117,7 @@ async fn request(stream: &mut TcpStream) -> String {
 }
 
 impl Fixture {
-    /// Loads a batch of one chunk of ten good rows; `assigned` is when its partition was assigned, with ten records.
+    /// Loads a batch of one chunk of ten good rows. Its partition was assigned at `assigned`, with ten records.
     async fn load(&self, job: &Arc<Job>, assigned: Instant, offset: i64) {
         self.tracker.offsets().assign(0, Some(10), assigned);
         let schema = Schema::new(vec![Column::new("id", Type::parse("String").unwrap())], None).unwrap();
@@ -151,7 +151,7 @@ impl Fixture {
     }
 }
 
-/// Long before now: no INSERT of others can land any more.
+/// Returns a time so long ago that no INSERT of another worker can still take effect.
 fn long_ago() -> Instant {
     Instant::now().checked_sub(LATE_INSERT * 2).unwrap()
 }

@@ -1,20 +1,20 @@
-//! Whether counts go forward.
+//! Compares new counts with old ones.
 
 use crds::job::Counts;
 
-/// What new counts are, seen from those that are there.
+/// How new counts relate to the old ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// More is known.
+    /// The new counts contain more.
     Forward,
-    /// The same is known.
+    /// The new counts contain the same.
     Same,
-    /// Less is known: whoever wrote the old ones has seen a newer ledger.
+    /// The new counts contain less: the writer of the old ones read a newer ledger.
     Back,
 }
 
-/// Compares by the chunks that have a ledger line, then by those that are loaded, then those that a person gave up, then
-/// the rows. A chunk that was parked and is loaded now is a step forward.
+/// Compares the chunks that have a ledger line, then those that are loaded, then those that a person dropped, then the
+/// rows. A chunk that was parked and is loaded now is a step forward.
 #[must_use]
 pub fn step(old: Option<Counts>, new: Counts) -> Step {
     let known = |c: Counts| {

@@ -1,14 +1,14 @@
-//! When the progress of a job is written to its status. Pure: the clock is an argument.
+//! Decides when the progress of a job is written to its status. Pure: the clock is an argument.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::backoff;
 
-/// A job is written at most once in so long.
+/// A job is written at most once in this time.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The jobs with progress to write, and those that were written lately.
+/// The jobs with progress to write, and those that were written recently.
 #[derive(Debug, Default)]
 pub struct Debounce {
     jobs: HashMap<String, Entry>,
@@ -18,14 +18,14 @@ pub struct Debounce {
 struct Entry {
     dirty: bool,
     written: Option<Instant>,
-    /// The last time came before the interval was over.
+    /// Whether the last write came before the interval had passed.
     early: bool,
     failures: u32,
     not_before: Option<Instant>,
 }
 
 impl Entry {
-    /// When it is to be written. A job of which nothing is in flight has perhaps just ended: it need not wait for the
+    /// Returns when the job must be written. A job with nothing in flight may have just ended: it need not wait for the
     /// interval, but not twice in a row.
     fn due(&self, idle: bool) -> Option<Instant> {
         let written = self.written?;
@@ -35,7 +35,7 @@ impl Entry {
 }
 
 impl Debounce {
-    /// A job has made progress.
+    /// Notes that a job has made progress.
     pub fn note(&mut self, uid: &str) {
         match self.jobs.get_mut(uid) {
             Some(entry) => entry.dirty = true,
@@ -45,7 +45,7 @@ impl Debounce {
         }
     }
 
-    /// The jobs that are to be written now. Their progress is taken as written.
+    /// Returns the jobs to write now. Their progress counts as written.
     pub fn due(&mut self, now: Instant, idle: impl Fn(&str) -> bool) -> Vec<String> {
         self.jobs.retain(|_, e| e.dirty || e.written.is_some_and(|written| now < written + INTERVAL));
         let mut due = Vec::new();
@@ -59,13 +59,13 @@ impl Debounce {
         due
     }
 
-    /// All jobs with progress to write.
+    /// Returns all jobs with progress to write.
     #[must_use]
     pub fn all(&self) -> Vec<String> {
         self.jobs.iter().filter(|(_, e)| e.dirty).map(|(uid, _)| uid.clone()).collect()
     }
 
-    /// How long until a job is to be written; `None` if there is nothing to write.
+    /// Returns how long to wait until a job must be written; `None` if there is nothing to write.
     #[must_use]
     pub fn wait(&self, now: Instant, idle: impl Fn(&str) -> bool) -> Option<Duration> {
         let at = |(uid, e): (&String, &Entry)| e.due(idle(uid)).or(e.not_before).unwrap_or(now);
@@ -73,7 +73,7 @@ impl Debounce {
         dirty.map(at).min().map(|at| at.saturating_duration_since(now))
     }
 
-    /// A job was written.
+    /// Notes that a job was written.
     pub fn written(&mut self, uid: &str, now: Instant) {
         if let Some(entry) = self.jobs.get_mut(uid) {
             entry.early = entry.written.is_some_and(|written| now < written + INTERVAL);
@@ -83,7 +83,7 @@ impl Debounce {
         }
     }
 
-    /// A job could not be written: its progress waits for later.
+    /// Notes that a job could not be written: its progress is written later.
     pub fn failed(&mut self, uid: &str, now: Instant) {
         if let Some(entry) = self.jobs.get_mut(uid) {
             entry.dirty = true;

@@ -1,4 +1,4 @@
-//! One file, loaded by us and by others.
+//! One file, loaded by Batch on Kafka and by ClickHouse.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,41 +11,41 @@ use e2e::wait::until;
 use crate::measure::{self, Load, measured};
 use crate::{kafka_engine, stages};
 
-/// What we are made of.
+/// The parts whose usage is measured for a load by Batch on Kafka.
 pub const PARTS: [&str; 5] = ["ingest-api", "worker", "operator", "kafka", "clickhouse"];
 
-/// A file and the model that it is loaded by.
+/// A file and the model with which it is loaded.
 pub struct Case<'a> {
-    /// Where.
+    /// The stack.
     pub target: &'a Target,
     /// The namespace.
     pub ns: &'a str,
-    /// Of the model.
+    /// The name of the model.
     pub name: &'a str,
-    /// Of the model.
+    /// The columns of the model.
     pub columns: &'a str,
-    /// The file. It is removed with this.
+    /// The file. It is removed when this value is dropped.
     pub file: PathBuf,
-    /// Its rows.
+    /// The number of its rows.
     pub rows: u64,
-    /// Bytes of a chunk, if not the model's default.
+    /// The size of a chunk in bytes, if it is not the default of the model.
     pub chunk_bytes: Option<u32>,
-    /// Workers from the start to the end.
+    /// The number of workers during the complete load.
     pub workers: u32,
-    /// Whether ClickHouse's Kafka table engine loads it, too. That takes minutes.
+    /// Whether ClickHouse's Kafka table engine also loads the file. This takes minutes.
     pub kafka_engine: bool,
 }
 
 impl Case<'_> {
-    /// Loads the file by ClickHouse's own reader, by us and by ClickHouse's Kafka table engine.
+    /// Loads the file with ClickHouse's own reader, with Batch on Kafka, and with ClickHouse's Kafka table engine.
     pub fn beside_clickhouse(&self, runs: usize) -> Result<()> {
         let bytes = fs::metadata(&self.file)?.len();
         println!("\n## {}: {} rows, {} MB\n", self.name, self.rows, bytes / 1_000_000);
         self.apply_model()?;
-        // Not counted: the broker's virtual machine compiles what it runs for the first time.
+        // The first load is not counted, because the Java virtual machine of the broker then compiles its code.
         self.through_us()?;
         self.clickhouse_alone()?;
-        // In turns, so that both meet the same neighbours.
+        // The loads alternate, so that both have the same other load on the machine.
         let (mut direct, mut ours) = (None, None);
         for _ in 0..runs {
             direct = Some(Load::best(direct, self.clickhouse_alone()?));
@@ -69,7 +69,7 @@ impl Case<'_> {
         stages::run(self, bytes)
     }
 
-    /// Loads the file once by us.
+    /// Loads the file once with Batch on Kafka.
     pub fn once(&self, what: &str) -> Result<()> {
         self.apply_model()?;
         let load = self.through_us()?;
@@ -77,7 +77,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// The same table, filled by ClickHouse's own reader over HTTP.
+    /// Fills the same table with ClickHouse's own reader over HTTP.
     fn clickhouse_alone(&self) -> Result<Load> {
         let table = self.create_copy()?;
         let load = measured(&["clickhouse"], || {
@@ -89,7 +89,7 @@ impl Case<'_> {
         Ok(load)
     }
 
-    /// A job, from the start of its upload until its last row is visible and counted.
+    /// Runs a job, from the start of its upload until its last row is visible and counted.
     fn through_us(&self) -> Result<Load> {
         let table = self.table()?;
         self.target.sql(&format!("TRUNCATE TABLE {table} SYNC"))?;
@@ -103,7 +103,7 @@ impl Case<'_> {
         Ok(load)
     }
 
-    /// Makes an empty table with the user's columns and order, and gives its name.
+    /// Makes an empty table with the user's columns and order, and returns its name.
     pub fn create_copy(&self) -> Result<String> {
         let ours = self.table()?;
         let table = format!("bench_{}", self.name);
@@ -116,7 +116,7 @@ impl Case<'_> {
         Ok(table)
     }
 
-    /// The user's columns of a table, as in a CREATE TABLE.
+    /// Returns the user's columns of a table, in the form of a CREATE TABLE.
     pub fn columns_of(&self, table: &str) -> Result<String> {
         self.target.sql(&format!(
             "SELECT arrayStringConcat(groupArray(name || ' ' || type), ', ') FROM (SELECT name, type FROM system.columns \
@@ -145,12 +145,12 @@ impl Case<'_> {
         })
     }
 
-    /// The model's table.
+    /// Returns the table of the model.
     pub fn table(&self) -> Result<String> {
         self.status("table")
     }
 
-    /// A text of the model's status.
+    /// Returns a text of the model's status.
     pub fn status(&self, field: &str) -> Result<String> {
         let status = self.target.model_ready(self.ns, self.name)?;
         Ok(status[field].as_str().with_context(|| format!("status.{field}"))?.to_owned())
@@ -159,7 +159,7 @@ impl Case<'_> {
 
 impl Drop for Case<'_> {
     fn drop(&mut self) {
-        // What is left lies in the temporary folder.
+        // If the removal fails, the file stays in the temporary folder.
         let _ = fs::remove_file(&self.file);
     }
 }

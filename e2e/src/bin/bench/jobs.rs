@@ -1,4 +1,4 @@
-//! Jobs of two rows: how long one takes, and how many end a second when many are made at once.
+//! Jobs of two rows: how long one takes, and how many end per second when many are created at the same time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, ensure};
 use e2e::{Namespace, Target, data};
 
-/// Clients at once.
+/// The number of clients that run at the same time.
 const CLIENTS: u32 = 16;
 const ROWS: &str = "event_id,timestamp,amount\n1,1716045542,1\n2,1716045543,2\n";
 
-/// One after the other, then `jobs` at once.
+/// Runs jobs one after the other, then `jobs` at the same time.
 pub fn run(target: &Target, ns: &Namespace<'_>, jobs: u32) -> Result<()> {
     let file = ns.file("two-rows.csv", ROWS)?;
     println!("\n## Jobs of two rows\n");
@@ -25,7 +25,7 @@ pub fn run(target: &Target, ns: &Namespace<'_>, jobs: u32) -> Result<()> {
     many(target, &ns.name, &file, jobs)
 }
 
-/// Makes `jobs` jobs with [`CLIENTS`] clients, each of which waits until its job has ended.
+/// Creates `jobs` jobs with [`CLIENTS`] clients. Each client waits until its job has ended.
 fn many(target: &Target, ns: &str, file: &str, jobs: u32) -> Result<()> {
     let before = (api_requests(target)?, queries(target)?);
     let (next, start) = (AtomicU32::new(0), Instant::now());
@@ -73,7 +73,7 @@ fn model(target: &Target, ns: &Namespace<'_>, name: &str, workers: &str) -> Resu
     target.model_ready(&ns.name, name).map(drop)
 }
 
-/// Requests that the API server has answered, those for its own sake and long ones left out.
+/// Returns the number of requests that the API server has answered, without its own requests and without long ones.
 fn api_requests(target: &Target) -> Result<f64> {
     let metrics = target.kubectl(&["get", "--raw", "/metrics"])?;
     let ours = metrics.lines().filter(|line| {
@@ -84,7 +84,7 @@ fn api_requests(target: &Target) -> Result<f64> {
     Ok(ours.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
 }
 
-/// Queries that ClickHouse has begun.
+/// Returns the number of queries that ClickHouse has started.
 fn queries(target: &Target) -> Result<f64> {
     Ok(target.sql("SELECT value FROM system.events WHERE event = 'Query'")?.parse()?)
 }

@@ -1,5 +1,5 @@
-//! The peer that is made for the same work: ClickHouse's own Kafka table engine, which takes the chunks that are still in
-//! the model's topic and writes them to a table of the same columns.
+//! The comparison with a program for the same task: ClickHouse's own Kafka table engine. It reads the chunks that are
+//! still in the topic of the model and writes them to a table with the same columns.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use e2e::wait::until;
 use crate::case::Case;
 use crate::measure::{Load, measured};
 
-/// Takes everything that the topic has: `loads` times the rows of the file.
+/// Loads all records of the topic: `loads` times the rows of the file.
 pub fn load(case: &Case<'_>, loads: u64) -> Result<Load> {
     let table = case.create_copy()?;
     let (topic, columns) = (case.status("topic")?, case.columns_of(&case.table()?)?);
@@ -17,8 +17,8 @@ pub fn load(case: &Case<'_>, loads: u64) -> Result<Load> {
     let sql = |statement: &str| case.target.sql(statement).map(drop);
     sql(&format!("DROP TABLE IF EXISTS {view} SYNC"))?;
     sql(&format!("DROP TABLE IF EXISTS {queue} SYNC"))?;
-    // A group of its own reads from the first record. By default the engine polls up to 65,409 messages into one block, which
-    // is more than its memory where messages are as large as ours.
+    // A consumer group with a new name reads from the first record. By default the engine polls up to 65,409 messages
+    // into one block. With messages as large as these, that is more than its memory.
     sql(&format!(
         "CREATE TABLE {queue} ({columns}) ENGINE = Kafka SETTINGS kafka_broker_list = '{}', kafka_topic_list = '{topic}', \
          kafka_group_name = '{table}-{}', kafka_format = 'CSV', kafka_num_consumers = 1, kafka_poll_max_batch_size = 32, kafka_flush_interval_ms = 1000",

@@ -1,5 +1,5 @@
-//! Rows a second from upload to visible, beside ClickHouse's own CSV load of the same file in the same run, with the CPU
-//! seconds and the memory of each part. The machine is shared and noisy: read the ratios.
+//! Rows per second from upload to visible, compared with ClickHouse's own CSV load of the same file in the same run,
+//! with the CPU seconds and the memory of each part. The machine is shared and noisy: compare the ratios.
 
 mod case;
 mod jobs;
@@ -17,7 +17,7 @@ use e2e::{Namespace, Target, data};
 
 use crate::case::Case;
 
-/// Measures the whole path and its stages on the local stack
+/// Measures the complete path and its stages on the local stack
 #[derive(Parser)]
 struct Args {
     /// Rows of the three-column file; 0: none
@@ -29,19 +29,19 @@ struct Args {
     /// Bytes of a chunk; default: the model's default
     #[arg(long)]
     chunk_bytes: Option<u32>,
-    /// Times each load is done; the best one counts
+    /// How many times each load runs; the best one counts
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Let ClickHouse's Kafka table engine load the same chunks, too; takes minutes
+    /// Also load the same chunks with ClickHouse's Kafka table engine; takes minutes
     #[arg(long)]
     kafka_engine: bool,
-    /// MiB of uploads, for the cost of a row by size
+    /// Sizes of uploads in MiB, for the cost of a row by size
     #[arg(long, value_delimiter = ',')]
     sizes_mib: Vec<u64>,
     /// Numbers of workers, for the cost of a row by workers
     #[arg(long, value_delimiter = ',')]
     workers: Vec<u32>,
-    /// Jobs of two rows, one after the other and many at once; 0: none
+    /// Number of jobs of two rows, one after the other and many at the same time; 0: none
     #[arg(long, default_value_t = 0)]
     jobs: u32,
 }
@@ -92,7 +92,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Rows of three columns in so many MiB: about 27 bytes each.
+/// Returns the rows of three columns that have `mib` MiB: about 27 bytes each.
 fn rows_of(mib: u64) -> u64 {
     mib * 1024 * 1024 / 27
 }

@@ -1,4 +1,4 @@
-//! What a load takes: time, and the CPU and memory of each part.
+//! What a load uses: time, and the CPU and memory of each part.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use e2e::processes::{Usage, forget_peaks, usage};
 
-/// The part that the commands which the bench runs are: `batch`, `curl`.
+/// The part that counts the commands which the bench runs: `batch`, `curl`.
 pub const CLIENT: &str = "client";
 
-/// One load: how long, and what each part used meanwhile.
+/// One load: its duration, and what each part used during it.
 pub struct Load {
     /// From the start of the upload until the last row is visible.
     pub wall: Duration,
-    /// By part.
+    /// The usage by part.
     pub parts: BTreeMap<&'static str, Usage>,
 }
 
 impl Load {
-    /// The better of two.
+    /// Returns the faster of two loads.
     pub fn best(old: Option<Self>, new: Self) -> Self {
         match old {
             Some(old) if old.wall <= new.wall => old,
@@ -27,12 +27,12 @@ impl Load {
         }
     }
 
-    /// CPU seconds of all parts.
+    /// Returns the CPU seconds of all parts.
     pub fn cpu(&self) -> f64 {
         self.parts.values().map(|usage| usage.cpu).sum()
     }
 
-    /// Prints a line of the table that [`header`] begins.
+    /// Prints a row of the table that starts with [`header`].
     pub fn print(&self, what: &str, rows: u64, bytes: u64) {
         let seconds = self.wall.as_secs_f64();
         let each = |f: &dyn Fn(&Usage) -> String| {
@@ -50,14 +50,14 @@ impl Load {
     }
 }
 
-/// Prints the head of a table of loads.
+/// Prints the header of a table of loads.
 pub fn header() {
     println!(
         "| | s | Mrows/s | MB/s | CPU s | CPU s of each part | peak MiB of each part |\n|---|---|---|---|---|---|---|"
     );
 }
 
-/// Runs `work` and gives what the named parts and the commands that it ran used meanwhile.
+/// Runs `work`. Returns what the named parts, and the commands that it ran, used during it.
 pub fn measured(parts: &[&'static str], work: impl FnOnce() -> Result<()>) -> Result<Load> {
     forget_peaks()?;
     let (before, client) = (usage()?, cpu_of_commands()?);
@@ -79,10 +79,10 @@ pub fn measured(parts: &[&'static str], work: impl FnOnce() -> Result<()>) -> Re
     Ok(Load { wall, parts: after })
 }
 
-/// CPU seconds of all commands that this process ran to their end.
+/// Returns the CPU seconds of all commands that this process ran to their end.
 fn cpu_of_commands() -> Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat")?;
-    // After the name in brackets: fields 16 and 17 of proc(5), in ticks of 1/100 s.
+    // After the name in parentheses: fields 16 and 17 of proc(5), in ticks of 1/100 s.
     let fields: Vec<&str> =
         stat.rsplit_once(')').context("a name in brackets")?.1.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).context("a field of proc(5)")?.parse::<f64>().context("a number");

@@ -1,4 +1,4 @@
-//! What the row engine's stages cost on one thread of this process.
+//! The cost of the row engine's stages on one thread of this process.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::case::Case;
 
-/// What the row engine's stages cost on one thread of this process.
+/// Measures the cost of the row engine's stages on one thread of this process.
 pub fn run(case: &Case<'_>, bytes: u64) -> Result<()> {
     let spec: crds::IngestModelSpec = serde_yaml::from_str(&format!("columns:{}", case.columns))?;
     let revision = crds::RevisionData::from(&spec);

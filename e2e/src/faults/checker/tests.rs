@@ -1,4 +1,4 @@
-//! Each planted difference is found.
+//! Each difference that a test makes is found.
 
 use super::*;
 use crate::faults::history::{Counts, Receipt, Upload};

@@ -2,51 +2,61 @@
 
 use crate::data::Numbers;
 
-use super::{Client, Fault, JobPlan, MODELS, Model, Round, Strike, Target};
+use super::{Client, Fault, Injection, JobPlan, MODELS, Model, Round, Target};
 use crate::faults::inputs::{Bad, Format};
 use crate::faults::shape::Shape;
 
-/// How much of everything.
+/// The limits of a random round.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Loads a round.
+    /// Loads per round.
     pub jobs: u64,
-    /// Faults a round, cancels among them.
-    pub strikes: u64,
-    /// Milliseconds in which loads start and faults strike.
+    /// Faults per round, including cancellations.
+    pub injections: u64,
+    /// The time in milliseconds in which loads start and faults are injected.
     pub window_ms: u64,
-    /// The most bytes of a file.
+    /// The largest file in bytes.
     pub max_bytes: u64,
     /// Whether ClickHouse's disk may be filled.
     pub disk: bool,
-    /// Strike only workers, topics and jobs of the run, so that others can use the parts meanwhile.
+    /// Whether to inject faults only into workers, topics and jobs of the run, so that others can use the parts at the
+    /// same time.
     pub shared: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { jobs: 14, strikes: 14, window_ms: 40_000, max_bytes: 500_000_000, disk: false, shared: false }
+        Self {
+            jobs: 14,
+            injections: 14,
+            window_ms: 40_000,
+            max_bytes: 500_000_000,
+            disk: false,
+            shared: false,
+        }
     }
 }
 
-/// The round of a seed with this number: always the same.
+/// Draws the round with this number from a seed. The result is always the same.
 #[must_use]
 pub fn round(seed: u64, number: u64, limits: &Limits) -> Round {
     let mut n = Numbers::new(seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(number));
     let mut large = 1;
     let jobs: Vec<JobPlan> =
         (0..limits.jobs).map(|index| job(&mut n, format!("r{number}-{index}"), limits, &mut large)).collect();
-    let mut strikes: Vec<Strike> = (0..limits.strikes).map(|_| strike(&mut n, &jobs, limits)).collect();
-    // What ends many jobs at once comes at most once a round, else nothing else is left to strike.
+    let mut injections: Vec<Injection> =
+        (0..limits.injections).map(|_| inject(&mut n, &jobs, limits)).collect();
+    // A fault that ends many jobs at once occurs at most once per round. With more of them, the other faults would
+    // have no job to affect.
     let mut destroyed = false;
-    strikes.retain(|s| {
+    injections.retain(|s| {
         let destroys = matches!(s.fault, Fault::DeleteTopic { .. } | Fault::DeleteRecords { .. });
         let again = destroys && destroyed;
         destroyed |= destroys;
         !again
     });
-    strikes.sort_by_key(|strike| strike.at_ms);
-    Round { jobs, strikes }
+    injections.sort_by_key(|inject| inject.at_ms);
+    Round { jobs, injections }
 }
 
 fn job(n: &mut Numbers, name: String, limits: &Limits, large: &mut u32) -> JobPlan {
@@ -58,7 +68,7 @@ fn job(n: &mut Numbers, name: String, limits: &Limits, large: &mut u32) -> JobPl
     let bad = match n.below(10) {
         0..4 => Bad::None,
         4..9 => Bad::OnePercent,
-        // A million bad cells say no more than a hundred thousand.
+        // A million bad cells test nothing more than a hundred thousand.
         _ if rows <= 100_000 => Bad::All,
         _ => Bad::OnePercent,
     };
@@ -80,7 +90,7 @@ fn job(n: &mut Numbers, name: String, limits: &Limits, large: &mut u32) -> JobPl
     }
 }
 
-/// Mostly small and medium, one large file a round at most.
+/// Returns a size in bytes: mostly small and medium, at most one large file per round.
 fn bytes(n: &mut Numbers, large: &mut u32) -> u64 {
     match n.below(100) {
         0..15 => 2,
@@ -112,7 +122,7 @@ fn days(n: &mut Numbers, model: Model, rows: u64) -> u32 {
 }
 
 fn client(n: &mut Numbers, bytes: u64) -> Client {
-    // So slow that it lasts some seconds, and is killed in the middle of that.
+    // The speed is so low that the upload lasts some seconds, and it is killed in the middle of that time.
     let slow = |n: &mut Numbers| (bytes / 1000 / (2 + n.below(8))).max(20);
     match n.below(10) {
         0..3 => Client::Batch,
@@ -126,7 +136,7 @@ fn client(n: &mut Numbers, bytes: u64) -> Client {
     }
 }
 
-fn strike(n: &mut Numbers, jobs: &[JobPlan], limits: &Limits) -> Strike {
+fn inject(n: &mut Numbers, jobs: &[JobPlan], limits: &Limits) -> Injection {
     let at_ms = n.below(limits.window_ms);
     let which = u32::try_from(n.below(64)).unwrap_or(0);
     let mut fault = fault(n, jobs, limits);
@@ -136,7 +146,7 @@ fn strike(n: &mut Numbers, jobs: &[JobPlan], limits: &Limits) -> Strike {
     {
         *target = Target::Worker;
     }
-    Strike { at_ms, which, fault }
+    Injection { at_ms, which, fault }
 }
 
 fn fault(n: &mut Numbers, jobs: &[JobPlan], limits: &Limits) -> Fault {
@@ -174,7 +184,8 @@ fn kill(n: &mut Numbers, target: Target) -> Fault {
 }
 
 fn pause(n: &mut Numbers, target: Target) -> Fault {
-    // The control plane for a shorter time: what Kubernetes does after a long one is not ours.
+    // The control plane is paused for a shorter time: what Kubernetes does after a long pause is not a subject of
+    // these tests.
     let most = if matches!(target, Target::Etcd | Target::KubeApiserver) { 8000 } else { 24_500 };
     Fault::Pause { target, for_ms: 500 + n.below(most) }
 }
@@ -203,7 +214,7 @@ mod tests {
         let limits = Limits { disk: true, ..Limits::default() };
         let rounds: Vec<Round> = (0..60).map(|number| round(1, number, &limits)).collect();
         let faults: BTreeSet<String> =
-            rounds.iter().flat_map(|r| r.strikes.iter().map(|s| s.fault.kind())).collect();
+            rounds.iter().flat_map(|r| r.injections.iter().map(|s| s.fault.kind())).collect();
         assert_eq!(faults.len(), 14 + 9, "{faults:?}");
         let clients: BTreeSet<String> = rounds
             .iter()
@@ -223,8 +234,8 @@ mod tests {
                 |j: &&JobPlan| j.rows * super::super::model(&j.model).unwrap().shape.row_bytes() > 60_000_000;
             assert!(round.jobs.iter().filter(large).count() <= 1, "{round:?}");
             let destroys =
-                |s: &&Strike| matches!(s.fault, Fault::DeleteTopic { .. } | Fault::DeleteRecords { .. });
-            assert!(round.strikes.iter().filter(destroys).count() <= 1, "{round:?}");
+                |s: &&Injection| matches!(s.fault, Fault::DeleteTopic { .. } | Fault::DeleteRecords { .. });
+            assert!(round.injections.iter().filter(destroys).count() <= 1, "{round:?}");
         }
     }
 
@@ -237,12 +248,12 @@ mod tests {
             }
             _ => true,
         };
-        assert!((0..50).all(|number| round(4, number, &limits).strikes.iter().all(|s| ours(&s.fault))));
+        assert!((0..50).all(|number| round(4, number, &limits).injections.iter().all(|s| ours(&s.fault))));
     }
 
     #[test]
     fn no_disk_is_filled_that_is_not_for_that() {
-        let all = (0..100).flat_map(|number| round(3, number, &Limits::default()).strikes);
+        let all = (0..100).flat_map(|number| round(3, number, &Limits::default()).injections);
         assert_eq!(all.filter(|s| matches!(s.fault, Fault::DiskFull { .. })).count(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Debian packages: the container runtime and what sets up the network.
+//! Debian packages: the container runtime and the tools that set up the network.
 
 use std::{
     fs,
@@ -33,13 +33,13 @@ pub fn ensure(log: &Path, progress: &Progress) -> Result<()> {
         command.args(["install", "--yes", "--no-install-recommends"]).args(&missing);
         command
     };
-    // A fresh image has no package lists; a machine that has them saves the time.
+    // A fresh image has no package lists. A machine that has them needs no `apt-get update`, which saves time.
     if progress.run(&format!("installing {list}"), log, &mut install()).is_err() {
         progress.run("apt-get update", log, Command::new("apt-get").arg("update"))?;
         progress.run(&format!("installing {list}"), log, &mut install())?;
     }
     if missing.contains(&"containerd") && Path::new("/run/systemd/system").exists() {
-        // Ours is the only one wanted, after a reboot too.
+        // Only the containerd of this stack is wanted, also after a reboot.
         let _ = Command::new("systemctl").args(["disable", "containerd"]).status();
     }
     Ok(())
@@ -53,8 +53,8 @@ fn installed(package: &str) -> bool {
         .is_ok_and(|out| out.stdout.starts_with(b"ii"))
 }
 
-/// Debian asks this file whether an installed service may start. Ours says no, and only while we live, so that
-/// one left behind by a kill does no harm.
+/// The file that Debian asks whether an installed service may start. This file says no, but only while this process
+/// lives, so that a file that a killed process left behind does no harm.
 struct NoServiceStarts {
     ours: bool,
 }

@@ -1,4 +1,4 @@
-//! ClickHouse's engine from the Python registry, pinned with its hash by `clickhouse/requirements.txt`.
+//! The engine of ClickHouse from the Python registry, pinned with its hash in `clickhouse/requirements.txt`.
 
 use std::{
     fs,
@@ -11,11 +11,11 @@ use anyhow::{Context, Result};
 use super::Stamp;
 use crate::{kubernetes::teardown::remove, paths::Paths, preflight, progress::Progress};
 
-/// The engine inside chdb-core 26.9.0, as `SELECT version()` says.
+/// The version of the engine in chdb-core 26.9.0, as `SELECT version()` returns it.
 pub const VERSION: &str = "26.9.2.1";
 const REQUIREMENTS: &str = include_str!("../../clickhouse/requirements.txt");
 
-/// Installs the wheel into a virtual environment of its own.
+/// Installs the wheel into a separate virtual environment.
 pub fn ensure(paths: &Paths, progress: &Progress) -> Result<()> {
     let folder = paths.cache.join("clickhouse");
     fs::create_dir_all(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
@@ -46,13 +46,13 @@ pub fn ensure(paths: &Paths, progress: &Progress) -> Result<()> {
     stamp.set()
 }
 
-/// The interpreter of the environment.
+/// Returns the Python interpreter of the environment.
 #[must_use]
 pub fn python(paths: &Paths) -> PathBuf {
     paths.cache.join("clickhouse/venv/bin/python")
 }
 
-/// An environment dies with the interpreter it was made from.
+/// Returns whether the interpreter runs: an environment does not work any more if its base interpreter was removed.
 fn runs(python: &Path) -> bool {
     Command::new(python).arg("--version").output().is_ok_and(|out| out.status.success())
 }

@@ -1,7 +1,7 @@
-//! Kubernetes, etcd, `CoreDNS` and Helm from their Go modules, pinned by `kubernetes/go.mod` and `go.sum`.
+//! Kubernetes, etcd, `CoreDNS` and Helm from their Go modules, pinned in `kubernetes/go.mod` and `go.sum`.
 //!
-//! One module for all of them shares the compiled packages: about ten minutes of processor time the first
-//! time, ten seconds when only our few lines changed.
+//! All of them are in one module, so they share the compiled packages. The first build needs about ten minutes of
+//! processor time; a build after a change of only the project's own code needs ten seconds.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ pub const COREDNS: &str = "1.13.1";
 /// Helm's version, which it also reports.
 pub const HELM: &str = "3.19.5";
 
-/// `kube` is one program under seven names.
+/// `kube` is one program with seven names.
 const LINKS: [&str; 7] = [
     "kube-apiserver",
     "kube-controller-manager",
@@ -38,7 +38,7 @@ const LINKS: [&str; 7] = [
     "etcd",
 ];
 
-/// Builds the programs into `bin`, unless they are there and made from the same sources.
+/// Builds the programs into `bin`, unless they exist and were built from the same sources.
 pub fn ensure(paths: &Paths, progress: &Progress) -> Result<()> {
     let bin = paths.bin();
     fs::create_dir_all(&bin).with_context(|| format!("failed to make {}", bin.display()))?;
@@ -68,7 +68,7 @@ pub fn ensure(paths: &Paths, progress: &Progress) -> Result<()> {
     stamp.set()
 }
 
-/// Static programs, without debug information, with the versions upstream would have stamped.
+/// Builds static programs without debug information. They have the same version strings as the official builds.
 fn build(module: &Path, bin: &Path, flags: &str, log: &Path, progress: &Progress) -> Result<()> {
     progress.run(
         "building Kubernetes, CoreDNS and Helm (about 3,000 packages: 5 to 15 minutes the first time)",
@@ -77,7 +77,7 @@ fn build(module: &Path, bin: &Path, flags: &str, log: &Path, progress: &Progress
             .current_dir(module)
             .env("GOFLAGS", "-buildvcs=false")
             .env("CGO_ENABLED", "0")
-            // The compiler may use memory instead of collecting it.
+            // The compiler may use more memory instead of collecting garbage.
             .env("GOGC", "400")
             .args(["build", "-v", "-trimpath", "-gcflags=all=-dwarf=false", "-ldflags", flags, "-o"])
             .arg(format!("{}/", bin.display()))
@@ -97,7 +97,7 @@ fn linker_flags() -> String {
             flags.extend([" -X ", package, ".", name, "=", &value]);
         }
     }
-    // Without a cluster, Helm holds charts against these: it takes itself for Kubernetes 1.20 otherwise.
+    // Without a cluster, Helm checks charts against these versions. By default it assumes Kubernetes 1.20.
     for package in ["chartutil", "lint/rules"] {
         for (name, value) in [("k8sVersionMajor", "1"), ("k8sVersionMinor", "34")] {
             flags.extend([" -X helm.sh/helm/v3/pkg/", package, ".", name, "=", value]);
@@ -106,7 +106,7 @@ fn linker_flags() -> String {
     flags + &format!(" -X helm.sh/helm/v3/internal/version.version=v{HELM}")
 }
 
-/// The pause program is one C file inside the Kubernetes module.
+/// Builds the pause program, which is one C file in the Kubernetes module.
 fn build_pause(module: &Path, bin: &Path) -> Result<()> {
     let query = ["list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes"];
     let folder =

@@ -1,4 +1,4 @@
-//! Kafka's jars from Maven Central, pinned by `kafka/pom.xml` and, jar by jar, by `kafka/lib.sha256`.
+//! The jars of Kafka from Maven Central, pinned in `kafka/pom.xml` and, jar by jar, in `kafka/lib.sha256`.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ pub const VERSION: &str = "4.3.1";
 const POM: &str = include_str!("../../kafka/pom.xml");
 const CHECKSUMS: &str = include_str!("../../kafka/lib.sha256");
 
-/// Downloads and checks the jars, and makes the archive of start-up classes for this Java.
+/// Downloads and checks the jars, and makes the archive of start-up classes for this version of Java.
 pub fn ensure(paths: &Paths, progress: &Progress) -> Result<()> {
     let folder = paths.cache.join("kafka");
     let lib = folder.join("lib");
@@ -52,7 +52,7 @@ pub fn ensure(paths: &Paths, progress: &Progress) -> Result<()> {
         check(&lib)?;
         jars.set()?;
     }
-    // An archive of another Java or other jars would be ignored, without a word.
+    // Java ignores an archive of another Java or of other jars without a message.
     let java = output(Command::new("java").arg("--version")).unwrap_or_default();
     let file = folder.join(".archive");
     let archive = Stamp::new(&file, &[POM.as_bytes(), CHECKSUMS.as_bytes(), java.as_bytes()]);
@@ -64,7 +64,7 @@ pub fn ensure(paths: &Paths, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// The jars, in the one order the archive was made with.
+/// Returns the jars in the order with which the archive was made.
 pub fn class_path(paths: &Paths) -> Result<String> {
     let lib = paths.cache.join("kafka/lib");
     let mut jars: Vec<String> = fs::read_dir(&lib)
@@ -76,13 +76,13 @@ pub fn class_path(paths: &Paths) -> Result<String> {
     Ok(jars.join(":"))
 }
 
-/// The archive of loaded classes, which halves the start.
+/// Returns the path of the archive of loaded classes. It halves the start time.
 #[must_use]
 pub fn java_archive(paths: &Paths) -> PathBuf {
     paths.cache.join("kafka/classes.jsa")
 }
 
-/// Compares what is there with the pinned list: no jar more, none less, none other.
+/// Compares the jars with the pinned list: the same jars, no more and no fewer.
 fn check(lib: &Path) -> Result<()> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(lib)? {
@@ -103,7 +103,8 @@ fn differences(pinned: &str, found: &BTreeMap<String, String>) -> Vec<String> {
     missing.chain(other.map(|(name, sum)| format!("not pinned: {sum}  {name}"))).collect()
 }
 
-/// Runs a broker of its own on free ports once, and has the virtual machine write down what it loaded.
+/// Runs a separate broker on free ports once, so that the Java virtual machine writes a list of the classes that it
+/// loads.
 fn make_archive(paths: &Paths, scratch: &Path) -> Result<()> {
     remove(scratch)?;
     let port = |listener: &TcpListener| listener.local_addr().map(|a| a.port());

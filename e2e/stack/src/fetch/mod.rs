@@ -1,5 +1,6 @@
-//! Gets what runs: Debian packages, programs built from Go modules, Kafka's jars, ClickHouse's wheel. Each is
-//! pinned by a file in this crate, and each leaves a stamp, so that a second time costs milliseconds.
+//! Downloads or builds the programs of the stack: Debian packages, programs built from Go modules, Kafka's jars,
+//! ClickHouse's wheel. Each is pinned by a file in this crate. Each leaves a stamp, so that a second run takes
+//! milliseconds.
 
 pub mod apt;
 pub mod clickhouse;
@@ -16,7 +17,7 @@ use crate::{
     progress::Progress,
 };
 
-/// Everything that is not a Debian package, side by side: one is bound by the processor, two by the network.
+/// Fetches everything that is not a Debian package, in parallel: one is limited by the processor, two by the network.
 pub fn all(paths: &Paths, progress: &Progress) -> Result<()> {
     let _lock = Lock::hold(&paths.cache)?;
     thread::scope(|s| {
@@ -30,7 +31,7 @@ pub fn all(paths: &Paths, progress: &Progress) -> Result<()> {
     })
 }
 
-/// Lower-case hex of SHA-256.
+/// Returns the SHA-256 as lower-case hex.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -41,7 +42,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     })
 }
 
-/// A file that says from what something was made.
+/// A file that records from what something was made.
 struct Stamp<'a> {
     file: &'a Path,
     value: String,

@@ -1,4 +1,5 @@
-//! Container images without Docker: our binaries with the libraries of this very machine, into containerd.
+//! Makes container images without Docker, from the project's binaries and the libraries of this machine, and imports
+//! them into containerd.
 
 pub mod oci;
 
@@ -15,12 +16,12 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{kubernetes::PAUSE_IMAGE, part::ctr, paths::Paths};
 use oci::{File, Image};
 
-/// One binary of an image: `NAME=PATH`, found at `/usr/bin/NAME` in it.
+/// One binary of an image: `NAME=PATH`. In the image it is `/usr/bin/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binary {
     /// Its name in the image.
     pub name: String,
-    /// Where it is now.
+    /// Its path on this machine.
     pub path: PathBuf,
 }
 
@@ -37,15 +38,15 @@ impl std::str::FromStr for Binary {
     }
 }
 
-/// Puts the binaries into `repository:<content hash>` in containerd and gives that reference. The same binaries
-/// give the same reference and are imported once.
+/// Puts the binaries into `repository:<content hash>` in containerd and returns this reference. The same binaries have
+/// the same reference and are imported only once.
 pub fn import(paths: &Paths, repository: &str, binaries: &[Binary]) -> Result<String> {
     ensure!(!binaries.is_empty(), "no binary given");
     let mut files = system_files();
     for binary in binaries {
         files.insert(format!("usr/bin/{}", binary.name), read(&binary.path)?);
         for library in libraries(&binary.path)? {
-            // The loader is asked for by this very path, which may be a link.
+            // The program needs the loader at exactly this path, which may be a link.
             files.insert(library.trim_start_matches('/').to_owned(), read(Path::new(&library))?);
         }
     }
@@ -55,7 +56,7 @@ pub fn import(paths: &Paths, repository: &str, binaries: &[Binary]) -> Result<St
     Ok(reference)
 }
 
-/// The image that holds a pod's namespaces open.
+/// Imports the image that keeps the namespaces of a pod open.
 pub fn import_pause(paths: &Paths) -> Result<()> {
     let files = BTreeMap::from([("pause".to_owned(), read(&paths.program("pause"))?)]);
     let image = Image::new(&files, "65535:65535", Some("/pause"))?;
@@ -83,7 +84,8 @@ fn read(path: &Path) -> Result<File> {
     Ok(File { mode, bytes })
 }
 
-/// A user without rights, names by file and DNS, and the authorities this machine trusts.
+/// Returns the system files: a user without rights, name resolution by file and DNS, and the certificate authorities
+/// that this machine trusts.
 fn system_files() -> BTreeMap<String, File> {
     let text = |text: &str| File { mode: 0o644, bytes: text.into() };
     let mut files = BTreeMap::from([
@@ -101,7 +103,8 @@ fn system_files() -> BTreeMap<String, File> {
     files
 }
 
-/// The shared libraries and the loader of a program, as this machine resolves them. None for a static one.
+/// Returns the shared libraries and the loader of a program, as this machine resolves them. Empty for a static
+/// program.
 fn libraries(program: &Path) -> Result<Vec<String>> {
     let out = Command::new("ldd").arg(program).output().context("failed to run ldd")?;
     let text = String::from_utf8_lossy(&out.stdout);

@@ -10,7 +10,7 @@ use tar::{Builder, EntryType, Header};
 
 use crate::fetch::sha256;
 
-/// A file of the image. All belong to root.
+/// A file of the image. All files belong to root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     /// Permission bits.
@@ -19,7 +19,7 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
-/// One image: its blobs.
+/// One image, with its blobs.
 #[derive(Clone, Debug)]
 pub struct Image {
     layer: Vec<u8>,
@@ -28,8 +28,8 @@ pub struct Image {
 }
 
 impl Image {
-    /// Files by their path without a leading slash; `user` is `uid:gid`; `entrypoint` runs when a pod names no
-    /// program.
+    /// Makes an image. `files` has paths without a leading slash; `user` is `uid:gid`; `entrypoint` runs if a pod
+    /// names no program.
     pub fn new(files: &BTreeMap<String, File>, user: &str, entrypoint: Option<&str>) -> Result<Self> {
         let layer = layer(files)?;
         let config = json!({
@@ -57,19 +57,19 @@ impl Image {
         Ok(Self { layer, config, manifest })
     }
 
-    /// Twelve hex digits that stand for the whole content.
+    /// Returns twelve hex digits that identify the complete content.
     #[must_use]
     pub fn short_id(&self) -> String {
         sha256(&self.config)[..12].to_owned()
     }
 
-    /// `sha256:…` as containerd lists it.
+    /// Returns `sha256:…` as containerd lists it.
     #[must_use]
     pub fn manifest_digest(&self) -> String {
         digest(&self.manifest)
     }
 
-    /// The image layout as one tar, which `ctr images import` reads; it will be called `reference`.
+    /// Returns the image layout as one tar, which `ctr images import` reads. The image gets the name `reference`.
     pub fn archive(&self, reference: &str) -> Result<Vec<u8>> {
         let mut descriptor = descriptor("application/vnd.oci.image.manifest.v1+json", &self.manifest);
         descriptor["platform"] = json!({"architecture": architecture(), "os": "linux"});
@@ -101,7 +101,7 @@ fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
     json!({"mediaType": media_type, "digest": digest(bytes), "size": bytes.len()})
 }
 
-/// The files, sorted, each after its folders, and a /tmp for everyone.
+/// Writes the sorted files, each after its folders, and a /tmp that every user may write to.
 fn layer(files: &BTreeMap<String, File>) -> Result<Vec<u8>> {
     let mut tar = Builder::new(Vec::new());
     let mut folders = BTreeSet::new();
@@ -117,7 +117,7 @@ fn layer(files: &BTreeMap<String, File>) -> Result<Vec<u8>> {
     tar.into_inner().context("failed to end a tar")
 }
 
-/// No time, no owner: nothing of the day or the machine gets in.
+/// Makes a header without time and owner, so that the bytes do not depend on the day or the machine.
 fn header(mode: u32, size: u64, kind: EntryType) -> Header {
     let mut header = Header::new_ustar();
     header.set_entry_type(kind);

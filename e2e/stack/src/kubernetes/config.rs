@@ -1,11 +1,11 @@
-//! The files that Kubernetes' parts read, from the templates beside this file.
+//! The configuration files of Kubernetes' parts, made from the templates in this folder.
 
 use anyhow::Result;
 
 use super::{BRIDGE, CGROUP, NODE_IP, NODE_NAME, PAUSE_IMAGE, POD_CIDR, control_plane::Layout, pki};
 use crate::paths::{Paths, render, write_if_changed};
 
-/// Writes what differs from what is there.
+/// Writes the files whose content has changed.
 pub fn write(paths: &Paths) -> Result<()> {
     let etc = paths.etc();
     for (file, text) in files(paths)? {
@@ -18,7 +18,7 @@ pub fn write(paths: &Paths) -> Result<()> {
     pki::kubeconfig(&paths.pki(), "admin", &server, &paths.kubeconfig())
 }
 
-/// Names and contents, relative to `etc`.
+/// Returns names and contents. The names are relative to `etc`.
 fn files(paths: &Paths) -> Result<Vec<(&'static str, String)>> {
     let [data, volatile, etc, pki] =
         [&paths.data, &paths.volatile, &paths.etc(), &paths.pki()].map(|p| p.display().to_string());

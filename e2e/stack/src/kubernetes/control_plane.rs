@@ -1,12 +1,12 @@
-//! etcd, kube-apiserver and kube-controller-manager: the commands, for the whole stack and for the one
-//! without a node alike.
+//! etcd, kube-apiserver and kube-controller-manager: their commands, for the complete stack and for the control plane
+//! without a node.
 
 use std::path::PathBuf;
 
 use super::{API_PORT, NODE_IP, SERVICE_CIDR};
 use crate::{paths::Paths, process::Spec};
 
-/// Where one control plane lives and listens.
+/// The folders and addresses of one control plane.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// The built programs.
@@ -15,24 +15,24 @@ pub struct Layout {
     pub pki: PathBuf,
     /// Kubeconfigs, `<user>.kubeconfig`.
     pub etc: PathBuf,
-    /// etcd's folder and scratch of the others.
+    /// The folder of etcd, and temporary files of the others.
     pub data: PathBuf,
     /// The API server's address.
     pub address: String,
     /// The API server's port.
     pub api_port: u16,
-    /// etcd for clients, on loopback.
+    /// The port of etcd for clients, on loopback.
     pub etcd_port: u16,
-    /// etcd for its peers, of which there are none.
+    /// The port of etcd for its peers. There are no peers.
     pub etcd_peer_port: u16,
-    /// The controller-manager, on loopback.
+    /// The port of the controller-manager, on loopback.
     pub controller_port: u16,
-    /// Whether a kubelet will join.
+    /// Whether a kubelet will register.
     pub node: bool,
 }
 
 impl Layout {
-    /// The whole stack's.
+    /// Returns the layout of the complete stack.
     #[must_use]
     pub fn of_stack(paths: &Paths) -> Self {
         Self {
@@ -49,13 +49,14 @@ impl Layout {
         }
     }
 
-    /// `https://…` of the API server.
+    /// Returns the `https://…` URL of the API server.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}:{}", self.address, self.api_port)
     }
 
-    /// No fsync and a quick election: one member has nobody to wait for, and its data may be lost.
+    /// Returns the command of etcd. It has no fsync and a short election time: a single member waits for no other, and
+    /// its data may be lost.
     #[must_use]
     pub fn etcd(&self) -> Spec {
         let client = format!("http://127.0.0.1:{}", self.etcd_port);
@@ -79,7 +80,7 @@ impl Layout {
         )
     }
 
-    /// Retries etcd by itself, so it may start at the same time.
+    /// Returns the command of the API server. It retries etcd itself, so both may start at the same time.
     #[must_use]
     pub fn apiserver(&self) -> Spec {
         let pki = |name: &str| self.pki.join(name).display().to_string();
@@ -119,7 +120,8 @@ impl Layout {
         } else {
             args.extend([
                 "--authorization-mode=RBAC".into(),
-                // No pod will run: none should wait for a token or its address.
+                // No pod will run, so pods get no service account token, and the API server does not publish its
+                // address.
                 "--disable-admission-plugins=ServiceAccount".into(),
                 "--endpoint-reconciler-type=none".into(),
             ]);
@@ -127,8 +129,8 @@ impl Layout {
         Spec::new(self.bin.join("kube-apiserver"), args)
     }
 
-    /// The default of 20 requests a second would delay the default service account by five seconds; without
-    /// credentials of their own the controllers may do nothing under RBAC.
+    /// Returns the command of the controller-manager. The default limit of 20 requests per second would delay the
+    /// default service account by five seconds. Without its own credentials, the controllers have no rights in RBAC.
     #[must_use]
     pub fn controller_manager(&self) -> Spec {
         let kubeconfig = self.etc.join("kube-controller-manager.kubeconfig").display().to_string();
@@ -160,7 +162,7 @@ impl Layout {
     }
 }
 
-/// What reconcile tests need: objects are made, owned and collected; nothing runs.
+/// The controllers that reconcile tests need: objects are created, owned and garbage-collected, but nothing runs.
 const CONTROLLERS_WITHOUT_NODE: [&str; 8] = [
     "namespace-controller",
     "serviceaccount-controller",

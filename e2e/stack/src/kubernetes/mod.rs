@@ -1,7 +1,7 @@
-//! A single-node Kubernetes of real parts, all of them processes of the host.
+//! A Kubernetes cluster with a single node. Its parts are real, and all of them are processes of the host.
 //!
-//! One bridge is at once the pods' gateway, the node's address, the API server's and kubelet's address, the
-//! cluster's DNS and "the host" as pods see it. Nothing listens on an outside interface.
+//! The address of one bridge is the gateway of the pods, the node's address, the address of the API server and the
+//! kubelet, the cluster's DNS, and the host as pods see it. Nothing listens on an external interface.
 
 pub mod config;
 pub mod control_plane;
@@ -11,15 +11,15 @@ pub mod pki;
 pub mod standalone;
 pub mod teardown;
 
-/// The bridge; kept short, an interface name has 15 characters at most.
+/// The name of the bridge. An interface name has at most 15 characters.
 pub const BRIDGE: &str = "batch0";
-/// The bridge's address: the node, the API server, DNS, and the host as pods see it.
+/// The address of the bridge: the node, the API server, DNS, and the host as pods see it.
 pub const NODE_IP: &str = "10.244.0.1";
-/// Pods get addresses of this network.
+/// The network of the pods' addresses.
 pub const POD_CIDR: &str = "10.244.0.0/24";
-/// Services get addresses of this one …
+/// The network of the Services' addresses.
 pub const SERVICE_CIDR: &str = "10.96.0.0/16";
-/// … and the API server its first.
+/// The first address of this network: that of the API server.
 pub const SERVICE_API_IP: &str = "10.96.0.1";
 /// The API server's port.
 pub const API_PORT: u16 = 6443;
@@ -27,5 +27,5 @@ pub const API_PORT: u16 = 6443;
 pub const NODE_NAME: &str = "local";
 /// The cgroup that holds every pod.
 pub const CGROUP: &str = "batch-on-kafka";
-/// What holds a pod's namespaces open.
+/// The image of the container that keeps the namespaces of a pod open.
 pub const PAUSE_IMAGE: &str = "localhost/pause:3.10";

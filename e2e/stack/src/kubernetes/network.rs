@@ -1,5 +1,5 @@
-//! What the host lends to the cluster: a bridge, IP forwarding, a shared /run/netns, a cgroup. What was there
-//! before is noted, so that [`restore`] can put it back.
+//! What the cluster needs from the host: a bridge, IP forwarding, a shared /run/netns, a cgroup. The values before are
+//! saved, so that `restore` can set them again.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use super::{BRIDGE, CGROUP, NODE_IP};
 use crate::{paths::Paths, progress::output, wait};
 
-/// Changed by us (the first) and by kubelet, once, when it starts.
+/// The first one is changed by this program. The others are changed by kubelet, once, when it starts.
 const SYSCTLS: [&str; 5] = [
     "net/ipv4/ip_forward",
     "kernel/panic",
@@ -22,7 +22,7 @@ const SYSCTLS: [&str; 5] = [
     "vm/panic_on_oom",
 ];
 
-/// Makes what is missing.
+/// Creates what is missing.
 pub fn up(paths: &Paths) -> Result<()> {
     fs::create_dir_all(&paths.volatile)
         .with_context(|| format!("failed to make {}", paths.volatile.display()))?;
@@ -51,12 +51,12 @@ pub fn up(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// kubelet does not look again: the host keeps its own panic and overcommit settings.
+/// Restores the host's own panic and overcommit settings. kubelet does not check them again.
 pub fn restore_kernel_settings(paths: &Paths) -> Result<()> {
     restore(paths, |name| name != "net/ipv4/ip_forward")
 }
 
-/// Takes everything back.
+/// Undoes all changes of the host.
 pub fn down(paths: &Paths) -> Result<()> {
     restore(paths, |_| true)?;
     let _ = fs::remove_file(paths.volatile.join("sysctl.before"));
@@ -71,7 +71,7 @@ pub fn down(paths: &Paths) -> Result<()> {
     }
     for hierarchy in cgroup_roots() {
         let folder = hierarchy.join(CGROUP);
-        // A process that was just killed leaves its cgroup a moment later.
+        // A process that was just killed leaves its cgroup a short time later.
         wait::until(Duration::from_secs(5), &format!("{} to empty", folder.display()), || {
             remove_cgroup(&folder);
             Ok(!folder.exists())
@@ -95,8 +95,8 @@ fn restore(paths: &Paths, wanted: impl Fn(&str) -> bool) -> Result<()> {
     Ok(())
 }
 
-/// Without this the first `ip netns add` of anyone would mount over the pods' namespaces, and containerd could
-/// not remove them any more.
+/// Shares /run/netns. If it is not shared, the first `ip netns add` on the host mounts over the namespaces of the
+/// pods, and containerd cannot remove them any more.
 fn share_netns(paths: &Paths) -> Result<()> {
     fs::create_dir_all("/run/netns")?;
     if fs::read_to_string("/proc/mounts")?.lines().any(|l| l.split(' ').nth(1) == Some("/run/netns")) {
@@ -107,7 +107,7 @@ fn share_netns(paths: &Paths) -> Result<()> {
     fs::write(paths.volatile.join("netns.mounted"), "").context("failed to note the mount")
 }
 
-/// Each version 1 hierarchy, or the one of version 2.
+/// Returns each hierarchy of cgroup version 1, or the one of version 2.
 fn cgroup_roots() -> Vec<PathBuf> {
     let root = Path::new("/sys/fs/cgroup");
     if root.join("cgroup.controllers").exists() {

@@ -1,4 +1,4 @@
-//! Brings the cluster up: the control plane, the node, DNS. Everything is idempotent.
+//! Starts the cluster: the control plane, the node, DNS. Everything is idempotent.
 
 use std::{fs, process::Command, thread, time::Duration};
 
@@ -16,13 +16,13 @@ use crate::{
 
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// From nothing to a Ready node, a default service account and DNS in about five seconds. Needs the bridge, the
-/// certificates and the configuration.
+/// Starts everything in about five seconds, up to a Ready node, a default service account and DNS. Needs the bridge,
+/// the certificates and the configuration.
 pub fn up(paths: &Paths, progress: &Progress) -> Result<()> {
     for part in [Part::Etcd, Part::Containerd, Part::KubeApiserver] {
         part.start(paths)?;
     }
-    // The pause image goes in while the API server starts.
+    // The pause image is imported while the API server starts.
     thread::scope(|s| {
         let pause = s.spawn(|| {
             Part::Containerd.wait_healthy(paths, LIMIT)?;
@@ -38,7 +38,7 @@ pub fn up(paths: &Paths, progress: &Progress) -> Result<()> {
     let rbac = paths.etc().join("coredns-rbac.yaml");
     output(kubectl(paths).args(["apply", "--filename"]).arg(rbac))?;
     Part::KubeProxy.start(paths)?;
-    // Started before the authorizer knows its role, CoreDNS would wait five seconds.
+    // If CoreDNS starts before the authorizer knows its role, it waits five seconds.
     let mut can_list = kubectl(paths);
     can_list.args(["auth", "can-i", "list", "endpointslices.discovery.k8s.io", "--as=system:coredns"]);
     wait::until(LIMIT, "CoreDNS' role", || Ok(output(&mut can_list).is_ok()))?;
@@ -56,7 +56,7 @@ pub fn up(paths: &Paths, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// kubectl as the administrator of this stack.
+/// Returns kubectl as the administrator of this stack.
 #[must_use]
 pub fn kubectl(paths: &Paths) -> Command {
     let mut command = Command::new(paths.program("kubectl"));
@@ -64,7 +64,7 @@ pub fn kubectl(paths: &Paths) -> Command {
     command
 }
 
-/// Whether the node is Ready, in the words of the API.
+/// Checks with the Kubernetes API that the node is Ready.
 pub fn node_ready(paths: &Paths) -> Result<()> {
     let condition = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
     let status = output(kubectl(paths).args([
@@ -79,7 +79,7 @@ pub fn node_ready(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// The scheduler's command.
+/// Returns the command of the scheduler.
 #[must_use]
 pub fn scheduler(paths: &Paths) -> Spec {
     let kubeconfig = paths.etc().join("kube-scheduler.kubeconfig").display().to_string();
@@ -96,7 +96,7 @@ pub fn scheduler(paths: &Paths) -> Spec {
     )
 }
 
-/// kubelet's command. Makes the folder that its certificates go to.
+/// Returns the command of kubelet. Creates the folder of its certificates.
 pub fn kubelet(paths: &Paths) -> Result<Spec> {
     let root = paths.data.join("kubelet");
     fs::create_dir_all(root.join("pki")).context("failed to make kubelet's folder")?;

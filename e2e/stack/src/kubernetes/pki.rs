@@ -1,4 +1,5 @@
-//! Certificates by openssl: EC P-256, two authorities, one certificate a part. Made once, in about a second.
+//! Makes certificates with openssl: EC P-256, two authorities, one certificate for each part. They are made once, in
+//! about a second.
 
 use std::{
     fs,
@@ -12,7 +13,7 @@ use anyhow::{Context, Result};
 use super::{NODE_IP, NODE_NAME, SERVICE_API_IP};
 use crate::{paths::render, progress::output};
 
-/// Who certifies whom, with which names.
+/// A certificate, the authority that signs it, and its names.
 struct Certificate {
     name: &'static str,
     subject: String,
@@ -29,7 +30,7 @@ fn server(name: &'static str, subject: impl Into<String>, names: String) -> Cert
     Certificate { name, subject: subject.into(), usage: "serverAuth", names, authority: "ca" }
 }
 
-/// What every API server needs, with or without a node.
+/// The certificates that every API server needs, with or without a node.
 fn control_plane() -> Vec<Certificate> {
     let service = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local";
     vec![
@@ -43,7 +44,7 @@ fn control_plane() -> Vec<Certificate> {
     ]
 }
 
-/// What a node and what runs beside it need.
+/// The certificates that a node and the parts beside it need.
 fn node() -> Vec<Certificate> {
     let subject = format!("/O=system:nodes/CN=system:node:{NODE_NAME}");
     vec![
@@ -57,7 +58,7 @@ fn node() -> Vec<Certificate> {
     ]
 }
 
-/// Makes what is missing in `dir`. A file `done` says that nothing is.
+/// Makes the certificates that are missing in `dir`. A file `done` marks that none is missing.
 pub fn ensure(dir: &Path, with_node: bool) -> Result<()> {
     let done = dir.join("done");
     if done.exists() {
@@ -82,7 +83,7 @@ pub fn ensure(dir: &Path, with_node: bool) -> Result<()> {
     fs::write(done, "").context("failed to finish the certificates")
 }
 
-/// A self-contained kubeconfig for the certificate `user`, readable by its owner only.
+/// Writes a self-contained kubeconfig for the certificate `user`. Only its owner can read it.
 pub fn kubeconfig(pki: &Path, user: &str, server: &str, file: &Path) -> Result<()> {
     let base64 = |name: &str| output(openssl(pki).args(["base64", "-A", "-in", name]));
     let text = render(

@@ -1,5 +1,5 @@
-//! A control plane without a node, for tests of reconciling: objects are kept, owned and collected; nothing runs.
-//! On loopback and on ports of its own, so that several run at once.
+//! A control plane without a node, for tests of reconciling: objects are stored, owned and garbage-collected, but
+//! nothing runs. It listens on loopback and on its own ports, so that several can run at the same time.
 
 use std::{
     net::TcpListener,
@@ -22,29 +22,29 @@ use crate::{
 const NAMES: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// etcd, kube-apiserver and kube-controller-manager. Dropping it stops them and removes their folder; when the
-/// program that owns it ends in any other way, they are stopped too.
+/// etcd, kube-apiserver and kube-controller-manager. Dropping it stops them and removes their folder. If the program
+/// that owns it ends in any other way, they are also stopped.
 #[derive(Debug)]
 pub struct ControlPlane {
-    /// The administrator's.
+    /// The kubeconfig of the administrator.
     pub kubeconfig: PathBuf,
-    /// Where the API server listens.
+    /// The URL of the API server.
     pub url: String,
     folder: PathBuf,
-    /// Lives as long as the pipe to it is open, which the kernel closes when we end.
+    /// A process that lives as long as the pipe to it is open. The kernel closes the pipe when this program ends.
     guard: Option<Child>,
 }
 
 impl ControlPlane {
-    /// Starts one in `folder`, which becomes its own: what an earlier one left there is stopped and removed.
-    /// Builds the programs first if need be. Takes two to four seconds.
+    /// Starts a control plane in `folder`. What an earlier one left in this folder is stopped and removed. Builds the
+    /// programs first if needed. Takes two to four seconds.
     pub fn start(folder: &Path) -> Result<Self> {
         let mut plane = Self::start_detached(folder)?;
         plane.guard = Some(guard(&processes(folder)).context("failed to start the guard")?);
         Ok(plane)
     }
 
-    /// The same, but it stays up until [`ControlPlane::stop`], or a `drop`, of this or a later program.
+    /// The same, but it runs until [`ControlPlane::stop`] or a `drop`, of this program or a later one.
     pub fn start_detached(folder: &Path) -> Result<Self> {
         let paths = Paths::from_env();
         {
@@ -64,7 +64,7 @@ impl ControlPlane {
                         guard: None,
                     });
                 }
-                // Someone may have taken a port between our choosing it and its use.
+                // Another program may have taken a port before it was used here.
                 Err(e) if tries < 2 && format!("{e:#}").contains("address already in use") => tries += 1,
                 Err(e) => {
                     let stopped = Self::stop(folder);
@@ -77,24 +77,24 @@ impl ControlPlane {
         }
     }
 
-    /// Lets it run on after this value is gone.
+    /// Lets the control plane run on after this value is dropped.
     pub fn leave_running(mut self) {
         self.folder = PathBuf::new();
     }
 
-    /// Stops what runs in `folder`, whoever started it, and removes the folder.
+    /// Stops what runs in `folder`, also if another program started it, and removes the folder.
     pub fn stop(folder: &Path) -> Result<()> {
         if !folder.join("pids").exists() {
             return Ok(());
         }
         for process in processes(folder).iter().rev() {
-            // Nothing of it is kept, so nothing needs a clean end.
+            // Nothing of it is kept, so it need not end cleanly.
             process.stop(Duration::ZERO)?;
         }
         remove(folder)
     }
 
-    /// Each process of the control plane in `folder`, and whether it runs.
+    /// Returns each process of the control plane in `folder`, and whether it runs.
     #[must_use]
     pub fn parts(folder: &Path) -> Vec<(Process, bool)> {
         processes(folder).into_iter().map(|p| (p.clone(), p.running().is_some())).collect()
@@ -169,7 +169,7 @@ fn wait_for(processes: &[Process], what: &str, ready: impl Fn() -> bool) -> Resu
     })
 }
 
-/// Asked for at once, so that they differ.
+/// Returns free ports. They are requested at the same time, so that they differ.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let sockets = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
     let mut ports = [0; N];
@@ -179,8 +179,9 @@ fn free_ports<const N: usize>() -> Result<[u16; N]> {
     Ok(ports)
 }
 
-/// Waits for the end of its input, which is our end, then stops what it was given as pairs of pid and start
-/// time. A shell, because Rust offers no safe way to die with a parent, and a `static` is never dropped.
+/// Starts a process that waits for the end of its input, which comes when this program ends. It then stops the
+/// processes that it was given as pairs of pid and start time. It is a shell, because Rust has no safe way to end a
+/// child with its parent, and a `static` is never dropped.
 fn guard(processes: &[Process]) -> Result<Child> {
     const SCRIPT: &str = r#"cat >/dev/null
 while [ $# -gt 1 ]; do

@@ -1,4 +1,4 @@
-//! Takes Kubernetes down so that nothing of it is left: no container, mount, namespace, firewall table.
+//! Stops Kubernetes completely: no container, mount, namespace or firewall table is left.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::network;
 use crate::{part::Part, paths::Paths, progress::output, wait};
 
-/// What cannot be removed is an error that names it; everything else is tried before that.
+/// If something cannot be removed, the error names it. Everything else is tried before that.
 pub fn down(paths: &Paths) -> Result<()> {
     for part in [Part::KubeScheduler, Part::KubeControllerManager, Part::Kubelet] {
         part.stop(paths)?;
@@ -18,7 +18,7 @@ pub fn down(paths: &Paths) -> Result<()> {
     }
     unmount_below(&[&paths.data, &paths.volatile])?;
     for family in ["ip", "ip6"] {
-        // Absent when kube-proxy never ran.
+        // The table does not exist if kube-proxy never ran.
         let _ = output(Command::new("nft").args(["delete", "table", family, "kube-proxy"]));
     }
     network::down(paths)?;
@@ -29,8 +29,8 @@ pub fn down(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// Containers die, CNI gives back addresses and interfaces, shims end. A containerd that died left all of that
-/// behind, so it is started again to clear up.
+/// Removes the pods: containers are killed, CNI releases addresses and interfaces, and shims end. A containerd that
+/// died has left all of this behind, so it is started again to remove it.
 fn remove_sandboxes(paths: &Paths) -> Result<()> {
     if !paths.volatile.join("containerd").exists() {
         return Ok(());
@@ -39,11 +39,12 @@ fn remove_sandboxes(paths: &Paths) -> Result<()> {
     Part::Containerd.wait_healthy(paths, Duration::from_secs(30))?;
     let socket = format!("unix://{}", paths.containerd_socket().display());
     let clean = || output(Command::new(paths.program("kube")).args(["cri-clean", &socket]));
-    // The first try may meet a container that is just starting.
+    // The first try may find a container that is just starting.
     clean().or_else(|_| clean()).map(drop).context("failed to remove the pods")
 }
 
-/// kubelet's memory file systems for tokens and secrets, and whatever else is mounted there, deepest first.
+/// Unmounts kubelet's memory file systems for tokens and secrets, and all other mounts in these folders, the deepest
+/// first.
 fn unmount_below(folders: &[&Path]) -> Result<()> {
     wait::until(Duration::from_secs(10), "mounts to go", || {
         let text = fs::read_to_string("/proc/mounts")?;
@@ -60,7 +61,7 @@ fn unmount_below(folders: &[&Path]) -> Result<()> {
     })
 }
 
-/// Paths that kubelet, CNI and containerd have built in. Each is removed only when nothing else uses it.
+/// Removes paths that are fixed in kubelet, CNI and containerd. Each is removed only if nothing else uses it.
 fn remove_fixed_paths(paths: &Paths) {
     for entry in fs::read_dir("/var/log/containers").into_iter().flatten().flatten() {
         if fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(&paths.data)) {
@@ -78,12 +79,12 @@ fn remove_fixed_paths(paths: &Paths) {
         "/run/containerd/fifo",
         "/run/containerd",
     ] {
-        // Fails, as it should, on a folder that is not empty.
+        // This fails on purpose if the folder is not empty.
         let _ = fs::remove_dir(folder);
     }
 }
 
-/// Removes a folder that may be absent.
+/// Removes a folder, if it exists.
 pub fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {

@@ -1,4 +1,4 @@
-//! xz, with a limit on memory that is raised to what a stream asks for once that is reserved.
+//! xz, with a limit of memory. The limit is raised to the needs of a stream after the memory is reserved.
 
 use std::io::{self, BufRead, Read};
 
@@ -7,30 +7,30 @@ use liblzma::stream::{Action, CONCATENATED, Error, Status, Stream};
 use crate::upload::body::BodyReader;
 use crate::upload::budget::Reservation;
 
-/// What a decoder needs at least, in bytes: all of it for a dictionary of up to 512 KiB or so.
+/// The least memory of a decoder, in bytes. It is enough for a dictionary of up to about 512 KiB.
 pub const BASE_MEMORY: u64 = 1 << 20;
-/// The most memory of a decoder: a dictionary of 64 MiB, and what else it needs.
+/// The most memory of a decoder: a dictionary of 64 MiB and its other needs.
 const MOST_MEMORY: u64 = 66 << 20;
 
-/// The unpacked bytes of all streams of a body.
+/// The decompressed bytes of all streams of a body.
 pub struct Reader {
     body: BodyReader,
     stream: Stream,
     memory: Reservation,
-    /// What the stream may use, which is reserved.
+    /// The memory that the stream may use. It is reserved.
     limit: u64,
 }
 
 impl Reader {
-    /// The streams of a body. Nothing is read yet.
+    /// Makes a reader. It does not read yet.
     pub fn new(body: BodyReader, memory: Reservation) -> io::Result<Self> {
         let stream = Stream::new_stream_decoder(BASE_MEMORY, CONCATENATED)?;
         Ok(Self { body, stream, memory, limit: BASE_MEMORY })
     }
 
-    /// Raises the limit to what the block that begins here asks for.
+    /// Raises the limit to the needs of the block that begins here.
     fn raise_limit(&mut self) -> io::Result<()> {
-        // liblzma does not say what it needs, but takes no limit below it.
+        // liblzma does not report its needs, but rejects a limit below them.
         let mut limit = self.limit;
         while limit < MOST_MEMORY {
             limit = (limit + (1 << 20)).min(MOST_MEMORY);

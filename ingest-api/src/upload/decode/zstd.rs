@@ -1,4 +1,5 @@
-//! Zstandard, one frame after the other, so that the window of each is reserved before it is allocated.
+//! Zstandard. The frames are decoded one after the other, so that the window of each is reserved before it is
+//! allocated.
 
 use std::io::{self, BufRead, Read};
 
@@ -7,20 +8,20 @@ use ::zstd::stream::read::Decoder;
 use crate::upload::body::BodyReader;
 use crate::upload::budget::Reservation;
 
-/// What a decoder needs beside its window, in bytes.
+/// The memory of a decoder without its window, in bytes.
 pub const BASE_MEMORY: u64 = 512 * 1024;
 /// The binary logarithm of the largest window.
 const WINDOW_LOG: u32 = 23;
-/// Bytes with which a frame begins, at most; RFC 8878, section 3.1.1.1.
+/// The most bytes of a frame header; RFC 8878, section 3.1.1.1.
 const HEADER_BYTES: usize = 18;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// The unpacked bytes of all frames of a body.
+/// The decompressed bytes of all frames of a body.
 pub struct Frames {
-    /// `None` only while it changes, and after an error.
+    /// `None` only during a change, and after an error.
     state: Option<State>,
     memory: Reservation,
-    /// The largest window so far, which is reserved.
+    /// The largest window so far. Its memory is reserved.
     window: u64,
 }
 
@@ -30,15 +31,15 @@ enum State {
 }
 
 impl Frames {
-    /// The frames of a body. Nothing is read yet.
+    /// Makes a reader. It does not read yet.
     pub fn new(body: BodyReader, memory: Reservation) -> Self {
         let state = Some(State::Between(Peek { inner: body, head: Vec::new(), at: 0 }));
         Self { state, memory, window: 0 }
     }
 
-    /// The decoder of the frame that begins here.
+    /// Makes the decoder of the frame that begins here.
     fn frame(&mut self, body: Peek<BodyReader>, window: u64) -> io::Result<State> {
-        // A larger one is refused by the decoder.
+        // The decoder refuses a larger window.
         if window > self.window && window <= 1 << WINDOW_LOG {
             self.memory.grow_blocking(window - self.window).map_err(io::Error::other)?;
             self.window = window;
@@ -76,7 +77,8 @@ impl Read for Frames {
     }
 }
 
-/// The window that a frame asks for; `None` where no frame begins here, or none with a window. RFC 8878, section 3.1.1.1.
+/// Returns the window that a frame needs; `None` if no frame begins here, or if it specifies no window. RFC 8878,
+/// section 3.1.1.1.
 fn window_bytes(head: &[u8]) -> Option<u64> {
     let rest = head.strip_prefix(&MAGIC)?;
     let (descriptor, rest) = rest.split_first()?;
@@ -90,11 +92,11 @@ fn window_bytes(head: &[u8]) -> Option<u64> {
     let size = [1, 2, 4, 8][usize::from(descriptor >> 6)];
     let mut bytes = [0; 8];
     bytes[..size].copy_from_slice(rest.get(dictionary..dictionary + size)?);
-    // RFC 8878: a size of two bytes is less by 256.
+    // RFC 8878: a size of two bytes is stored minus 256.
     Some(u64::from_le_bytes(bytes).saturating_add(if size == 2 { 256 } else { 0 }))
 }
 
-/// A reader whose next bytes can be looked at.
+/// A reader that can look ahead.
 struct Peek<R> {
     inner: R,
     /// Bytes taken from `inner`, of which the first `at` were consumed.
@@ -103,7 +105,7 @@ struct Peek<R> {
 }
 
 impl<R: BufRead> Peek<R> {
-    /// The next bytes, `len` of them unless the end comes before.
+    /// Returns the next bytes without consuming them: `len` bytes, or fewer at the end.
     fn peek(&mut self, len: usize) -> io::Result<&[u8]> {
         self.head.drain(..self.at);
         self.at = 0;
@@ -159,8 +161,8 @@ mod tests {
     #[test]
     fn the_window_of_a_frame_of_one_segment_is_its_size() {
         for size in [4, 255, 256, 300, 70_000, 400_000] {
-            let packed = ::zstd::bulk::compress(&vec![b'0'; size], 1).unwrap();
-            assert_eq!(window_bytes(&packed), Some(size as u64));
+            let compressed = ::zstd::bulk::compress(&vec![b'0'; size], 1).unwrap();
+            assert_eq!(window_bytes(&compressed), Some(size as u64));
         }
         assert_eq!(window_bytes(b"1,2\n"), None);
         assert_eq!(window_bytes(&[0x28, 0xb5, 0x2f, 0xfd]), None);

@@ -1,4 +1,4 @@
-//! Each way a job can go, by the clock.
+//! The ways that a job can go, with the clock as an argument.
 
 use super::*;
 use crate::job::dereference::Dereferenced;
@@ -159,7 +159,7 @@ fn a_job_that_is_loaded_moments_after_its_upload_is_not_written_as_processing_fi
     let seen = |seconds| Dereferenced { complete_since: Some(at(seconds)), ..ready() };
     let first = decide(&uploaded, &seen(7), 7);
     assert_eq!(state_of(&first), Some(JobState::Uploading), "as it is");
-    assert_eq!((first.again, first.exclusive), (Some(Duration::from_millis(300)), false));
+    assert_eq!((first.again, first.exclusive), (Some(Duration::from_secs(1)), false));
     assert_eq!(state_of(&decide(&uploaded, &seen(7), 8)), Some(JobState::Processing));
     let mut loaded = uploaded;
     loaded.status.as_mut().unwrap().counts =
@@ -368,7 +368,7 @@ fn a_fatal_problem_of_the_workers_ends_the_job_with_its_words() {
     assert!(is(&write, "Failed") && !is(&write, "Stalled"));
 }
 
-/// Twelve chunks of ten rows, of which eight are done.
+/// Twelve chunks of ten rows each. Eight of them are done.
 fn short(parked: i64) -> IngestJob {
     job(
         "",

@@ -1,4 +1,4 @@
-//! NULL, empty, missing, default.
+//! NULL, empty and missing cells, and defaults.
 
 use super::{check, columns, json_lines, run};
 use crate::{Column, Input, Schema, Type};

@@ -1,17 +1,18 @@
-//! What becomes of a record does not depend on those around it, nor on how it was found.
+//! The result for a record depends neither on the records around it nor on how it was found.
 
 use super::{native, plan, schema};
 use crate::simd::Level;
 use crate::{Checker, Input, Outcome};
 use proptest::prelude::*;
 
-/// Columns of every kind of loop, those with inner structure between others. Of one enum nothing is a name.
+/// Columns for every kind of loop; those with inner structure are between the others. The empty text is a name of one
+/// enum.
 const SPEC: &str = "a Array(String), i Int32, m Map(String, UInt8), f Nullable(Float64), s Nullable(String), \
                     d Decimal(18, 4), n Array(Nullable(Int16)), t DateTime, u UUID, e Enum8('in' = 1, 'b' = 2), \
                     v Enum8('' = -1, 'red' = 1), \
                     x FixedString(3), p Tuple(Int8, String), ip IPv4, w Float32, l LowCardinality(String), b Bool";
 
-/// A good cell of each column, and cells that are bad in some.
+/// A good cell for each column, and then cells that are bad in some columns.
 const GOOD: [&str; 17] = [
     r#""['a','b']""#,
     "-7",
@@ -60,7 +61,7 @@ const ODD: [&str; 26] = [
     "t",
 ];
 
-/// What a chunk comes to, without the words of its rejects' places in the chunk.
+/// The rows and rejects of a chunk. Neither contains an offset in the chunk.
 fn told(outcome: &Outcome<'_>) -> (Vec<(u64, Vec<String>)>, Vec<String>) {
     super::reconcile(outcome);
     let rows = native::rows(&outcome.block()).into_iter().map(|row| (row.number, row.values)).collect();
@@ -68,11 +69,11 @@ fn told(outcome: &Outcome<'_>) -> (Vec<(u64, Vec<String>)>, Vec<String>) {
 }
 
 proptest! {
-    // each reads many chunks
+    // each case checks many chunks
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn a_record_is_judged_alike_alone_and_among_others(
-        // for each record, for each column: which odd cell, if it is one
+        // for each record and each column: which cell of `ODD`, if it gets one
         picks in prop::collection::vec((1u8..40, prop::collection::vec((any::<u8>(), 0..ODD.len()), GOOD.len())), 1..40),
     ) {
         let record = |(rate, cells): &(u8, Vec<(u8, usize)>)| {

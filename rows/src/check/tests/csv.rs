@@ -1,4 +1,4 @@
-//! RFC 4180 and what files make of it.
+//! RFC 4180, and files that deviate from it.
 
 use super::{check, json_lines, plan, run, schema, show};
 use crate::{Checker, Format, Input};
@@ -308,7 +308,8 @@ fn a_block_says_nothing_of_the_chunk_before_it() {
 
 #[test]
 fn a_text_is_read_as_what_it_stands_for_not_as_it_is_written() {
-    // an enum whose names have quotes, in cells with quotes and without, the first of them without and with
+    // an enum whose names contain quotes, in cells with and without quotes; the first cell is once without and once
+    // with them
     let spec = r#"k String, e Enum8('a' = 1, '"a"' = 2, 'b"c' = 3, 'b""c' = 4)"#;
     let input = Input { header: false, ..Input::default() };
     for first in ["a", "\"a\""] {
@@ -323,7 +324,7 @@ fn a_text_is_read_as_what_it_stands_for_not_as_it_is_written() {
         "#]];
         check(spec, &input, &file, &expected);
     }
-    // a quote that is a digit
+    // the quote character is a digit
     let input = Input { quote: '1', ..input };
     let expected = expect![[r#"
         1: x | 22

@@ -34,7 +34,7 @@ fn what_clickhouse_and_postgresql_write_as_tsv_is_read_as_it_was() {
     );
 }
 
-/// The first record is what `ClickHouse` writes, the second JSON as `PostgreSQL` escapes it.
+/// The first record is written as `ClickHouse` does, the second is JSON as `PostgreSQL` escapes it.
 #[test]
 fn escapes_in_an_array_of_a_tsv_file_are_read_once_in_single_quotes_and_twice_in_json() {
     check(

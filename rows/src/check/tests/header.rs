@@ -1,4 +1,4 @@
-//! What a file's header makes of the columns.
+//! How a file's header is matched with the columns.
 
 use super::{check, columns, run};
 use crate::{ColumnsBy, Format, HeaderCase, Input, LineEnd, Plan, Schema, UnknownColumns, parse_header};
@@ -153,7 +153,7 @@ fn bytes_that_are_no_text_are_no_header() {
 #[test]
 fn a_carriage_return_in_the_header_is_told_to_be_a_setting() {
     let said = bind("a UInt8", &Input::default(), "a,b\r1,2\r").unwrap_err();
-    expect!["HeaderMismatch: failed to read the header: a carriage return stands in it; if carriage returns end lines, set input.lineEnd: any"].assert_eq(&said);
+    expect!["HeaderMismatch: failed to read the header: it contains a carriage return; if carriage returns end lines, set input.lineEnd: any"].assert_eq(&said);
     assert_eq!(bind("a UInt8", &Input::default(), "\"a\"\r1").unwrap_err(), said);
     let quoted = parse_header(&Input::default(), b"\"a\rb\"").unwrap();
     assert_eq!(quoted, ["a\rb"]);

@@ -201,7 +201,7 @@ fn a_line_like_the_one_before_is_held_to_the_same_rules() {
     ];
     for second in cases {
         let spec = schema("k String, n Int32, a Array(Int8)");
-        // alone there is no line before
+        // a file of one line has no line before it
         let alone = run(&spec, &json_lines(), second.as_bytes());
         let both = run(&spec, &json_lines(), format!("{first}{second}").as_bytes());
         assert!(both.starts_with("1: a | 1 | [1]\n2 "), "{both}");

@@ -1,4 +1,4 @@
-//! JSON lines that are read many at a time, held to what the parser says of each line alone.
+//! JSON lines that are read many at a time give the same result as each line alone.
 
 use super::{json_lines, plan, schema, show};
 use crate::simd::Level;
@@ -10,14 +10,14 @@ const SPEC: &str = "k String, i Int64, f Nullable(Float64), b Bool, s LowCardina
                     a_column_with_a_long_name_for_a_key Nullable(String), x Nullable(String), t Array(String), \
                     n Array(Nullable(Int64)), w FixedString(4)";
 
-/// Rows and rejects, in no order.
+/// Rows and rejects, sorted as text.
 fn sorted(shown: &str) -> Vec<String> {
     let mut lines: Vec<String> = shown.lines().map(str::to_owned).collect();
     lines.sort();
     lines
 }
 
-/// Each line by a checker of its own, which has seen no line before.
+/// Checks each line with a checker of its own, which has read no line before.
 fn one_by_one(plan: &Arc<Plan>, file: &[u8]) -> Vec<String> {
     let (mut row, mut shown) = (1, String::new());
     for line in file.split_inclusive(|b| *b == b'\n') {
@@ -53,7 +53,7 @@ fn number() -> impl Strategy<Value = String> {
     "-?(0|[1-9][0-9]{0,17})(\\.[0-9]{1,5})?([eE][+-]?[0-9])?"
 }
 
-/// What is no value, or not what it looks like, or a value just so.
+/// Texts that are no value, that look like another value, or that are a value in an unusual form.
 const ODD: &[&str] = &[
     r#""a"b""#,
     r#""a":"b""#,
@@ -150,7 +150,7 @@ fn list(element: impl Strategy<Value = String>, blank: &'static str) -> impl Str
     prop::collection::vec(element, 0..6).prop_map(move |all| format!("[{}]", all.join(&format!(",{blank}"))))
 }
 
-/// A line of one shape: its values, and the blanks between them.
+/// The values of a line of one shape.
 fn line() -> impl Strategy<Value = [String; 10]> {
     let nothing = || Just("null".to_owned());
     let whole = "-?(0|[1-9][0-9]{0,8})";
@@ -246,7 +246,7 @@ fn lines_end_as_they_like() {
 
 #[test]
 fn a_line_ends_behind_a_backslash_in_a_string_too() {
-    // as if the line feed were escaped, the next line would go on in the string
+    // if the line feed were escaped, the string would continue on the next line
     let some = "{\"k\":\"a\",\"i\":1}\n".repeat(5);
     for broken in
         ["{\"k\":\"a\\\nb\",\"i\":1}\n", "{\"k\":\"a\\\\\nb\",\"i\":1}\n", "{\"k\":\"a\\\r\nb\",\"i\":1}\n"]

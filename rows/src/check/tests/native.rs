@@ -1,4 +1,4 @@
-//! A reader of `Native` blocks, as far as the engine writes them.
+//! A reader for the parts of the `Native` format that the engine writes.
 
 use crate::Type;
 use crate::types::Base;
@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The rows of a block; no block has none.
+/// The rows of a block; none if the block is empty.
 pub(crate) fn rows(block: &[u8]) -> Vec<Row> {
     if block.is_empty() {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! What a column's policies let in.
+//! What a column's policies accept.
 
 use super::{columns, json_lines, run};
 use crate::{

@@ -1,4 +1,4 @@
-//! What holds for all bytes.
+//! Properties that hold for any bytes.
 
 use super::{json_lines, native, plan, reconcile, schema, show};
 use crate::simd::Level;
@@ -174,7 +174,7 @@ proptest! {
         texts in prop::collection::vec("[a-c]{0,3}|[a-z\"\n, ]{0,70}|\\PC{0,20}|[a-z]{120,140}", 1..30),
         quotes in prop::collection::vec(any::<bool>(), 30),
     ) {
-        // name, type, most bytes, whether it is filled up to them, whether it can be NULL
+        // name, type, maximum length in bytes, whether it is padded to that length, whether it can be NULL
         let columns = [
             ("a", "String", 600, false, false),
             ("b", "Nullable(String)", 600, false, true),
@@ -213,7 +213,7 @@ proptest! {
             let plan = plan(schema(&spec), &input, b"").0;
             for level in Level::all() {
                 let mut checker = Checker::at_level(plan.clone(), level);
-                // twice: the second time in memory that holds the first's bytes
+                // twice: the second time, the buffers contain the bytes of the first
                 for _ in 0..2 {
                     let rows = native::rows(&checker.check(file.as_bytes(), 1, "job").block());
                     let values: Vec<_> = rows.into_iter().map(|row| row.values).collect();

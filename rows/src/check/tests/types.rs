@@ -1,11 +1,11 @@
-//! The fidelity rules: for each type, what is accepted as what, and what is rejected with which code.
+//! The fidelity rules: which texts each type accepts as which values, and which it rejects with which code.
 
 use super::{native, schema};
 use crate::Code::{self, InvalidEnum, InvalidType, OutOfRange, PrecisionLoss, TooLong};
 use crate::{Checker, Column, Input, Plan, Schema, Type};
 use std::sync::Arc;
 
-/// One column, no header, each text as a cell of its own record between two quotes-free delimiters.
+/// Reads the text as a cell of a record of its own, after a delimiter, without quotes. The file has no header.
 fn read(schema: &Schema, text: &str) -> Result<String, Code> {
     let input = Input { header: false, delimiter: '|', quote: '\0', ..Input::default() };
     let plan = Arc::new(Plan::bind(schema.clone(), input, None).unwrap());

@@ -1,4 +1,4 @@
-//! Texts of good records into column bytes: usual cells in a loop without calls, all others by [`get`].
+//! Writes the texts of good records as column bytes: usual cells in a loop without calls, all others with [`get`].
 
 use super::{Got, get};
 use crate::check::record_batch::RecordBatch;
@@ -9,7 +9,7 @@ use crate::simd::{Kernel, Lanes};
 use crate::split::cells::{Kind, Source, Spans};
 use crate::split::json::unescape_simple;
 
-/// Writes the column's texts of the good records, which are `records`.
+/// Writes the column's texts of the good records; `records` are their numbers.
 pub(crate) fn write<S: Source>(
     batch: &RecordBatch<'_, S>,
     column: &Compiled,
@@ -31,17 +31,17 @@ pub(crate) fn write<S: Source>(
     } else if let Some(width) = column.reader.width() {
         cells.write(Padded { slots: data.grow(rows * width), width });
     } else {
-        cells.write(Measured { room: data });
+        cells.write(Measured { out: data });
     }
 }
 
-/// Where texts go, row after row.
+/// The destination of texts, row by row.
 trait Sink {
     type Fast<'a>: Fast
     where
         Self: 'a;
     fn fast(&mut self) -> Self::Fast<'_>;
-    /// Counts in what [`Fast::put`] wrote.
+    /// Adds the bytes that [`Fast::put`] wrote.
     fn close(&mut self, written: usize);
     /// Writes any text.
     fn put(&mut self, row: usize, text: &[u8]);
@@ -49,12 +49,13 @@ trait Sink {
 
 /// The part of a sink that the loop keeps in registers.
 trait Fast {
-    /// Whether it takes texts in which quotes are doubled.
+    /// Whether it accepts texts with doubled quotes.
     const UNDOUBLES: bool;
-    /// Writes the text `tail[..len]`, in which `doubled` quotes are to be made one; says no if that takes more than a
-    /// few instructions.
+    /// Writes the text `tail[..len]`. If `doubled` is a quote, two consecutive ones are written as one. Returns `false`
+    /// if that takes more than a few instructions.
     fn put<L: Lanes>(&mut self, lanes: L, row: usize, tail: &[u8], len: usize, doubled: Option<u8>) -> bool;
-    /// Writes the JSON text `tail[..len]` with its escapes decoded; says no if that takes more than a few instructions.
+    /// Writes the JSON text `tail[..len]` with its escapes decoded. Returns `false` if that takes more than a few
+    /// instructions.
     #[inline(always)]
     fn unescape<L: Lanes>(&mut self, _lanes: L, _tail: &[u8], _len: usize) -> bool {
         false
@@ -62,12 +63,12 @@ trait Fast {
     fn written(&self) -> usize;
 }
 
-/// Texts from here on have a length of two bytes.
+/// From this length on, the length of a text takes two bytes.
 const LONG: usize = 0x80;
 
 /// Texts, each after its length.
 struct Measured<'a> {
-    room: &'a mut GrowBuffer,
+    out: &'a mut GrowBuffer,
 }
 
 struct FastMeasured<'a> {
@@ -83,16 +84,16 @@ impl Sink for Measured<'_> {
 
     #[inline(always)]
     fn fast(&mut self) -> FastMeasured<'_> {
-        FastMeasured { to: self.room.spare(), at: 0 }
+        FastMeasured { to: self.out.spare(), at: 0 }
     }
 
     #[inline(always)]
     fn close(&mut self, written: usize) {
-        self.room.advance(written);
+        self.out.advance(written);
     }
 
     fn put(&mut self, _row: usize, text: &[u8]) {
-        self.room.push_text(text, 0, text.len());
+        self.out.push_text(text, 0, text.len());
     }
 }
 
@@ -133,7 +134,7 @@ impl Fast for FastMeasured<'_> {
         let Some((length, to)) = self.to.get_mut(self.at..).and_then(|to| to.split_first_mut()) else {
             return false;
         };
-        // longer ones may have a length of two bytes
+        // the length of a longer text can take two bytes
         let Some(written) = (len < 0x80).then(|| unescape_simple(lanes, tail, len, to)).flatten() else {
             return false;
         };
@@ -148,7 +149,7 @@ impl Fast for FastMeasured<'_> {
     }
 }
 
-/// Texts filled up with zeros.
+/// Texts of a fixed width, filled up with zeros.
 struct Padded<'a> {
     slots: &'a mut [u8],
     width: usize,
@@ -200,7 +201,7 @@ impl Fast for FastPadded<'_> {
         if self.width > FEW || len > self.width {
             return false;
         }
-        // what is written past the width, the next row writes again
+        // the next row overwrites the bytes after the width
         let mask = 1u128.checked_shl(8 * len as u32).unwrap_or(0).wrapping_sub(1);
         *to = (u128::from_le_bytes(*from) & mask).to_le_bytes();
         true
@@ -212,7 +213,7 @@ impl Fast for FastPadded<'_> {
     }
 }
 
-/// Texts of a dictionary.
+/// Texts that are written as indexes into a dictionary.
 struct Numbered<'a> {
     dictionary: &'a mut Dictionary,
     rows: usize,
@@ -265,14 +266,14 @@ struct Cells<'a, S> {
     place: usize,
     records: &'a [u32],
     scratch: &'a mut Vec<u8>,
-    /// For each good record, all 0; empty where nothing can be NULL.
+    /// A byte for each good record, 0 at first. Empty if the column cannot be NULL.
     nulls: &'a mut [u8],
 }
 
 impl<S: Source> Cells<'_, S> {
     fn write<K: Sink>(mut self, mut sink: K) {
         let Self { batch, column, .. } = self;
-        // text that is not UTF-8 would be bad if it were not to be replaced
+        // without this policy, a record with invalid UTF-8 is bad and not written
         let replace = !batch.valid_utf8 && column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace;
         let usual = !replace && !batch.has_null_texts();
         let bare = self.records.len() == batch.source.records();
@@ -301,7 +302,7 @@ impl<S: Source> Cells<'_, S> {
     #[inline(never)]
     fn other<K: Sink>(&mut self, sink: &mut K, record: usize, row: usize, replace: bool) {
         let cell = self.batch.source.cell(record, self.place);
-        // a bad cell would have made the record bad
+        // a good record has no bad cell, so `get` does not fail
         match get(self.batch, self.column, cell, self.scratch).unwrap_or(Got::Null) {
             Got::Text(text) if replace => sink.put(row, String::from_utf8_lossy(text).as_bytes()),
             Got::Text(text) => sink.put(row, text),
@@ -315,19 +316,19 @@ impl<S: Source> Cells<'_, S> {
     }
 }
 
-/// How far a record batch is written.
+/// How much of a record batch is written.
 #[derive(Clone, Copy)]
 struct Done {
-    /// Good records.
+    /// Number of good records.
     rows: usize,
-    /// What [`Fast`] wrote last.
+    /// Number of bytes that [`Fast`] wrote last.
     written: usize,
-    /// Whether texts may be found many at a time: not where a record is bad, and not again where a text wanted a closer
-    /// look.
+    /// Whether texts may be found many at a time. `false` if a record of the batch is bad, and after a text that
+    /// [`Fast::put`] did not write.
     bare: bool,
 }
 
-/// The loop over usual cells; ends before the first that needs a closer look.
+/// The loop over usual cells. It ends before the first cell that needs the slower code.
 struct Usual<'a, S, F, const NULLABLE: bool> {
     batch: &'a RecordBatch<'a, S>,
     place: usize,
@@ -366,7 +367,7 @@ impl<S: Source, F: Fast, const NULLABLE: bool> Kernel for Usual<'_, S, F, NULLAB
             if S::UNVERIFIED_QUOTES && !F::UNDOUBLES && cell.kind == Kind::Quoted {
                 cell = batch.source.cell(record, place);
             }
-            // nothing without quotes is NULL, a default or an empty text
+            // a cell without quotes and without text: NULL, the default or an empty text
             let nothing = match cell.kind {
                 Kind::Escaped if json => {
                     let tail = bytes.get(cell.start as usize..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! No block of a chunk is longer than the chunk's weight.
+//! No block of a chunk is longer than the weight of the chunk.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -25,14 +25,14 @@ fn input(format: Format) -> Input {
     Input { format, header: false, ..Input::default() }
 }
 
-/// What a weight leaves out: names, types, headers of dictionaries, a default of each `LowCardinality` column, and the
-/// third byte of a long text's length.
+/// What a weight does not include: names, types, headers of dictionaries, a default of each `LowCardinality` column,
+/// and the third byte of a long text's length.
 fn frame(columns: &[Column], bytes: u64) -> u64 {
     let of = |c: &Column| c.name.len() + c.ty.to_string().len() + c.default.as_ref().map_or(0, String::len);
     200 + bytes / 16_384 + columns.iter().map(|c| 100 + of(c) as u64).sum::<u64>()
 }
 
-/// Cuts the file and checks its chunks; gives the length of the longest block and how many records are good.
+/// Cuts the file and checks its chunks; returns the length of the longest block and the number of good records.
 #[track_caller]
 fn hold(schema: &Schema, input: &Input, file: &[u8], chunk_bytes: usize) -> (u64, u64) {
     let limits = Limits::of(schema, chunk_bytes);
@@ -63,7 +63,7 @@ fn what_a_row_and_a_byte_weigh_follows_from_the_columns() {
     let of = |spec: &str| {
         let Limits { chunk_bytes, chunk_rows, row_weight, byte_weight } =
             Limits::of(&schema(columns(spec)), 8 << 20);
-        // without lineage
+        // without the cost of lineage
         format!("{spec}: {} a row, {byte_weight} a byte: {chunk_rows} of {chunk_bytes}\n", row_weight - 9)
     };
     let specs = [
@@ -141,7 +141,7 @@ fn defaults_weigh_what_they_are_written_as() {
     assert_eq!(of(or("a FixedString(10)", "abc")), (10, 1));
     assert_eq!(of(or("a UInt32", "4000000000")), (4, 1));
     assert_eq!(of(or("a Array(UInt256)", "[1,2]")), (8 + 5 * 16, 16));
-    // one of a dictionary
+    // an index into the dictionary
     assert_eq!(of(or("a LowCardinality(String)", &"x".repeat(200))), (5, 1));
 }
 
@@ -254,7 +254,7 @@ fn a_block_is_no_longer_than_its_chunk_weighs() {
     .assert_eq(&longest_of_each);
 }
 
-/// Types with all that a cost is made of.
+/// Types that together have all parts of a cost.
 const TYPES: &[&str] = &[
     "String",
     "Nullable(String)",
@@ -288,7 +288,7 @@ const TYPES: &[&str] = &[
     "Map(Int16, Tuple(a JSON, b Nullable(Bool)))",
 ];
 
-/// Cells of those, as JSON, or as a text that is none.
+/// Cells of these types, as JSON. The empty text makes an empty CSV cell, and a JSON line without the key.
 const CELLS: &[&str] = &[
     "",
     "1",
@@ -320,7 +320,7 @@ const CELLS: &[&str] = &[
     "[{\"a\":[1]},{\"b\":[]}]",
 ];
 
-/// A record of cells of these numbers.
+/// A record with the cells at these indexes of `CELLS`.
 fn record(cells: &[usize], format: Format) -> String {
     let cells = cells.iter().map(|at| CELLS[*at]);
     if format == Format::Csv {
@@ -345,7 +345,7 @@ proptest! {
     ) {
         let column = |(at, (ty, with_default)): (usize, &(&str, bool))| {
             let mut column = columns(&format!("c{at} {ty}")).remove(0);
-            // the first text that is one
+            // the first text that is a valid default of the column
             let defaults = ["x", "1", "{}", "[]", "[1,1,1]", "(1,'a')", "::", "01:02:03"].into_iter();
             let mut defaults = defaults.map(|text| Column { default: Some(text.to_owned()), ..column.clone() });
             let default = defaults.find(|column| Schema::new(vec![column.clone()], None).is_ok());

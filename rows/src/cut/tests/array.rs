@@ -1,4 +1,4 @@
-//! A JSON array: its chunks, and what makes a stream none.
+//! JSON arrays: their chunks, and streams that are no array.
 
 use super::*;
 use crate::Format;
@@ -40,12 +40,12 @@ fn a_chunk_of_an_array_ends_at_the_last_record_within_its_size() {
         let chunks = cut(&json(), chunk_bytes, file.as_bytes(), &[1]).unwrap().1;
         texts(&chunks).into_iter().map(|(_, _, text)| text.to_owned()).collect::<Vec<_>>()
     };
-    // a word ends before the byte that says so
+    // a number ends before the byte that shows its end
     assert_eq!(cut(4, "[12,345,6,7]"), ["[12", ",345", ",6,7"]);
     assert_eq!(cut(5, "[12,34,6]"), ["[12", ",34,6"]);
     assert_eq!(cut(6, "[12,34,6]"), ["[12,34", ",6"]);
     assert_eq!(cut(4, "[{},{},{}]"), ["[{}", ",{}", ",{}"]);
-    // a single one may be longer
+    // a single record may be longer
     assert_eq!(cut(4, "[1,\"long\",2,3]"), ["[1", ",\"long\"", ",2,3"]);
 }
 
@@ -120,9 +120,9 @@ fn what_is_no_array_is_refused_and_told_why() {
         MalformedArray: there is no comma before record 2, at byte 7; separate the records of a JSON array by commas
         MalformedArray: there is no comma before record 3, at byte 5; separate the records of a JSON array by commas
         MalformedArray: there is no comma before record 2, at byte 4; separate the records of a JSON array by commas
-        MalformedArray: record 2, at byte 4, is empty; remove the comma that stands alone
-        MalformedArray: record 1, at byte 1, is empty; remove the comma that stands alone
-        MalformedArray: record 2, at byte 4, is empty; remove the comma that stands alone
+        MalformedArray: record 2, at byte 4, is empty; remove the extra comma
+        MalformedArray: record 1, at byte 1, is empty; remove the extra comma
+        MalformedArray: record 2, at byte 4, is empty; remove the extra comma
     "#]].assert_eq(&files.map(said).concat());
 }
 

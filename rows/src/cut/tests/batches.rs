@@ -1,8 +1,8 @@
-//! Chunks and batches by definition: naively, from a list of line ends.
+//! Checks chunks and batches against their definition, in a simple way.
 
 use super::*;
 
-/// Which batch each chunk is of, by the definition of a batch.
+/// Checks the batch of each chunk against the definition of a batch.
 #[track_caller]
 pub(super) fn check(limits: &Limits, chunks: &[Chunk]) {
     let mut batch = Position::START.batch;
@@ -39,10 +39,10 @@ fn batches(limits: Limits, file: &[u8]) -> Vec<(u32, u64)> {
 #[test]
 fn a_batch_ends_with_the_chunk_that_brings_it_to_its_records() {
     let file = "1\n".repeat(4_200_000);
-    // chunks of 200,000 records: exactly 2,000,000
+    // chunks of 200,000 records: ten are exactly 2,000,000
     let starts = [(0, 1), (10, 2_000_001), (20, 4_000_001)];
     assert_eq!(batches(Limits::plain(1 << 30), file.as_bytes()), starts);
-    // seven chunks of 300,000 records are the first to be 2,000,000
+    // chunks of 300,000 records: seven are the first to reach 2,000,000
     let limits = Limits { chunk_rows: 300_000, ..Limits::plain(1 << 30) };
     assert_eq!(batches(limits, file.as_bytes()), [(0, 1), (7, 2_100_001)]);
 }

@@ -1,11 +1,12 @@
-//! For every format and dialect: the chunks of any cut hold the records that the definition finds, byte by byte.
+//! For every format and dialect: however a stream is cut, its chunks have the records that the definition finds, byte
+//! by byte.
 
 use super::*;
 use crate::split::array::{Array, Event, Place};
 use crate::{Format, LineEnd};
 
-/// The records of the stream with their line ends, a header among them, by the state machines alone. `None`: there is
-/// no telling.
+/// The records of the stream with their line ends, including a header, found by the state machines alone. `None`: the
+/// stream is malformed.
 fn by_definition(input: &Input, bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut records = Vec::new();
     let mut start = 0;
@@ -36,7 +37,7 @@ fn by_definition(input: &Input, bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(records)
 }
 
-/// Where lines and elements end, and whether with a record.
+/// Where lines and elements end, and whether a record ends there.
 fn ends(input: &Input, bytes: &[u8]) -> Vec<(usize, bool)> {
     let mut scanner = Scanner::new(input, true);
     let mut ends = Vec::new();
@@ -54,7 +55,8 @@ fn ends(input: &Input, bytes: &[u8]) -> Vec<(usize, bool)> {
     ends
 }
 
-/// The chunks and their records: each ends at the last end within its size or with its last record, but has one.
+/// The chunks and their number of records. Each chunk ends at the last end within its size or with its last record, but
+/// has at least one record or blank line.
 fn chunks_by_definition(input: &Input, limits: Limits, bytes: &[u8]) -> Vec<(Vec<u8>, u32)> {
     let mut ends = ends(input, bytes);
     let mut start = 0;
@@ -81,7 +83,7 @@ fn chunks_by_definition(input: &Input, limits: Limits, bytes: &[u8]) -> Vec<(Vec
     chunks
 }
 
-/// A checker that rejects every record, so that all are told.
+/// A checker that rejects every record, so that the rejects show all records.
 fn refuser(input: &Input) -> Checker {
     let columns = vec![Column::new("a", Type::parse("Enum8('§' = 1)").unwrap())];
     let input = Input { header: false, ..input.clone() };
@@ -95,7 +97,7 @@ fn told(checker: &mut Checker, bytes: &[u8], row: u64) -> Vec<(u64, String)> {
     told
 }
 
-/// Cuts the stream and checks all that is promised of the chunks.
+/// Cuts the stream and checks all promises about the chunks.
 #[track_caller]
 fn agree(input: &Input, bytes: &[u8], chunk_bytes: usize, sizes: &[usize]) {
     let whole = cut(input, chunk_bytes, bytes, &[usize::MAX]);
@@ -119,17 +121,17 @@ fn agree(input: &Input, bytes: &[u8], chunk_bytes: usize, sizes: &[usize]) {
         }
     }
     assert_eq!(expected.next(), None, "{input:?}");
-    // in one piece they are the same
+    // checked as one piece, the records are the same
     let joined: Vec<u8> = chunks.iter().flat_map(|c| c.bytes.clone()).collect();
     let apart: Vec<_> = chunks.iter().flat_map(|c| told(&mut checker, &c.bytes, c.first_row)).collect();
     assert_eq!(told(&mut checker, &joined, 1), apart);
 }
 
-/// A record is its line without the end.
+/// Asserts that the record is its line without the line end.
 #[track_caller]
 fn assert_line(line: &[u8], record: &[u8], input: &Input) {
     let end = line.strip_prefix(&record[..record.len().min(line.len())]);
-    // of a long record only the beginning is told
+    // a reject contains only the beginning of a long record
     let fits =
         end.is_some_and(|end| record.len() >= 1000 || [&b""[..], b"\n", b"\r\n", b"\r"].contains(&end));
     assert!(fits, "{:?} is told as {:?} by {input:?}", line.escape_ascii(), record.escape_ascii());
@@ -268,7 +270,7 @@ proptest! {
     }
 }
 
-/// Every kind of dialect, each with records in which all of its characters do their work.
+/// Every kind of dialect, each with records that use all of its special characters.
 fn tricky() -> Vec<(Input, &'static str)> {
     let csv = Input { header: false, ..Input::default() };
     let any = Input { line_end: LineEnd::Any, ..csv.clone() };

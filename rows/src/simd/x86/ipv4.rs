@@ -6,16 +6,16 @@ use std::arch::x86_64::{
     _mm_shuffle_epi8, _mm_sub_epi8,
 };
 
-/// Where an address has its dots, and its digits by that.
+/// Where an address has its dots, and so where its digits are.
 struct Shape {
-    /// Shuffles for each octet its hundreds, tens and ones to three bytes, zeros for what is not written. The fourth one
-    /// must not be 0: the first of two or three digits, or a dot.
+    /// A shuffle that moves the hundreds, tens and ones of each octet into three bytes, with zeros for missing digits.
+    /// The fourth byte is a byte that must not be 0: the first of two or three digits, or a dot.
     shuffle: [u8; 16],
-    /// The bits of the dots, and of the end.
+    /// The bits of the dots, and of the end of the address.
     ends: u32,
 }
 
-/// Spreads the 81 shapes over 256 slots without a collision; found by trying.
+/// Gives each of the 81 shapes a slot of its own among 256; found by trial.
 const MULTIPLIER: u32 = 0xd6af_10d1;
 
 #[inline(always)]
@@ -37,7 +37,7 @@ static SHAPES: [Shape; 256] = {
                 shape.shuffle[4 * octet + 3 - len + digit] = (start + digit) as u8;
                 digit += 1;
             }
-            // of one digit: the dot behind it, or before the last one
+            // for one digit: the dot after it; in the last octet the dot before it
             let dot = if octet < 3 { start + 1 } else { start - 1 };
             shape.shuffle[4 * octet + 3] = if len > 1 { start } else { dot } as u8;
             shape.ends |= 1 << (start + len);
@@ -52,9 +52,10 @@ static SHAPES: [Shape; 256] = {
     shapes
 };
 
-/// What [`crate::coerce::ip::octets`] promises. No branch depends on where the dots are.
+/// The same as [`crate::coerce::ip::octets`]. No branch depends on where the dots are.
 ///
-/// Method: Daniel Lemire, "Parsing IP addresses crazily fast" (2023): a shuffle for each of the 81 shapes of an address.
+/// Method: Daniel Lemire, "Parsing IP addresses crazily fast" (2023), with a shuffle for each of the 81 shapes of an
+/// address.
 ///
 /// # Safety
 /// The CPU has SSE4.1.
@@ -63,7 +64,8 @@ pub(super) unsafe fn octets(bytes: &[u8; 16], len: usize) -> Option<u32> {
     if len > 15 {
         return None;
     }
-    // SAFETY: the caller promises the instructions. The loads read the 16 bytes that each reference covers.
+    // SAFETY: the caller guarantees that the CPU has the instructions. The loads read the 16 bytes that each reference
+    // covers.
     unsafe {
         let text = _mm_loadu_si128(bytes.as_ptr().cast());
         let dots = _mm_movemask_epi8(_mm_cmpeq_epi8(text, _mm_set1_epi8(b'.'.cast_signed()))).cast_unsigned();
@@ -71,7 +73,7 @@ pub(super) unsafe fn octets(bytes: &[u8; 16], len: usize) -> Option<u32> {
         let shape = &SHAPES[usize::from(slot(ends))];
         let values = _mm_sub_epi8(text, _mm_set1_epi8(b'0'.cast_signed()));
         let digits = _mm_shuffle_epi8(values, _mm_loadu_si128(shape.shuffle.as_ptr().cast()));
-        // digits are at most 9; in the fourth byte 0 becomes 255, which is too much
+        // a digit is at most 9; in the fourth byte 0 becomes 255, which is too large
         #[rustfmt::skip]
         let shifted = _mm_add_epi8(digits, _mm_setr_epi8(0, 0, 0, -1, 0, 0, 0, -1, 0, 0, 0, -1, 0, 0, 0, -1));
         let most = _mm_setr_epi8(9, 9, 9, -2, 9, 9, 9, -2, 9, 9, 9, -2, 9, 9, 9, -2);

@@ -14,13 +14,14 @@ const ZERO: i8 = b'0'.cast_signed();
 const HYPHEN: i8 = b'-'.cast_signed();
 const COLON: i8 = b':'.cast_signed();
 
-/// What [`crate::coerce::date::fields`] promises of the first ten bytes.
+/// The same as [`crate::coerce::date::fields`] for the first ten bytes.
 ///
 /// # Safety
 /// The CPU has SSE4.1.
 #[inline(always)]
 pub(super) unsafe fn day(bytes: &[u8; 16]) -> Option<Day> {
-    // SAFETY: the caller promises the instructions. The load reads the 16 bytes that the reference covers.
+    // SAFETY: the caller guarantees that the CPU has the instructions. The load reads the 16 bytes that the reference
+    // covers.
     unsafe {
         // YYYYMMDD, and the hyphens
         let order = _mm_setr_epi8(0, 1, 2, 3, 5, 6, 8, 9, 4, 7, -1, -1, -1, -1, -1, -1);
@@ -38,18 +39,18 @@ pub(super) unsafe fn day(bytes: &[u8; 16]) -> Option<Day> {
     }
 }
 
-/// What [`crate::coerce::datetime::fields`] promises.
+/// The same as [`crate::coerce::datetime::fields`].
 ///
 /// # Safety
 /// The CPU has AVX2.
 #[inline(always)]
 pub(super) unsafe fn moment(bytes: &[u8; 19]) -> Option<(Day, u32)> {
-    // SAFETY: the caller promises the instructions. The loads read bytes 0..16 and 3..19 of the 19 that the reference
-    // covers.
+    // SAFETY: the caller guarantees that the CPU has the instructions. The loads read bytes 0..16 and 3..19 of the 19
+    // that the reference covers.
     unsafe {
         let front = _mm_loadu_si128(bytes.as_ptr().cast());
         let back = _mm_loadu_si128(bytes.as_ptr().add(3).cast());
-        // YYYYMMDDHHMM with the hyphens and the first colon; and SS, where seconds go, with the second colon
+        // `YYYYMMDDHHMM`, the hyphens and the first colon; then `SS` at the place of seconds, and the second colon
         #[rustfmt::skip]
         let text = _mm256_shuffle_epi8(_mm256_set_m128i(back, front), _mm256_setr_epi8(
             0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 4, 7, 13, -1,
@@ -73,7 +74,7 @@ pub(super) unsafe fn moment(bytes: &[u8; 19]) -> Option<(Day, u32)> {
         let both = _mm_cvtsi128_si64(numbers).cast_unsigned();
         let seconds = _mm_extract_epi32::<2>(numbers).cast_unsigned();
         let between = bytes[10] == b' ' || bytes[10] == b'T';
-        // minutes and seconds are below 60, so that these seconds are too many only if the hours are
+        // minutes and seconds are below 60, so a day has too many seconds only if the hours are too many
         let real = written && between && seconds < 86_400;
         real.then_some((Day { year: both as u32, month_day: (both >> 32) as u32 }, seconds))
     }

@@ -1,5 +1,6 @@
-//! Eight plain decimal numbers at once, by AVX-512. Method: the digits of each text are moved to the end of 16 bytes,
-//! and neighbours multiplied by 10^n and 1 and added, three times over (Wojciech Muła, "Parsing series of integers with SIMD", 2018).
+//! Eight plain decimal numbers at once, with AVX-512. Method: the digits of each text are moved to the end of 16 bytes.
+//! Then neighbours are multiplied by 10^n and 1 and added, three times (Wojciech Muła, "Parsing series of integers with
+//! SIMD", 2018).
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_add_epi16, _mm_and_si128, _mm_andnot_si128, _mm_cvtsi128_si64, _mm_extract_epi64,
@@ -17,7 +18,7 @@ use std::arch::x86_64::{
 use crate::simd::numbers::{Numbers, Texts};
 use crate::simd::{BLOCK, DIGITS};
 
-/// For the bytes of each lane: the byte of four 16-bit numbers that is the low one of the lane's.
+/// For each byte of the four lanes: where the low byte of its lane's number is, among four 16-bit numbers.
 static LANE_OF: [u8; BLOCK] = {
     let mut table = [0; BLOCK];
     let mut i = 0;
@@ -28,7 +29,7 @@ static LANE_OF: [u8; BLOCK] = {
     table
 };
 
-/// For the bytes of each lane: their place in it, less 16.
+/// For each byte of the four lanes: its place in its lane, minus 16.
 static BEFORE_END: [i8; BLOCK] = {
     let mut table = [0; BLOCK];
     let mut i = 0;
@@ -39,7 +40,7 @@ static BEFORE_END: [i8; BLOCK] = {
     table
 };
 
-/// What [`crate::simd::Lanes::numbers`] promises.
+/// The same as [`crate::simd::Lanes::numbers`].
 ///
 /// # Safety
 /// The CPU has AVX-512 F, BW, DQ, VL, VBMI and BITALG.
@@ -47,8 +48,8 @@ static BEFORE_END: [i8; BLOCK] = {
 pub(super) unsafe fn numbers<const POINT: bool, const MINUS: bool>(texts: Texts<'_>, at: usize) -> Numbers {
     let (bytes, starts, lens) = texts.eight(at);
     let mut numbers = Numbers::NONE;
-    // SAFETY: the caller promises the instructions. Loads and stores are of whole arrays and tables, but for `text`, which
-    // reads 16 bytes from a start: `Texts::eight` promises that they are there.
+    // SAFETY: the caller guarantees that the CPU has the instructions. Loads and stores cover complete arrays and
+    // tables. Only `text` reads 16 bytes from a start: `Texts::eight` promises that these bytes exist.
     unsafe {
         let text = |at: usize| _mm_loadu_si128(bytes.as_ptr().add(starts[at] as usize).cast());
         let four = |at: usize| {
@@ -60,7 +61,7 @@ pub(super) unsafe fn numbers<const POINT: bool, const MINUS: bool>(texts: Texts<
         let lens = _mm256_loadu_si256(lens.as_ptr().cast());
         numbers.empty = u32::from(_mm256_testn_epi32_mask(lens, lens));
         let lens = _mm256_cvtusepi32_epi16(lens);
-        // bit 16 - length, and none if that is no place
+        // bit 16 - length; no bit if the length is 0 or above 16
         let first = _mm_srlv_epi16(_mm_set1_epi16(i16::MIN), _mm_sub_epi16(lens, _mm_set1_epi16(1)));
         let lane_of = _mm512_loadu_si512(LANE_OF.as_ptr().cast());
         let wide_lens = _mm512_castsi128_si512(lens);
@@ -69,7 +70,7 @@ pub(super) unsafe fn numbers<const POINT: bool, const MINUS: bool>(texts: Texts<
         let high = Four::new(four(4), _mm512_permutexvar_epi8(lane_of, wide_lens));
         let both = |low: u64, high: u64| _mm_set_epi64x(high.cast_signed(), low.cast_signed());
 
-        // 16 bits a lane: see `Masks::judge`
+        // 16 bits for each lane: see `Masks::check`
         let none = _mm_setzero_si128();
         let point = if POINT { both(low.equal(b'.'), high.equal(b'.')) } else { none };
         let minus = if MINUS { both(low.equal(b'-'), high.equal(b'-')) } else { none };
@@ -103,7 +104,7 @@ pub(super) unsafe fn numbers<const POINT: bool, const MINUS: bool>(texts: Texts<
     }
 }
 
-/// Four texts in the lanes of a register, right-aligned, less `'0'`.
+/// Four texts in the lanes of a register, right-aligned, with `'0'` subtracted from each byte.
 struct Four {
     values: __m512i,
     digit: u64,
@@ -114,9 +115,9 @@ impl Four {
     /// The CPU has AVX-512 F, BW and VBMI.
     #[inline(always)]
     unsafe fn new(text: __m512i, lens: __m512i) -> Self {
-        // SAFETY: the caller promises the instructions; the load is of a whole table.
+        // SAFETY: the caller guarantees that the CPU has the instructions. The load reads a complete table.
         unsafe {
-            // byte i comes from byte i - (16 - length); a negative number makes a zero
+            // byte i comes from byte i - (16 - length); a negative index gives a zero
             let from = _mm512_add_epi8(lens, _mm512_loadu_si512(BEFORE_END.as_ptr().cast()));
             let values = _mm512_sub_epi8(text, _mm512_set1_epi8(b'0'.cast_signed()));
             let values = _mm512_shuffle_epi8(values, from);
@@ -128,19 +129,20 @@ impl Four {
     /// The CPU has AVX-512 F and BW.
     #[inline(always)]
     unsafe fn equal(&self, byte: u8) -> u64 {
-        // SAFETY: the caller promises the instructions; nothing here touches memory.
+        // SAFETY: the caller guarantees that the CPU has the instructions. No memory is accessed.
         unsafe {
             _mm512_cmpeq_epi8_mask(self.values, _mm512_set1_epi8(byte.wrapping_sub(b'0').cast_signed()))
         }
     }
 
-    /// Of each number the first eight digits and the last eight, each twice; the bytes of `over`, the last of which is the point, move on by one, over the point.
+    /// The first eight digits and the last eight digits of each number, each twice. The bytes in `over` move on by one
+    /// place; the last of them is the point, which is overwritten.
     ///
     /// # Safety
     /// The CPU has AVX-512 F and BW.
     #[inline(always)]
     unsafe fn sums(&self, over: u64) -> __m512i {
-        // SAFETY: the caller promises the instructions; nothing here touches memory.
+        // SAFETY: the caller guarantees that the CPU has the instructions. No memory is accessed.
         unsafe {
             // the minus becomes a zero
             let values = _mm512_maskz_mov_epi8(self.digit, self.values);

@@ -1,5 +1,5 @@
-//! Eight plain decimal numbers at once, by AVX2, two in a register: the method of [`super::numbers`], with shuffles from
-//! tables for what AVX-512 does with masks.
+//! Eight plain decimal numbers at once, with AVX2, two in a register. The method is that of [`super::numbers`], with
+//! shuffles from tables in place of AVX-512 masks.
 
 use std::arch::x86_64::{
     __m256i, _mm_loadu_si128, _mm256_add_epi64, _mm256_and_si256, _mm256_castsi128_si256, _mm256_cmpeq_epi8,
@@ -12,7 +12,8 @@ use super::TO_END;
 use crate::simd::DIGITS;
 use crate::simd::numbers::{Masks, Numbers, Texts};
 
-/// For n of 0 to 16: a shuffle that moves the first n - 1 bytes on by one, over byte n - 1, a zero before them.
+/// Entry n, of 0 to 16: a shuffle that moves the first n - 1 bytes on by one place, over byte n - 1, with a zero before
+/// them.
 static OVER: [[i8; DIGITS]; DIGITS + 1] = {
     let mut table = [[0; DIGITS]; DIGITS + 1];
     let mut n = 0;
@@ -33,7 +34,7 @@ static OVER: [[i8; DIGITS]; DIGITS + 1] = {
     table
 };
 
-/// What [`crate::simd::Lanes::numbers`] promises.
+/// The same as [`crate::simd::Lanes::numbers`].
 ///
 /// # Safety
 /// The CPU has AVX2 and POPCNT.
@@ -49,11 +50,11 @@ pub(super) unsafe fn numbers<const POINT: bool, const MINUS: bool>(texts: Texts<
         let (Some(a), Some(b), Some(c), Some(d)) = (text(0), text(1), text(2), text(3)) else {
             return Numbers::NONE;
         };
-        // SAFETY: the caller promises the instructions.
+        // SAFETY: the caller guarantees that the CPU has the instructions.
         let (front, back) = unsafe { (two(a, b, lens[0], lens[1]), two(c, d, lens[2], lens[3])) };
         let first = |at: usize| ((0x1_0000 >> lens[at].min(17)) & 0xffff) << (16 * at);
         let both = |front: u32, back: u32| u64::from(front) | (u64::from(back) << 32);
-        let judged = Masks {
+        let checked = Masks {
             first: first(0) | first(1) | first(2) | first(3),
             minus: if MINUS { both(front.minus, back.minus) } else { 0 },
             point: if POINT { both(front.point, back.point) } else { 0 },
@@ -62,24 +63,25 @@ pub(super) unsafe fn numbers<const POINT: bool, const MINUS: bool>(texts: Texts<
         }
         .check();
         let lane = |mask: u64, at: usize| (mask >> (16 * at)) & 0xffff;
-        let over = judged.upto_point & judged.has_point;
+        let over = checked.upto_point & checked.has_point;
         let count = |at: usize| lane(over, at).count_ones() as usize;
-        // SAFETY: the caller promises the instructions; of 16 bits at most 16 are counted.
+        // SAFETY: the caller guarantees that the CPU has the instructions. Of 16 bits at most 16 are counted.
         let (front, back) = unsafe { (front.sums(count(0), count(1)), back.sums(count(2), count(3))) };
         for (at, digits) in [front[0], front[1], back[0], back[1]].into_iter().enumerate() {
             let number = 4 * half + at;
             numbers.digits[number] = digits;
             numbers.empty |= u32::from(lens[at] == 0) << number;
             numbers.fraction[number] = ((DIGITS - count(at)) % DIGITS) as u16;
-            numbers.sign[number] = u64::from(lane(judged.negative, at) != 0) << 63;
-            refused |= u32::from(lane(judged.bad, at) != 0) << number;
+            numbers.sign[number] = u64::from(lane(checked.negative, at) != 0) << 63;
+            refused |= u32::from(lane(checked.bad, at) != 0) << number;
         }
     }
     numbers.refused = refused;
     numbers
 }
 
-/// Two texts in the lanes of a register, right-aligned, less `'0'`; zeros for what is no digit.
+/// Two texts in the lanes of a register, right-aligned, with `'0'` subtracted from each byte; zeros for bytes that are
+/// no digit.
 struct Two {
     values: __m256i,
     minus: u32,
@@ -92,8 +94,8 @@ struct Two {
 /// The CPU has AVX2.
 #[inline(always)]
 unsafe fn two(a: &[u8; DIGITS], b: &[u8; DIGITS], a_len: u32, b_len: u32) -> Two {
-    // SAFETY: the caller promises AVX2. The loads read the 16 bytes that each reference covers, and 16 bytes from a
-    // number of at most 16 on of the 32 in the table.
+    // SAFETY: the caller guarantees that the CPU has AVX2. The loads read the 16 bytes that each reference covers, and
+    // 16 of the table's 32 bytes, from a number of at most 16 on.
     unsafe {
         let join = |a: *const u8, b: *const u8| {
             let low = _mm256_castsi128_si256(_mm_loadu_si128(a.cast()));
@@ -113,14 +115,16 @@ unsafe fn two(a: &[u8; DIGITS], b: &[u8; DIGITS], a_len: u32, b_len: u32) -> Two
 }
 
 impl Two {
-    /// The numbers, without the points, which stand in byte `a - 1` and `b - 1` of their lanes; 0: there is none.
+    /// The two numbers without their points. A point is byte `a - 1` or `b - 1` of its lane; 0 means that there is
+    /// none.
     ///
     /// # Safety
     /// The CPU has AVX2. `a` and `b` are at most 16.
     #[inline(always)]
     unsafe fn sums(&self, a: usize, b: usize) -> [u64; 2] {
         let mut sums = [0u64; 4];
-        // SAFETY: the caller promises AVX2 and rows of the table. The store writes the 32 bytes of the array.
+        // SAFETY: the caller guarantees that the CPU has AVX2, and that `a` and `b` are entries of the table. The store
+        // writes the 32 bytes of the array.
         unsafe {
             let row = |n: usize| _mm_loadu_si128(OVER.as_ptr().add(n).cast());
             let over = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(row(a)), row(b));

@@ -1,4 +1,4 @@
-//! 32 hexadecimal digits and four hyphens to 16 bytes.
+//! Converts 32 hexadecimal digits and four hyphens to 16 bytes.
 
 use std::arch::x86_64::{
     __m256i, _mm_cvtsi128_si64, _mm_extract_epi64, _mm_loadu_si32, _mm_loadu_si128, _mm_packus_epi16,
@@ -8,20 +8,21 @@ use std::arch::x86_64::{
     _mm256_shuffle_epi8, _mm256_sub_epi8, _mm256_subs_epu8,
 };
 
-/// What [`crate::coerce::uuid::halves`] promises.
+/// The same as [`crate::coerce::uuid::halves`].
 ///
 /// # Safety
 /// The CPU has AVX2.
 #[inline(always)]
 pub(super) unsafe fn halves(text: &[u8; 36]) -> Option<[u64; 2]> {
-    // SAFETY: the caller promises the instructions. The loads read bytes 0..16, 16..20 and 20..36 of the 36 that the
-    // reference covers.
+    // SAFETY: the caller guarantees that the CPU has the instructions. The loads read bytes 0..16, 16..20 and 20..36 of
+    // the 36 that the reference covers.
     unsafe {
         let front = _mm_loadu_si128(text.as_ptr().cast());
         let middle = _mm256_broadcastd_epi32(_mm_loadu_si32(text.as_ptr().add(16).cast()));
         let ends = _mm256_set_m128i(_mm_loadu_si128(text.as_ptr().add(20).cast()), front);
         let hyphens = _mm256_movemask_epi8(_mm256_cmpeq_epi8(ends, _mm256_set1_epi8(b'-'.cast_signed())));
-        // the digits of each half, the last pair first, as the value is little-endian; -1 comes from the other vector
+        // the digits of each half, the last pair first, because the value is little-endian; -1 is a byte of the other
+        // vector
         #[rustfmt::skip]
         let outer = _mm256_shuffle_epi8(ends, _mm256_setr_epi8(
             -1, -1, 14, 15, 11, 12, 9, 10, 6, 7, 4, 5, 2, 3, 0, 1,
@@ -37,13 +38,14 @@ pub(super) unsafe fn halves(text: &[u8; 36]) -> Option<[u64; 2]> {
         let bytes = _mm_packus_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256::<1>(pairs));
         let halves =
             [_mm_cvtsi128_si64(bytes).cast_unsigned(), _mm_extract_epi64::<1>(bytes).cast_unsigned()];
-        // bytes 8 and 13, and byte 23 as byte 3 of the upper lane: digits are none, or they would not be hexadecimal
+        // hyphens are at bytes 8 and 13, and at byte 23, which is byte 3 of the upper lane; a hyphen in place of a
+        // digit is rejected, because it is no hexadecimal digit
         let written = hyphens == (1 << 8) | (1 << 13) | (1 << 19) && text[18] == b'-';
         (written && all_hex(values)).then_some(halves)
     }
 }
 
-/// The values of hexadecimal digits of either case, 0 to 15; of every other byte a number above that.
+/// The values of hexadecimal digits in upper or lower case, 0 to 15; a number above 15 for every other byte.
 ///
 /// Method: Geoff Langdale and Wojciech Muła, "Parsing hex numbers with validation" (2022).
 ///
@@ -51,10 +53,10 @@ pub(super) unsafe fn halves(text: &[u8; 36]) -> Option<[u64; 2]> {
 /// The CPU has AVX2.
 #[inline(always)]
 pub(super) unsafe fn hex_values(text: __m256i) -> __m256i {
-    // SAFETY: the caller promises the instructions; nothing here touches memory.
+    // SAFETY: the caller guarantees that the CPU has the instructions. No memory is accessed.
     unsafe {
         let splat = |byte: u8| _mm256_set1_epi8(byte.cast_signed());
-        // '0' to '9' at the top of the bytes, then at 0xf0 to 0xf9 with all others below, then at 0 to 9
+        // '0' to '9' become the ten highest byte values, then 0xf0 to 0xf9 with all other bytes below them, then 0 to 9
         let digits = _mm256_subs_epu8(_mm256_add_epi8(text, splat(0xff - b'9')), splat(6));
         let digits = _mm256_sub_epi8(digits, splat(0xf0));
         let upper = _mm256_and_si256(text, splat(0xdf));
@@ -69,6 +71,6 @@ pub(super) unsafe fn hex_values(text: __m256i) -> __m256i {
 /// The CPU has AVX2.
 #[inline(always)]
 pub(super) unsafe fn all_hex(values: __m256i) -> bool {
-    // SAFETY: the caller promises the instructions; nothing here touches memory.
+    // SAFETY: the caller guarantees that the CPU has the instructions. No memory is accessed.
     unsafe { _mm256_movemask_epi8(_mm256_adds_epu8(values, _mm256_set1_epi8(0x70))) == 0 }
 }

@@ -2,14 +2,14 @@
 
 use super::{Cell, Kind, Kinds, SPANS, Source, Spans};
 
-/// Records that the index found, all of the same number of fields.
+/// Records that the index found, all with the same number of fields.
 pub(crate) struct Regular<'a, const QUOTES: bool> {
     pub bytes: &'a [u8],
-    /// The position before the first record, and of each separator.
+    /// The position before the first record, then the position of each separator.
     pub positions: &'a [u32],
     pub fields: usize,
     pub quote: u8,
-    /// Whether there is a carriage return among the bytes.
+    /// Whether any of the bytes is a carriage return.
     pub returns: bool,
 }
 
@@ -25,7 +25,7 @@ impl<const QUOTES: bool> Regular<'_, QUOTES> {
         (start, len)
     }
 
-    /// The fields of the records from `record` on, as they are written.
+    /// Finds a field of the records from `record` on, as it is written.
     fn raws(&self, record: usize, field: usize, spans: &mut Spans) {
         let last = self.records().min(record + SPANS);
         if self.returns && field + 1 == self.fields {
@@ -33,8 +33,8 @@ impl<const QUOTES: bool> Regular<'_, QUOTES> {
         }
         spans.len = last.saturating_sub(record);
         let slots = spans.starts.iter_mut().zip(&mut spans.lens).take(spans.len);
-        // a field's two positions stand in one run of as many as there are fields: in a record's, or in the one behind
-        // its first position
+        // both positions of a field are in one run of `fields` positions. For the first field, the run begins at the
+        // position before the record; for other fields, at the first separator in the record
         let back = usize::from(field > 0);
         let positions = self.positions.get(record * self.fields + back..).unwrap_or_default();
         if self.fields == 1 {
@@ -75,7 +75,7 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
 
     fn spans(&self, record: usize, column: usize, spans: &mut Spans) {
         let last = self.records().min(record + SPANS);
-        // the cells of a column are all in quotes or none is, mostly
+        // usually either all cells of a column are in quotes, or none is
         let quoted = QUOTES && record < last && self.span(record, column) != self.raw(record, column);
         if quoted {
             spans.fill((record..last).map(|record| self.span(record, column)));
@@ -105,7 +105,7 @@ impl<const QUOTES: bool> Source for Regular<'_, QUOTES> {
 
     #[inline(always)]
     fn cells_unverified(&self, column: usize) -> impl Fn(usize) -> Cell {
-        // all of it by value, so that a loop can keep it in registers
+        // a copy by value, so that a loop can keep it in registers
         let Self { bytes, positions, fields, quote, returns } = *self;
         let source = Self { bytes, positions, fields, quote, returns };
         move |record| {

@@ -1,38 +1,38 @@
-//! Cells that are kept one by one.
+//! Cells that are stored one by one.
 
 use super::{Cell, Kind, Kinds, SPANS, Source, Spans};
 use crate::coerce::cell_error::CellError;
 
-/// Cells kept column by column: of JSON lines, and of records that are not regular.
+/// Cells, stored column by column: of JSON objects, and of records that are not regular.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     columns: usize,
-    /// Records that the table has room for.
-    room: usize,
-    /// Start and length of each cell, `room` a column; what is behind the records of a column means nothing. One more
-    /// column takes the values that none of the schema's does.
+    /// How many records the table can hold.
+    capacity: usize,
+    /// Start and length of each cell, with `capacity` entries for each column. The entries after the last record of a
+    /// column have no meaning. One extra column takes the values that no column of the schema takes.
     spans: Vec<(u32, u32)>,
-    /// The kinds of the cells, kept like the spans.
+    /// The kinds of the cells, stored like `spans`.
     kinds: Vec<Kind>,
     /// The kinds that occur in each column.
     seen: Vec<Kinds>,
     records: Vec<(u32, u32)>,
-    /// The record that is open.
+    /// The cells of the open record.
     row: Vec<Cell>,
-    /// Records that are none, with what is wrong with them.
+    /// The malformed records, each with its error.
     pub malformed: Vec<(u32, CellError)>,
 }
 
-/// Most cells of a table, unless one record has more.
+/// The most cells of a table, unless one record has more.
 const MAX_CELLS: usize = 16 * 1024;
 
 impl Table {
     pub(crate) fn clear(&mut self, columns: usize) {
         if self.columns != columns {
             self.columns = columns;
-            self.room = (MAX_CELLS / columns.max(1)).max(1);
-            self.spans = vec![(0, 0); (columns + 1) * self.room];
-            self.kinds = vec![Kind::Missing; (columns + 1) * self.room];
+            self.capacity = (MAX_CELLS / columns.max(1)).max(1);
+            self.spans = vec![(0, 0); (columns + 1) * self.capacity];
+            self.kinds = vec![Kind::Missing; (columns + 1) * self.capacity];
             self.row = vec![Cell::MISSING; columns];
         }
         self.seen.clear();
@@ -42,22 +42,22 @@ impl Table {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.records.len() >= self.room
+        self.records.len() >= self.capacity
     }
 
-    /// How many records may be added.
-    pub(crate) fn room(&self) -> usize {
-        self.room - self.records.len()
+    /// How many more records can be added.
+    pub(crate) fn remaining(&self) -> usize {
+        self.capacity - self.records.len()
     }
 
-    /// Adds a record; its cells, all missing at first, are to be filled before [`Table::close`].
+    /// Opens a record and returns its cells, all missing at first. The caller fills them before [`Table::close`].
     #[inline(always)]
     pub(crate) fn open(&mut self) -> &mut [Cell] {
         self.row.fill(Cell::MISSING);
         &mut self.row
     }
 
-    /// Ends the record that was opened: where it stands, and whether it is one.
+    /// Adds the open record: where it is, and in `filled` the error if it is malformed.
     #[inline(always)]
     pub(crate) fn close(&mut self, start: usize, end: usize, filled: Result<(), CellError>) {
         if let Err(error) = filled {
@@ -69,13 +69,14 @@ impl Table {
             self.spans[at] = (cell.start, cell.len);
             self.kinds[at] = cell.kind;
             seen.add(cell.kind);
-            at += self.room;
+            at += self.capacity;
         }
         self.records.push((start as u32, end as u32));
     }
 
-    /// The cells of a column (`None`: of no column) of records that are not there yet, and the kinds in the column:
-    /// for filling the table column by column, before [`Table::extend`].
+    /// The spans, the kinds and the set of kinds of a column, for records that are not added yet. With them a caller
+    /// fills the table column by column, before [`Table::extend`]. `None`: the column for values that no column of the
+    /// schema takes.
     #[inline(always)]
     pub(crate) fn ahead(
         &mut self,
@@ -83,8 +84,8 @@ impl Table {
         records: usize,
     ) -> (&mut [(u32, u32)], &mut [Kind], &mut Kinds) {
         let column = column.unwrap_or(self.columns);
-        let from = column * self.room + self.records.len();
-        let cells = from..from + records.min(self.room());
+        let from = column * self.capacity + self.records.len();
+        let cells = from..from + records.min(self.remaining());
         (&mut self.spans[cells.clone()], &mut self.kinds[cells], &mut self.seen[column])
     }
 
@@ -102,7 +103,7 @@ impl Source for Table {
 
     #[inline(always)]
     fn span(&self, record: usize, column: usize) -> (usize, usize) {
-        let (start, len) = self.spans[column * self.room + record];
+        let (start, len) = self.spans[column * self.capacity + record];
         (start as usize, len as usize)
     }
 
@@ -115,11 +116,11 @@ impl Source for Table {
     }
 
     fn spans(&self, record: usize, column: usize, spans: &mut Spans) {
-        let all = &self.spans[column * self.room..][..self.records()];
+        let all = &self.spans[column * self.capacity..][..self.records()];
         let found = all.get(record..).unwrap_or_default();
         let found = &found[..found.len().min(SPANS)];
         spans.len = found.len();
-        // two slices of one length, so that many are taken apart at once
+        // two slices of the same length, so that the loop is compiled to vector instructions
         let slots = spans.starts[..found.len()].iter_mut().zip(&mut spans.lens[..found.len()]);
         for ((start, len), span) in slots.zip(found) {
             (*start, *len) = *span;
@@ -128,7 +129,7 @@ impl Source for Table {
 
     #[inline(always)]
     fn cell(&self, record: usize, column: usize) -> Cell {
-        let at = column * self.room + record;
+        let at = column * self.capacity + record;
         let (start, len) = self.spans[at];
         Cell { start, len, kind: self.kinds[at] }
     }

@@ -28,7 +28,8 @@ pub(crate) fn check_escapes(text: &[u8]) -> Result<(), CellError> {
     Ok(())
 }
 
-/// For each byte that may stand behind a backslash alone, what the two stand for; 0 for all others.
+/// For each byte that forms an escape with the backslash before it: the byte that the escape means. 0 for all other
+/// bytes, such as the `u` of a longer escape.
 static SIMPLE: [u8; 256] = {
     let mut table = [0; 256];
     let pairs = *b"\"\"\\\\//b\x08f\x0cn\nr\rt\t";
@@ -40,8 +41,8 @@ static SIMPLE: [u8; 256] = {
     table
 };
 
-/// Whether all escapes in the first `len` bytes of `tail` are of one byte, so that [`unescape`] succeeds; no also if too
-/// little stands behind the text.
+/// Whether every escape in the first `len` bytes of `tail` is a backslash and one byte, so that [`unescape`] succeeds.
+/// False also if too few bytes follow the text.
 #[inline(always)]
 pub(crate) fn escapes_are_simple<L: Lanes>(lanes: L, tail: &[u8], len: usize) -> bool {
     let mut at = 0;
@@ -54,7 +55,7 @@ pub(crate) fn escapes_are_simple<L: Lanes>(lanes: L, tail: &[u8], len: usize) ->
         while found != 0 {
             let next = found.trailing_zeros() as usize + 1;
             if next == BLOCK && next < rest {
-                // once more, with what is escaped
+                // read the backslash again, together with the byte that it escapes
                 at -= 1;
                 break;
             }
@@ -67,15 +68,16 @@ pub(crate) fn escapes_are_simple<L: Lanes>(lanes: L, tail: &[u8], len: usize) ->
     true
 }
 
-/// [`unescape`] of the first `len` bytes of `tail` to `out`: how many bytes it gives. `None`, with `out` unspecified, if an
-/// escape is longer than one byte, or where up to 32 bytes past the end cannot be read or written.
+/// The same as [`unescape`] for the first `len` bytes of `tail`; returns how many bytes it writes to `out`. `None` if
+/// an escape is not a backslash and one byte, or if it cannot read and write up to 32 bytes past the end; then `out` is
+/// unspecified.
 #[inline(always)]
 pub(crate) fn unescape_simple<L: Lanes>(lanes: L, tail: &[u8], len: usize, out: &mut [u8]) -> Option<usize> {
     let (mut from, mut to) = (0, 0);
     while from < len {
         let block = tail.get(from..)?.first_chunk::<WIDE>()?;
-        let room = out.get_mut(to..)?.first_chunk_mut::<WIDE>()?;
-        *room = *block;
+        let slots = out.get_mut(to..)?.first_chunk_mut::<WIDE>()?;
+        *slots = *block;
         let n = (lanes.any_of(block, [b'\\']).trailing_zeros() as usize).min(len - from);
         if n < WIDE && n < len - from {
             let byte = SIMPLE[*tail.get(from + n + 1)? as usize];
@@ -83,7 +85,7 @@ pub(crate) fn unescape_simple<L: Lanes>(lanes: L, tail: &[u8], len: usize, out: 
             if byte == 0 || from + n + 1 == len {
                 return None;
             }
-            room[n] = byte;
+            slots[n] = byte;
             (from, to) = (from + n + 2, to + n + 1);
         } else {
             (from, to) = (from + n, to + n);
@@ -92,14 +94,14 @@ pub(crate) fn unescape_simple<L: Lanes>(lanes: L, tail: &[u8], len: usize, out: 
     Some(to)
 }
 
-/// What an escape stands for.
+/// What an escape means.
 enum Escape {
     /// An ASCII character.
     Byte(u8),
     Char(char),
 }
 
-/// Takes an escape, behind its backslash.
+/// Reads an escape from after its backslash.
 #[inline(always)]
 fn escape(rest: &mut &[u8]) -> Result<Escape, CellError> {
     let (byte, after) = rest.split_first().ok_or(CellError::BadEscape)?;
@@ -111,7 +113,7 @@ fn escape(rest: &mut &[u8]) -> Result<Escape, CellError> {
     }
 }
 
-/// The character of a `\u` escape, or of two that are a surrogate pair.
+/// The character of a `\u` escape, or of two such escapes that are a surrogate pair.
 fn unicode(rest: &mut &[u8]) -> Result<char, CellError> {
     let first = hex4(rest)?;
     if !(0xd800..0xe000).contains(&first) {
@@ -167,7 +169,7 @@ mod tests {
                 let (checked, written) = level.run(Both(&tail, text.len()));
                 prop_assert_eq!(checked, simple);
                 prop_assert_eq!(&written, &simple.then(|| decoded.clone()));
-                // with nothing behind it, it may be left to the other way
+                // without bytes after the text, both may refuse it
                 let (checked, written) = level.run(Both(text.as_bytes(), text.len()));
                 prop_assert!(simple || !checked);
                 prop_assert!(written.is_none_or(|written| simple && written == decoded));

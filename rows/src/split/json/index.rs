@@ -1,41 +1,42 @@
-//! The structural index of JSON lines: the commas and line feeds outside strings, 64 bytes at a time; where arrays are
-//! expected, also outside of those.
+//! The structural index of JSON lines: the positions of commas and line feeds outside strings, found 64 bytes at a
+//! time. If arrays are expected, it contains only those outside arrays too.
 //!
-//! It takes every line for flat JSON and proves nothing of it: [`super::rows`] holds the lines to the shape of the one
-//! before. But what it says of strings is right for every line that it covers, whatever else is wrong with the line: it
-//! ends before the first line with a backslash outside strings or a control character in one, which may be the line feed
-//! that a string without an end runs into. Such a line is no JSON, and the parser's to refuse. Arrays are told in the same
-//! way: it ends before a line with an array in an array, or one that does not end on its line.
+//! It reads every line as flat JSON and checks none of that: [`super::rows`] compares the lines with the shape of the
+//! previous one. But what it reports about strings is right for every line that it covers, whatever else is wrong with
+//! the line. It ends before the first line that has a backslash outside strings or a control character in a string. (If
+//! a string has no end, this character can be the line feed.) Such a line is no JSON; the parser refuses it. Arrays are
+//! handled in the same way: the index ends before a line with an array in an array, or with an array that does not end
+//! on its line.
 //! Method: Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (2019), sections 3.1.1 and 3.2.
 
 use crate::simd::{BLOCK, Kernel, Lanes, Level};
 
-/// Bytes that are indexed at once: what is found in them is used while it is in the processor's first cache.
+/// Bytes that are indexed at once. The results are used while they are in the processor's first-level cache.
 const WINDOW: usize = 32 * 1024;
 
-/// Separators of whole lines from some place of a chunk on.
+/// The separators of complete lines, from some offset of a chunk on.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    /// The position before the first line, and of each comma and line feed; room behind them.
+    /// The position before the first line, then those of the commas and line feeds. After them comes spare capacity.
     separators: Vec<u32>,
-    /// How many of those belong to whole lines.
+    /// How many entries of `separators` belong to complete lines.
     len: usize,
-    /// The separator before the next line.
+    /// Index in `separators` of the one before the next line.
     next: usize,
-    /// Where the window begins.
+    /// Offset where the window begins.
     base: usize,
-    /// For each block its quotes that are not escaped, and how many stand before it.
+    /// For each block: the mask of its quotes that are not escaped, and how many such quotes come before the block.
     quotes: Vec<(u64, u32)>,
-    /// Where backslashes stand, all of them in strings; room behind them.
+    /// The positions of backslashes, all of them in strings. After them comes spare capacity.
     backslashes: Vec<u32>,
-    /// How many of those there are.
+    /// How many entries of `backslashes` are used.
     escapes: usize,
-    /// The first backslash at or after the next line.
+    /// Index in `backslashes` of the first one at or after the start of the next line.
     next_backslash: usize,
 }
 
 impl Index {
-    /// Forgets what was found, in another chunk perhaps.
+    /// Drops the results, which may belong to another chunk.
     pub(crate) fn clear(&mut self) {
         self.len = 0;
         self.next = 0;
@@ -46,8 +47,8 @@ impl Index {
         self.next + 1 >= self.len
     }
 
-    /// Indexes the lines from `at`, where one begins, at most about `most` bytes of them. None is found when the first
-    /// one is longer, is the last one without a line feed, or cannot be indexed.
+    /// Indexes the lines from `at`, where a line must begin, up to about `most` bytes. Finds no line if the first one
+    /// is longer, has no line feed because it is the last one, or cannot be indexed.
     ///
     /// `lists`: whether there may be arrays with commas.
     pub(crate) fn build(&mut self, bytes: &[u8], at: usize, most: usize, lists: bool, level: Level) {
@@ -73,7 +74,7 @@ impl Index {
         self.next_backslash = 0;
     }
 
-    /// Goes on to the line that begins at `at`.
+    /// Moves to the line that begins at `at`.
     pub(crate) fn skip_to(&mut self, at: usize) {
         while self.next + 1 < self.len && (self.separators[self.next + 1] as usize) < at {
             self.next += 1;
@@ -81,13 +82,13 @@ impl Index {
         self.next_backslash += self.backslashes().iter().take_while(|b| (**b as usize) < at).count();
     }
 
-    /// Goes on behind so many separators and backslashes, to where a line begins.
+    /// Moves past this many separators and backslashes; a line must begin there.
     pub(crate) fn take(&mut self, separators: usize, backslashes: usize) {
         self.next += separators;
         self.next_backslash += backslashes;
     }
 
-    /// The separator before the next line, and all that follow it.
+    /// The separator before the next line, and all separators after it.
     pub(crate) fn separators(&self) -> &[u32] {
         &self.separators[self.next.min(self.len)..self.len]
     }
@@ -97,7 +98,7 @@ impl Index {
         &self.backslashes[self.next_backslash..self.escapes]
     }
 
-    /// How many quotes that are not escaped stand before `at`, of the bytes that are indexed.
+    /// How many quotes that are not escaped come before `at`, in the indexed bytes.
     pub(crate) fn quotes_before(&self, at: usize) -> u32 {
         let at = at - self.base;
         let (quotes, before) = self.quotes[at / BLOCK];
@@ -108,15 +109,16 @@ impl Index {
 struct Structure<'a, const LISTS: bool> {
     run: &'a [u8],
     base: u32,
-    /// Room for one position a byte and a block more.
+    /// One slot for each byte, and a block of slots more.
     out: &'a mut [u32],
     quotes: &'a mut [(u64, u32)],
-    /// As much room.
+    /// As many slots.
     backslashes: &'a mut [u32],
 }
 
 impl<const LISTS: bool> Kernel for Structure<'_, LISTS> {
-    /// How many separators and backslashes there are before what cannot be indexed; of backslashes maybe a few more.
+    /// How many separators and backslashes come before the first byte that cannot be indexed. The number of backslashes
+    /// may be a few too high.
     type Output = (usize, usize);
 
     #[inline(always)]
@@ -125,18 +127,18 @@ impl<const LISTS: bool> Kernel for Structure<'_, LISTS> {
         let mut state = State { base, ..State::default() };
         let (blocks, tail) = run.as_chunks::<BLOCK>();
         let (mut written, mut quotes) = (0, quotes.iter_mut());
-        // where there are some, whether the next block has any would be a hard branch
+        // in a file with backslashes, a branch on whether the next block has any would be hard to predict
         let (mut escapes, mut any) = (0, 0);
         for (block, quotes) in blocks.iter().zip(quotes.by_ref()) {
-            let Some(room) = out.get_mut(written..).and_then(|o| o.first_chunk_mut()) else { break };
-            let found = state.block::<L, LISTS>(lanes, block, !0, room, quotes);
+            let Some(slots) = out.get_mut(written..).and_then(|o| o.first_chunk_mut()) else { break };
+            let found = state.block::<L, LISTS>(lanes, block, !0, slots, quotes);
             written += found.separators;
             any |= found.backslash;
             if any != 0 {
-                let Some(room) = backslashes.get_mut(escapes..).and_then(|o| o.first_chunk_mut()) else {
+                let Some(slots) = backslashes.get_mut(escapes..).and_then(|o| o.first_chunk_mut()) else {
                     break;
                 };
-                lanes.positions(found.backslash, state.base - BLOCK as u32, room);
+                lanes.positions(found.backslash, state.base - BLOCK as u32, slots);
                 escapes += found.backslash.count_ones() as usize;
             }
             if !found.more {
@@ -144,12 +146,12 @@ impl<const LISTS: bool> Kernel for Structure<'_, LISTS> {
             }
         }
         if let Some(quotes) = quotes.next()
-            && let Some(room) = out.get_mut(written..).and_then(|o| o.first_chunk_mut())
+            && let Some(slots) = out.get_mut(written..).and_then(|o| o.first_chunk_mut())
             && let Some(escaped) = backslashes.get_mut(escapes..).and_then(|o| o.first_chunk_mut())
         {
             let mut block = [0; BLOCK];
             block[..tail.len()].copy_from_slice(tail);
-            let found = state.block::<L, LISTS>(lanes, &block, (1 << tail.len()) - 1, room, quotes);
+            let found = state.block::<L, LISTS>(lanes, &block, (1 << tail.len()) - 1, slots, quotes);
             lanes.positions(found.backslash, state.base - BLOCK as u32, escaped);
             written += found.separators;
             escapes += found.backslash.count_ones() as usize;
@@ -158,30 +160,30 @@ impl<const LISTS: bool> Kernel for Structure<'_, LISTS> {
     }
 }
 
-/// What a block has.
+/// What a block contains.
 struct Found {
     separators: usize,
     backslash: u64,
-    /// Whether the next one can be indexed.
+    /// Whether the next block can be indexed.
     more: bool,
 }
 
-/// What is known of the bytes before a block.
+/// The state after the bytes before a block.
 #[derive(Default)]
 struct State {
     base: u32,
-    /// Quotes that are not escaped.
+    /// How many quotes that are not escaped there are.
     quotes: u32,
-    /// All ones in a string.
+    /// All ones in a string, else 0.
     inside: u64,
-    /// All ones in an array.
+    /// All ones in an array, else 0.
     list: u64,
-    /// 1 after a backslash that escapes.
+    /// 1 after a backslash that escapes the next byte, else 0.
     escaped: u64,
 }
 
 impl State {
-    /// Takes the next block, of which the bytes in `valid` count.
+    /// Takes the next block. Only the bytes in the mask `valid` count.
     #[inline(always)]
     fn block<L: Lanes, const LISTS: bool>(
         &mut self,
@@ -200,7 +202,7 @@ impl State {
         let mut bad = ((backslash & !inside) | (lanes.controls(block) & inside)) & valid;
         let mut separators = (comma | newline) & !inside;
         if LISTS {
-            // of arrays without inner ones every other bracket opens one
+            // without arrays in arrays, every second bracket opens one
             let [open, close] = lanes.equal(block, [b'[', b']']);
             let (open, close) = (open & !inside, close & !inside);
             let list = lanes.parity(open | close) ^ self.list;
@@ -208,7 +210,7 @@ impl State {
             bad |= ((open & !list) | (close & list) | (newline & list & !inside)) & valid;
             separators &= !list;
         }
-        // those before the first bad byte
+        // keep those before the first bad byte
         separators &= (bad & bad.wrapping_neg()).wrapping_sub(1);
         lanes.positions(separators, self.base, out);
         self.base += BLOCK as u32;
@@ -216,11 +218,11 @@ impl State {
     }
 }
 
-/// Which bytes follow an odd number of backslashes, and so are escaped. `before`: whether the first one is, by the
-/// block before; then by this one for the next.
+/// Which bytes follow an odd number of backslashes, and so are escaped. `before` is 1 if the previous block escapes the
+/// first byte; it is then set for the next block.
 ///
-/// Method: the later one of simdjson (John Keiser, 2023): runs of backslashes are taken away by a subtraction that
-/// starts at their first bits and flips every other bit on its way.
+/// Method: the newer one of simdjson (John Keiser, 2023). A subtraction removes the runs of backslashes: it starts at
+/// the first bit of each run and flips every second bit of it.
 #[inline(always)]
 fn escaped(backslash: u64, before: &mut u64) -> u64 {
     const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
@@ -236,7 +238,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Separators of whole lines, quotes that are not escaped, and backslashes; by the definition.
+    /// Separators of complete lines, quotes that are not escaped, and backslashes, by the definition.
     fn by_definition(bytes: &[u8], lists: bool) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
         let (mut separators, mut quotes, mut backslashes) = (Vec::new(), Vec::new(), Vec::new());
         let (mut inside, mut escaped, mut list) = (false, false, false);

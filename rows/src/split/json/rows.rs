@@ -1,11 +1,13 @@
-//! Lines of the shape of the one before, many at a time: their separators are known, so what stands between two of them
-//! is compared with the template and the rest is the value. Column by column, so that no step waits for the one before.
+//! Reads many lines at a time if they have the same shape as the previous line. Their separators are known: between two
+//! separators, the text of the template is compared, and the rest is the value. It reads column by column, so that no
+//! step waits for the result of the previous one.
 //!
 //! A line is taken only if the parser would read the same cells from it:
-//! * what stands before each value, and behind the last one, is what stood there in a line that was parsed;
-//! * between that and the separator is one number, word, string or array. A string begins and ends with a quote, and as many
-//!   quotes that are not escaped stand in the lines as their keys, strings and arrays need: so there are none inside a string.
-//!   No control character is in one, nor a backslash outside of them: [`Index`] ends before such a line.
+//! * The text before each value, and the text after the last one, are the same as in a line that was parsed.
+//! * Between that text and the separator is one number, word, string or array. A string begins and ends with a quote.
+//!   The lines have exactly as many quotes that are not escaped as their keys, strings and arrays need, so there are
+//!   none inside a string. No string has a control character, and there is no backslash outside strings, because
+//!   [`Index`] ends before such a line.
 
 mod values;
 
@@ -15,39 +17,39 @@ use crate::simd::Level;
 use crate::split::cells::{Kind, Table};
 use values::{Column, Values};
 
-/// Most lines that are taken at once.
+/// The most lines that are taken at once.
 pub(crate) const BATCH: usize = 128;
 
-/// The lines that are looked at.
+/// The lines that are compared with the template.
 struct Lines<'a> {
     bytes: &'a [u8],
-    /// The separator before the first line, and all of the lines.
+    /// The separator before the first line, then all separators of the lines.
     separators: &'a [u32],
     count: usize,
     /// Bytes between the last value of a line and its line feed.
     tail: usize,
-    /// How many of those are not the record's.
+    /// How many of those bytes do not belong to the record: 1 for a carriage return, else 0.
     line_end: usize,
 }
 
-/// Lines that were added to a table.
+/// The lines that were added to a table.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Taken {
     pub lines: usize,
-    /// The offset behind them.
+    /// The offset after them.
     pub end: usize,
-    /// Whether those were all that were looked at.
+    /// Whether these were all lines that were compared.
     pub all: bool,
 }
 
 impl Template {
-    /// Whether lines of this shape can be taken by [`Template::lines`].
+    /// Whether [`Template::lines`] can take lines of this shape.
     pub(crate) fn is_flat(&self) -> bool {
         self.flat
     }
 
-    /// Adds lines of this shape to the table, from the index's next one on, as long as they have it: at most `most`.
-    /// The index is on the line behind them then.
+    /// Adds lines to the table, from the next line of the index on, until one has another shape: at most `most` lines.
+    /// Then the index is at the line after them.
     pub(crate) fn lines(
         &self,
         level: Level,
@@ -59,26 +61,26 @@ impl Template {
         let values = self.places.len();
         let separators = index.separators();
         let known = separators.len().saturating_sub(1) / values.max(1);
-        let most = known.min(most).min(table.room());
+        let most = known.min(most).min(table.remaining());
         let mut count = most;
         loop {
             let Some(lines) = self.tails(bytes, separators, count) else { return Taken::default() };
-            let held = self.hold(level, &lines, index, table);
-            if held == lines.count {
-                let end = separators[held * values] as usize + 1;
+            let matching = self.match_lines(level, &lines, index, table);
+            if matching == lines.count {
+                let end = separators[matching * values] as usize + 1;
                 let backslashes = self.write(&lines, index, table);
-                index.take(held * values, backslashes);
-                return Taken { lines: held, end, all: held == most };
+                index.take(matching * values, backslashes);
+                return Taken { lines: matching, end, all: matching == most };
             }
-            if held == 0 {
+            if matching == 0 {
                 return Taken::default();
             }
-            // what was counted counted lines that are not taken
-            count = held;
+            // the quotes were counted over all lines: count again over those that are left
+            count = matching;
         }
     }
 
-    /// The lines up to the first one that does not end like the template; `None`: it is the first of all.
+    /// The lines before the first one that does not end like the template. `None`: there are none.
     #[inline(always)]
     fn tails<'a>(&self, bytes: &'a [u8], separators: &'a [u32], count: usize) -> Option<Lines<'a>> {
         let values = self.places.len();
@@ -100,9 +102,9 @@ impl Template {
         (same > 0).then_some(lines)
     }
 
-    /// Writes the cells of the lines ahead into the table; gives how many of the lines can be taken, if not all then
-    /// perhaps fewer than could be.
-    fn hold(&self, level: Level, lines: &Lines<'_>, index: &Index, table: &mut Table) -> usize {
+    /// Writes the cells of the lines into the table, after its records. Returns how many of the lines can be taken. If
+    /// not all can, the result is the next number of lines to try, which may be lower than possible.
+    fn match_lines(&self, level: Level, lines: &Lines<'_>, index: &Index, table: &mut Table) -> usize {
         let values = self.places.len();
         let mut quotes = self.quotes as u32 * lines.count as u32;
         for (at, place) in self.places.iter().enumerate() {
@@ -117,9 +119,9 @@ impl Template {
                 skip: u32::from(at == 0),
                 behind: if at + 1 == values { lines.tail } else { 0 },
             };
-            let (held, theirs) = values.read(level, column);
-            if held < lines.count {
-                return held;
+            let (matching, theirs) = values.read(level, column);
+            if matching < lines.count {
+                return matching;
             }
             quotes += theirs;
         }
@@ -131,7 +133,7 @@ impl Template {
         }
     }
 
-    /// Adds the lines, whose cells are in the table; gives how many backslashes stand in them.
+    /// Adds the lines, whose cells are already in the table. Returns how many backslashes they have.
     fn write(&self, lines: &Lines<'_>, index: &Index, table: &mut Table) -> usize {
         let values = self.places.len();
         for column in &self.absent {
@@ -150,10 +152,10 @@ impl Template {
                 break;
             }
             let separators = &lines.separators[line * values + 1..][..values];
-            // mostly those of one column have escapes
+            // in most files only the values of one column have escapes
             let before = value.checked_sub(1).is_none_or(|before| (separators[before] as usize) < at);
             if !before || at > separators[value] as usize {
-                // all are compared, for that takes no branch
+                // all separators are compared, because that needs no branch
                 value = separators.iter().filter(|end| (**end as usize) < at).count();
             }
             let end = separators[value];
@@ -175,7 +177,7 @@ impl Template {
 }
 
 impl Lines<'_> {
-    /// The start of a line, and the line feed of the same line or a later one.
+    /// The start of line `first`, and the line feed of line `last`.
     #[inline(always)]
     fn span(&self, first: usize, last: usize, values: usize) -> (usize, usize) {
         let start = self.separators[first * values].wrapping_add(1) as usize;

@@ -1,27 +1,28 @@
-//! The shape of the object before: what stood between its values, byte for byte.
+//! The shape of the previous object: the text between its values, byte for byte.
 //!
-//! Nearly all objects of a file are written by one program, with the same keys in the same order and the same blanks. Such
-//! an object needs no parser: what is between its values is compared, and only the values are read. An object of another
-//! shape is left to the parser, which sees to all that can be wrong with it and gives the next template.
+//! Nearly all objects of a file are written by one program, with the same keys in the same order and the same blanks.
+//! Such an object needs no parser: the text between its values is compared, and only the values are read. An object of
+//! another shape is left to the parser. The parser checks for everything that can be wrong with it, and makes the next
+//! template.
 
 use super::Line;
 use crate::coerce::text::json_number;
 use crate::simd::{Lanes, WIDE};
 use crate::split::cells::{Cell, Kind};
 
-/// What stands before a value, and the column that takes the value.
+/// The text before a value, and the column that takes the value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    /// The first 32 bytes, zeros behind them, and which of them count.
+    /// The first 32 bytes of the text, padded with zeros. `mask` shows which of them count.
     pub front: [u8; WIDE],
     pub mask: u32,
-    /// All of it in [`Template::text`].
+    /// Where the complete text begins in [`Template::text`].
     pub start: usize,
     pub len: usize,
     pub column: Option<usize>,
 }
 
-/// A line feed and up to seven bytes before it, as the high end of a word.
+/// A line feed and up to seven bytes before it, in the high bytes of a word.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct End {
     word: u64,
@@ -36,7 +37,7 @@ impl End {
         Some(Self { word: u64::from_le_bytes(bytes), mask: u64::MAX.checked_shl(8 * at as u32)? })
     }
 
-    /// Whether this is what stands before `at`.
+    /// Whether these bytes come directly before `at`.
     #[inline(always)]
     pub fn is_before(self, bytes: &[u8], at: usize) -> bool {
         let word = bytes.get(..at).and_then(|b| b.last_chunk());
@@ -49,24 +50,24 @@ impl End {
 pub(crate) struct Template {
     pub(super) text: Vec<u8>,
     pub(super) places: Vec<Place>,
-    /// Behind the last value; `None`: there is no template.
+    /// The text after the last value. `None`: there is no template.
     tail: Option<Place>,
     /// Whether a value is an object, or an array of arrays.
     deep: bool,
     /// Whether a value is an array.
     lists: bool,
-    /// Whether lines of this shape can be taken many at a time; then what follows is known.
+    /// Whether many lines of this shape can be taken at a time. Only then are the fields after this one set.
     pub(super) flat: bool,
-    /// The tail with a line feed, and with a carriage return before it.
+    /// The tail with a line feed, and with a carriage return and a line feed.
     pub(super) ends: [End; 2],
     pub(super) tail_len: usize,
-    /// How many quotes stand between the values.
+    /// How many quotes the text between the values has.
     pub(super) quotes: usize,
     /// Columns without a value.
     pub(super) absent: Vec<usize>,
 }
 
-/// Bytes of a number that are looked at at once.
+/// How many bytes of a number are read at once.
 const NEAR: usize = 16;
 
 impl Template {
@@ -79,7 +80,7 @@ impl Template {
         self.flat = false;
     }
 
-    /// Adds a value of an object that is parsed: what stands before it, its column, and itself.
+    /// Adds a value of an object that is being parsed: the text before it, its column, and its cell.
     pub(super) fn add(&mut self, before: &[u8], column: Option<usize>, cell: Cell, bytes: &[u8]) {
         let place = self.place(before, column);
         self.places.push(place);
@@ -96,11 +97,12 @@ impl Template {
         self.lists
     }
 
-    /// The object was parsed, without a flaw; `tail` stands behind its last value, and there are so many columns.
+    /// Completes the template after an object was parsed without an error. `tail` is the text after its last value,
+    /// `columns` the number of columns.
     pub(super) fn finish(&mut self, tail: &[u8], columns: usize) {
         self.quotes = memchr::memchr_iter(b'"', &self.text).count();
         let separated = self.places.iter().skip(1).all(|place| place.front[0] == b',');
-        // in a text with escapes a quote may be none
+        // with an escape in the text, a quote in it may be an escaped one
         let plain = memchr::memchr(b'\\', &self.text).is_none();
         let ends = [&b"\n"[..], b"\r\n"].map(|end| End::new(&[tail, end].concat()));
         if let [Some(feed), Some(both)] = ends {
@@ -125,8 +127,8 @@ impl Template {
         Place { front, mask, start, len: text.len(), column }
     }
 
-    /// Reads the object that begins at `at`, if it has this shape; gives the offset behind its tail. Otherwise the cells
-    /// are left as they come.
+    /// Reads the object that begins at `at`, if it has this shape; returns the offset after its tail. `None`: only
+    /// the parser can read it, and the contents of `cells` are unspecified.
     #[inline(always)]
     pub(crate) fn read<L: Lanes>(
         &self,
@@ -147,7 +149,7 @@ impl Template {
         self.skip(lanes, tail, bytes, at)
     }
 
-    /// The offset behind the place's text, if it stands here.
+    /// The offset after the text of `place`, if this text is at `at`.
     #[inline(always)]
     fn skip<L: Lanes>(&self, lanes: L, place: &Place, bytes: &[u8], at: usize) -> Option<usize> {
         let rest = bytes.get(at..)?;
@@ -168,7 +170,7 @@ impl Template {
     }
 }
 
-/// The value at `at`, and the offset behind it. What is not plain is left to the parser.
+/// The value at `at`, and the offset after it. `None`: only the parser can read it.
 #[inline(always)]
 fn value<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(Cell, usize)> {
     let (b'{' | b'[') = *bytes.get(at)? else { return scalar(lanes, bytes, at) };
@@ -178,12 +180,12 @@ fn value<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(Cell, usize)> {
     }
     let mut line = Line { bytes, at };
     let cell = line.nested().ok()?;
-    // the line may end inside it
+    // a line feed inside it would end the line
     memchr::memchr(b'\n', &bytes[at..line.at]).is_none().then_some((cell, line.at))
 }
 
-/// The offset behind the array at `at`, and how many strings are in it. What has an escape, an inner array or object, or
-/// other blanks than one behind a comma is left to the parser.
+/// The offset after the array at `at`, and how many strings it has. `None`: it has an escape, an inner array or object,
+/// or a blank that is not a single one after a comma; the parser must read it.
 #[inline(always)]
 pub(super) fn list<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(usize, u32)> {
     let (b'[', mut next) = (*bytes.get(at)?, at + 1) else { return None };
@@ -205,7 +207,7 @@ pub(super) fn list<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(usize
     }
 }
 
-/// [`value`] without inner values.
+/// The same as [`value`], but not for arrays and objects.
 #[inline(always)]
 fn scalar<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(Cell, usize)> {
     let cell = |start: usize, len: usize, kind| Cell { start: start as u32, len: len as u32, kind };
@@ -226,7 +228,7 @@ fn scalar<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(Cell, usize)> 
             }
             let mut line = Line { bytes, at: start };
             let (cell, escaped) = line.string().ok()?;
-            // a backslash may stand before the end of the line
+            // the byte after a backslash may be the line feed that ends the line
             if escaped && memchr::memchr(b'\n', cell.text(bytes)).is_some() {
                 return None;
             }
@@ -247,7 +249,7 @@ fn scalar<L: Lanes>(lanes: L, bytes: &[u8], at: usize) -> Option<(Cell, usize)> 
     }
 }
 
-/// The length of a number without exponent, of which at least one byte is left of the 16.
+/// The length of a number without exponent, if at least one of the 16 bytes comes after it.
 #[inline(always)]
 fn number<L: Lanes>(lanes: L, head: &[u8; NEAR]) -> Option<usize> {
     let others = !lanes.digits(head);
@@ -281,7 +283,7 @@ mod tests {
         }
     }
 
-    /// What the parser reads, which is given one line without its end.
+    /// What the parser reads from one line without its line end.
     fn parsed(text: &[u8]) -> Option<(Cell, usize)> {
         let bytes = text.split(|byte| *byte == b'\n').next()?;
         let mut line = Line { bytes, at: 0 };

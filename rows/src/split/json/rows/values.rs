@@ -1,4 +1,4 @@
-//! One value of each of many lines of one shape, read in a loop for what most of them are.
+//! Reads one value of each of many lines of one shape, in a loop that is made for the most frequent kind of value.
 
 use super::super::template::{Place, list};
 use crate::coerce::text::is_json_number;
@@ -7,41 +7,41 @@ use crate::simd::{BLOCK, DIGITS, Kernel, Lanes, Level, Portable, WIDE};
 use crate::split::cells::{Kind, Kinds};
 use crate::split::json::Line;
 
-/// Where a column of the lines goes.
+/// Where the values of a column are written.
 pub(super) struct Column<'a> {
     pub spans: &'a mut [(u32, u32)],
     pub kinds: &'a mut [Kind],
     pub seen: &'a mut Kinds,
 }
 
-/// One value of each of the lines.
+/// One value of each line.
 #[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
-    /// The template's.
+    /// The text of the template.
     pub text: &'a [u8],
     pub place: &'a Place,
     pub bytes: &'a [u8],
-    /// From the one before the first value on.
+    /// The separators, from the one before the first value on.
     pub separators: &'a [u32],
-    /// Values of a line.
+    /// How many values a line has.
     pub step: usize,
-    /// 1 where the separator before the value is not the line's own, but ends the line before.
+    /// 1 if the separator before the value is the line feed of the previous line, else 0.
     pub skip: u32,
-    /// Bytes between the value and the separator behind it.
+    /// Bytes between the value and the separator after it.
     pub behind: usize,
 }
 
-/// A value that a column has read.
+/// A value that was read.
 struct Read {
     span: (u32, u32),
     kind: Kind,
-    /// Its quotes that are not escaped.
+    /// How many quotes that are not escaped it has.
     quotes: u32,
 }
 
 impl Values<'_> {
-    /// Reads the values: how many lines have one, before the first that has not, and how many quotes that are not escaped
-    /// belong to values. What most of them are is told by the first one: only the speed depends on it.
+    /// Reads the values. Returns how many lines have one, before the first line that has none, and how many quotes that
+    /// are not escaped belong to the values. The kind of the first value selects the loop; this affects only the speed.
     pub(super) fn read(self, level: Level, column: Column<'_>) -> (usize, u32) {
         let first = self.span(0).and_then(|(from, _)| self.bytes.get(from + self.place.len));
         match first {
@@ -59,7 +59,8 @@ impl Values<'_> {
     }
 }
 
-/// A line's value, whatever it is; `None`: it is none, or not here. By value, so that loops keep theirs in registers.
+/// Reads the value of a line, of any kind. `None`: it is no value, or the text before it is not that of the template.
+/// `values` is passed by value, so that the loops keep their own in registers.
 #[inline(never)]
 #[allow(clippy::large_types_passed_by_value, reason = "see above")]
 fn other(values: Values<'_>, line: usize) -> Option<Read> {
@@ -82,14 +83,14 @@ fn other(values: Values<'_>, line: usize) -> Option<Read> {
     }
 }
 
-/// [`Values::span`] of the line whose value has the separator at `at` before it.
+/// [`Values::span`] of the line that has the separator before its value at `at` in `separators`.
 #[inline(always)]
 fn span_at(separators: &[u32], at: usize, skip: u32, behind: usize) -> Option<(usize, usize)> {
     let [before, after] = separators.get(at..)?.first_chunk()?;
     Some((before.wrapping_add(skip) as usize, (*after as usize).wrapping_sub(behind)))
 }
 
-/// A line's value between these offsets that is a word, if it is.
+/// The value between these offsets, if it is `true`, `false` or `null`.
 #[inline(always)]
 #[allow(clippy::needless_bitwise_bool, reason = "a value of another length takes no other branch")]
 fn word(bytes: &[u8], start: usize, end: usize) -> Option<Read> {
@@ -106,7 +107,7 @@ fn word(bytes: &[u8], start: usize, end: usize) -> Option<Read> {
     (null | truth).then_some(Read { span, kind, quotes: 0 })
 }
 
-/// How many quotes that are not escaped an array or object has, if the text is one and no more.
+/// How many quotes that are not escaped the text has, if it is exactly one array or object.
 fn nested(text: &[u8]) -> Option<u32> {
     if let Some((end, strings)) = list(Portable, text, 0) {
         return (end == text.len()).then_some(2 * strings);
@@ -121,7 +122,8 @@ fn nested(text: &[u8]) -> Option<u32> {
     (line.at == text.len()).then_some(quotes)
 }
 
-/// Most values are strings, and the text before them leaves room for their first quote.
+/// For values that are mostly strings, after a text that is shorter than [`WIDE`]: the first quote is compared together
+/// with the text.
 struct Strings<'a>(Values<'a>, Column<'a>);
 
 impl Kernel for Strings<'_> {
@@ -159,7 +161,7 @@ impl Kernel for Strings<'_> {
     }
 }
 
-/// Most values are numbers, and the text before them is a short one.
+/// For values that are mostly numbers, after a text of at most [`WIDE`] bytes.
 struct Numbers<'a>(Values<'a>, Column<'a>);
 
 impl Kernel for Numbers<'_> {
@@ -175,7 +177,7 @@ impl Kernel for Numbers<'_> {
         let mut quotes = 0;
         for (line, span) in spans.iter_mut().enumerate() {
             let Some((from, end)) = span_at(separators, line * step, skip, behind) else { return (line, 0) };
-            // both at once, for one comparison
+            // the text and the number are taken from one slice, so that one bounds check is enough
             let Some(near) = bytes.get(from..).and_then(|b| b.first_chunk::<BLOCK>()) else {
                 return (line, 0);
             };
@@ -198,7 +200,7 @@ impl Kernel for Numbers<'_> {
     }
 }
 
-/// Most values are arrays, and the text before them is a short one.
+/// For values that are mostly arrays, after a text of at most [`WIDE`] bytes.
 struct Lists<'a>(Values<'a>, Column<'a>);
 
 impl Kernel for Lists<'_> {
@@ -241,7 +243,7 @@ impl Kernel for Lists<'_> {
     }
 }
 
-/// Most values are words, or the text before them is a long one.
+/// For values that are mostly words, or that come after a longer text.
 struct Words<'a>(Values<'a>, Column<'a>);
 
 impl Kernel for Words<'_> {
@@ -269,8 +271,8 @@ impl Kernel for Words<'_> {
     }
 }
 
-/// Whether the first `len` of these bytes are a number in JSON's grammar; no also for one with an exponent, or of more
-/// than 16 bytes.
+/// Whether the first `len` of these bytes are a number in JSON's grammar. False also for a number with an exponent, or
+/// of more than 16 bytes.
 #[inline(always)]
 fn is_plain_number<L: Lanes>(lanes: L, bytes: &[u8; WIDE], len: usize) -> bool {
     let Some(near) = bytes.first_chunk::<DIGITS>() else { return false };
@@ -278,15 +280,15 @@ fn is_plain_number<L: Lanes>(lanes: L, bytes: &[u8; WIDE], len: usize) -> bool {
     if len.wrapping_sub(1 + start) >= DIGITS {
         return false;
     }
-    // behind the 16 bytes none is a digit
+    // bytes after the first 16 count as no digits
     let others = !(lanes.digits(near) | start as u32) & ((1 << len) - 1);
     if others == 0 {
         return bytes[start] != b'0' || len == start + 1;
     }
-    // at most one, a point, and digits on both sides of it
+    // at most one byte is no digit: a point, with digits on both sides
     let ends = (1 << start) | (1 << (len - 1));
     let wrong = others & (others.wrapping_sub(1) | !lanes.any_of(bytes, [b'.']) | ends);
-    // a zero first only alone or before the point
+    // a leading zero is allowed only alone or before the point
     let zero = bytes[start] == b'0' && bytes[start + 1] != b'.';
     wrong == 0 && !zero
 }

@@ -1,40 +1,40 @@
-//! A worker without a network: packets of connections that it made, and answers to them, are dropped on the host. What the
-//! kubelet asks it goes through, as it would where the pod's node is cut off from the rest.
+//! A worker without a network: the host drops packets of connections that the worker made, and the answers to them.
+//! The probes of the kubelet still pass, as they would if the pod's node were cut off from the other nodes.
 
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::faults::inject::Outcome;
 use crate::faults::plan::Target;
-use crate::faults::strike::Outcome;
 use crate::faults::system::{System, host};
 use crate::faults::undo::Undo;
 
-/// All rules of the suite are in this table.
+/// The nftables table with all rules of the suite.
 const TABLE: &str = "batch_faults";
 
-/// Cuts a worker off for a time.
-pub fn cut_off(system: &System, which: u32, for_ms: u64, struck: &dyn Fn()) -> Result<Outcome> {
+/// Cuts a worker off from the network for a time.
+pub fn cut_off(system: &System, which: u32, for_ms: u64, injected: &dyn Fn()) -> Result<Outcome> {
     let Some(id) = system.process(Target::Worker, which) else {
         return Ok(Outcome::Nothing("no worker runs".into()));
     };
     let pid = id.pid;
     let address = address(pid)?;
     let undo = system.journal.note(Undo::Reconnect { address: address.clone() })?;
-    struck();
+    injected();
     cut(&address)?;
     thread::sleep(Duration::from_millis(for_ms));
     system.journal.undo(undo)?;
     Ok(Outcome::Done(format!("pid {pid} at {address}, for {for_ms} ms")))
 }
 
-/// Lets packets of a pod through again.
+/// Allows the packets of a pod again.
 pub fn reconnect(address: &str) -> Result<()> {
     if host("nft", &["list", "table", "ip", TABLE]).is_err() {
         return Ok(());
     }
-    // Absent when it was never added.
+    // The element does not exist if it was never added.
     let _ = nft(&format!("delete element ip {TABLE} cut {{ {address} }}"));
     let left = host("nft", &["list", "set", "ip", TABLE, "cut"])?;
     if !left.contains("elements") {
@@ -44,7 +44,7 @@ pub fn reconnect(address: &str) -> Result<()> {
 }
 
 fn cut(address: &str) -> Result<()> {
-    // `add` changes nothing where it is there, but for rules: the chains are made empty first.
+    // `add` changes nothing if the object exists, except that it adds rules again. So the chains are flushed first.
     nft(&format!(
         "add table ip {TABLE}; \
          add set ip {TABLE} cut {{ type ipv4_addr; }}; \
@@ -62,7 +62,7 @@ fn nft(commands: &str) -> Result<()> {
     host("nft", &[commands]).map(drop)
 }
 
-/// The address of the pod that a process runs in.
+/// Returns the address of the pod in which a process runs.
 fn address(pid: i32) -> Result<String> {
     let shown = host(
         "nsenter",

@@ -1,4 +1,4 @@
-//! Signals to processes: pods by their pid on this machine, parts of the stack by their pid file.
+//! Sends signals to processes: to pods by their pid on this machine, to parts of the stack by their pid file.
 
 use std::thread;
 use std::time::Duration;
@@ -6,45 +6,45 @@ use std::time::Duration;
 use anyhow::Result;
 use stack::Fault as Signal;
 
-use crate::faults::plan::{Fault, Strike, Target};
-use crate::faults::strike::Outcome;
+use crate::faults::inject::Outcome;
+use crate::faults::plan::{Fault, Injection, Target};
 use crate::faults::system::System;
 use crate::faults::undo::Undo;
 
 /// Kills, pauses or terminates a process.
-pub fn strike(system: &System, strike: &Strike, struck: &dyn Fn()) -> Result<Outcome> {
+pub fn inject(system: &System, inject: &Injection, injected: &dyn Fn()) -> Result<Outcome> {
     let (Fault::Kill { target, .. } | Fault::Pause { target, .. } | Fault::Terminate { target }) =
-        &strike.fault
+        &inject.fault
     else {
         return Ok(Outcome::Nothing("no signal".into()));
     };
-    let Some(id) = system.process(*target, strike.which) else {
+    let Some(id) = system.process(*target, inject.which) else {
         return Ok(Outcome::Nothing(format!("no {} runs", target.name())));
     };
-    // Another fault may have ended it at the same time.
+    // Another fault may have ended the process at the same time.
     let gone = || Ok(Outcome::Nothing(format!("pid {} has just ended", id.pid)));
     if !id.alive() {
         return gone();
     }
     let start = |target: &Target| Undo::Start { part: target.name().into() };
-    match &strike.fault {
+    match &inject.fault {
         Fault::Kill { target, down_ms } if target.is_part() => {
             let undo = system.journal.note(start(target))?;
-            struck();
+            injected();
             Signal::Kill.send(id)?;
             thread::sleep(Duration::from_millis(*down_ms));
-            wait_gone(id);
+            wait_ended(id);
             system.keep_trying("to start it again", Duration::from_secs(90), || system.journal.undo(undo))?;
             Ok(Outcome::Done(format!("pid {}, down for {down_ms} ms", id.pid)))
         }
         Fault::Kill { .. } => {
-            struck();
+            injected();
             Signal::Kill.send(id)?;
             Ok(Outcome::Done(format!("pid {}", id.pid)))
         }
         Fault::Pause { for_ms, .. } => {
             let undo = system.journal.note(Undo::Continue { pid: id.pid, start: id.start })?;
-            struck();
+            injected();
             Signal::Stop.send(id)?;
             let stopped = id.alive();
             if stopped {
@@ -57,15 +57,15 @@ pub fn strike(system: &System, strike: &Strike, struck: &dyn Fn()) -> Result<Out
             Ok(Outcome::Done(format!("pid {}, for {for_ms} ms", id.pid)))
         }
         _ => {
-            struck();
+            injected();
             Signal::Term.send(id)?;
             Ok(Outcome::Done(format!("pid {}", id.pid)))
         }
     }
 }
 
-/// A killed process lives until the kernel has taken its memory back.
-fn wait_gone(id: stack::process::Id) {
+/// Waits until a killed process has ended: it exists until the kernel has freed its memory.
+fn wait_ended(id: stack::process::Id) {
     for _ in 0..200 {
         if !id.alive() {
             return;

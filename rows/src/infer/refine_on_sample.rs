@@ -1,4 +1,4 @@
-//! The engine's own word on a proposal: it is tried on the sample, and what rejects a cell is widened.
+//! Tries a proposal on the sample with the engine, and widens the columns that reject a cell.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use crate::plan::Plan;
 use crate::reject::Code;
 use crate::schema::Schema;
 
-/// Widens until no column rejects a cell that some type would take. Each round widens a column, at most twice each.
-pub(crate) fn settle(
+/// Widens columns until none rejects a cell that some type accepts. Each round widens at least one column, and a column
+/// is widened at most twice.
+pub(crate) fn refine_on_sample(
     proposal: &mut Proposal,
     stats: &mut Vec<Stats>,
     header: Option<&[String]>,
@@ -26,7 +27,7 @@ pub(crate) fn settle(
     }
 }
 
-/// Which columns reject cells, and as what. `None`: there is no schema of these columns.
+/// The columns that reject cells, and the codes. `None`: the columns are not a valid schema.
 fn rejects(
     proposal: &mut Proposal,
     header: Option<&[String]>,
@@ -47,13 +48,13 @@ fn rejects(
     Some(rejects)
 }
 
-/// Whether anything could be widened.
+/// Widens the columns that reject cells, or leaves them out. Returns whether it changed any.
 fn widen(proposal: &mut Proposal, stats: &mut Vec<Stats>, rejects: &HashSet<(String, Code)>) -> bool {
     let mut widened = false;
     let mut at = 0;
     while let Some(column) = proposal.columns.get_mut(at) {
         let absent = |code: &Code| matches!(code, Code::MissingValue | Code::MissingColumn);
-        // No type takes what is no text.
+        // No type accepts bytes that are not UTF-8.
         let codes: Vec<Code> = rejects
             .iter()
             .filter(|(name, code)| *name == column.name && *code != Code::InvalidUtf8)

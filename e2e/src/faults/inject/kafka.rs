@@ -1,62 +1,63 @@
-//! What an administrator of Kafka may do to a topic and to a group, by Kafka's own tools.
+//! What an administrator of Kafka may do to a topic and to a consumer group, with Kafka's own tools.
 
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
 use super::model::{patch, undo};
+use crate::faults::inject::Outcome;
 use crate::faults::plan::Target;
-use crate::faults::strike::Outcome;
 use crate::faults::system::System;
 use crate::kafka;
 use crate::wait::until;
 
-/// Partitions of each topic of a run.
+/// The number of partitions of each topic of a run.
 pub const PARTITIONS: u32 = 4;
-/// How long workers may take to leave.
+/// How long workers may take to leave the consumer group.
 const LEAVING: Duration = Duration::from_secs(120);
 
 /// Deletes the topic of a model.
-pub fn delete_topic(system: &System, model: &str, struck: &dyn Fn()) -> Result<Outcome> {
+pub fn delete_topic(system: &System, model: &str, injected: &dyn Fn()) -> Result<Outcome> {
     let topic = topic(system, model)?;
-    // Nobody kills Kafka meanwhile: the tool would wait for minutes.
+    // The lock prevents a kill of Kafka meanwhile: the tool would wait for minutes.
     let lock = system.lock(Target::Kafka.name());
     let _held = lock.lock();
-    struck();
+    injected();
     run(system, "org.apache.kafka.tools.TopicCommand", &["--delete", "--topic", &topic])?;
     Ok(Outcome::Done(topic))
 }
 
-/// Deletes every record that is in the topic of a model now.
-pub fn delete_records(system: &System, model: &str, struck: &dyn Fn()) -> Result<Outcome> {
+/// Deletes all records that are in the topic of a model now.
+pub fn delete_records(system: &System, model: &str, injected: &dyn Fn()) -> Result<Outcome> {
     let topic = topic(system, model)?;
     let lock = system.lock(Target::Kafka.name());
     let _held = lock.lock();
-    struck();
+    injected();
     kafka::delete_records(&system.target, &topic, PARTITIONS)?;
     Ok(Outcome::Done(topic))
 }
 
-/// Stops the workers of a model, makes the tables forget every insert token, and sets the group back to offset 0.
-pub fn replay(system: &System, model: &str, struck: &dyn Fn()) -> Result<Outcome> {
+/// Stops the workers of a model, makes the tables forget every insert token, and resets the consumer group to offset
+/// 0.
+pub fn replay(system: &System, model: &str, injected: &dyn Fn()) -> Result<Outcome> {
     let lock = system.lock(&format!("model {model}"));
     let _held = lock.lock();
     let topic = topic(system, model)?;
     let table = model_status(system, model, "{.status.table}")?;
     let restart = system.journal.note(undo(system, model, r#"{"spec":{"paused":false}}"#))?;
-    struck();
+    injected();
     patch(system, model, r#"{"spec":{"paused":true}}"#)?;
     let done = (|| {
         reset(system, &topic)?;
         [table.as_str(), "rejected_rows", "ingest_batches"]
             .iter()
-            .try_for_each(|table| wear_out(system, table))
+            .try_for_each(|table| clear_tokens(system, table))
     })();
     system.keep_trying("to let the model go on", LEAVING, || system.journal.undo(restart))?;
     done.map(|()| Outcome::Done(topic))
 }
 
-/// Sets the group back once no worker is in it.
+/// Resets the consumer group after all workers have left it.
 fn reset(system: &System, topic: &str) -> Result<()> {
     let args = ["--group", topic, "--topic", topic, "--reset-offsets", "--to-earliest", "--execute"];
     until(&format!("the group {topic} to be set back"), LEAVING, || {
@@ -64,16 +65,16 @@ fn reset(system: &System, topic: &str) -> Result<()> {
         let held = lock.lock();
         let output = run(system, "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", &args)?;
         drop(held);
-        // A line a partition. Where the group still has members, the tool says so and ends with 0.
+        // One line for each partition. If the group still has members, the tool prints that and exits with 0.
         let lines = output.lines().filter(|line| line.contains(topic)).count();
         ensure!(lines >= PARTITIONS as usize, "{output}");
         Ok(Some(()))
     })
 }
 
-/// A window of one token drops all others; the second statement gives the table its own size back. 10,000 inserts would do
-/// the same to the window, in some minutes.
-fn wear_out(system: &System, table: &str) -> Result<()> {
+/// With a window of one token, the table drops all other tokens. The second statement restores the size of the window.
+/// 10,000 inserts would have the same effect, in some minutes.
+fn clear_tokens(system: &System, table: &str) -> Result<()> {
     let setting = "non_replicated_deduplication_window";
     system.keep_trying("to wear the window out", LEAVING, || {
         let now = system.sql(&format!(
@@ -89,7 +90,7 @@ fn wear_out(system: &System, table: &str) -> Result<()> {
     })
 }
 
-/// A table that was left at 1 by a broken attempt gets the size that all tables have.
+/// Returns the size to restore. If a failed attempt left the table at 1, it is the size that all tables have.
 fn restored(now: &str) -> &str {
     if now == "1" { "10000" } else { now }
 }

@@ -1,25 +1,25 @@
-//! What an owner of a model or a job may do at any time: scale, cancel.
+//! What the owner of a model or a job may do at any time: scale, cancel.
 
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::faults::strike::Outcome;
+use crate::faults::inject::Outcome;
 use crate::faults::system::System;
 use crate::faults::undo::Undo;
 
-/// How long Kubernetes is asked again while its API server is down.
+/// How long calls to Kubernetes are retried while its API server is down.
 const LIMIT: Duration = Duration::from_secs(90);
-/// The workers of a model as they were.
+/// The patch that restores the workers of a model.
 const AS_BEFORE: &str = r#"{"spec":{"workers":{"min":0,"max":4}}}"#;
 
-/// Four workers, then one at most, then as before.
-pub fn scale(system: &System, model: &str, for_ms: u64, struck: &dyn Fn()) -> Result<Outcome> {
+/// Scales a model to four workers, then to at most one, then back to the values before.
+pub fn scale(system: &System, model: &str, for_ms: u64, injected: &dyn Fn()) -> Result<Outcome> {
     let lock = system.lock(&format!("model {model}"));
     let _held = lock.lock();
     let undo = system.journal.note(undo(system, model, AS_BEFORE))?;
-    struck();
+    injected();
     for (min, max) in [(4, 4), (0, 1)] {
         patch(system, model, &format!(r#"{{"spec":{{"workers":{{"min":{min},"max":{max}}}}}}}"#))?;
         thread::sleep(Duration::from_millis(for_ms));
@@ -28,9 +28,9 @@ pub fn scale(system: &System, model: &str, for_ms: u64, struck: &dyn Fn()) -> Re
     Ok(Outcome::Done(format!("{model}, each for {for_ms} ms")))
 }
 
-/// Cancels a job, if it is there.
-pub fn cancel(system: &System, job: &str, struck: &dyn Fn()) -> Result<Outcome> {
-    struck();
+/// Cancels a job, if it exists.
+pub fn cancel(system: &System, job: &str, injected: &dyn Fn()) -> Result<Outcome> {
+    injected();
     let done = system.keep_trying("to cancel", LIMIT, || {
         let patch = r#"{"spec":{"cancel":true}}"#;
         let args = ["patch", "ingestjob", "-n", &system.namespace, job, "--type=merge", "-p", patch];
@@ -51,7 +51,7 @@ pub fn patch(system: &System, model: &str, patch: &str) -> Result<()> {
     })
 }
 
-/// How a model's spec is set back.
+/// Returns the undo entry that restores a model's spec.
 #[must_use]
 pub fn undo(system: &System, model: &str, patch: &str) -> Undo {
     Undo::Model { namespace: system.namespace.clone(), name: model.into(), patch: patch.into() }

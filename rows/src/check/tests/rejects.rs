@@ -1,16 +1,16 @@
-//! What is told of a bad cell is what splitting its record once more says.
+//! The cell of a reject is the cell that another split of the record finds.
 
 use std::sync::Arc;
 
 use super::{json_lines, plan, schema};
-use crate::check::fault_log::WHOLE;
+use crate::check::fault_log::RECORD_FAULT;
 use crate::simd::Level;
 use crate::split::cells::{self, Cell, Kind};
 use crate::split::csv;
 use crate::{Checker, Code, Column, Constraints, Format, Input, LineEnd, Plan, Schema, Type, UnknownColumns};
 use proptest::prelude::*;
 
-/// A row key that is not the first column, a rule, nothing that may be absent but one.
+/// The row key is not the first column, one column has a rule, and only one column may be absent.
 fn columns() -> Vec<Column> {
     let column = |name: &str, ty: &str| Column::new(name, Type::parse(ty).unwrap());
     let short = Constraints { max_length: Some(2), ..Constraints::default() };
@@ -23,7 +23,7 @@ fn columns() -> Vec<Column> {
     ]
 }
 
-/// The record's cells by columns, split by nothing but the definition.
+/// The record's cells by column, split as the definition says, without a fast path.
 fn split(plan: &Plan, bytes: &[u8], start: usize, end: usize) -> Vec<Cell> {
     let mut cells = vec![Cell::MISSING; plan.schema.columns().len()];
     if plan.is_json() {
@@ -36,7 +36,7 @@ fn split(plan: &Plan, bytes: &[u8], start: usize, end: usize) -> Vec<Cell> {
     cells
 }
 
-/// What a person sees of a short cell.
+/// The observed value of a short cell.
 fn shown(plan: &Plan, bytes: &[u8], cell: Cell, nested: bool) -> String {
     let decode = if nested { cells::decode_nested } else { cells::decode };
     let mut scratch = Vec::new();
@@ -51,7 +51,7 @@ fn shown(plan: &Plan, bytes: &[u8], cell: Cell, nested: bool) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
-/// Every fault that was kept is told once, with its cell; what is told besides is that a column is not there.
+/// Every recorded fault gives one reject, with its cell. All other rejects report a missing column.
 fn hold(plan: &Arc<Plan>, bytes: &[u8]) {
     let columns = plan.schema.columns();
     for level in Level::all() {
@@ -76,7 +76,7 @@ fn hold(plan: &Arc<Plan>, bytes: &[u8]) {
             let (start, end) = (row.start as usize, row.end as usize);
             let faults = &log.faults()[at..row.faults as usize];
             at = row.faults as usize;
-            if faults.first().is_some_and(|fault| fault.column == WHOLE) {
+            if faults.first().is_some_and(|fault| fault.column == RECORD_FAULT) {
                 assert_eq!(faults.len(), 1);
                 rejects.next().unwrap();
                 continue;
@@ -115,7 +115,7 @@ fn dialect() -> impl Strategy<Value = Input> {
     ])
 }
 
-/// A header: columns in another order, some not there, one that nobody knows.
+/// A header: the columns in another order, some of them missing, and one that is not in the model.
 fn header() -> impl Strategy<Value = Vec<&'static str>> {
     let all = vec!["i", "k", "f", "s", "a", "other"];
     prop::sample::subsequence(all, 3..=6)
@@ -123,7 +123,7 @@ fn header() -> impl Strategy<Value = Vec<&'static str>> {
         .prop_filter("none of the model's", |names| *names != ["other"])
 }
 
-/// Cells, most of them not what their column takes.
+/// Cells; most are no value of their column.
 fn cell() -> impl Strategy<Value = String> {
     let quoted = "Q([a-z]|D|\n|\r|€|QQ|\\\\.){0,4}Q";
     prop_oneof!["n/a|x|abc|1|-2.5|\\[1\\]||\\\\N|é€|a\\\\n|\\[1,2|#|\u{b}|1 |nan", quoted]
@@ -138,7 +138,7 @@ fn file() -> impl Strategy<Value = (Input, Vec<&'static str>, Vec<u8>)> {
             let quote = if input.quote == '\0' { String::new() } else { input.quote.to_string() };
             let mut bytes = Vec::new();
             for (cells, end, odd) in records {
-                // a few are of another length, or not UTF-8
+                // a few records have another number of cells, or are not UTF-8
                 let cells = &cells[..if broken && odd == 0 { 1 } else { header.len() }];
                 let line = cells.join(&delimiter.to_string()) + end;
                 let line = line.replace('Q', &quote).replace('D', &delimiter.to_string());
@@ -167,7 +167,7 @@ fn json() -> impl Strategy<Value = String> {
         "true",
     ]);
     let member = (prop::sample::select(vec!["i", "k", "f", "s", "a"]), value);
-    // mostly each key at most once
+    // in most records each key occurs at most once
     let record = prop::collection::hash_map(member.clone().prop_map(|m| m.0), member.prop_map(|m| m.1), 0..6);
     let line = record.prop_map(|members| {
         let members: Vec<String> = members.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
@@ -194,7 +194,7 @@ proptest! {
 
 #[test]
 fn the_cell_that_was_judged_is_told_whatever_stands_before_the_line_end() {
-    // of the two carriage returns one is the line's
+    // one of the two carriage returns belongs to the line end
     let input = Input { header: false, ..Input::default() };
     let (plan, bytes) = plan(schema("a String, i Int32"), &input, b"a,1\r\r\n");
     hold(&plan, bytes);
