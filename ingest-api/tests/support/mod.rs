@@ -200,8 +200,9 @@ impl Kubernetes {
 
     /// The events of one job after a version, as the API server streams them.
     fn watch(self: Arc<Self>, name: &str, version: &str) -> Body {
-        let start =
-            (self.changes.subscribe(), json!({"metadata": {"name": name, "resourceVersion": version}}));
+        let mut last = self.jobs.lock().unwrap()[name].clone();
+        last["metadata"]["resourceVersion"] = version.into();
+        let start = (self.changes.subscribe(), last);
         Body::from_stream(futures::stream::unfold(start, move |(mut changes, last)| {
             let this = Arc::clone(&self);
             async move {
