@@ -23,7 +23,9 @@ use crate::ledger;
 
 /// A small job is loaded moments after its upload. Within this time it goes from UPLOADING to its end, and the state
 /// between is not written.
-const SMALL_JOB_TIME: SignedDuration = SignedDuration::from_secs(1);
+const SMALL_JOB_TIME: SignedDuration = SignedDuration::from_millis(300);
+/// The same for a job of one chunk, of which many can run at once: then each of them takes longer.
+const ONE_CHUNK_TIME: SignedDuration = SignedDuration::from_secs(1);
 /// The interval between checks whether an inline file was sent.
 const INLINE_CHECK: SignedDuration = SignedDuration::from_secs(1);
 /// The interval between checks whether missing chunks can still arrive.
@@ -209,7 +211,8 @@ fn running(job: &ValidJob, start: Timestamp, now: Timestamp) -> Next {
     write.again = Some(again.unsigned_abs());
     if let Some(since) = job.complete_since.filter(|_| state == JobState::Processing && job.problem.is_none())
     {
-        let left = SMALL_JOB_TIME.saturating_sub(now.duration_since(since));
+        let time = if job.upload.chunks == 1 { ONE_CHUNK_TIME } else { SMALL_JOB_TIME };
+        let left = time.saturating_sub(now.duration_since(since));
         if left > SignedDuration::ZERO {
             write.status = job.status.clone();
             write.again = Some(left.unsigned_abs());

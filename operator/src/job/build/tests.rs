@@ -161,6 +161,8 @@ fn a_job_that_is_loaded_moments_after_its_upload_is_not_written_as_processing_fi
     assert_eq!(state_of(&first), Some(JobState::Uploading), "as it is");
     assert_eq!((first.again, first.exclusive), (Some(Duration::from_secs(1)), false));
     assert_eq!(state_of(&decide(&uploaded, &seen(7), 8)), Some(JobState::Processing));
+    let larger = job("", &format!("{RUNNING}, upload: {{complete: true, rows: 9, bytes: 9, chunks: 2}}"));
+    assert_eq!(decide(&larger, &seen(7), 7).again, Some(Duration::from_millis(300)));
     let mut loaded = uploaded;
     loaded.status.as_mut().unwrap().counts =
         serde_yaml::from_str("{total: 2, ok: 2, errors: 0, chunksDone: 1}").unwrap();
