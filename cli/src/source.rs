@@ -56,7 +56,7 @@ impl Compression {
 pub struct Source {
     /// `None`: standard input.
     path: Option<PathBuf>,
-    pub packing: Compression,
+    pub compression: Compression,
     /// The size on the disk in bytes.
     pub length: Option<u64>,
     /// The size of its text as UTF-8 in bytes, if the size on the disk shows it.
@@ -67,17 +67,17 @@ impl Source {
     /// Checks that the file exists, and what its name says about its compression. `-` is standard input.
     pub fn find(path: &Path) -> Result<Self> {
         if path == Path::new("-") {
-            return Ok(Self { path: None, packing: Compression::Plain, length: None, text_length: None });
+            return Ok(Self { path: None, compression: Compression::Plain, length: None, text_length: None });
         }
         let found = std::fs::metadata(path).with_context(|| format!("failed to read {}", path.display()))?;
         if found.is_dir() {
             bail!("failed to read {}: it is a folder; name the files in it", path.display());
         }
-        let packing = Compression::of(path);
+        let compression = Compression::of(path);
         let length = found.is_file().then_some(found.len());
-        let same = packing == Compression::Plain && length.is_some() && !is_utf16(path)?;
+        let same = compression == Compression::Plain && length.is_some() && !is_utf16(path)?;
         let text_length = length.filter(|_| same);
-        Ok(Self { path: Some(path.to_owned()), packing, length, text_length })
+        Ok(Self { path: Some(path.to_owned()), compression, length, text_length })
     }
 
     /// Returns the name for people.
@@ -88,7 +88,7 @@ impl Source {
     /// Returns the format, if the name of the file shows it clearly.
     pub fn format(&self) -> Option<Format> {
         let path = self.path.as_deref()?;
-        let inner = if self.packing == Compression::Plain { path } else { Path::new(path.file_stem()?) };
+        let inner = if self.compression == Compression::Plain { path } else { Path::new(path.file_stem()?) };
         match extension(inner) {
             "jsonl" | "ndjson" => Some(Format::JsonLines),
             "json" => Some(Format::Json),
@@ -127,7 +127,7 @@ impl Source {
     pub fn decompressed(&self) -> Result<Box<dyn Read + Send>> {
         let Some(path) = &self.path else { return Ok(Box::new(Utf8::new(io::stdin()))) };
         let file = File::open(path).with_context(|| self.failed())?;
-        Ok(match self.packing {
+        Ok(match self.compression {
             // It is UTF-8 already, and is read without a further copy.
             Compression::Plain if self.text_length.is_some() => Box::new(file),
             Compression::Plain => Box::new(Utf8::new(file)),
@@ -210,8 +210,8 @@ mod tests {
     use super::*;
 
     fn source(path: &str) -> Source {
-        let packing = Compression::of(Path::new(path));
-        Source { path: Some(path.into()), packing, length: Some(0), text_length: None }
+        let compression = Compression::of(Path::new(path));
+        Source { path: Some(path.into()), compression, length: Some(0), text_length: None }
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Upload<'_> {
         if let Some(length) = self.source.length {
             headers.push((CONTENT_LENGTH.as_str(), length.to_string()));
         }
-        if let Some(encoding) = self.source.packing.content_encoding() {
+        if let Some(encoding) = self.source.compression.content_encoding() {
             headers.push((CONTENT_ENCODING.as_str(), encoding.to_owned()));
         }
         Ok((headers, counted(self.source.raw_bytes()?, self.bar.clone())))

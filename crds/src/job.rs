@@ -362,6 +362,16 @@ pub struct LineCounts {
     pub checksum: i64,
 }
 
+impl LineCounts {
+    /// Example counts for the tests of both readers of the ledger: ten rows a chunk, one of them bad.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn example(chunks: u32, checksum: i64) -> Self {
+        let (rows, ok, errors) = (10 * chunks, 9 * chunks, chunks);
+        Self { chunks, rows, ok, errors, cells: 2, stored: 1, checksum }
+    }
+}
+
 impl Counts {
     /// Adds the newest ledger line of a batch. Its rows count only if it was loaded.
     pub fn add(&mut self, outcome: &str, line: LineCounts) {

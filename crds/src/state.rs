@@ -51,6 +51,12 @@ impl JobState {
     pub fn is_end(self) -> bool {
         matches!(self, Self::Success | Self::PartialSuccess | Self::Failed | Self::Cancelled)
     }
+
+    /// Whether nothing happens any more unless a person acts: the job has ended or is BLOCKED.
+    #[must_use]
+    pub fn stops(self) -> bool {
+        self.is_end() || self == Self::Blocked
+    }
 }
 
 /// Why a job is in its state: the values of `status.reason`, except those that come from the upload.

@@ -36,6 +36,11 @@ async fn waiting(world: &World) -> tokio::task::JoinHandle<(u16, Value)> {
     answer
 }
 
+/// Waits for the answer of such a request.
+async fn answered(answer: tokio::task::JoinHandle<(u16, Value)>) -> (u16, Value) {
+    timeout(LONG, answer).await.unwrap().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answer_comes_when_the_job_has_ended_and_not_when_it_only_changes() {
     let world = World::new(CHUNK_BYTES);
@@ -44,7 +49,7 @@ async fn the_answer_comes_when_the_job_has_ended_and_not_when_it_only_changes() 
     world.kubernetes.change("j", |job| job["status"]["state"] = "PROCESSING".into());
     assert!(!answer.is_finished());
     world.kubernetes.change("j", |job| job["status"]["state"] = "SUCCESS".into());
-    let (status, job) = timeout(LONG, answer).await.unwrap().unwrap();
+    let (status, job) = answered(answer).await;
     assert_eq!((status, &job["status"]["state"]), (200, &"SUCCESS".into()));
 }
 
@@ -54,7 +59,7 @@ async fn a_blocked_job_is_answered_for_a_person_has_to_act() {
     world.kubernetes.add("j", &json!({}), &Value::Null);
     let answer = waiting(&world).await;
     world.kubernetes.change("j", |job| job["status"]["state"] = "BLOCKED".into());
-    let (_, job) = timeout(LONG, answer).await.unwrap().unwrap();
+    let (_, job) = answered(answer).await;
     assert_eq!(job["status"]["state"], "BLOCKED");
 }
 
@@ -80,7 +85,7 @@ async fn a_job_that_is_deleted_while_a_client_waits_is_not_found() {
     world.kubernetes.add("j", &json!({}), &Value::Null);
     let answer = waiting(&world).await;
     world.kubernetes.delete("j");
-    let (status, body) = timeout(LONG, answer).await.unwrap().unwrap();
+    let (status, body) = answered(answer).await;
     assert_eq!((status, &body["error"]["reason"]), (404, &"JobNotFound".into()));
 }
 

@@ -154,7 +154,7 @@ impl<K: Hash + Eq, V: Clone> Known<K, V> {
 pub struct ModelStates(Mutex<HashMap<ModelKey, ModelState>>);
 
 impl ModelStates {
-    /// Takes the state of a model out. It is empty if there is none.
+    /// Takes the state of a model out. It is empty if the model is not known.
     pub fn take(&self, key: &ModelKey) -> ModelState {
         self.0.lock().remove(key).unwrap_or_default()
     }

@@ -114,15 +114,7 @@ pub(crate) mod tests {
     pub(crate) fn line(first_chunk: u32, chunks: u32, outcome: &str) -> Line {
         Line {
             first_chunk,
-            counts: LineCounts {
-                chunks,
-                rows: 10 * chunks,
-                ok: 9 * chunks,
-                errors: chunks,
-                cells: 2,
-                stored: 1,
-                checksum: i64::from(first_chunk) + 1,
-            },
+            counts: LineCounts::example(chunks, i64::from(first_chunk) + 1),
             outcome: outcome.into(),
             ..Line::default()
         }

@@ -102,14 +102,8 @@ impl Topics {
         let last_error = LastError::default();
         let config = kafka.client_config("batch-operator");
         Ok(Self {
-            admin: {
-                let (config, last_error) = (config.clone(), last_error.clone());
-                Replaced::new(move || config.create_with_context(last_error.clone()))?
-            },
-            reader: {
-                let last_error = last_error.clone();
-                Arc::new(Replaced::new(move || config.create_with_context(last_error.clone()))?)
-            },
+            admin: Replaced::new(&config, last_error.clone())?,
+            reader: Arc::new(Replaced::new(&config, last_error.clone())?),
             last_error,
             retention: Mutex::default(),
         })

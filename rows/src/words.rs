@@ -58,7 +58,7 @@ pub(crate) fn short_digits(word: u64, len: usize) -> Option<u64> {
 }
 
 /// Digits with at most one point among them, in the first `len` (1..=16) bytes. Returns the number without the point,
-/// and where the point is; `len` if there is none.
+/// and where the point is; `len` without a point.
 #[inline(always)]
 pub(crate) fn decimal(bytes: &[u8; 16], len: usize) -> Option<(u64, usize)> {
     let (low, high) = (word_at::<0, 16>(bytes), word_at::<8, 16>(bytes));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use connect::kafka::Replaced;
 use rdkafka::ClientConfig;
+use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::sync::{OnceCell, Semaphore};
@@ -107,8 +108,7 @@ impl DeadLetters {
     }
 
     async fn send_once(&self, record: &DeadLetter) -> Result<(), Failure> {
-        let config = self.config.clone();
-        let make = || async { Replaced::new(move || config.create()) };
+        let make = || async { Replaced::new(&self.config, DefaultClientContext) };
         let producer: &Replaced<FutureProducer> = self.producer.get_or_try_init(make).await?;
         let mut headers = OwnedHeaders::new();
         for (key, value) in &record.headers {

@@ -137,7 +137,7 @@ async fn status(
         let widths = Widths::of([job]);
         let line = widths.line(job);
         // If lines cannot be overwritten, each change is printed as a line. The end is printed below, with the cause.
-        if !quiet && line != last && !stops(job) {
+        if !quiet && line != last && !state_of(job).stops() {
             if last.is_empty() {
                 writeln!(out, "{}", widths.headings())?;
             }
@@ -167,9 +167,11 @@ async fn follow(
     mut seen: impl FnMut(&IngestJob) -> Result<()>,
 ) -> Result<Value> {
     let line = bar::of_waiting();
-    let seconds = if shows || !line.is_hidden() { SHOWN_EVERY_SECONDS } else { UNSEEN_SECONDS };
+    let shows = shows || !line.is_hidden();
+    let seconds = if shows { SHOWN_EVERY_SECONDS } else { UNSEEN_SECONDS };
     let mut answered = Instant::now();
-    let mut wait = if seconds == SHOWN_EVERY_SECONDS { 0 } else { seconds };
+    // What is shown is shown at once.
+    let mut wait = if shows { 0 } else { seconds };
     let mut pause = FIRST_PAUSE;
     loop {
         let asked = Instant::now();
@@ -179,7 +181,7 @@ async fn follow(
                 answered = Instant::now();
                 let job = parse(&value)?;
                 seen(&job)?;
-                if stops(&job) {
+                if state_of(&job).stops() {
                     line.finish_and_clear();
                     return Ok(value);
                 }
@@ -235,12 +237,6 @@ fn print_list(mut list: Value, model: Option<&str>, output: Output, out: &mut im
 fn parse(value: &Value) -> Result<IngestJob> {
     serde_json::from_value(value.clone())
         .context("failed to read the API's answer as an IngestJob; are API and CLI of one version?")
-}
-
-/// Returns whether the job does not change any more unless a person acts.
-fn stops(job: &IngestJob) -> bool {
-    let state = state_of(job);
-    state.is_end() || state == JobState::Blocked
 }
 
 fn ended(job: &IngestJob) -> Outcome {

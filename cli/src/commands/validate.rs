@@ -33,8 +33,8 @@ pub async fn run(args: &ValidateArgs, global: &Global, out: &mut impl Write) -> 
     let rows = args.print_rows.as_deref().map(|path| RowsFile::new(path, &read)).transpose()?;
 
     let mut out = BufWriter::with_capacity(WRITE_BYTES, out);
-    let judge = FileCheck { schema, input, checker: None, counts: Counts::default(), rows };
-    let counts = check(source.decompressed()?, judge, &mut out)
+    let file_check = FileCheck { schema, input, checker: None, counts: Counts::default(), rows };
+    let counts = check(source.decompressed()?, file_check, &mut out)
         .with_context(|| format!("failed to check {}", source.name()))?;
     out.flush()?;
     eprintln!("{}", serde_json::to_string(&counts)?);
@@ -63,16 +63,16 @@ struct Counts {
     errors: u64,
 }
 
-fn check(mut file: impl Read, mut judge: FileCheck, out: &mut impl Write) -> Result<Counts> {
+fn check(mut file: impl Read, mut file_check: FileCheck, out: &mut impl Write) -> Result<Counts> {
     csv::record(["ROW", "EVENT_ID", "COLUMN", "TYPE", "ERROR", "OBSERVED", "MESSAGE"], out)?;
     // the result of a row does not depend on the size of its chunk
-    let mut cutter = Cutter::new(&judge.input, Limits::plain(LOCAL_CHUNK_BYTES));
+    let mut cutter = Cutter::new(&file_check.input, Limits::plain(LOCAL_CHUNK_BYTES));
     loop {
         let read = file.read(cutter.spare_memory()).context("the file cannot be read")?;
         let taken = if read == 0 { cutter.finish() } else { cutter.filled(read) };
         taken.map_err(|e| cut_error(&e))?;
         while let Some(chunk) = cutter.next_chunk() {
-            judge.chunk(cutter.header(), &chunk, out)?;
+            file_check.chunk(cutter.header(), &chunk, out)?;
             cutter.recycle(chunk.bytes);
         }
         if read == 0 {
@@ -80,9 +80,9 @@ fn check(mut file: impl Read, mut judge: FileCheck, out: &mut impl Write) -> Res
         }
     }
     // A header without rows must also fit the model.
-    judge.begin(cutter.header())?;
-    judge.rows.as_mut().map_or(Ok(()), RowsFile::finish)?;
-    Ok(judge.counts)
+    file_check.begin(cutter.header())?;
+    file_check.rows.as_mut().map_or(Ok(()), RowsFile::finish)?;
+    Ok(file_check.counts)
 }
 
 struct FileCheck {

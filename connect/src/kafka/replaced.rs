@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::KafkaError;
 
 /// The time without an answer after which a client is replaced. librdkafka 2.12 was seen to make no further attempt to
@@ -23,8 +26,18 @@ struct Current<C> {
 }
 
 impl<C: Send + Sync + 'static> Replaced<C> {
-    /// Makes the first client. Fails only for settings that librdkafka refuses.
-    pub fn new(make: impl Fn() -> Result<C, KafkaError> + Send + Sync + 'static) -> Result<Self, KafkaError> {
+    /// Makes the first client of `config`; each client gets a copy of `context`. It connects when it is used. Fails only
+    /// for settings that librdkafka refuses.
+    pub fn new<X>(config: &ClientConfig, context: X) -> Result<Self, KafkaError>
+    where
+        C: FromClientConfigAndContext<X>,
+        X: ClientContext + Clone + 'static,
+    {
+        let config = config.clone();
+        Self::made_by(move || config.create_with_context(context.clone()))
+    }
+
+    fn made_by(make: impl Fn() -> Result<C, KafkaError> + Send + Sync + 'static) -> Result<Self, KafkaError> {
         let current = Current { client: Arc::new(make()?), unreached_since: None };
         Ok(Self { make: Box::new(make), current: Mutex::new(current) })
     }
@@ -32,7 +45,7 @@ impl<C: Send + Sync + 'static> Replaced<C> {
     /// Returns the current client.
     #[must_use]
     pub fn get(&self) -> Arc<C> {
-        Arc::clone(&self.lock().client)
+        Arc::clone(&self.current.lock().client)
     }
 
     /// Notes whether a broker answered a call. Replaces the client if none has answered for [`UNREACHED`].
@@ -41,7 +54,7 @@ impl<C: Send + Sync + 'static> Replaced<C> {
     }
 
     fn note_at(&self, answered: bool, now: Instant) {
-        let mut current = self.lock();
+        let mut current = self.current.lock();
         if answered {
             current.unreached_since = None;
             return;
@@ -57,7 +70,7 @@ impl<C: Send + Sync + 'static> Replaced<C> {
 
     /// Replaces a client that cannot be used any more, unless it was replaced already.
     pub fn replace(&self, broken: &Arc<C>) {
-        let mut current = self.lock();
+        let mut current = self.current.lock();
         if !Arc::ptr_eq(&current.client, broken) {
             return;
         }
@@ -71,10 +84,6 @@ impl<C: Send + Sync + 'static> Replaced<C> {
             Err(error) => tracing::error!(%error, "failed to make another Kafka client"),
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Current<C>> {
-        self.current.lock()
-    }
 }
 
 #[cfg(test)]
@@ -85,7 +94,7 @@ mod tests {
 
     fn numbered() -> Replaced<u32> {
         let next = AtomicU32::new(0);
-        Replaced::new(move || Ok(next.fetch_add(1, Ordering::Relaxed))).unwrap()
+        Replaced::made_by(move || Ok(next.fetch_add(1, Ordering::Relaxed))).unwrap()
     }
 
     #[test]

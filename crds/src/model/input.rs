@@ -23,7 +23,7 @@ pub struct InputSpec {
     #[schemars(length(max = 1))]
     pub quote: Option<String>,
     /// The escape character: a delimiter, quote, line end or escape character after it is data. One ASCII character;
-    /// empty (the default): there is none. With a backslash `\n \t \r \b \f \v \0` are control characters, and a cell
+    /// empty (the default): no character is special. With a backslash `\n \t \r \b \f \v \0` are control characters, and a cell
     /// `\N` without quotes is NULL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1), regex(pattern = "^[ -~]?$"))]

@@ -9,7 +9,7 @@ use super::checker::{Stored, differences};
 use super::expected::Expected;
 use super::load::Files;
 use super::observe::{self, Subject};
-use super::outcomes::{Injected, allowed};
+use super::outcomes::{JobFaults, allowed};
 use super::plan::{JobPlan, model};
 use super::system::System;
 use super::watcher::{Seen, Watcher};
@@ -39,7 +39,7 @@ pub fn check(
     table: &str,
     job: &JobPlan,
     files: &Files,
-    injected: Injected,
+    faults: JobFaults,
 ) -> Result<Result<Checked, Vec<String>>> {
     let mut candidates = vec![files.file.as_path()];
     candidates.extend(files.other.as_deref());
@@ -54,7 +54,7 @@ pub fn check(
         })?;
         let mut first = None;
         for (file, expected) in candidates.iter().zip(&expected) {
-            let mut found = differences(expected, &allowed(job, expected, injected), &seen.status, &stored);
+            let mut found = differences(expected, &allowed(job, expected, faults), &seen.status, &stored);
             // Rows are compared one by one if the sums cannot be compared, and if the sums differ.
             if found.is_empty() && !seen.status.finished() || !found.is_empty() && Instant::now() >= end {
                 found.extend(rows(system, table, job, file, &seen, expected)?);

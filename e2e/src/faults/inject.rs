@@ -5,11 +5,9 @@ pub mod model;
 pub mod network;
 pub mod process;
 
-use std::thread;
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 
+use super::plan::time::keep_for;
 use super::plan::{Fault, Injection, Target};
 use super::system::System;
 use super::undo::Undo;
@@ -24,19 +22,19 @@ pub enum Outcome {
 }
 
 /// Injects a fault, waits as long as it lasts, and undoes it. `injected` is called when the fault starts.
-pub fn inject(system: &System, inject: &Injection, injected: &dyn Fn()) -> Result<Outcome> {
-    match &inject.fault {
+pub fn inject(system: &System, injection: &Injection, injected: &dyn Fn()) -> Result<Outcome> {
+    match &injection.fault {
         Fault::Kill { target, .. } | Fault::Pause { target, .. } | Fault::Terminate { target }
             if target.is_part() =>
         {
             let lock = system.lock(target.name());
             let _held = lock.lock();
-            process::inject(system, inject, injected)
+            process::inject(system, injection, injected)
         }
         Fault::Kill { .. } | Fault::Pause { .. } | Fault::Terminate { .. } => {
-            process::inject(system, inject, injected)
+            process::inject(system, injection, injected)
         }
-        Fault::CutOff { for_ms } => network::cut_off(system, inject.which, *for_ms, injected),
+        Fault::CutOff { for_ms } => network::cut_off(system, injection.which, *for_ms, injected),
         Fault::DiskFull { for_ms } => disk_full(system, *for_ms, injected),
         Fault::Scale { model, for_ms } => model::scale(system, model, *for_ms, injected),
         Fault::Cancel { job } => model::cancel(system, job, injected),
@@ -53,7 +51,7 @@ fn disk_full(system: &System, for_ms: u64, injected: &dyn Fn()) -> Result<Outcom
     let undo = system.journal.note(Undo::FreeDisk)?;
     injected();
     system.stack.fill_small_disk().context("failed to fill the disk")?;
-    thread::sleep(Duration::from_millis(for_ms));
+    keep_for(for_ms);
     system.journal.undo(undo)?;
     Ok(Outcome::Done(format!("for {for_ms} ms")))
 }

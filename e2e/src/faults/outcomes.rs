@@ -5,7 +5,7 @@ use super::plan::{Client, JobPlan};
 
 /// The faults that affected a job between its start and its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Injected {
+pub struct JobFaults {
     /// It was cancelled.
     pub cancelled: bool,
     /// Its topic, or the records in it, were deleted.
@@ -17,7 +17,7 @@ pub type End = (&'static str, &'static str);
 
 /// Returns the correct ends.
 #[must_use]
-pub fn allowed(job: &JobPlan, expected: &Expected, injected: Injected) -> Vec<End> {
+pub fn allowed(job: &JobPlan, expected: &Expected, faults: JobFaults) -> Vec<End> {
     let mut ends = vec![];
     let too_many = job.max_errors.is_some_and(|most| expected.bad() > most);
     ends.push(match (expected.good, expected.bad()) {
@@ -26,10 +26,10 @@ pub fn allowed(job: &JobPlan, expected: &Expected, injected: Injected) -> Vec<En
         (0, _) => ("FAILED", "AllRowsRejected"),
         _ => ("PARTIAL_SUCCESS", "SomeRowsRejected"),
     });
-    if injected.cancelled {
+    if faults.cancelled {
         ends.push(("CANCELLED", "Cancelled"));
     }
-    if injected.records_lost {
+    if faults.records_lost {
         ends.push(("FAILED", "ChunksLost"));
     }
     if matches!(job.client, Client::OtherFile { .. }) {
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_job_that_nothing_struck_may_end_in_one_way_only() {
         let ends =
-            |good, bad, most| allowed(&job(Client::Batch, most), &file(good, bad), Injected::default());
+            |good, bad, most| allowed(&job(Client::Batch, most), &file(good, bad), JobFaults::default());
         assert_eq!(ends(3, 0, None), [("SUCCESS", "AllRowsLoaded")]);
         assert_eq!(ends(3, 1, None), [("PARTIAL_SUCCESS", "SomeRowsRejected")]);
         assert_eq!(ends(0, 1, None), [("FAILED", "AllRowsRejected")]);
@@ -75,9 +75,9 @@ mod tests {
 
     #[test]
     fn cancels_lost_records_and_other_files_allow_one_more_end_each() {
-        let injected = Injected { cancelled: true, records_lost: true };
+        let faults = JobFaults { cancelled: true, records_lost: true };
         let client = Client::OtherFile { kbytes_per_second: 1, after_ms: 1 };
-        let ends = allowed(&job(client, None), &file(1, 0), injected);
+        let ends = allowed(&job(client, None), &file(1, 0), faults);
         assert_eq!(
             ends,
             [

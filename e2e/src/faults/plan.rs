@@ -1,6 +1,7 @@
 //! What happens when: drawn from a seed, or read from a file. Pure.
 
 mod draw;
+pub mod time;
 
 pub use draw::{Limits, round};
 
@@ -292,7 +293,7 @@ impl Plan {
     #[must_use]
     pub fn fills_the_disk(&self) -> bool {
         let mut injections = self.rounds.iter().flat_map(|round| &round.injections);
-        injections.any(|inject| matches!(inject.fault, Fault::DiskFull { .. }))
+        injections.any(|injection| matches!(injection.fault, Fault::DiskFull { .. }))
     }
 }
 

@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use super::check::{self, Checked};
 use super::inject::{self, Outcome};
 use super::load::{Files, Load, write_files};
-use super::outcomes::Injected;
+use super::outcomes::JobFaults;
+use super::plan::time::wait_until;
 use super::plan::{Fault, Injection, JobPlan, Round};
 use super::report::Report;
 use super::system::System;
@@ -56,7 +57,7 @@ impl RoundContext<'_> {
             for (job, files) in round.jobs.iter().zip(&files) {
                 let fail = &fail;
                 scope.spawn(move || {
-                    sleep_until(began + Duration::from_millis(job.start_ms));
+                    wait_until(began + Duration::from_millis(job.start_ms));
                     let (system, watcher, resumed) = (self.system, self.watcher, &self.report.resumed);
                     let sent = Load { system, watcher, job, files, end, resumed }.send();
                     if let Err(error) = sent {
@@ -70,14 +71,14 @@ impl RoundContext<'_> {
                     }
                 });
             }
-            for inject in &round.injections {
+            for injection in &round.injections {
                 let (done, names, fail) = (&done, &names, &fail);
                 scope.spawn(move || {
-                    sleep_until(began + Duration::from_millis(inject.at_ms));
-                    match self.inject(inject, names) {
+                    wait_until(began + Duration::from_millis(injection.at_ms));
+                    match self.inject(injection, names) {
                         Ok(Some(one)) => done.lock().push(one),
                         Ok(None) => {}
-                        Err(error) => fail(format!("the fault {inject:?} failed: {error:#}")),
+                        Err(error) => fail(format!("the fault {injection:?} failed: {error:#}")),
                     }
                 });
             }
@@ -90,9 +91,9 @@ impl RoundContext<'_> {
         let done = done.into_inner();
         let mut checked = vec![];
         for (job, files) in round.jobs.iter().zip(&files) {
-            let injected = self.injected(job, &done);
+            let faults = self.faults_of(job, &done);
             let table = self.tables.get(&job.model).context("a model of the run")?;
-            match check::check(self.system, self.watcher, table, job, files, injected)? {
+            match check::check(self.system, self.watcher, table, job, files, faults)? {
                 Ok(job) => {
                     self.report.job(&job.job, &job.model, &job.seen);
                     checked.push(job);
@@ -111,33 +112,33 @@ impl RoundContext<'_> {
         Ok(Ok(checked))
     }
 
-    fn inject(&self, inject: &Injection, names: &[String]) -> Result<Option<Done>> {
+    fn inject(&self, injection: &Injection, names: &[String]) -> Result<Option<Done>> {
         let injected = Mutex::new((Instant::now(), 0));
-        let outcome = inject::inject(self.system, inject, &|| {
+        let outcome = inject::inject(self.system, injection, &|| {
             *injected.lock() = (Instant::now(), self.watcher.under_way(names));
         })?;
         let (from, under_way) = injected.into_inner();
-        self.report.fault(&inject.fault, &outcome, under_way);
+        self.report.fault(&injection.fault, &outcome, under_way);
         let done = matches!(outcome, Outcome::Done(_));
-        Ok(done.then(|| Done { fault: inject.fault.clone(), from, to: Instant::now() }))
+        Ok(done.then(|| Done { fault: injection.fault.clone(), from, to: Instant::now() }))
     }
 
     /// Returns the faults that affected a job between its start and its end.
-    fn injected(&self, job: &JobPlan, done: &[Done]) -> Injected {
+    fn faults_of(&self, job: &JobPlan, done: &[Done]) -> JobFaults {
         let seen = self.watcher.seen(&job.name).unwrap_or_default();
-        let mut injected = Injected::default();
+        let mut faults = JobFaults::default();
         for one in done {
             let meanwhile = seen.first_seen.is_none_or(|first| first <= one.to)
                 && seen.ended.is_none_or(|ended| ended >= one.from);
             match &one.fault {
-                Fault::Cancel { job: name } if *name == job.name => injected.cancelled = true,
+                Fault::Cancel { job: name } if *name == job.name => faults.cancelled = true,
                 Fault::DeleteTopic { model } | Fault::DeleteRecords { model } if *model == job.model => {
-                    injected.records_lost |= meanwhile;
+                    faults.records_lost |= meanwhile;
                 }
                 _ => {}
             }
         }
-        injected
+        faults
     }
 
     /// Returns what a person would look at when a job hangs.
@@ -152,8 +153,4 @@ impl RoundContext<'_> {
         ]
         .join("\n")
     }
-}
-
-fn sleep_until(time: Instant) {
-    thread::sleep(time.saturating_duration_since(Instant::now()));
 }

@@ -12,7 +12,7 @@ use super::check::{self, Checked};
 use super::disk;
 use super::inject::kafka::PARTITIONS;
 use super::load::STORED_ERRORS;
-use super::plan::{Limits, MODELS, Model, Plan, Round, Target as Injected, round};
+use super::plan::{Limits, MODELS, Model, Plan, Round, Target as FaultTarget, round};
 use super::report::Report;
 use super::round::RoundContext;
 use super::system::System;
@@ -124,8 +124,9 @@ fn check_again(
     checked: &[Checked],
 ) -> Result<Vec<String>> {
     let mut found = vec![];
-    let gone =
-        until("the workers to end", ZERO, || Ok(system.processes(Injected::Worker).is_empty().then_some(())));
+    let gone = until("the workers to end", ZERO, || {
+        Ok(system.processes(FaultTarget::Worker).is_empty().then_some(()))
+    });
     if gone.is_err() {
         let models = system.target.kubectl(&["get", "ingestmodels,pods", "-n", &system.namespace])?;
         found.push(format!("workers are left {} s after the last job\n{models}", ZERO.as_secs()));

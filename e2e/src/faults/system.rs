@@ -13,8 +13,9 @@ use parking_lot::Mutex;
 use stack::process::Id;
 use stack::{Part, Stack};
 
-use super::plan::Target as Injected;
+use super::plan::Target as FaultTarget;
 use super::undo::{Journal, part};
+use crate::wait::until;
 use crate::{Target, shell::Output};
 
 /// How long to wait for a process that a fault needs.
@@ -60,14 +61,14 @@ impl System {
 
     /// Returns the processes of a kind, in the order of their pids. Workers: those of the models of this namespace.
     #[must_use]
-    pub fn processes(&self, of: Injected) -> Vec<Id> {
+    pub fn processes(&self, of: FaultTarget) -> Vec<Id> {
         if of.is_part() {
             let part = part(of.name()).ok();
             return part.and_then(|part| part.process(&self.stack.paths).running()).into_iter().collect();
         }
         let program = match of {
-            Injected::Worker => "/usr/bin/worker",
-            Injected::Api => "/usr/bin/ingest-api",
+            FaultTarget::Worker => "/usr/bin/worker",
+            FaultTarget::Api => "/usr/bin/ingest-api",
             _ => "/usr/bin/operator",
         };
         let mut found: Vec<Id> = fs::read_dir("/proc")
@@ -78,7 +79,7 @@ impl System {
             .filter(|pid| {
                 fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.to_str() == Some(program))
             })
-            .filter(|pid| of != Injected::Worker || self.is_ours(*pid))
+            .filter(|pid| of != FaultTarget::Worker || self.is_ours(*pid))
             .filter_map(Id::of)
             .collect();
         found.sort_unstable_by_key(|id| id.pid);
@@ -88,19 +89,13 @@ impl System {
     /// Returns one of the processes of a kind: the one with the number `which` modulo the number of processes. Waits a
     /// while until there is one, because a model has no worker before its first job.
     #[must_use]
-    pub fn process(&self, of: Injected, which: u32) -> Option<Id> {
-        let end = Instant::now() + APPEARS;
-        loop {
+    pub fn process(&self, of: FaultTarget, which: u32) -> Option<Id> {
+        let one = || {
             let found = self.processes(of);
             let index = usize::try_from(which).ok().and_then(|which| which.checked_rem(found.len()));
-            if let Some(index) = index {
-                return Some(found[index]);
-            }
-            if Instant::now() >= end {
-                return None;
-            }
-            thread::sleep(Duration::from_millis(200));
-        }
+            Ok(index.map(|index| found[index]))
+        };
+        until("a process to appear", APPEARS, one).ok()
     }
 
     fn is_ours(&self, pid: i32) -> bool {

@@ -36,8 +36,13 @@ pub async fn until_stopped(
     job: IngestJob,
     seconds: u32,
 ) -> Result<IngestJob, ApiError> {
+    if seconds == 0 {
+        return Ok(job);
+    }
     let Ok(_waiter) = app.waiters.try_acquire() else { return Ok(job) };
     let (jobs, mut stop) = (app.jobs(namespace), app.stop.clone());
+    let stops =
+        |job: &IngestJob| job.status.as_ref().and_then(|status| status.state).is_some_and(JobState::stops);
     let watching = watch_job(&jobs, job.clone(), Duration::from_secs(u64::from(seconds)), stops);
     tokio::select! {
         seen = watching => seen?.ok_or_else(|| ApiError::JobNotFound {
@@ -46,12 +51,6 @@ pub async fn until_stopped(
         }),
         () = turned(&mut stop) => Ok(job),
     }
-}
-
-/// Returns whether nothing happens to the job any more unless a person acts.
-fn stops(job: &IngestJob) -> bool {
-    let state = job.status.as_ref().and_then(|status| status.state);
-    state.is_some_and(|state| state.is_end() || state == JobState::Blocked)
 }
 
 #[cfg(test)]

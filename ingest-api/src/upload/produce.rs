@@ -74,10 +74,7 @@ impl Kafka {
             // The memory budget limits the queue. librdkafka's own limit is higher and is never reached.
             .set("queue.buffering.max.kbytes", ((settings.memory_budget_mib + 64) * 1024).to_string());
         let last_error = LastError::default();
-        let client = {
-            let (config, last_error) = (config.clone(), last_error.clone());
-            Replaced::new(move || config.create_with_context(last_error.clone()))?
-        };
+        let client = Replaced::new(&config, last_error.clone())?;
         Ok(Self { config, client, last_error })
     }
 

@@ -114,8 +114,7 @@ impl LagReader {
         }
         let mut config = self.kafka.client_config("batch-operator-lag");
         config.set("group.id", group).set("enable.auto.commit", "false");
-        let make = move || config.create_with_context(LastError::default());
-        let client: Client = Arc::new(Replaced::new(make)?);
+        let client: Client = Arc::new(Replaced::new(&config, LastError::default())?);
         clients.insert(group.to_owned(), Arc::clone(&client));
         Ok(client)
     }

@@ -170,7 +170,7 @@ pub(crate) fn json_number(text: &[u8]) -> Option<usize> {
     Some(end)
 }
 
-/// How many bytes come before the first `"`, `\\` or control character; all of them if there is none.
+/// How many bytes come before the first `"`, `\\` or control character; all of them if none of these occurs.
 #[inline]
 pub(crate) fn plain_json(text: &[u8]) -> usize {
     const LOW: u64 = 0x0101_0101_0101_0101;

@@ -40,7 +40,7 @@ impl Elements {
         }
     }
 
-    /// A type that holds all the values. `None`: there is none.
+    /// A type that holds all the values. `None` if no type does.
     pub(crate) fn ty(&self) -> Option<String> {
         let numbers = self.whole || self.fractions;
         let scalars = numbers || self.bools || self.strings;

@@ -243,7 +243,7 @@ fn next(tail: &[u8], at: usize, len: usize) -> Option<Next> {
     }
 }
 
-/// The position of the first of the bytes `stops` at or after `at`; the end of `tail` if there is none.
+/// The position of the first of the bytes `stops` at or after `at`; the end of `tail` if none of them follows.
 #[inline(always)]
 fn find<L: Lanes>(lanes: L, tail: &[u8], mut at: usize, stops: [u8; 3]) -> usize {
     while let Some(block) = tail.get(at..).and_then(|t| t.first_chunk::<WIDE>()) {

@@ -191,7 +191,7 @@ impl<'a> Rejects<'a> {
         }
     }
 
-    /// Begins the next bad record. `None`: there is none.
+    /// Begins the next bad record. `None` after the last one.
     #[inline(always)]
     fn begin_record(&mut self) -> Option<()> {
         let (row, rest) = self.rows.split_first()?;

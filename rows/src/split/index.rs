@@ -66,7 +66,7 @@ impl Index {
         if lines != records {
             return None;
         }
-        // there are as many line ends as records: if each record ends with one, there is none anywhere else
+        // there are as many line ends as records: if each record ends with one, no line end is anywhere else
         let is_end = |at: u32| bytes.get(at as usize).is_none_or(|b| *b == b'\n');
         let runs = self.positions[1..self.len].chunks_exact(fields);
         let regular = runs.fold(true, |ok, run| ok & is_end(run[fields - 1]));

@@ -25,7 +25,7 @@ impl Inserter {
         within(COUNT_TIMEOUT, self.ranged(&self.count, rows).fetch_one()).await
     }
 
-    /// Returns the number of the last row of a job in the table; 0 if there is none.
+    /// Returns the number of the last row of a job in the table; 0 if the table has no row of it.
     pub async fn last_row(&self, job_uid: &str) -> Result<u64, Failure> {
         within(COUNT_TIMEOUT, self.client.query(&self.last_row).param("job", job_uid).fetch_one()).await
     }

@@ -1,11 +1,11 @@
 //! What the owner of a model or a job may do at any time: scale, cancel.
 
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::faults::inject::Outcome;
+use crate::faults::plan::time::keep_for;
 use crate::faults::system::System;
 use crate::faults::undo::Undo;
 
@@ -22,7 +22,7 @@ pub fn scale(system: &System, model: &str, for_ms: u64, injected: &dyn Fn()) -> 
     injected();
     for (min, max) in [(4, 4), (0, 1)] {
         patch(system, model, &format!(r#"{{"spec":{{"workers":{{"min":{min},"max":{max}}}}}}}"#))?;
-        thread::sleep(Duration::from_millis(for_ms));
+        keep_for(for_ms);
     }
     system.keep_trying("to scale back", LIMIT, || system.journal.undo(undo))?;
     Ok(Outcome::Done(format!("{model}, each for {for_ms} ms")))

@@ -1,13 +1,11 @@
 //! A worker without a network: the host drops packets of connections that the worker made, and the answers to them.
 //! The probes of the kubelet still pass, as they would if the pod's node were cut off from the other nodes.
 
-use std::thread;
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 
 use crate::faults::inject::Outcome;
 use crate::faults::plan::Target;
+use crate::faults::plan::time::keep_for;
 use crate::faults::system::{System, host};
 use crate::faults::undo::Undo;
 
@@ -24,7 +22,7 @@ pub fn cut_off(system: &System, which: u32, for_ms: u64, injected: &dyn Fn()) ->
     let undo = system.journal.note(Undo::Reconnect { address: address.clone() })?;
     injected();
     cut(&address)?;
-    thread::sleep(Duration::from_millis(for_ms));
+    keep_for(for_ms);
     system.journal.undo(undo)?;
     Ok(Outcome::Done(format!("pid {pid} at {address}, for {for_ms} ms")))
 }

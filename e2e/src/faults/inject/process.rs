@@ -1,24 +1,25 @@
 //! Sends signals to processes: to pods by their pid on this machine, to parts of the stack by their pid file.
 
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 use stack::Fault as Signal;
 
 use crate::faults::inject::Outcome;
+use crate::faults::plan::time::keep_for;
 use crate::faults::plan::{Fault, Injection, Target};
 use crate::faults::system::System;
 use crate::faults::undo::Undo;
+use crate::wait::until;
 
 /// Kills, pauses or terminates a process.
-pub fn inject(system: &System, inject: &Injection, injected: &dyn Fn()) -> Result<Outcome> {
+pub fn inject(system: &System, injection: &Injection, injected: &dyn Fn()) -> Result<Outcome> {
     let (Fault::Kill { target, .. } | Fault::Pause { target, .. } | Fault::Terminate { target }) =
-        &inject.fault
+        &injection.fault
     else {
         return Ok(Outcome::Nothing("no signal".into()));
     };
-    let Some(id) = system.process(*target, inject.which) else {
+    let Some(id) = system.process(*target, injection.which) else {
         return Ok(Outcome::Nothing(format!("no {} runs", target.name())));
     };
     // Another fault may have ended the process at the same time.
@@ -27,12 +28,12 @@ pub fn inject(system: &System, inject: &Injection, injected: &dyn Fn()) -> Resul
         return gone();
     }
     let start = |target: &Target| Undo::Start { part: target.name().into() };
-    match &inject.fault {
+    match &injection.fault {
         Fault::Kill { target, down_ms } if target.is_part() => {
             let undo = system.journal.note(start(target))?;
             injected();
             Signal::Kill.send(id)?;
-            thread::sleep(Duration::from_millis(*down_ms));
+            keep_for(*down_ms);
             wait_ended(id);
             system.keep_trying("to start it again", Duration::from_secs(90), || system.journal.undo(undo))?;
             Ok(Outcome::Done(format!("pid {}, down for {down_ms} ms", id.pid)))
@@ -48,7 +49,7 @@ pub fn inject(system: &System, inject: &Injection, injected: &dyn Fn()) -> Resul
             Signal::Stop.send(id)?;
             let stopped = id.alive();
             if stopped {
-                thread::sleep(Duration::from_millis(*for_ms));
+                keep_for(*for_ms);
             }
             system.journal.undo(undo)?;
             if !stopped {
@@ -66,10 +67,7 @@ pub fn inject(system: &System, inject: &Injection, injected: &dyn Fn()) -> Resul
 
 /// Waits until a killed process has ended: it exists until the kernel has freed its memory.
 fn wait_ended(id: stack::process::Id) {
-    for _ in 0..200 {
-        if !id.alive() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
+    let ended = || Ok((!id.alive()).then_some(()));
+    // What still exists after this time is found when the part is started again.
+    let _ = until("a killed process to end", Duration::from_secs(10), ended);
 }

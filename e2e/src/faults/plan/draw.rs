@@ -45,7 +45,7 @@ pub fn round(seed: u64, number: u64, limits: &Limits) -> Round {
     let jobs: Vec<JobPlan> =
         (0..limits.jobs).map(|index| job(&mut n, format!("r{number}-{index}"), limits, &mut large)).collect();
     let mut injections: Vec<Injection> =
-        (0..limits.injections).map(|_| inject(&mut n, &jobs, limits)).collect();
+        (0..limits.injections).map(|_| injection(&mut n, &jobs, limits)).collect();
     // A fault that ends many jobs at once occurs at most once per round. With more of them, the other faults would
     // have no job to affect.
     let mut destroyed = false;
@@ -55,7 +55,7 @@ pub fn round(seed: u64, number: u64, limits: &Limits) -> Round {
         destroyed |= destroys;
         !again
     });
-    injections.sort_by_key(|inject| inject.at_ms);
+    injections.sort_by_key(|injection| injection.at_ms);
     Round { jobs, injections }
 }
 
@@ -136,7 +136,7 @@ fn client(n: &mut Numbers, bytes: u64) -> Client {
     }
 }
 
-fn inject(n: &mut Numbers, jobs: &[JobPlan], limits: &Limits) -> Injection {
+fn injection(n: &mut Numbers, jobs: &[JobPlan], limits: &Limits) -> Injection {
     let at_ms = n.below(limits.window_ms);
     let which = u32::try_from(n.below(64)).unwrap_or(0);
     let mut fault = fault(n, jobs, limits);

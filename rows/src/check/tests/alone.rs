@@ -62,7 +62,7 @@ const ODD: [&str; 26] = [
 ];
 
 /// The rows and rejects of a chunk. Neither contains an offset in the chunk.
-fn told(outcome: &Outcome<'_>) -> (Vec<(u64, Vec<String>)>, Vec<String>) {
+fn owned(outcome: &Outcome<'_>) -> (Vec<(u64, Vec<String>)>, Vec<String>) {
     super::reconcile(outcome);
     let rows = native::rows(&outcome.block()).into_iter().map(|row| (row.number, row.values)).collect();
     (rows, outcome.rejects().map(|reject| format!("{reject:?}")).collect())
@@ -91,11 +91,11 @@ proptest! {
                 let mut checker = Checker::at_level(plan.clone(), level);
                 let (mut rows, mut rejects) = (Vec::new(), Vec::new());
                 for (number, record) in (7..).zip(&records) {
-                    let (row, reject) = told(&checker.check(record.as_bytes(), number, "job"));
+                    let (row, reject) = owned(&checker.check(record.as_bytes(), number, "job"));
                     rows.extend(row);
                     rejects.extend(reject);
                 }
-                let together = told(&checker.check(records.concat().as_bytes(), 7, "job"));
+                let together = owned(&checker.check(records.concat().as_bytes(), 7, "job"));
                 prop_assert_eq!(&together.0, &rows);
                 prop_assert_eq!(&together.1, &rejects);
                 all.push(together);

@@ -30,7 +30,7 @@ fn one_by_one(plan: &Arc<Plan>, file: &[u8]) -> Vec<String> {
 }
 
 #[track_caller]
-fn hold(input: &Input, file: &[u8]) {
+fn check(input: &Input, file: &[u8]) {
     let plan = plan(schema(SPEC), input, b"").0;
     let expected = one_by_one(&plan, file);
     for level in Level::all() {
@@ -208,7 +208,7 @@ proptest! {
             }
         }
         let unknown_columns = if refuse { UnknownColumns::Reject } else { UnknownColumns::Ignore };
-        hold(&Input { unknown_columns, ..json_lines() }, &file);
+        check(&Input { unknown_columns, ..json_lines() }, &file);
     }
 }
 
@@ -218,13 +218,13 @@ fn what_could_be_taken_for_one_string_is_not() {
     for value in ODD {
         let spec = Input { unknown_columns: UnknownColumns::Reject, ..json_lines() };
         for line in [format!("{{\"k\":{value},\"i\":1}}\n"), format!("{{\"k\":\"a\",\"i\":{value}}}\n")] {
-            hold(&spec, format!("{good}{line}{good}").as_bytes());
+            check(&spec, format!("{good}{line}{good}").as_bytes());
         }
         for list in [r#"["a","b"]"#, "[1, 2]", "[]"] {
             let line = |k: &str, t: &str| format!("{{\"k\":{k},\"t\":{t},\"i\":1}}\n");
             let good = line("\"a\"", list).repeat(9);
             for odd in [line(value, list), line("\"a\"", value)] {
-                hold(&spec, format!("{good}{odd}{good}{odd}").as_bytes());
+                check(&spec, format!("{good}{odd}{good}{odd}").as_bytes());
             }
         }
     }
@@ -238,8 +238,8 @@ fn lines_end_as_they_like() {
     ] {
         for end in ["\n", "\r\n"] {
             let some = format!("{line}{end}").repeat(5);
-            hold(&json_lines(), format!("{some}{line}{other}{some}").as_bytes());
-            hold(&json_lines(), format!("{some}{line}{other}").as_bytes());
+            check(&json_lines(), format!("{some}{line}{other}{some}").as_bytes());
+            check(&json_lines(), format!("{some}{line}{other}").as_bytes());
         }
     }
 }
@@ -251,7 +251,7 @@ fn a_line_ends_behind_a_backslash_in_a_string_too() {
     for broken in
         ["{\"k\":\"a\\\nb\",\"i\":1}\n", "{\"k\":\"a\\\\\nb\",\"i\":1}\n", "{\"k\":\"a\\\r\nb\",\"i\":1}\n"]
     {
-        hold(&json_lines(), format!("{some}{broken}{some}").as_bytes());
+        check(&json_lines(), format!("{some}{broken}{some}").as_bytes());
     }
 }
 
@@ -260,5 +260,5 @@ fn lines_longer_than_what_is_indexed_at_once_are_read() {
     let long = "x,y\\n".repeat(20_000);
     let line = |text: &str| format!("{{\"k\":\"{text}\",\"i\":1}}\n");
     let file = [line("a"), line(&long), line("b"), line("b"), line(&long), line("c")].concat();
-    hold(&json_lines(), file.repeat(3).as_bytes());
+    check(&json_lines(), file.repeat(3).as_bytes());
 }

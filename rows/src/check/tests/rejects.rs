@@ -52,13 +52,13 @@ fn shown(plan: &Plan, bytes: &[u8], cell: Cell, nested: bool) -> String {
 }
 
 /// Every recorded fault gives one reject, with its cell. All other rejects report a missing column.
-fn hold(plan: &Arc<Plan>, bytes: &[u8]) {
+fn check(plan: &Arc<Plan>, bytes: &[u8]) {
     let columns = plan.schema.columns();
     for level in Level::all() {
         let mut checker = Checker::at_level(plan.clone(), level);
         let rejects: Vec<_> = {
             let outcome = checker.check(bytes, 1, "");
-            let told = |r: crate::Reject<'_>| {
+            let owned = |r: crate::Reject<'_>| {
                 (
                     r.row,
                     r.column.to_owned(),
@@ -68,7 +68,7 @@ fn hold(plan: &Arc<Plan>, bytes: &[u8]) {
                     r.record.into_owned(),
                 )
             };
-            outcome.rejects().map(told).collect()
+            outcome.rejects().map(owned).collect()
         };
         let mut rejects = rejects.into_iter().filter(|r| r.2 != Code::MissingColumn);
         let (log, mut at) = (&checker.log, 0);
@@ -182,13 +182,13 @@ proptest! {
     fn rejects_of_a_delimited_file_are_told_as_splitting_again_tells_them((input, header, bytes) in file()) {
         let schema = Schema::new(columns(), Some("k")).unwrap();
         let names: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
-        hold(&Arc::new(Plan::bind(schema, input, Some(&names)).unwrap()), &bytes);
+        check(&Arc::new(Plan::bind(schema, input, Some(&names)).unwrap()), &bytes);
     }
 
     #[test]
     fn rejects_of_json_lines_are_told_as_splitting_again_tells_them(lines in json()) {
         let schema = Schema::new(columns(), Some("k")).unwrap();
-        hold(&Arc::new(Plan::bind(schema, json_lines(), None).unwrap()), lines.as_bytes());
+        check(&Arc::new(Plan::bind(schema, json_lines(), None).unwrap()), lines.as_bytes());
     }
 }
 
@@ -197,7 +197,7 @@ fn the_cell_that_was_judged_is_told_whatever_stands_before_the_line_end() {
     // one of the two carriage returns belongs to the line end
     let input = Input { header: false, ..Input::default() };
     let (plan, bytes) = plan(schema("a String, i Int32"), &input, b"a,1\r\r\n");
-    hold(&plan, bytes);
+    check(&plan, bytes);
     let mut checker = Checker::new(plan);
     assert_eq!(checker.check(bytes, 1, "").rejects().next().unwrap().observed, "1\r");
 }
