@@ -254,11 +254,7 @@ async fn an_inline_job_says_that_the_upload_api_is_away_and_expires() {
     let shop = world().shop("inline").await;
     shop.model("m", &format!("{{{COLUMNS}}}")).await;
     shop.job("j", "{modelRef: {name: m}, source: {inline: \"event_id,timestamp,amount\\n1,2,3\\n\"}, uploadDeadlineSeconds: 4}").await;
-    let tells = |job: Option<&IngestJob>| {
-        job.and_then(|j| j.status.as_ref()?.message.as_deref())
-            .is_some_and(|m| m.contains("has not reached the upload API"))
-    };
-    wait(&shop.api::<IngestJob>(), "j", "told", tells).await;
+    shop.message("j", "has not reached the upload API").await;
     let job = shop.state("j", "FAILED", "UploadExpired").await;
     assert!(crds::status::is_true(&job.status.unwrap().conditions, "Failed"));
     shop.close(&["m"]).await;
@@ -301,6 +297,6 @@ async fn while_kafka_and_clickhouse_are_away_a_model_says_so_and_others_are_stil
     let told =
         &model.status.unwrap().conditions.into_iter().find(|c| c.type_ == "TopicReady").unwrap().message;
     assert!(told.contains("Connection refused") && told.contains("retrying"), "{told}");
-    let job = shop.state("j", "PENDING", "ModelNotReady").await;
-    assert!(job.status.unwrap().message.unwrap().contains("failed to reach ClickHouse"));
+    let job = shop.message("j", "failed to reach ClickHouse").await.status.unwrap();
+    assert_eq!((job.state, job.reason.as_deref()), (Some(crds::JobState::Pending), Some("ModelNotReady")));
 }

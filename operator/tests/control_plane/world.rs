@@ -191,6 +191,14 @@ impl Shop {
         wait(&self.api(), job, &format!("{state} {reason}"), is).await.unwrap()
     }
 
+    /// Waits until the message of a job contains `text`.
+    pub async fn message(&self, job: &str, text: &str) -> IngestJob {
+        let is = |job: Option<&IngestJob>| {
+            job.and_then(|j| j.status.as_ref()?.message.as_deref()).is_some_and(|m| m.contains(text))
+        };
+        wait(&self.api(), job, text, is).await.unwrap()
+    }
+
     pub async fn workers(&self, model: &str, replicas: i32) -> Deployment {
         let is = |deployment: Option<&Deployment>| {
             deployment.and_then(|d| d.spec.as_ref()).is_some_and(|spec| spec.replicas == Some(replicas))
