@@ -250,12 +250,8 @@ async fn refusal(answer: Response) -> Failure {
 }
 
 /// Returns the innermost error: reqwest only says "error sending request" and has the cause in its sources.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    anyhow::Chain::new(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The connection to ClickHouse.
 
+use std::time::Duration;
+
 use clap::Args;
+use clickhouse::error::{Error, Result};
 use clickhouse::{Client, Compression};
 
 use crate::secret::Secret;
@@ -48,4 +51,9 @@ impl ClickHouseArgs {
             .with_compression(Compression::None)
             .with_validation(false)
     }
+}
+
+/// Returns the answer of a query, or [`Error::TimedOut`] if it does not arrive within `limit`.
+pub async fn within<T>(limit: Duration, query: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(limit, query).await.unwrap_or(Err(Error::TimedOut))
 }

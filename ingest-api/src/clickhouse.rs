@@ -7,12 +7,12 @@ use std::time::Duration;
 use clickhouse::error::Error;
 use clickhouse::{Client, Row};
 use connect::ClickHouseArgs;
+use connect::clickhouse::within;
 use crds::sql::BadIdent;
 use crds::tables::{INGEST_BATCHES, INGEST_JOBS, REJECTED_ROWS};
 use crds::{IngestModel, ModelId, TableName};
 use kube::ResourceExt;
 use serde::Deserialize;
-use tokio::time::timeout;
 
 use crate::error::ApiError;
 use crate::names::Namespace;
@@ -83,11 +83,9 @@ impl Tables {
             .param("namespace", namespace)
             .param("model", model)
             .param("label", label);
-        match timeout(HISTORY_TIMEOUT, query.fetch_optional::<LoadedJob>()).await {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(error)) if is_unknown_table(&error) => Ok(None),
-            Ok(Err(error)) => Err(unavailable(error)),
-            Err(_) => Err(ApiError::ClickHouseUnavailable("no answer in time".into())),
+        match within(HISTORY_TIMEOUT, query.fetch_optional::<LoadedJob>()).await {
+            Err(error) if is_unknown_table(&error) => Ok(None),
+            found => found.map_err(unavailable),
         }
     }
 }

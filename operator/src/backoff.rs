@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
+use connect::backoff::doubled;
 use parking_lot::Mutex;
 
+/// The wait after the first failure.
+const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// Returns the wait after `failures` failures in a row: 1 s, 2 s, 4 s … 60 s. `failures` counts from 1.
 #[must_use]
 pub fn delay(failures: u32) -> Duration {
-    Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LIMIT)
+    doubled(FIRST, LIMIT, failures.saturating_sub(1))
 }
 
 /// The number of failures in a row, by object.

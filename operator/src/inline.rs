@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use reqwest::{Client, Url};
 
 use crate::backoff;
+use crate::query::causes;
 
 /// The longest time of one try.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
@@ -146,16 +147,6 @@ async fn put(client: &Client, url: Url, content: String) -> Result<(), String> {
     }
     let text: String = answer.text().await.unwrap_or_default().chars().take(500).collect();
     Err(format!("the upload API answered {status}: {}", text.trim()))
-}
-
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

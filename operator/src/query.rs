@@ -29,7 +29,8 @@ impl From<clickhouse::error::Error> for QueryError {
         use clickhouse::error::Error;
         match error {
             Error::BadResponse(text) => Self::Refused(text.trim().chars().take(1000).collect()),
-            Error::Network(source) => Self::Unavailable(chain(source.as_ref())),
+            Error::Network(source) => Self::Unavailable(causes(source.as_ref())),
+            Error::TimedOut => Self::Unavailable("no answer in time".into()),
             other => Self::Unavailable(other.to_string()),
         }
     }
@@ -40,21 +41,13 @@ pub async fn within<T>(
     limit: Duration,
     query: impl Future<Output = clickhouse::error::Result<T>>,
 ) -> Result<T, QueryError> {
-    match tokio::time::timeout(limit, query).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(QueryError::Unavailable(format!("no answer within {} s", limit.as_secs()))),
-    }
+    Ok(connect::clickhouse::within(limit, query).await?)
 }
 
 /// Returns an error with its causes: the text of `hyper`'s own error does not say what went wrong.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+#[must_use]
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    anyhow::Chain::new(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use connect::backoff::doubled;
+
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -10,7 +12,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// subtracted, so that workers that failed together do not try again together. `jitter` is any random number.
 #[must_use]
 pub fn delay(attempt: u32, jitter: u64) -> Duration {
-    let full = FIRST.saturating_mul(1 << attempt.min(10)).min(LONGEST);
+    let full = doubled(FIRST, LONGEST, attempt);
     let half = full / 2;
     half + half * u32::from((jitter & 0xff) as u8) / 255
 }

@@ -135,12 +135,8 @@ impl From<ClickHouse> for Failure {
 }
 
 /// Returns the innermost cause: "Connection refused" instead of "client error (Connect)".
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    anyhow::Chain::new(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Returns the message of the API server, without the object that `kube` prints after it.

@@ -156,10 +156,7 @@ pub async fn within<T>(
     timeout: Duration,
     answer: impl Future<Output = clickhouse::error::Result<T>>,
 ) -> Result<T, Failure> {
-    match tokio::time::timeout(timeout, answer).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(clickhouse::error::Error::TimedOut.into()),
-    }
+    Ok(connect::clickhouse::within(timeout, answer).await?)
 }
 
 fn signed(number: u64) -> i64 {

@@ -298,5 +298,8 @@ async fn while_kafka_and_clickhouse_are_away_a_model_says_so_and_others_are_stil
         &model.status.unwrap().conditions.into_iter().find(|c| c.type_ == "TopicReady").unwrap().message;
     assert!(told.contains("Connection refused") && told.contains("retrying"), "{told}");
     let job = shop.message("j", "failed to reach ClickHouse").await.status.unwrap();
-    assert_eq!((job.state, job.reason.as_deref()), (Some(crds::state::JobState::Pending), Some("ModelNotReady")));
+    assert_eq!(
+        (job.state, job.reason.as_deref()),
+        (Some(crds::state::JobState::Pending), Some("ModelNotReady"))
+    );
 }

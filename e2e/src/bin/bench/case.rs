@@ -14,6 +14,10 @@ use crate::{kafka_engine, stages};
 /// The parts whose usage is measured for a load by Batch on Kafka.
 pub const PARTS: [&str; 5] = ["ingest-api", "worker", "operator", "kafka", "clickhouse"];
 
+/// The loads that are not counted. A broker that has just started compiles its own code during the first ones: up to
+/// half a CPU second each.
+const UNCOUNTED: usize = 10;
+
 /// A file and the model with which it is loaded.
 pub struct Case<'a> {
     /// The stack.
@@ -42,8 +46,9 @@ impl Case<'_> {
         let bytes = fs::metadata(&self.file)?.len();
         println!("\n## {}: {} rows, {} MB\n", self.name, self.rows, bytes / 1_000_000);
         self.apply_model()?;
-        // The first load is not counted, because the Java virtual machine of the broker then compiles its code.
-        self.through_us()?;
+        for _ in 0..UNCOUNTED {
+            self.through_us()?;
+        }
         self.clickhouse_alone()?;
         // The loads alternate, so that both have the same other load on the machine.
         let (mut direct, mut ours) = (None, None);

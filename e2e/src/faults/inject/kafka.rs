@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::model::{patch, undo};
 use crate::faults::inject::Outcome;
@@ -13,8 +13,9 @@ use crate::wait::until;
 
 /// The number of partitions of each topic of a run.
 pub const PARTITIONS: u32 = 4;
-/// How long workers may take to leave the consumer group.
-const LEAVING: Duration = Duration::from_secs(120);
+/// How long workers may take to leave the consumer group. Each restart of the broker begins the session of a member that
+/// was killed again, and on a busy machine the broker needs a minute to start.
+const LEAVING: Duration = Duration::from_secs(300);
 
 /// Deletes the topic of a model.
 pub fn delete_topic(system: &System, model: &str, injected: &dyn Fn()) -> Result<Outcome> {
@@ -57,18 +58,24 @@ pub fn replay(system: &System, model: &str, injected: &dyn Fn()) -> Result<Outco
     done.map(|()| Outcome::Done(topic))
 }
 
-/// Resets the consumer group after all workers have left it.
+/// Resets the consumer group after all workers have left it. The error names the members that did not leave.
 fn reset(system: &System, topic: &str) -> Result<()> {
-    let args = ["--group", topic, "--topic", topic, "--reset-offsets", "--to-earliest", "--execute"];
-    until(&format!("the group {topic} to be set back"), LEAVING, || {
+    let command = |args: &[&str]| {
         let lock = system.lock(Target::Kafka.name());
-        let held = lock.lock();
-        let output = run(system, "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", &args)?;
-        drop(held);
+        let _held = lock.lock();
+        let args = [&["--group", topic], args].concat();
+        run(system, "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", &args)
+    };
+    let done = until(&format!("the group {topic} to be reset"), LEAVING, || {
+        let output = command(&["--topic", topic, "--reset-offsets", "--to-earliest", "--execute"])?;
         // One line for each partition. If the group still has members, the tool prints that and exits with 0.
         let lines = output.lines().filter(|line| line.contains(topic)).count();
         ensure!(lines >= PARTITIONS as usize, "{output}");
         Ok(Some(()))
+    });
+    done.with_context(|| match command(&["--describe", "--members"]) {
+        Ok(members) => members,
+        Err(error) => format!("its members are not known: {error}"),
     })
 }
 
