@@ -12,7 +12,6 @@ use crate::{
     paths::{Paths, render, write_if_changed},
     process::Spec,
     progress::Progress,
-    small_disk,
 };
 
 /// The HTTP address for programs on this machine. The user `default` has no password here.
@@ -32,7 +31,6 @@ pub fn up(paths: &Paths, progress: &Progress) -> Result<()> {
     write_if_changed(&etc.join("config.xml"), &render(include_str!("../clickhouse/config.xml"), &values)?)?;
     write_if_changed(&etc.join("users.xml"), &render(include_str!("../clickhouse/users.xml"), &values)?)?;
     write_if_changed(&etc.join("server.py"), include_str!("../clickhouse/server.py"))?;
-    small_disk::mount(paths)?;
     Part::Clickhouse.start(paths)?;
     Part::Clickhouse.wait_healthy(paths, Duration::from_mins(2))?;
     health::clickhouse(HOST, "CREATE DATABASE IF NOT EXISTS batch")?;

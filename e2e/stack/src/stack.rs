@@ -9,10 +9,11 @@ use rustix::process::Signal;
 use crate::{
     Binary, Endpoints, Part, Paths, clickhouse, fetch, image, kafka,
     kubernetes::{config, network, node, pki, teardown},
-    paths::Lock,
+    paths::{Lock, remove},
     preflight,
     process::Id,
     progress::Progress,
+    small_disk,
     status::{self, Health, PartStatus},
 };
 
@@ -76,7 +77,9 @@ impl Stack {
             );
         }
         fetch::apt::ensure(&paths.logs().join("apt.log"), progress)?;
-        preflight::host(paths)?;
+        let stopped = Part::ALL.into_iter().filter(|part| part.process(paths).running().is_none());
+        let wanted = stopped.flat_map(|part| part.addresses().into_iter().map(move |a| (part.name(), a)));
+        preflight::host(&wanted.collect::<Vec<_>>())?;
         fetch::all(paths, progress)?;
         pki::ensure(&paths.pki(), true)?;
         config::write(paths)?;
@@ -84,8 +87,10 @@ impl Stack {
         fs::write(paths.volatile.join("owner"), paths.data.as_os_str().as_encoded_bytes())?;
         progress.say("starting Kubernetes, Kafka and ClickHouse …");
         thread::scope(|s| {
-            let others =
-                [s.spawn(|| kafka::up(paths, progress)), s.spawn(|| clickhouse::up(paths, progress))];
+            let others = [
+                s.spawn(|| kafka::up(paths, progress)),
+                s.spawn(|| small_disk::mount(paths).and_then(|()| clickhouse::up(paths, progress))),
+            ];
             let kubernetes = node::up(paths, progress);
             for other in others {
                 other.join().map_err(|_| anyhow!("a start broke off"))??;
@@ -119,7 +124,7 @@ impl Stack {
         progress.say("stopped Kubernetes, Kafka and ClickHouse");
         drop(lock);
         if purge {
-            teardown::remove(&paths.data)?;
+            remove(&paths.data)?;
             progress.say(format_args!("removed {}", paths.data.display()));
         }
         Ok(())

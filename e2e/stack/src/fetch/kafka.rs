@@ -14,8 +14,7 @@ use anyhow::{Context, Result, ensure};
 use super::{Stamp, sha256};
 use crate::{
     health, kafka,
-    kubernetes::teardown::remove,
-    paths::Paths,
+    paths::{Paths, remove},
     preflight,
     process::Process,
     progress::{Progress, output},

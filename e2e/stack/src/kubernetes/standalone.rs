@@ -10,10 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{control_plane::Layout, pki, teardown::remove};
+use super::{control_plane::Layout, pki};
 use crate::{
     fetch,
-    paths::{Lock, Paths},
+    paths::{Lock, Paths, remove},
     process::Process,
     progress::{Progress, output},
     wait,

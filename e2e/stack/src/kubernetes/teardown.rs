@@ -5,7 +5,12 @@ use std::{fs, path::Path, process::Command, time::Duration};
 use anyhow::{Context, Result};
 
 use super::network;
-use crate::{part::Part, paths::Paths, progress::output, wait};
+use crate::{
+    part::Part,
+    paths::{Paths, remove},
+    progress::output,
+    wait,
+};
 
 /// If something cannot be removed, the error names it. Everything else is tried before that.
 pub fn down(paths: &Paths) -> Result<()> {
@@ -81,15 +86,5 @@ fn remove_fixed_paths(paths: &Paths) {
     ] {
         // This fails on purpose if the folder is not empty.
         let _ = fs::remove_dir(folder);
-    }
-}
-
-/// Removes a folder, if it exists.
-pub fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("failed to remove {}", folder.display()))
-        }
-        _ => Ok(()),
     }
 }
