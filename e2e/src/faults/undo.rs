@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn every_part_of_the_stack_is_known_by_its_name() {
-        for known in Part::ALL {
+        for known in Part::all() {
             assert_eq!(part(known.name()).unwrap(), known);
         }
     }

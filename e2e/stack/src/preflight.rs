@@ -59,7 +59,7 @@ pub fn machine(paths: &Paths) -> Result<()> {
 }
 
 /// Checks the features of the kernel, and the addresses that must be free, each with the name of its part.
-pub fn host(wanted: &[(&str, String)]) -> Result<()> {
+pub fn host(wanted: &[(&str, &str)]) -> Result<()> {
     let mut problems = Vec::new();
     for namespace in ["mnt", "net", "pid", "ipc", "uts"] {
         if !Path::new("/proc/self/ns").join(namespace).exists() {
@@ -111,7 +111,7 @@ fn precise(bytes: u64) -> f64 {
 }
 
 /// Returns the addresses that another program uses.
-fn ports_taken(wanted: &[(&str, String)]) -> Vec<String> {
+fn ports_taken(wanted: &[(&str, &str)]) -> Vec<String> {
     let listeners = ports::listeners();
     let taken = wanted.iter().filter_map(|(part, address)| {
         let listener = taken(&listeners, address)?;

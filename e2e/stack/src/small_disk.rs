@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    part::Part,
+    daemon::{Daemon, clickhouse::Clickhouse},
     paths::{Paths, remove},
     progress::output,
 };
@@ -24,7 +24,7 @@ pub fn enter(paths: &Paths, mib: u64) -> Result<()> {
     if image(paths).exists() {
         return mount(paths);
     }
-    Part::Clickhouse.stop(paths)?;
+    Clickhouse.stop(paths)?;
     let new = paths.data.join("clickhouse.new");
     fs::create_dir_all(&new)?;
     let file = fs::File::create(image(paths)).context("failed to make the image of the small disk")?;
@@ -48,7 +48,7 @@ pub fn leave(paths: &Paths) -> Result<()> {
         return Ok(());
     }
     free(paths)?;
-    Part::Clickhouse.stop(paths)?;
+    Clickhouse.stop(paths)?;
     mount(paths)?;
     remove(&aside(paths))?;
     fs::create_dir_all(aside(paths))?;
@@ -100,8 +100,8 @@ pub fn mount(paths: &Paths) -> Result<()> {
 }
 
 fn start(paths: &Paths) -> Result<()> {
-    Part::Clickhouse.start(paths)?;
-    Part::Clickhouse.wait_healthy(paths, Duration::from_mins(1))
+    Clickhouse.start(paths)?;
+    Clickhouse.wait_healthy(paths, Duration::from_mins(1))
 }
 
 fn mount_at(paths: &Paths, folder: &Path) -> Result<()> {

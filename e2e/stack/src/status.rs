@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::Path, thread};
 
 use serde::Serialize;
 
-use crate::{ControlPlane, fetch::go, part::Part, paths::Paths};
+use crate::{control_plane::ControlPlane, fetch::go, part::Part, paths::Paths};
 
 /// The state of a part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,7 +45,7 @@ pub struct PartStatus {
 #[must_use]
 pub fn of_all(paths: &Paths) -> Vec<PartStatus> {
     thread::scope(|s| {
-        let asked = Part::ALL.map(|part| s.spawn(move || of(part, paths)));
+        let asked: Vec<_> = Part::all().map(|part| s.spawn(move || of(part, paths))).collect();
         asked.into_iter().filter_map(|job| job.join().ok()).collect()
     })
 }
@@ -79,7 +79,7 @@ fn of(part: Part, paths: &Paths) -> PartStatus {
     };
     PartStatus {
         part: part.name().to_owned(),
-        addresses: part.addresses(),
+        addresses: part.addresses().iter().map(ToString::to_string).collect(),
         pid: running.map(|id| id.pid),
         version: part.version(),
         health,

@@ -1,25 +1,69 @@
-//! Stops Kubernetes completely: no container, mount, namespace or firewall table is left.
+//! The Kubernetes cluster: starts its daemons in the order in which they need each other, and stops it completely.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 
-use super::network;
 use crate::{
-    part::Part,
+    daemon::{
+        Daemon, containerd::Containerd, coredns::Coredns, etcd::Etcd, kube_apiserver::KubeApiserver,
+        kube_controller_manager::KubeControllerManager, kube_proxy::KubeProxy, kube_scheduler::KubeScheduler,
+        kubelet::Kubelet,
+    },
+    image,
+    kubernetes::{PAUSE_IMAGE, kubectl, layout::Layout, network},
     paths::{Paths, remove},
-    progress::output,
+    progress::{Progress, output},
     wait,
 };
 
-/// If something cannot be removed, the error names it. Everything else is tried before that.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// Starts everything in about five seconds, up to a Ready node, a default service account and DNS. Needs the bridge,
+/// the certificates and the configuration.
+pub fn up(paths: &Paths, progress: &Progress) -> Result<()> {
+    for daemon in [&Etcd as &dyn Daemon, &Containerd, &KubeApiserver] {
+        daemon.start(paths)?;
+    }
+    // The pause image is imported while the API server starts.
+    wait::all(
+        &format!("the import of {PAUSE_IMAGE}"),
+        [&|| KubeApiserver.wait_healthy(paths, LIMIT), &|| {
+            Containerd.wait_healthy(paths, LIMIT).and_then(|()| image::import_pause(paths))
+        }],
+    )?;
+    progress.say(format_args!("kubernetes: API server at {}", Layout::of_stack(paths).url()));
+    for daemon in [&KubeControllerManager as &dyn Daemon, &KubeScheduler, &Kubelet] {
+        daemon.start(paths)?;
+    }
+    let rbac = paths.etc().join("coredns-rbac.yaml");
+    output(kubectl(paths).args(["apply", "--filename"]).arg(rbac))?;
+    KubeProxy.start(paths)?;
+    // If CoreDNS starts before the authorizer knows its role, it waits five seconds.
+    let mut can_list = kubectl(paths);
+    can_list.args(["auth", "can-i", "list", "endpointslices.discovery.k8s.io", "--as=system:coredns"]);
+    wait::until(LIMIT, "CoreDNS' role", || Ok(output(&mut can_list).is_ok()))?;
+    Coredns.start(paths)?;
+    let mut account = kubectl(paths);
+    account.args(["get", "--namespace=default", "serviceaccount", "default"]);
+    for daemon in [&Kubelet as &dyn Daemon, &KubeControllerManager, &KubeScheduler, &Coredns, &KubeProxy] {
+        daemon.wait_healthy(paths, LIMIT)?;
+    }
+    wait::until(LIMIT, "the default ServiceAccount", || Ok(output(&mut account).is_ok()))?;
+    network::restore_kernel_settings(paths)?;
+    progress.say("kubernetes: node Ready, DNS answers");
+    Ok(())
+}
+
+/// Stops the cluster: no container, mount, namespace or firewall table is left. If something cannot be removed, the
+/// error names it. Everything else is tried before that.
 pub fn down(paths: &Paths) -> Result<()> {
-    for part in [Part::KubeScheduler, Part::KubeControllerManager, Part::Kubelet] {
-        part.stop(paths)?;
+    for daemon in [&KubeScheduler as &dyn Daemon, &KubeControllerManager, &Kubelet] {
+        daemon.stop(paths)?;
     }
     remove_sandboxes(paths)?;
-    for part in [Part::KubeProxy, Part::Coredns, Part::KubeApiserver, Part::Etcd, Part::Containerd] {
-        part.stop(paths)?;
+    for daemon in [&KubeProxy as &dyn Daemon, &Coredns, &KubeApiserver, &Etcd, &Containerd] {
+        daemon.stop(paths)?;
     }
     unmount_below(&[&paths.data, &paths.volatile])?;
     for family in ["ip", "ip6"] {
@@ -40,8 +84,8 @@ fn remove_sandboxes(paths: &Paths) -> Result<()> {
     if !paths.volatile.join("containerd").exists() {
         return Ok(());
     }
-    Part::Containerd.start(paths)?;
-    Part::Containerd.wait_healthy(paths, Duration::from_secs(30))?;
+    Containerd.start(paths)?;
+    Containerd.wait_healthy(paths, Duration::from_secs(30))?;
     let socket = format!("unix://{}", paths.containerd_socket().display());
     let clean = || output(Command::new(paths.program("kube")).args(["cri-clean", &socket]));
     // The first try may find a container that is just starting.

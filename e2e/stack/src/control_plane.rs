@@ -10,16 +10,21 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{control_plane::Layout, pki};
 use crate::{
+    daemon::{
+        Daemon,
+        etcd::{self, Etcd},
+        kube_apiserver::{self, KubeApiserver},
+        kube_controller_manager::{self, KubeControllerManager},
+    },
     fetch,
+    kubernetes::{layout::Layout, pki},
     paths::{Lock, Paths, remove},
     process::Process,
     progress::{Progress, output},
     wait,
 };
 
-const NAMES: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// etcd, kube-apiserver and kube-controller-manager. Dropping it stops them and removes their folder. If the program
@@ -115,8 +120,9 @@ impl Drop for ControlPlane {
     }
 }
 
-fn processes(folder: &Path) -> Vec<Process> {
-    NAMES.iter().map(|name| Process::new(name, &folder.join("pids"), &folder.join("logs"))).collect()
+fn processes(folder: &Path) -> [Process; 3] {
+    [&Etcd as &dyn Daemon, &KubeApiserver, &KubeControllerManager]
+        .map(|daemon| Process::new(daemon.name(), &folder.join("pids"), &folder.join("logs")))
 }
 
 fn launch(paths: &Paths, folder: &Path) -> Result<Layout> {
@@ -137,10 +143,9 @@ fn launch(paths: &Paths, folder: &Path) -> Result<Layout> {
     for user in ["admin", "kube-controller-manager"] {
         pki::kubeconfig(&layout.pki, user, &layout.url(), &folder.join(format!("{user}.kubeconfig")))?;
     }
-    let [etcd, apiserver, controllers] = <[Process; 3]>::try_from(processes(folder))
-        .map_err(|all| anyhow::anyhow!("{} processes instead of three", all.len()))?;
-    etcd.start(&layout.etcd())?;
-    apiserver.start(&layout.apiserver())?;
+    let [etcd, apiserver, controllers] = processes(folder);
+    etcd.start(&etcd::command(&layout))?;
+    apiserver.start(&kube_apiserver::command(&layout))?;
     let ask = |args: &[&str]| {
         let mut kubectl = Command::new(layout.bin.join("kubectl"));
         kubectl
@@ -152,7 +157,7 @@ fn launch(paths: &Paths, folder: &Path) -> Result<Layout> {
     };
     let mut all = vec![etcd, apiserver];
     wait_for(&all, "the API server", || ask(&["get", "--raw=/readyz"]))?;
-    controllers.start(&layout.controller_manager())?;
+    controllers.start(&kube_controller_manager::command(&layout))?;
     all.push(controllers);
     wait_for(&all, "the default ServiceAccount", || {
         ask(&["get", "-n", "default", "serviceaccount", "default"])
@@ -195,4 +200,36 @@ done"#;
         command.arg(id.pid.to_string()).arg(id.start.to_string());
     }
     Ok(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::NODE_IP;
+
+    #[test]
+    fn a_control_plane_without_a_node_listens_on_loopback_only() {
+        let layout = Layout {
+            address: "127.0.0.1".into(),
+            api_port: 1,
+            etcd_port: 2,
+            etcd_peer_port: 3,
+            controller_port: 4,
+            node: false,
+            ..Layout::of_stack(&Paths::from_env())
+        };
+        for spec in [etcd::command, kube_apiserver::command, kube_controller_manager::command]
+            .map(|command| command(&layout))
+        {
+            for arg in &spec.args {
+                assert!(
+                    !arg.to_string_lossy().contains(NODE_IP),
+                    "{} {}",
+                    spec.program.display(),
+                    arg.display()
+                );
+            }
+        }
+        assert_eq!(layout.url(), "https://127.0.0.1:1");
+    }
 }
