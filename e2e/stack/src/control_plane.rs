@@ -45,7 +45,7 @@ impl ControlPlane {
     /// programs first if needed. Takes two to four seconds.
     pub fn start(folder: &Path) -> Result<Self> {
         let mut plane = Self::start_detached(folder)?;
-        plane.guard = Some(guard(&processes(folder)).context("failed to start the guard")?);
+        plane.guard = Some(guard(&Self::processes(folder)).context("failed to start the guard")?);
         Ok(plane)
     }
 
@@ -92,17 +92,18 @@ impl ControlPlane {
         if !folder.join("pids").exists() {
             return Ok(());
         }
-        for process in processes(folder).iter().rev() {
+        for process in Self::processes(folder).iter().rev() {
             // Nothing of it is kept, so it need not end cleanly.
             process.stop(Duration::ZERO)?;
         }
         remove(folder)
     }
 
-    /// Returns each process of the control plane in `folder`, and whether it runs.
+    /// Returns the processes of the control plane in `folder`.
     #[must_use]
-    pub fn parts(folder: &Path) -> Vec<(Process, bool)> {
-        processes(folder).into_iter().map(|p| (p.clone(), p.running().is_some())).collect()
+    pub fn processes(folder: &Path) -> [Process; 3] {
+        [&Etcd as &dyn Daemon, &KubeApiserver, &KubeControllerManager]
+            .map(|daemon| Process::new(daemon.name(), &folder.join("pids"), &folder.join("logs")))
     }
 }
 
@@ -118,11 +119,6 @@ impl Drop for ControlPlane {
             let _ = guard.wait();
         }
     }
-}
-
-fn processes(folder: &Path) -> [Process; 3] {
-    [&Etcd as &dyn Daemon, &KubeApiserver, &KubeControllerManager]
-        .map(|daemon| Process::new(daemon.name(), &folder.join("pids"), &folder.join("logs")))
 }
 
 fn launch(paths: &Paths, folder: &Path) -> Result<Layout> {
@@ -143,7 +139,7 @@ fn launch(paths: &Paths, folder: &Path) -> Result<Layout> {
     for user in ["admin", "kube-controller-manager"] {
         pki::kubeconfig(&layout.pki, user, &layout.url(), &folder.join(format!("{user}.kubeconfig")))?;
     }
-    let [etcd, apiserver, controllers] = processes(folder);
+    let [etcd, apiserver, controllers] = ControlPlane::processes(folder);
     etcd.start(&etcd::command(&layout))?;
     apiserver.start(&kube_apiserver::command(&layout))?;
     let ask = |args: &[&str]| {

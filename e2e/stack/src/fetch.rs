@@ -13,7 +13,6 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 /// Returns the SHA-256 as lower-case hex.
-#[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {

@@ -21,8 +21,6 @@ pub const POD_CIDR: &str = "10.244.0.0/24";
 pub const SERVICE_CIDR: &str = "10.96.0.0/16";
 /// The first address of this network: that of the API server.
 pub const SERVICE_API_IP: &str = "10.96.0.1";
-/// The API server's port.
-pub const API_PORT: u16 = 6443;
 /// The node's name.
 pub const NODE_NAME: &str = "local";
 /// The cgroup that holds every pod.

@@ -2,6 +2,15 @@
 //! registries. Nothing is simulated.
 //!
 //! [`Stack`] is the complete stack. [`ControlPlane`] is the Kubernetes API without a node, for tests of reconciling.
+//!
+//! A module imports only modules of the lines above it, and no module imports one that imports it:
+//!
+//! - `wait`, `ports`, `process`, `progress`, `paths`, `health`, `preflight`: files and processes of any program
+//! - `kubernetes`, `fetch`: what the daemons need from the host, and their programs
+//! - `daemon`: the trait, and each daemon in its own file
+//! - `image`, `small_disk`, `cluster`, `control_plane`, `endpoints`: several daemons together
+//! - `part`, `config`, `status`: all daemons
+//! - `stack`: the complete stack
 
 mod cluster;
 mod config;

@@ -16,14 +16,12 @@ pub struct Listener {
 }
 
 /// Returns all listening sockets of this machine.
-#[must_use]
 pub fn listeners() -> Vec<Listener> {
     let text = |name| fs::read_to_string(Path::new("/proc/net").join(name)).unwrap_or_default();
     [text("tcp"), text("tcp6")].iter().flat_map(|t| t.lines()).filter_map(parse).collect()
 }
 
 /// Returns `pid 12 (command line)` for the process that holds the socket.
-#[must_use]
 pub fn owner(listener: &Listener) -> Option<String> {
     let wanted = format!("socket:[{}]", listener.inode);
     // Without `self` and `thread-self`.

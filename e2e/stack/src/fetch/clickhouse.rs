@@ -51,7 +51,6 @@ pub fn ensure(paths: &Paths, progress: &Progress) -> Result<()> {
 }
 
 /// Returns the Python interpreter of the environment.
-#[must_use]
 pub fn python(paths: &Paths) -> PathBuf {
     paths.cache.join("clickhouse/venv/bin/python")
 }

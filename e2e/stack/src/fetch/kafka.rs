@@ -64,7 +64,6 @@ pub fn class_path(paths: &Paths) -> Result<String> {
 }
 
 /// Returns the path of the archive of loaded classes.
-#[must_use]
 pub fn java_archive(paths: &Paths) -> PathBuf {
     paths.cache.join("kafka/classes.jsa")
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{API_PORT, NODE_IP};
+use super::NODE_IP;
 use crate::paths::Paths;
 
 /// The folders and addresses of one control plane.
@@ -32,7 +32,6 @@ pub struct Layout {
 
 impl Layout {
     /// Returns the layout of the complete stack.
-    #[must_use]
     pub fn of_stack(paths: &Paths) -> Self {
         Self {
             bin: paths.bin(),
@@ -40,7 +39,7 @@ impl Layout {
             etc: paths.etc(),
             data: paths.data.clone(),
             address: NODE_IP.to_owned(),
-            api_port: API_PORT,
+            api_port: 6443,
             etcd_port: 2379,
             etcd_peer_port: 2380,
             controller_port: 10257,
@@ -49,7 +48,6 @@ impl Layout {
     }
 
     /// Returns the `https://…` URL of the API server.
-    #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}:{}", self.address, self.api_port)
     }
