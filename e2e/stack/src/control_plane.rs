@@ -2,7 +2,6 @@
 //! nothing runs. It listens on loopback and on its own ports, so that several can run at the same time.
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -20,6 +19,7 @@ use crate::{
     fetch,
     kubernetes::{layout::Layout, pki},
     paths::{Lock, Paths, remove},
+    ports,
     process::Process,
     progress::{Progress, output},
     wait,
@@ -122,7 +122,7 @@ impl Drop for ControlPlane {
 }
 
 fn launch(paths: &Paths, folder: &Path) -> Result<Layout> {
-    let [api_port, etcd_port, etcd_peer_port, controller_port] = free_ports()?;
+    let [api_port, etcd_port, etcd_peer_port, controller_port] = ports::free()?;
     let layout = Layout {
         bin: paths.bin(),
         pki: folder.join("pki"),
@@ -168,16 +168,6 @@ fn wait_for(processes: &[Process], what: &str, ready: impl Fn() -> bool) -> Resu
         }
         Ok(ready())
     })
-}
-
-/// Returns free ports. They are requested at the same time, so that they differ.
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let sockets = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
-    let mut ports = [0; N];
-    for (port, socket) in ports.iter_mut().zip(&sockets) {
-        *port = socket.local_addr()?.port();
-    }
-    Ok(ports)
 }
 
 /// Starts a process that waits for the end of its input, which comes when this program ends. It then stops the

@@ -3,7 +3,7 @@
 //!
 //! [`Stack`] is the complete stack. [`ControlPlane`] is the Kubernetes API without a node, for tests of reconciling.
 //!
-//! A module imports only modules of the lines above it, and no module imports one that imports it:
+//! A module imports modules of its own line and of the lines above it. There is no circle:
 //!
 //! - `wait`, `ports`, `process`, `progress`, `paths`, `health`, `preflight`: files and processes of any program
 //! - `kubernetes`, `fetch`: what the daemons need from the host, and their programs

@@ -1,10 +1,12 @@
-//! The processes that listen on ports, from /proc.
+//! The processes that listen on ports, from /proc, and ports on which none listens.
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::Path,
 };
+
+use anyhow::Result;
 
 /// A listening TCP socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,16 @@ pub fn owner(listener: &Listener) -> Option<String> {
     None
 }
 
+/// Returns free ports of loopback. They are requested at the same time, so that they differ.
+pub fn free<const N: usize>() -> Result<[u16; N]> {
+    let sockets = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
+    let mut ports = [0; N];
+    for (port, socket) in ports.iter_mut().zip(&sockets) {
+        *port = socket.local_addr()?.port();
+    }
+    Ok(ports)
+}
+
 /// Reads a line of /proc/net/tcp or tcp6 in the state LISTEN (0A). Addresses are hex. Each 32-bit word has the byte
 /// order of the machine.
 fn parse(line: &str) -> Option<Listener> {
@@ -65,8 +77,6 @@ fn parse(line: &str) -> Option<Listener> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use super::*;
 
     #[test]

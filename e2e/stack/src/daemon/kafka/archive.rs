@@ -1,6 +1,6 @@
 //! An archive of the classes that Java loads when the broker starts. It halves the start time.
 
-use std::{net::TcpListener, path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Result, ensure};
 
@@ -12,6 +12,7 @@ use crate::{
     },
     health,
     paths::{Paths, remove},
+    ports,
     process::Process,
     progress::{Progress, output},
     wait,
@@ -36,10 +37,7 @@ pub fn ensure(paths: &Paths, progress: &Progress) -> Result<()> {
 /// loads.
 fn make(paths: &Paths, scratch: &Path) -> Result<()> {
     remove(scratch)?;
-    let port = |listener: &TcpListener| listener.local_addr().map(|a| a.port());
-    let (a, b) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-    let (client, controller) = (port(&a)?, port(&b)?);
-    drop((a, b));
+    let [client, controller] = ports::free()?;
     let address = format!("127.0.0.1:{client}");
     let data = scratch.join("data");
     write_config(scratch, &data, &format!("LOCAL://{address}"), controller)?;
