@@ -1,7 +1,7 @@
 # The image for people with Docker: `docker build -t batch-on-kafka .`
 #
 # Its one layer has the same content as the image that the local stack makes without Docker (see
-# e2e/stack/src/image): the binaries, the libraries `ldd` names, a user without rights, the trusted
+# e2e/stack/src/image.rs): the binaries, the libraries `ldd` names, a user without rights, the trusted
 # authorities; no shell, no package manager. It cannot be built where there is no container registry, so the
 # project's own tests run the stack's image, not this one.
 

@@ -12,5 +12,5 @@ const MIB: u64 = 16 * 1024;
 /// Moves ClickHouse to a small disk. Undoing the journal moves it back.
 pub fn enter(journal: &Arc<Journal>) -> Result<()> {
     journal.note(Undo::LeaveSmallDisk)?;
-    stack::Stack::from_env().enter_small_disk(MIB)
+    stack::small_disk::enter(&stack::Paths::from_env(), MIB)
 }

@@ -50,7 +50,7 @@ fn disk_full(system: &System, for_ms: u64, injected: &dyn Fn()) -> Result<Outcom
     let _held = lock.lock();
     let undo = system.journal.note(Undo::FreeDisk)?;
     injected();
-    system.stack.fill_small_disk().context("failed to fill the disk")?;
+    stack::small_disk::fill(&system.stack.paths).context("failed to fill the disk")?;
     keep_for(for_ms);
     system.journal.undo(undo)?;
     Ok(Outcome::Done(format!("for {for_ms} ms")))

@@ -145,7 +145,7 @@ impl System {
     /// Starts every part that died, and waits until all parts work. Returns the names of the started parts.
     pub fn restart_dead_parts(&self) -> Result<Vec<&'static str>> {
         let mut started = vec![];
-        for part in Part::ALL {
+        for part in Part::all() {
             if part.process(&self.stack.paths).running().is_none() {
                 started.push(part.name());
             }

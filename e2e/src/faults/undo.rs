@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use stack::process::Id;
-use stack::{Fault as Signal, Part, Stack};
+use stack::{Fault as Signal, Part, Stack, small_disk};
 
 use super::inject::network;
 use crate::Target;
@@ -59,8 +59,8 @@ impl Undo {
             Self::Continue { pid, start } => Signal::Cont.send(Id { pid: *pid, start: *start }),
             Self::Start { part } => stack.start(self::part(part)?),
             Self::Reconnect { address } => network::reconnect(address),
-            Self::FreeDisk => stack.free_small_disk(),
-            Self::LeaveSmallDisk => stack.leave_small_disk(),
+            Self::FreeDisk => small_disk::free(&stack.paths),
+            Self::LeaveSmallDisk => small_disk::leave(&stack.paths),
             Self::Model { namespace, name, patch } => {
                 let args = ["patch", "ingestmodel", "-n", namespace, name, "--type=merge", "-p", patch];
                 target.kubectl(&args).map(drop)
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn every_part_of_the_stack_is_known_by_its_name() {
-        for known in Part::ALL {
+        for known in Part::all() {
             assert_eq!(part(known.name()).unwrap(), known);
         }
     }

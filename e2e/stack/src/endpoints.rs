@@ -5,7 +5,11 @@ use std::{env, fs, path::PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{clickhouse, kafka, kubernetes::NODE_IP, paths::Paths};
+use crate::{
+    daemon::{clickhouse, kafka},
+    kubernetes::NODE_IP,
+    paths::Paths,
+};
 
 /// Addresses, credentials and programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

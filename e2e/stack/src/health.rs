@@ -1,12 +1,15 @@
-//! Asks a part whether it answers, with the part's own protocol. It uses only the standard library.
+//! Asks a part whether it answers, with the part's own protocol. HTTPS is sent by curl.
 
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    process::Command,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
+
+use crate::progress::output;
 
 const LIMIT: Duration = Duration::from_secs(3);
 
@@ -40,6 +43,12 @@ fn http(address: &str, head: &str, body: &str) -> Result<String> {
 /// Sends a GET over plain HTTP.
 pub fn get(address: &str, path: &str) -> Result<String> {
     http(address, &format!("GET {path}"), "")
+}
+
+/// Sends a GET over TLS to a part with a self-signed certificate.
+pub fn https(url: &str) -> Result<()> {
+    let args = ["--insecure", "--silent", "--show-error", "--fail", "--max-time", "3", url];
+    output(Command::new("curl").args(args)).map(drop)
 }
 
 /// Runs one fixed statement as ClickHouse's user without a password on loopback.

@@ -120,6 +120,16 @@ pub fn write_if_changed(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
 }
 
+/// Removes a folder, if it exists.
+pub fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("failed to remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Fills the `{{name}}` placeholders of a template. A placeholder without a value is an error, not an empty text.
 pub fn render(template: &str, values: &[(&str, &str)]) -> Result<String> {
     let mut text = template.to_owned();

@@ -1,10 +1,12 @@
-//! The processes that listen on ports, from /proc.
+//! The processes that listen on ports, from /proc, and ports on which none listens.
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::Path,
 };
+
+use anyhow::Result;
 
 /// A listening TCP socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +18,12 @@ pub struct Listener {
 }
 
 /// Returns all listening sockets of this machine.
-#[must_use]
 pub fn listeners() -> Vec<Listener> {
     let text = |name| fs::read_to_string(Path::new("/proc/net").join(name)).unwrap_or_default();
     [text("tcp"), text("tcp6")].iter().flat_map(|t| t.lines()).filter_map(parse).collect()
 }
 
 /// Returns `pid 12 (command line)` for the process that holds the socket.
-#[must_use]
 pub fn owner(listener: &Listener) -> Option<String> {
     let wanted = format!("socket:[{}]", listener.inode);
     // Without `self` and `thread-self`.
@@ -39,6 +39,16 @@ pub fn owner(listener: &Listener) -> Option<String> {
         }
     }
     None
+}
+
+/// Returns free ports of loopback. They are requested at the same time, so that they differ.
+pub fn free<const N: usize>() -> Result<[u16; N]> {
+    let sockets = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
+    let mut ports = [0; N];
+    for (port, socket) in ports.iter_mut().zip(&sockets) {
+        *port = socket.local_addr()?.port();
+    }
+    Ok(ports)
 }
 
 /// Reads a line of /proc/net/tcp or tcp6 in the state LISTEN (0A). Addresses are hex. Each 32-bit word has the byte
@@ -67,8 +77,6 @@ fn parse(line: &str) -> Option<Listener> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use super::*;
 
     #[test]

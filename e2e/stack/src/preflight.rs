@@ -1,13 +1,13 @@
 //! What a machine must have. It is checked before anything is changed. Every error says what to do.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Result, bail};
 
 use crate::{
-    part::Part,
     paths::Paths,
     ports::{self, Listener},
+    progress::output,
 };
 
 const GIB: u64 = 1 << 30;
@@ -58,8 +58,8 @@ pub fn machine(paths: &Paths) -> Result<()> {
     all_of(&problems)
 }
 
-/// Checks the features of the kernel, and the ports that must be free.
-pub fn host(paths: &Paths) -> Result<()> {
+/// Checks the features of the kernel, and the addresses that must be free, each with the name of its part.
+pub fn host(wanted: &[(&str, &str)]) -> Result<()> {
     let mut problems = Vec::new();
     for namespace in ["mnt", "net", "pid", "ipc", "uts"] {
         if !Path::new("/proc/self/ns").join(namespace).exists() {
@@ -69,7 +69,7 @@ pub fn host(paths: &Paths) -> Result<()> {
     // `modprobe` loads the file system if it is a module.
     let overlay = || fs::read_to_string("/proc/filesystems").unwrap_or_default().contains("overlay");
     if !overlay() {
-        let _ = std::process::Command::new("modprobe").arg("overlay").status();
+        let _ = Command::new("modprobe").arg("overlay").status();
         if !overlay() {
             problems.push("the kernel has no overlay file system: `modprobe overlay`".to_owned());
         }
@@ -77,10 +77,10 @@ pub fn host(paths: &Paths) -> Result<()> {
     if fs::read_dir("/sys/fs/cgroup").map_or(true, |mut folder| folder.next().is_none()) {
         problems.push("no cgroups are mounted at /sys/fs/cgroup".to_owned());
     }
-    if let Err(e) = crate::progress::output(std::process::Command::new("nft").args(["list", "tables"])) {
+    if let Err(e) = output(Command::new("nft").args(["list", "tables"])) {
         problems.push(format!("the kernel has no nftables: {e:#}"));
     }
-    problems.extend(ports_taken(paths));
+    problems.extend(ports_taken(wanted));
     all_of(&problems)
 }
 
@@ -110,19 +110,15 @@ fn precise(bytes: u64) -> f64 {
     bytes as f64
 }
 
-/// Returns the ports of parts that do not run, but that another program uses.
-fn ports_taken(paths: &Paths) -> Vec<String> {
+/// Returns the addresses that another program uses.
+fn ports_taken(wanted: &[(&str, &str)]) -> Vec<String> {
     let listeners = ports::listeners();
-    let mut problems = Vec::new();
-    for part in Part::ALL.into_iter().filter(|p| p.process(paths).running().is_none()) {
-        for address in part.addresses() {
-            if let Some(listener) = taken(&listeners, &address) {
-                let by = ports::owner(listener).unwrap_or_else(|| "a process that cannot be seen".to_owned());
-                problems.push(format!("{address} ({}) is taken by {by}: stop it", part.name()));
-            }
-        }
-    }
-    problems
+    let taken = wanted.iter().filter_map(|(part, address)| {
+        let listener = taken(&listeners, address)?;
+        let by = ports::owner(listener).unwrap_or_else(|| "a process that cannot be seen".to_owned());
+        Some(format!("{address} ({part}) is taken by {by}: stop it"))
+    });
+    taken.collect()
 }
 
 fn taken<'a>(listeners: &'a [Listener], address: &str) -> Option<&'a Listener> {

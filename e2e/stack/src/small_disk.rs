@@ -5,88 +5,88 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{kubernetes::teardown::remove, part::Part, paths::Paths, progress::output, stack::Stack};
+use crate::{
+    daemon::{Daemon, clickhouse::Clickhouse},
+    paths::{Paths, remove},
+    progress::output,
+};
 
 /// The file that takes all free space.
 const FILLER: &str = "filler";
 
-impl Stack {
-    /// Moves ClickHouse's data to a file system of `mib` MiB. ClickHouse is stopped meanwhile.
-    pub fn enter_small_disk(&self, mib: u64) -> Result<()> {
-        let paths = &self.paths;
-        if image(paths).exists() {
-            return mount(paths);
-        }
-        Part::Clickhouse.stop(paths)?;
-        let new = paths.data.join("clickhouse.new");
-        fs::create_dir_all(&new)?;
-        let file = fs::File::create(image(paths)).context("failed to make the image of the small disk")?;
-        file.set_len(mib << 20)?;
-        let made = format(paths).and_then(|()| mount_at(paths, &new)).and_then(|()| copy(&data(paths), &new));
-        let unmounted = unmount(&new);
-        fs::remove_dir(&new)?;
-        if made.is_err() {
-            fs::remove_file(image(paths))?;
-        }
-        made.and(unmounted).and_then(|()| {
-            fs::rename(data(paths), aside(paths))?;
-            mount(paths)
-        })?;
-        self.start(Part::Clickhouse)
+/// Moves ClickHouse's data to a file system of `mib` MiB. ClickHouse is stopped meanwhile.
+pub fn enter(paths: &Paths, mib: u64) -> Result<()> {
+    if image(paths).exists() {
+        return mount(paths);
     }
+    Clickhouse.stop(paths)?;
+    let new = paths.data.join("clickhouse.new");
+    fs::create_dir_all(&new)?;
+    let file = fs::File::create(image(paths)).context("failed to make the image of the small disk")?;
+    file.set_len(mib << 20)?;
+    let made = format(paths).and_then(|()| mount_at(paths, &new)).and_then(|()| copy(&data(paths), &new));
+    let unmounted = unmount(&new);
+    fs::remove_dir(&new)?;
+    if made.is_err() {
+        fs::remove_file(image(paths))?;
+    }
+    made.and(unmounted).and_then(|()| {
+        fs::rename(data(paths), aside(paths))?;
+        mount(paths)
+    })?;
+    start(paths)
+}
 
-    /// Moves the data back to the machine's disk. ClickHouse is stopped meanwhile.
-    pub fn leave_small_disk(&self) -> Result<()> {
-        let paths = &self.paths;
-        if !image(paths).exists() {
+/// Moves the data back to the machine's disk. ClickHouse is stopped meanwhile.
+pub fn leave(paths: &Paths) -> Result<()> {
+    if !image(paths).exists() {
+        return Ok(());
+    }
+    free(paths)?;
+    Clickhouse.stop(paths)?;
+    mount(paths)?;
+    remove(&aside(paths))?;
+    fs::create_dir_all(aside(paths))?;
+    copy(&data(paths), &aside(paths))?;
+    unmount(&data(paths))?;
+    fs::remove_dir(data(paths))?;
+    fs::rename(aside(paths), data(paths))?;
+    fs::remove_file(image(paths))?;
+    start(paths)
+}
+
+/// Takes all free space of the small disk. The space is only reserved, not written, so the machine's disk does not
+/// fill.
+pub fn fill(paths: &Paths) -> Result<()> {
+    let folder = data(paths);
+    ensure!(is_mounted(&folder)?, "ClickHouse is not on a small disk");
+    // A file system reserves some blocks for itself, so a smaller size is tried until it fits.
+    let mut kib: u64 = output(Command::new("df").args(["--output=avail", "--block-size=1K"]).arg(&folder))?
+        .lines()
+        .nth(1)
+        .and_then(|line| line.trim().parse().ok())
+        .context("df says nothing")?;
+    while kib > 64 {
+        let mut command = Command::new("fallocate");
+        command.arg("--length").arg(format!("{kib}KiB")).arg(folder.join(FILLER));
+        if output(&mut command).is_ok() {
             return Ok(());
         }
-        self.free_small_disk()?;
-        Part::Clickhouse.stop(paths)?;
-        mount(paths)?;
-        remove(&aside(paths))?;
-        fs::create_dir_all(aside(paths))?;
-        copy(&data(paths), &aside(paths))?;
-        unmount(&data(paths))?;
-        fs::remove_dir(data(paths))?;
-        fs::rename(aside(paths), data(paths))?;
-        fs::remove_file(image(paths))?;
-        self.start(Part::Clickhouse)
+        kib -= kib / 64 + 1;
     }
+    Ok(())
+}
 
-    /// Takes all free space of the small disk. The space is only reserved, not written, so the machine's disk does not
-    /// fill.
-    pub fn fill_small_disk(&self) -> Result<()> {
-        let folder = data(&self.paths);
-        ensure!(is_mounted(&folder)?, "ClickHouse is not on a small disk");
-        // A file system reserves some blocks for itself, so a smaller size is tried until it fits.
-        let mut kib: u64 =
-            output(Command::new("df").args(["--output=avail", "--block-size=1K"]).arg(&folder))?
-                .lines()
-                .nth(1)
-                .and_then(|line| line.trim().parse().ok())
-                .context("df says nothing")?;
-        while kib > 64 {
-            let mut command = Command::new("fallocate");
-            command.arg("--length").arg(format!("{kib}KiB")).arg(folder.join(FILLER));
-            if output(&mut command).is_ok() {
-                return Ok(());
-            }
-            kib -= kib / 64 + 1;
-        }
-        Ok(())
-    }
-
-    /// Frees the space again.
-    pub fn free_small_disk(&self) -> Result<()> {
-        match fs::remove_file(data(&self.paths).join(FILLER)) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context("failed to free the disk"),
-            _ => Ok(()),
-        }
+/// Frees the space again.
+pub fn free(paths: &Paths) -> Result<()> {
+    match fs::remove_file(data(paths).join(FILLER)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context("failed to free the disk"),
+        _ => Ok(()),
     }
 }
 
@@ -97,6 +97,11 @@ pub fn mount(paths: &Paths) -> Result<()> {
     }
     fs::create_dir_all(data(paths))?;
     mount_at(paths, &data(paths))
+}
+
+fn start(paths: &Paths) -> Result<()> {
+    Clickhouse.start(paths)?;
+    Clickhouse.wait_healthy(paths, Duration::from_mins(1))
 }
 
 fn mount_at(paths: &Paths, folder: &Path) -> Result<()> {

@@ -1,19 +1,30 @@
 //! The complete stack: up, down, faults, images.
 
-use std::{fs, path::PathBuf, thread, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use rustix::process::Signal;
 
 use crate::{
-    Binary, Endpoints, Part, Paths, clickhouse, fetch, image, kafka,
-    kubernetes::{config, network, node, pki, teardown},
-    paths::Lock,
+    cluster, config,
+    daemon::{
+        Daemon,
+        clickhouse::Clickhouse,
+        kafka::{Kafka, archive},
+    },
+    endpoints::Endpoints,
+    fetch::{apt, clickhouse, go, kafka},
+    image::{self, Binary},
+    kubernetes::{network, pki},
+    part::Part,
+    paths::{Lock, Paths, remove},
     preflight,
     process::Id,
     progress::Progress,
+    small_disk,
     status::{self, Health, PartStatus},
+    wait,
 };
 
 /// The repository of the project's image. Its tag is a hash of its content.
@@ -61,7 +72,7 @@ impl Stack {
     /// Builds kubectl, Helm and the other programs, unless they exist. Starts nothing and needs no root.
     pub fn build_programs(&self, progress: &Progress) -> Result<()> {
         let _lock = Lock::hold(&self.paths.cache)?;
-        fetch::go::ensure(&self.paths, progress)
+        go::ensure(&self.paths, progress)
     }
 
     /// Starts what does not run. It is safe to call at any time, also after a crash of any part.
@@ -75,23 +86,24 @@ impl Stack {
                 other.display()
             );
         }
-        fetch::apt::ensure(&paths.logs().join("apt.log"), progress)?;
-        preflight::host(paths)?;
-        fetch::all(paths, progress)?;
+        apt::ensure(&paths.logs().join("apt.log"), progress)?;
+        let stopped = Part::all().filter(|part| part.process(paths).running().is_none());
+        let wanted = stopped.flat_map(|part| part.addresses().iter().map(move |a| (part.name(), *a)));
+        preflight::host(&wanted.collect::<Vec<_>>())?;
+        fetch(paths, progress)?;
         pki::ensure(&paths.pki(), true)?;
         config::write(paths)?;
         network::up(paths)?;
         fs::write(paths.volatile.join("owner"), paths.data.as_os_str().as_encoded_bytes())?;
         progress.say("starting Kubernetes, Kafka and ClickHouse …");
-        thread::scope(|s| {
-            let others =
-                [s.spawn(|| kafka::up(paths, progress)), s.spawn(|| clickhouse::up(paths, progress))];
-            let kubernetes = node::up(paths, progress);
-            for other in others {
-                other.join().map_err(|_| anyhow!("a start broke off"))??;
-            }
-            kubernetes
-        })?;
+        wait::all(
+            "a start",
+            [
+                &|| Kafka.up(paths, progress),
+                &|| small_disk::mount(paths).and_then(|()| Clickhouse.up(paths, progress)),
+                &|| cluster::up(paths, progress),
+            ],
+        )?;
         let endpoints = Endpoints::local(paths);
         endpoints.save(paths)?;
         Ok(endpoints)
@@ -108,18 +120,11 @@ impl Stack {
         }
         let lock = Lock::hold(&paths.data)?;
         let _ = fs::remove_file(paths.data.join("endpoints.json"));
-        thread::scope(|s| {
-            let others = [Part::Kafka, Part::Clickhouse].map(|part| s.spawn(move || part.stop(paths)));
-            let kubernetes = teardown::down(paths);
-            for other in others {
-                other.join().map_err(|_| anyhow!("a stop broke off"))??;
-            }
-            kubernetes
-        })?;
+        wait::all("a stop", [&|| Kafka.stop(paths), &|| Clickhouse.stop(paths), &|| cluster::down(paths)])?;
         progress.say("stopped Kubernetes, Kafka and ClickHouse");
         drop(lock);
         if purge {
-            teardown::remove(&paths.data)?;
+            remove(&paths.data)?;
             progress.say(format_args!("removed {}", paths.data.display()));
         }
         Ok(())
@@ -178,4 +183,17 @@ impl Stack {
     pub fn import_image(&self, binaries: &[Binary]) -> Result<String> {
         image::import(&self.paths, REPOSITORY, binaries)
     }
+}
+
+/// Fetches everything that is not a Debian package, in parallel: one is limited by the processor, two by the network.
+fn fetch(paths: &Paths, progress: &Progress) -> Result<()> {
+    let _lock = Lock::hold(&paths.cache)?;
+    wait::all(
+        "a download",
+        [
+            &|| kafka::ensure(paths, progress).and_then(|()| archive::ensure(paths, progress)),
+            &|| clickhouse::ensure(paths, progress),
+            &|| go::ensure(paths, progress),
+        ],
+    )
 }

@@ -2,9 +2,10 @@
 
 use std::{fmt::Write as _, path::Path, thread};
 
+use anyhow::Result;
 use serde::Serialize;
 
-use crate::{ControlPlane, fetch::go, part::Part, paths::Paths};
+use crate::{control_plane::ControlPlane, fetch::go, part::Part, paths::Paths, process::Process};
 
 /// The state of a part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,8 +45,9 @@ pub struct PartStatus {
 /// Checks all parts in parallel, so that a part that hangs delays the result only by its own time limit.
 #[must_use]
 pub fn of_all(paths: &Paths) -> Vec<PartStatus> {
+    let ask = |part: Part| of(&part.process(paths), part.addresses(), part.version(), || part.health(paths));
     thread::scope(|s| {
-        let asked = Part::ALL.map(|part| s.spawn(move || of(part, paths)));
+        let asked: Vec<_> = Part::all().map(|part| s.spawn(move || ask(part))).collect();
         asked.into_iter().filter_map(|job| job.join().ok()).collect()
     })
 }
@@ -54,34 +56,35 @@ pub fn of_all(paths: &Paths) -> Vec<PartStatus> {
 /// they run.
 #[must_use]
 pub fn of_control_plane(folder: &Path) -> Vec<PartStatus> {
-    let parts = ControlPlane::parts(folder).into_iter().filter(|(process, _)| process.started().is_some());
-    parts
-        .map(|(process, runs)| PartStatus {
-            part: process.name.clone(),
-            addresses: Vec::new(),
-            pid: process.running().map(|id| id.pid),
-            version: if process.name == "etcd" { go::ETCD } else { go::KUBERNETES }.to_owned(),
-            health: if runs { Health::Healthy } else { Health::Died { log: process.tail(10) } },
+    let started = ControlPlane::processes(folder).into_iter().filter(|process| process.started().is_some());
+    started
+        .map(|process| {
+            let version = if process.name == "etcd" { go::ETCD } else { go::KUBERNETES };
+            of(&process, &[], version.to_owned(), || Ok(()))
         })
         .collect()
 }
 
-fn of(part: Part, paths: &Paths) -> PartStatus {
-    let process = part.process(paths);
+fn of(
+    process: &Process,
+    addresses: &[&str],
+    version: String,
+    health: impl FnOnce() -> Result<()>,
+) -> PartStatus {
     let running = process.running();
     let health = match (running, process.started()) {
         (None, None) => Health::Stopped,
         (None, Some(_)) => Health::Died { log: process.tail(10) },
-        (Some(_), _) => match part.health(paths) {
+        (Some(_), _) => match health() {
             Ok(()) => Health::Healthy,
             Err(e) => Health::Failing { message: format!("{e:#}") },
         },
     };
     PartStatus {
-        part: part.name().to_owned(),
-        addresses: part.addresses(),
+        part: process.name.clone(),
+        addresses: addresses.iter().map(ToString::to_string).collect(),
         pid: running.map(|id| id.pid),
-        version: part.version(),
+        version,
         health,
     }
 }

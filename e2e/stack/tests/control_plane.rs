@@ -32,11 +32,11 @@ fn two_control_planes_run_at_once_each_with_its_own_objects_and_dropping_one_end
     .unwrap();
     assert_eq!(kubectl(&second, &["get", "deployments", "-o", "name"]).unwrap(), "");
 
-    let ids: Vec<_> = ControlPlane::parts(&a).iter().map(|(p, _)| p.running().unwrap()).collect();
+    let ids: Vec<_> = ControlPlane::processes(&a).iter().map(|p| p.running().unwrap()).collect();
     drop(first);
     assert!(ids.iter().all(|id| !id.alive()));
     assert!(!a.exists());
-    assert!(ControlPlane::parts(&b).iter().all(|(_, runs)| *runs));
+    assert!(ControlPlane::processes(&b).iter().all(|p| p.running().is_some()));
 }
 
 #[test]
@@ -54,10 +54,10 @@ fn a_control_plane_ends_with_a_program_that_never_drops_it() {
         .output()
         .unwrap();
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
-    let parts = ControlPlane::parts(&folder);
-    assert!(parts.iter().all(|(process, _)| process.started().is_some()), "it was up");
+    let parts = ControlPlane::processes(&folder);
+    assert!(parts.iter().all(|process| process.started().is_some()), "it was up");
     wait::until(Duration::from_secs(10), "its end", || {
-        Ok(parts.iter().all(|(process, _)| process.running().is_none()))
+        Ok(parts.iter().all(|process| process.running().is_none()))
     })
     .unwrap();
     ControlPlane::stop(&folder).unwrap();

@@ -9,7 +9,11 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::Stamp;
-use crate::{kubernetes::teardown::remove, paths::Paths, preflight, progress::Progress};
+use crate::{
+    paths::{Paths, remove},
+    preflight,
+    progress::Progress,
+};
 
 /// The version of the engine in chdb-core 26.9.0, as `SELECT version()` returns it.
 pub const VERSION: &str = "26.9.2.1";
@@ -47,7 +51,6 @@ pub fn ensure(paths: &Paths, progress: &Progress) -> Result<()> {
 }
 
 /// Returns the Python interpreter of the environment.
-#[must_use]
 pub fn python(paths: &Paths) -> PathBuf {
     paths.cache.join("clickhouse/venv/bin/python")
 }

@@ -58,13 +58,11 @@ impl Image {
     }
 
     /// Returns twelve hex digits that identify the complete content.
-    #[must_use]
     pub fn short_id(&self) -> String {
         sha256(&self.config)[..12].to_owned()
     }
 
     /// Returns `sha256:…` as containerd lists it.
-    #[must_use]
     pub fn manifest_digest(&self) -> String {
         digest(&self.manifest)
     }

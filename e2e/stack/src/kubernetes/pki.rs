@@ -87,7 +87,7 @@ pub fn ensure(dir: &Path, with_node: bool) -> Result<()> {
 pub fn kubeconfig(pki: &Path, user: &str, server: &str, file: &Path) -> Result<()> {
     let base64 = |name: &str| output(openssl(pki).args(["base64", "-A", "-in", name]));
     let text = render(
-        include_str!("templates/kubeconfig.yaml"),
+        include_str!("kubeconfig.yaml"),
         &[
             ("user", user),
             ("server", server),

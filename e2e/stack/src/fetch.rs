@@ -7,32 +7,12 @@ pub mod clickhouse;
 pub mod go;
 pub mod kafka;
 
-use std::{fs, path::Path, thread};
+use std::{fs, path::Path};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    paths::{Lock, Paths},
-    progress::Progress,
-};
-
-/// Fetches everything that is not a Debian package, in parallel: one is limited by the processor, two by the network.
-pub fn all(paths: &Paths, progress: &Progress) -> Result<()> {
-    let _lock = Lock::hold(&paths.cache)?;
-    thread::scope(|s| {
-        let kafka = s.spawn(|| kafka::ensure(paths, progress));
-        let clickhouse = s.spawn(|| clickhouse::ensure(paths, progress));
-        let go = go::ensure(paths, progress);
-        for job in [kafka, clickhouse] {
-            job.join().map_err(|_| anyhow!("a download broke off"))??;
-        }
-        go
-    })
-}
-
 /// Returns the SHA-256 as lower-case hex.
-#[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
@@ -43,21 +23,24 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// A file that records from what something was made.
-struct Stamp<'a> {
+pub struct Stamp<'a> {
     file: &'a Path,
     value: String,
 }
 
 impl<'a> Stamp<'a> {
-    fn new(file: &'a Path, made_from: &[&[u8]]) -> Self {
+    /// Makes the stamp `file` for what is made from these bytes.
+    pub fn new(file: &'a Path, made_from: &[&[u8]]) -> Self {
         Self { file, value: sha256(&made_from.join(&[0][..])) }
     }
 
-    fn matches(&self) -> bool {
+    /// Returns whether the stamp was set for the same bytes.
+    pub fn matches(&self) -> bool {
         fs::read_to_string(self.file).is_ok_and(|old| old == self.value)
     }
 
-    fn set(&self) -> Result<()> {
+    /// Records that it was made.
+    pub fn set(&self) -> Result<()> {
         fs::write(self.file, &self.value).with_context(|| format!("failed to write {}", self.file.display()))
     }
 }

@@ -2,7 +2,6 @@
 //! nothing runs. It listens on loopback and on its own ports, so that several can run at the same time.
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -10,16 +9,22 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{control_plane::Layout, pki, teardown::remove};
 use crate::{
+    daemon::{
+        Daemon,
+        etcd::{self, Etcd},
+        kube_apiserver::{self, KubeApiserver},
+        kube_controller_manager::{self, KubeControllerManager},
+    },
     fetch,
-    paths::{Lock, Paths},
+    kubernetes::{layout::Layout, pki},
+    paths::{Lock, Paths, remove},
+    ports,
     process::Process,
     progress::{Progress, output},
     wait,
 };
 
-const NAMES: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// etcd, kube-apiserver and kube-controller-manager. Dropping it stops them and removes their folder. If the program
@@ -40,7 +45,7 @@ impl ControlPlane {
     /// programs first if needed. Takes two to four seconds.
     pub fn start(folder: &Path) -> Result<Self> {
         let mut plane = Self::start_detached(folder)?;
-        plane.guard = Some(guard(&processes(folder)).context("failed to start the guard")?);
+        plane.guard = Some(guard(&Self::processes(folder)).context("failed to start the guard")?);
         Ok(plane)
     }
 
@@ -87,17 +92,18 @@ impl ControlPlane {
         if !folder.join("pids").exists() {
             return Ok(());
         }
-        for process in processes(folder).iter().rev() {
+        for process in Self::processes(folder).iter().rev() {
             // Nothing of it is kept, so it need not end cleanly.
             process.stop(Duration::ZERO)?;
         }
         remove(folder)
     }
 
-    /// Returns each process of the control plane in `folder`, and whether it runs.
+    /// Returns the processes of the control plane in `folder`.
     #[must_use]
-    pub fn parts(folder: &Path) -> Vec<(Process, bool)> {
-        processes(folder).into_iter().map(|p| (p.clone(), p.running().is_some())).collect()
+    pub fn processes(folder: &Path) -> [Process; 3] {
+        [&Etcd as &dyn Daemon, &KubeApiserver, &KubeControllerManager]
+            .map(|daemon| Process::new(daemon.name(), &folder.join("pids"), &folder.join("logs")))
     }
 }
 
@@ -115,12 +121,8 @@ impl Drop for ControlPlane {
     }
 }
 
-fn processes(folder: &Path) -> Vec<Process> {
-    NAMES.iter().map(|name| Process::new(name, &folder.join("pids"), &folder.join("logs"))).collect()
-}
-
 fn launch(paths: &Paths, folder: &Path) -> Result<Layout> {
-    let [api_port, etcd_port, etcd_peer_port, controller_port] = free_ports()?;
+    let [api_port, etcd_port, etcd_peer_port, controller_port] = ports::free()?;
     let layout = Layout {
         bin: paths.bin(),
         pki: folder.join("pki"),
@@ -137,10 +139,9 @@ fn launch(paths: &Paths, folder: &Path) -> Result<Layout> {
     for user in ["admin", "kube-controller-manager"] {
         pki::kubeconfig(&layout.pki, user, &layout.url(), &folder.join(format!("{user}.kubeconfig")))?;
     }
-    let [etcd, apiserver, controllers] = <[Process; 3]>::try_from(processes(folder))
-        .map_err(|all| anyhow::anyhow!("{} processes instead of three", all.len()))?;
-    etcd.start(&layout.etcd())?;
-    apiserver.start(&layout.apiserver())?;
+    let [etcd, apiserver, controllers] = ControlPlane::processes(folder);
+    etcd.start(&etcd::command(&layout))?;
+    apiserver.start(&kube_apiserver::command(&layout))?;
     let ask = |args: &[&str]| {
         let mut kubectl = Command::new(layout.bin.join("kubectl"));
         kubectl
@@ -152,7 +153,7 @@ fn launch(paths: &Paths, folder: &Path) -> Result<Layout> {
     };
     let mut all = vec![etcd, apiserver];
     wait_for(&all, "the API server", || ask(&["get", "--raw=/readyz"]))?;
-    controllers.start(&layout.controller_manager())?;
+    controllers.start(&kube_controller_manager::command(&layout))?;
     all.push(controllers);
     wait_for(&all, "the default ServiceAccount", || {
         ask(&["get", "-n", "default", "serviceaccount", "default"])
@@ -167,16 +168,6 @@ fn wait_for(processes: &[Process], what: &str, ready: impl Fn() -> bool) -> Resu
         }
         Ok(ready())
     })
-}
-
-/// Returns free ports. They are requested at the same time, so that they differ.
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let sockets = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
-    let mut ports = [0; N];
-    for (port, socket) in ports.iter_mut().zip(&sockets) {
-        *port = socket.local_addr()?.port();
-    }
-    Ok(ports)
 }
 
 /// Starts a process that waits for the end of its input, which comes when this program ends. It then stops the
@@ -195,4 +186,36 @@ done"#;
         command.arg(id.pid.to_string()).arg(id.start.to_string());
     }
     Ok(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::NODE_IP;
+
+    #[test]
+    fn a_control_plane_without_a_node_listens_on_loopback_only() {
+        let layout = Layout {
+            address: "127.0.0.1".into(),
+            api_port: 1,
+            etcd_port: 2,
+            etcd_peer_port: 3,
+            controller_port: 4,
+            node: false,
+            ..Layout::of_stack(&Paths::from_env())
+        };
+        for spec in [etcd::command, kube_apiserver::command, kube_controller_manager::command]
+            .map(|command| command(&layout))
+        {
+            for arg in &spec.args {
+                assert!(
+                    !arg.to_string_lossy().contains(NODE_IP),
+                    "{} {}",
+                    spec.program.display(),
+                    arg.display()
+                );
+            }
+        }
+        assert_eq!(layout.url(), "https://127.0.0.1:1");
+    }
 }

@@ -3,13 +3,13 @@
 //! The address of one bridge is the gateway of the pods, the node's address, the address of the API server and the
 //! kubelet, the cluster's DNS, and the host as pods see it. Nothing listens on an external interface.
 
-pub mod config;
-pub mod control_plane;
+pub mod layout;
 pub mod network;
-pub mod node;
 pub mod pki;
-pub mod standalone;
-pub mod teardown;
+
+use std::process::Command;
+
+use crate::paths::Paths;
 
 /// The name of the bridge. An interface name has at most 15 characters.
 pub const BRIDGE: &str = "batch0";
@@ -21,11 +21,16 @@ pub const POD_CIDR: &str = "10.244.0.0/24";
 pub const SERVICE_CIDR: &str = "10.96.0.0/16";
 /// The first address of this network: that of the API server.
 pub const SERVICE_API_IP: &str = "10.96.0.1";
-/// The API server's port.
-pub const API_PORT: u16 = 6443;
 /// The node's name.
 pub const NODE_NAME: &str = "local";
 /// The cgroup that holds every pod.
 pub const CGROUP: &str = "batch-on-kafka";
 /// The image of the container that keeps the namespaces of a pod open.
 pub const PAUSE_IMAGE: &str = "localhost/pause:3.10";
+
+/// Returns kubectl as the administrator of this stack.
+pub fn kubectl(paths: &Paths) -> Command {
+    let mut command = Command::new(paths.program("kubectl"));
+    command.env("KUBECONFIG", paths.kubeconfig());
+    command
+}

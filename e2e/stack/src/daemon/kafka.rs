@@ -1,12 +1,15 @@
 //! Apache Kafka: one broker that is also its own controller, with one address for the host and one for pods.
 
+pub mod archive;
+
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 
+use super::Daemon;
 use crate::{
-    fetch::kafka::{class_path, java_archive},
-    part::Part,
+    fetch::kafka::{VERSION, class_path, java_archive},
+    health,
     paths::{Paths, render, write_if_changed},
     process::Spec,
     progress::{Progress, output},
@@ -20,35 +23,61 @@ const CONTROLLER_PORT: u16 = 9093;
 /// Any 22 characters of base64 are valid. No other cluster uses the data folder.
 const CLUSTER_ID: &str = "YmF0Y2gtb24ta2Fma2EtMQ";
 
-/// Formats the data folder if needed, starts the broker, and waits until both addresses answer.
-pub fn up(paths: &Paths, progress: &Progress) -> Result<()> {
-    let listeners = format!("LOCAL://{HOST},PODS://{PODS}");
-    let data = paths.data.join("kafka");
-    write_config(&paths.etc().join("kafka"), &data, &listeners, CONTROLLER_PORT)?;
-    if Part::Kafka.process(paths).running().is_none() {
-        format(paths, &paths.etc().join("kafka"), &data)?;
-        Part::Kafka.start(paths)?;
+/// The broker, which is also its own controller.
+pub struct Kafka;
+
+impl Kafka {
+    /// Formats the data folder if needed, starts the broker, and waits until both addresses answer.
+    pub fn up(&self, paths: &Paths, progress: &Progress) -> Result<()> {
+        let etc = paths.etc().join("kafka");
+        let data = paths.data.join("kafka");
+        write_config(&etc, &data, &format!("LOCAL://{HOST},PODS://{PODS}"), CONTROLLER_PORT)?;
+        if self.process(paths).running().is_none() {
+            format(paths, &etc, &data)?;
+            self.start(paths)?;
+        }
+        self.wait_healthy(paths, Duration::from_mins(2))?;
+        progress.say(format_args!("kafka: {HOST}, and {PODS} for pods"));
+        Ok(())
     }
-    Part::Kafka.wait_healthy(paths, Duration::from_mins(2))?;
-    progress.say(format_args!("kafka: {HOST}, and {PODS} for pods"));
-    Ok(())
 }
 
-/// Returns the command of the broker. It has a small heap, which was measured as fast as a large one, and start-up
-/// classes from an archive.
-pub fn spec(paths: &Paths) -> Result<Spec> {
-    let etc = paths.etc().join("kafka");
-    broker(
-        paths,
-        &etc,
-        &[format!("-XX:SharedArchiveFile={}", java_archive(paths).display()), "-Xshare:auto".into()],
-    )
+impl Daemon for Kafka {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn addresses(&self) -> &'static [&'static str] {
+        &[HOST, "127.0.0.1:9093", PODS]
+    }
+
+    fn version(&self) -> String {
+        VERSION.to_owned()
+    }
+
+    /// The broker has a small heap, which was measured as fast as a large one, and start-up classes from an archive.
+    fn spec(&self, paths: &Paths) -> Result<Spec> {
+        let archive = format!("-XX:SharedArchiveFile={}", java_archive(paths).display());
+        broker(paths, &paths.etc().join("kafka"), &[archive, "-Xshare:auto".into()])
+    }
+
+    fn health(&self, _: &Paths) -> Result<()> {
+        for address in [HOST, PODS] {
+            let brokers = health::kafka(address)?;
+            ensure!(brokers == [address], "{address} names the brokers {brokers:?}");
+        }
+        Ok(())
+    }
+
+    fn stop_limit(&self) -> Duration {
+        Duration::from_secs(40)
+    }
 }
 
 /// Writes `server.properties` and `log4j2.xml` to `etc`.
 pub fn write_config(etc: &Path, data: &Path, listeners: &str, controller_port: u16) -> Result<()> {
     let properties = render(
-        include_str!("../kafka/server.properties"),
+        include_str!("../../kafka/server.properties"),
         &[
             ("listeners", listeners),
             ("controller_port", &controller_port.to_string()),
@@ -56,7 +85,7 @@ pub fn write_config(etc: &Path, data: &Path, listeners: &str, controller_port: u
         ],
     )?;
     write_if_changed(&etc.join("server.properties"), &properties)?;
-    write_if_changed(&etc.join("log4j2.xml"), include_str!("../kafka/log4j2.xml"))
+    write_if_changed(&etc.join("log4j2.xml"), include_str!("../../kafka/log4j2.xml"))
 }
 
 /// Returns the command of a broker with the configuration in `etc`, with additional options for the Java virtual

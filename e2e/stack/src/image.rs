@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{kubernetes::PAUSE_IMAGE, part::ctr, paths::Paths};
+use crate::{daemon::containerd::ctr, kubernetes::PAUSE_IMAGE, paths::Paths};
 use oci::{File, Image};
 
 /// One binary of an image: `NAME=PATH`. In the image it is `/usr/bin/NAME`.

@@ -1,9 +1,12 @@
-//! The configuration files of Kubernetes' parts, made from the templates in this folder.
+//! The configuration files of the parts, made from their templates.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use super::{BRIDGE, CGROUP, NODE_IP, NODE_NAME, PAUSE_IMAGE, POD_CIDR, control_plane::Layout, pki};
-use crate::paths::{Paths, render, write_if_changed};
+use crate::{
+    kubernetes::{BRIDGE, CGROUP, NODE_IP, NODE_NAME, PAUSE_IMAGE, POD_CIDR, layout::Layout, pki},
+    part::Part,
+    paths::{Paths, render, write_if_changed},
+};
 
 /// Writes the files whose content has changed.
 pub fn write(paths: &Paths) -> Result<()> {
@@ -20,13 +23,15 @@ pub fn write(paths: &Paths) -> Result<()> {
 
 /// Returns names and contents. The names are relative to `etc`.
 fn files(paths: &Paths) -> Result<Vec<(&'static str, String)>> {
-    let [data, volatile, etc, pki] =
-        [&paths.data, &paths.volatile, &paths.etc(), &paths.pki()].map(|p| p.display().to_string());
+    let [data, volatile, etc, pki, logs] =
+        [&paths.data, &paths.volatile, &paths.etc(), &paths.pki(), &paths.logs()]
+            .map(|p| p.display().to_string());
     let values = [
         ("data", data.as_str()),
         ("volatile", &volatile),
         ("etc", &etc),
         ("pki", &pki),
+        ("logs", &logs),
         ("bridge", BRIDGE),
         ("cgroup", CGROUP),
         ("node_ip", NODE_IP),
@@ -34,18 +39,10 @@ fn files(paths: &Paths) -> Result<Vec<(&'static str, String)>> {
         ("pause_image", PAUSE_IMAGE),
         ("pod_cidr", POD_CIDR),
     ];
-    [
-        ("containerd.toml", include_str!("templates/containerd.toml")),
-        ("cni/10-pods.conflist", include_str!("templates/pods.conflist")),
-        ("kubelet.yaml", include_str!("templates/kubelet.yaml")),
-        ("kube-proxy.yaml", include_str!("templates/kube-proxy.yaml")),
-        ("Corefile", include_str!("templates/Corefile")),
-        ("coredns-rbac.yaml", include_str!("templates/coredns-rbac.yaml")),
-        ("resolv.conf", "nameserver {{node_ip}}\n"),
-    ]
-    .into_iter()
-    .map(|(file, template)| Ok((file, render(template, &values)?)))
-    .collect()
+    Part::all()
+        .flat_map(|part| part.files())
+        .map(|(file, template)| Ok((*file, render(template, &values).context(*file)?)))
+        .collect()
 }
 
 #[cfg(test)]
