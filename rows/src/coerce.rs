@@ -21,6 +21,7 @@ pub(crate) mod format;
 pub(crate) mod int;
 mod integral;
 pub(crate) mod ip;
+mod pattern;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod uuid;

@@ -214,7 +214,7 @@ impl Reader {
             Self::Enum16(names) => names.holds(byte),
             _ => {
                 let format = format.is_some_and(|format| format.as_bytes().contains(&byte));
-                format || byte.is_ascii_alphanumeric() || b"+-.: ".contains(&byte)
+                format || byte.is_ascii_alphanumeric() || b"+-.: /".contains(&byte)
             }
         }
     }

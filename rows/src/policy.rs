@@ -11,7 +11,7 @@ pub struct Policies {
     pub on_overflow: OnOverflow,
     /// What happens to NaN and infinity.
     pub non_finite: NonFinite,
-    /// What happens to a decimal with more digits after the point than its type has.
+    /// What happens to a decimal with more digits after the point than its type has, and to a date with a time of day.
     pub on_precision_loss: OnPrecisionLoss,
     /// What happens to a whole number that is written with a fraction or an exponent.
     pub integral_floats: IntegralFloats,
@@ -40,13 +40,15 @@ pub enum NonFinite {
     Accept,
 }
 
-/// What happens to a decimal with more digits after the point than its type has.
+/// What happens to a decimal with more digits after the point than its type has, and to a date with a time of day (in a
+/// column whose format has one).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnPrecisionLoss {
     /// The cell is rejected.
     #[default]
     Reject,
-    /// The nearest value is loaded. If two are equally near, it is the one farther from zero. Only for decimals.
+    /// The nearest decimal is loaded. If two are equally near, it is the one farther from zero. Of a date, the day is
+    /// loaded. Only for decimals and dates.
     Round,
 }
 
@@ -87,6 +89,7 @@ impl Policies {
         let any = |is: fn(&Base) -> bool| ty.any(&|part| is(&part.base));
         let integer = any(|base| matches!(base, Base::Int(_) | Base::UInt(_)));
         let decimal = any(|base| matches!(base, Base::Decimal(..)));
+        let day = any(|base| matches!(base, Base::Date | Base::Date32));
         let float = any(|base| matches!(base, Base::Float32 | Base::Float64 | Base::BFloat16));
         let string = any(|base| *base == Base::String);
         let fits = [
@@ -99,9 +102,9 @@ impl Policies {
             (self.non_finite != NonFinite::Reject, float, "nonFinite: accept", "floats"),
             (
                 self.on_precision_loss != OnPrecisionLoss::Reject,
-                decimal,
+                decimal || day,
                 "onPrecisionLoss: round",
-                "decimals",
+                "decimals and dates",
             ),
             (self.integral_floats != IntegralFloats::Reject, integer, "integralFloats: accept", "integers"),
             (self.on_invalid_utf8 != OnInvalidUtf8::Reject, string, "onInvalidUtf8: replace", "String"),

@@ -39,8 +39,9 @@ pub struct ColumnSpec {
     #[schemars(length(max = 16), inner(length(min = 1, max = 128)))]
     pub aliases: Vec<String>,
 
-    /// How a date or time is written: a strptime format (`%d.%m.%Y`), or `epoch_seconds`, `epoch_millis`,
-    /// `epoch_micros`, `epoch_nanos`. Default: ISO 8601.
+    /// How a date or time is written: a strptime pattern (`%d.%m.%Y`), or `epoch_seconds`, `epoch_millis`,
+    /// `epoch_micros`, `epoch_nanos`. Default: ISO 8601. Each directive reads one form: `%d` two digits, `%-d` one or
+    /// two, `%z` an offset or `Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub format: Option<String>,
@@ -62,7 +63,7 @@ pub struct ColumnSpec {
     #[serde(default, skip_serializing_if = "is_default")]
     pub non_finite: NonFinite,
 
-    /// What happens to a decimal with more fractional digits than its type has.
+    /// What happens to a decimal with more fractional digits than its type has, and to a date with a time of day.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_precision_loss: OnPrecisionLoss,
 

@@ -51,6 +51,7 @@ pub(crate) enum CellError {
     FloatTooSmall,
     Scale,
     SubSecond,
+    TimeOfDay,
     JsonNumber,
     NotInEnum,
     TooLong,
@@ -83,7 +84,7 @@ impl CellError {
             Self::MissingColumn => Code::MissingColumn,
             Self::MissingValue => Code::MissingValue,
             Self::OutOfRange | Self::Negative | Self::FloatTooLarge | Self::FloatTooSmall => Code::OutOfRange,
-            Self::Scale | Self::SubSecond | Self::JsonNumber => Code::PrecisionLoss,
+            Self::Scale | Self::SubSecond | Self::TimeOfDay | Self::JsonNumber => Code::PrecisionLoss,
             Self::NotInEnum => Code::InvalidEnum,
             Self::TooLong => Code::TooLong,
             Self::BelowMin

@@ -7,6 +7,7 @@ use super::cell_error::CellError;
 use super::format::Format;
 use super::text::Text;
 use super::{Native, Read};
+use crate::policy::{OnPrecisionLoss, Policies};
 use crate::simd::Lanes;
 use crate::words::{digit_pairs, is_digits, word_at};
 
@@ -71,6 +72,13 @@ impl Day {
         let day = *YEAR_DAY[(first & 1) as usize].get(self.month_day as usize)?;
         (day != NO_DAY).then_some((first >> 1) + i32::from(day))
     }
+
+    /// Why it has no number: it does not exist, or is not in the years 1900 to 2299.
+    pub(crate) fn problem(self) -> CellError {
+        // the calendar repeats every 400 years
+        let year = FIRST_YEAR + (self.year + 400 - FIRST_YEAR % 400) % 400;
+        if (Self { year, ..self }).number().is_some() { CellError::OutOfRange } else { CellError::NoSuchDay }
+    }
 }
 
 /// Days since 1970-01-01; month and day are below 100. `None` if the day does not exist, or is not in the years 1900 to
@@ -133,7 +141,7 @@ impl<T: Days> Read for Date<T> {
     #[inline(always)]
     fn read<L: Lanes>(&self, lanes: L, text: Text<'_>) -> Option<T> {
         if self.format != Format::Iso {
-            return self.format.day(text.bytes()).ok().and_then(T::from_days);
+            return self.format.day(text.bytes(), false).ok().and_then(T::from_days);
         }
         if text.len() != 10 {
             return None;
@@ -146,13 +154,22 @@ impl<T: Days> Read for Date<T> {
             return CellError::MissingValue;
         }
         if self.format != Format::Iso {
-            return self.format.day(text).err().unwrap_or(CellError::OutOfRange);
+            return self.format.day(text, false).err().unwrap_or(CellError::OutOfRange);
         }
         explain_day(Text::whole(text)).unwrap_or(if text.len() == 10 {
             CellError::OutOfRange
         } else {
             CellError::NotDate
         })
+    }
+
+    fn lenient(&self, text: &[u8], policies: Policies) -> Result<T, CellError> {
+        match self.explain(text) {
+            CellError::TimeOfDay if policies.on_precision_loss == OnPrecisionLoss::Round => {
+                T::from_days(self.format.day(text, true)?).ok_or(CellError::OutOfRange)
+            }
+            error => Err(error),
+        }
     }
 
     fn refuse(&self, text: &[u8]) -> Option<CellError> {
@@ -167,16 +184,7 @@ pub(crate) fn explain_day(text: Text<'_>) -> Option<CellError> {
     let Some(day) = text.head().filter(|_| text.len() >= 10).and_then(fields) else {
         return Some(CellError::NotDate);
     };
-    if day.number().is_some() {
-        return None;
-    }
-    // the calendar repeats every 400 years
-    let same_calendar = FIRST_YEAR + (day.year + 400 - FIRST_YEAR % 400) % 400;
-    Some(if (Day { year: same_calendar, ..day }).number().is_some() {
-        CellError::OutOfRange
-    } else {
-        CellError::NoSuchDay
-    })
+    if day.number().is_some() { None } else { Some(day.problem()) }
 }
 
 #[cfg(test)]

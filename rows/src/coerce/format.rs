@@ -1,10 +1,7 @@
 //! How dates and times are written: as ISO 8601, as seconds or smaller units since 1970, or in the user's own pattern.
 
-use jiff::civil;
-use jiff::fmt::strtime::BrokenDownTime;
-
 use super::cell_error::{CellError, not_a_number};
-use super::date;
+use super::pattern::{Pattern, Written};
 
 /// The `format` of a column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,8 +11,8 @@ pub(crate) enum Format {
     Iso,
     /// An integer: the time since 1970 in units of 10^-n seconds.
     Epoch(u8),
-    /// A strftime pattern: <https://docs.rs/jiff/0.2/jiff/fmt/strtime/index.html#conversion-specifications>.
-    Pattern(String),
+    /// The directives of strptime.
+    Pattern(Pattern),
 }
 
 /// A moment as it is written: in UTC, or as a local time in the column's zone.
@@ -43,31 +40,22 @@ impl Format {
                 Err("epochs are moments, this column holds days; use a pattern such as %d.%m.%Y".to_owned())
             }
             Some(unit) => Ok(Self::Epoch(unit)),
-            None => {
-                let format = Self::Pattern(text.to_owned());
-                format.try_out(text, day).map(|()| format)
-            }
+            None => Pattern::new(text).and_then(|pattern| {
+                if day && pattern.has_offset() {
+                    return Err(format!(
+                        "'{text}' has an offset, which can change the day; use a DateTime column"
+                    ));
+                }
+                Ok(Self::Pattern(pattern))
+            }),
         }
     }
 
-    /// Checks the pattern: writes a moment with it and reads the moment back.
-    fn try_out(&self, pattern: &str, day: bool) -> Result<(), String> {
-        let sample = civil::date(2026, 11, 23).at(13, 14, 15, 0).to_zoned(jiff::tz::TimeZone::UTC);
-        let written = sample
-            .and_then(|zoned| BrokenDownTime::from(&zoned).to_string(pattern))
-            .map_err(|e| format!("'{pattern}' is no strftime pattern: {e}"))?;
-        let complete =
-            if day { self.day(written.as_bytes()).is_ok() } else { self.moment(written.as_bytes()).is_ok() };
-        let what = if day { "day, month and year" } else { "a day and a time" };
-        if complete { Ok(()) } else { Err(format!("'{pattern}' does not give {what}")) }
-    }
-
-    /// Days since 1970.
-    pub(crate) fn day(&self, text: &[u8]) -> Result<i32, CellError> {
+    /// Days since 1970. `drop_clock`: a time of day is dropped; otherwise only midnight is accepted.
+    pub(crate) fn day(&self, text: &[u8], drop_clock: bool) -> Result<i32, CellError> {
         let Self::Pattern(pattern) = self else { return Err(CellError::NotDate) };
-        let time = BrokenDownTime::parse(pattern, text).map_err(|_| CellError::NotFormat)?;
-        let day = time.to_date().map_err(|_| CellError::NoSuchDay)?;
-        days(day).ok_or(CellError::OutOfRange)
+        let Written { day, clock, nanos, .. } = pattern.read(text)?;
+        if (clock, nanos) == (0, 0) || drop_clock { Ok(day) } else { Err(CellError::TimeOfDay) }
     }
 
     /// The moment in a text that is not ISO 8601.
@@ -76,24 +64,15 @@ impl Format {
             Self::Iso => Err(CellError::NotDateTime),
             Self::Epoch(unit) => epoch(text, *unit),
             Self::Pattern(pattern) => {
-                let time = BrokenDownTime::parse(pattern, text).map_err(|_| CellError::NotFormat)?;
-                if time.offset().is_some() {
-                    let at = time.to_timestamp().map_err(|_| CellError::NoSuchDay)?.as_nanosecond();
-                    let (seconds, nanos) = (at.div_euclid(1_000_000_000), at.rem_euclid(1_000_000_000));
-                    return Ok(Moment::Universal(seconds as i64, nanos as u32));
-                }
-                let at = time.to_datetime().map_err(|_| CellError::NoSuchDay)?;
-                let day = days(at.date()).ok_or(CellError::OutOfRange)?;
-                let clock =
-                    i64::from(at.hour()) * 3600 + i64::from(at.minute()) * 60 + i64::from(at.second());
-                Ok(Moment::Local(i64::from(day) * 86_400 + clock, at.subsec_nanosecond() as u32))
+                let Written { day, clock, nanos, offset } = pattern.read(text)?;
+                let seconds = i64::from(day) * 86_400 + i64::from(clock);
+                Ok(match offset {
+                    Some(offset) => Moment::Universal(seconds - i64::from(offset), nanos),
+                    None => Moment::Local(seconds, nanos),
+                })
             }
         }
     }
-}
-
-fn days(day: civil::Date) -> Option<i32> {
-    date::days(u32::try_from(day.year()).ok()?, day.month() as u32, day.day() as u32)
 }
 
 fn epoch(text: &[u8], unit: u8) -> Result<Moment, CellError> {

@@ -98,7 +98,8 @@ fn choose(name: &str, seen: &Stats, candidates: &Candidates, json: bool) -> Opti
     {
         let mut notes = Vec::new();
         if let Some(format) = found.format {
-            let swapped = format.replace("%d/%m", "%m/%d").replace("%d-%m", "%m-%d");
+            let swapped =
+                format.replace("%d/%m", "%m/%d").replace("%d-%m", "%m-%d").replace("%-d/%-m", "%-m/%-d");
             if swapped != format && seen.takes(candidates, found.ty, &swapped) {
                 notes.push(format!("day and month could be the other way round: {swapped}"));
             }

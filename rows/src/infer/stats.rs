@@ -16,7 +16,7 @@ pub(crate) const NULL_WORDS: [&str; 8] = ["\\N", "NULL", "null", "NA", "N/A", "N
 /// if the counted values were unique.
 const MAX_DISTINCT: usize = 10_000;
 
-const DAYS: [&str; 9] = [
+const DAYS: [&str; 14] = [
     "%d.%m.%Y",
     "%d/%m/%Y",
     "%m/%d/%Y",
@@ -26,8 +26,13 @@ const DAYS: [&str; 9] = [
     "%d %b %Y",
     "%d-%b-%Y",
     "%b %d, %Y",
+    "%-d.%-m.%Y",
+    "%-d/%-m/%Y",
+    "%-m/%-d/%Y",
+    "%-d %b %Y",
+    "%b %-d, %Y",
 ];
-const MOMENTS: [&str; 14] = [
+const MOMENTS: [&str; 20] = [
     "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M",
     "%d.%m.%Y %H:%M:%S",
@@ -42,9 +47,15 @@ const MOMENTS: [&str; 14] = [
     "%m-%d-%Y %H:%M",
     "%Y/%m/%d %H:%M:%S",
     "%Y/%m/%d %H:%M",
+    "%Y-%m-%d %H:%M:%S%.f%z",
+    "%Y-%m-%dT%H:%M:%S%.f%z",
+    "%-d.%-m.%Y %-H:%M",
+    "%-d/%-m/%Y %-H:%M",
+    "%-m/%-d/%Y %-H:%M",
+    "%-m/%-d/%Y %-I:%M:%S %p",
 ];
 
-/// The types that a text is tried as, the most specific first; at most 64.
+/// The types that a text is tried as, the most specific first; at most 128.
 pub(crate) struct Candidates(Vec<Candidate>);
 
 pub(crate) struct Candidate {
@@ -74,7 +85,7 @@ impl Candidates {
                 Column { format: format.map(str::to_owned), ..Column::new("", Type::parse(ty).ok()?) };
             Some(Candidate { ty, format, reader: Compiled::new(&column).ok()? })
         };
-        Self(iso.chain(days).chain(moments).filter_map(candidate).take(64).collect())
+        Self(iso.chain(days).chain(moments).filter_map(candidate).take(128).collect())
     }
 
     /// Whether a text is a value of one of these types. A number is one only if `DateTime` reads it as seconds since
@@ -108,7 +119,7 @@ pub(crate) struct Stats {
     pub numbers: Numbers,
     pub elements: Option<Elements>,
     /// Which candidates accept every text so far, one bit for each.
-    alive: u64,
+    alive: u128,
     distinct: HashSet<u64>,
     many: bool,
     pub unique: bool,
@@ -129,7 +140,7 @@ impl Stats {
             leading_zeros: false,
             numbers: Numbers::default(),
             elements: None,
-            alive: u64::MAX >> (64 - candidates.0.len().max(1)),
+            alive: u128::MAX >> (128 - candidates.0.len().max(1)),
             distinct: HashSet::new(),
             many: false,
             unique: true,
@@ -199,7 +210,7 @@ impl Stats {
             let at = left.trailing_zeros();
             left &= left - 1;
             let takes = candidates.0.get(at as usize).is_some_and(|c| c.reader.reader.takes(text));
-            self.alive &= !(u64::from(!takes) << at);
+            self.alive &= !(u128::from(!takes) << at);
         }
     }
 

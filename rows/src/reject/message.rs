@@ -70,6 +70,9 @@ fn of_type(error: CellError, column: &Column, ty: &str) -> Option<String> {
                 "More digits after the point than {ty} keeps; round the value, raise the scale or set onPrecisionLoss: round"
             )
         }
+        CellError::TimeOfDay => {
+            "Has a time of day, and the column holds days; use a DateTime column, or set onPrecisionLoss: round to drop it".into()
+        }
         CellError::SubSecond => {
             format!("A finer time than {ty} keeps; shorten the fraction or use a finer DateTime64")
         }
