@@ -1,9 +1,7 @@
 //! Writes what a model wants, in this order: revision, table and topic; the objects that workers run with; the
 //! workers; the status.
 
-use std::collections::hash_map::DefaultHasher;
 use std::fmt::Debug;
-use std::hash::{Hash, Hasher};
 
 use crds::{IngestModel, IngestModelStatus, managers};
 use jiff::Timestamp;
@@ -15,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::model_state::{Applied, Ensured, Fault};
+use super::model_state::{Applied, Ensured, Fault, fingerprint};
 use super::validate::ValidModel;
 use super::{build, dereference, revisions};
 use crate::context::{Context, Guarded};
@@ -76,7 +74,7 @@ pub async fn workers(
     seen: Option<i64>,
 ) -> kube::Result<Applied> {
     let base = build::base(model, &ctx.settings, &ctx.worker_env);
-    let base_hash = hash(&base);
+    let base_hash = fingerprint(&base);
     let secret_version = match last {
         Some(last) if last.base == base_hash => last.secret_version.clone(),
         _ => {
@@ -87,7 +85,7 @@ pub async fn workers(
         }
     };
     let wanted = build::deployment(model, &ctx.settings, &ctx.worker_env, replicas, &secret_version);
-    let deployment = hash(&wanted);
+    let deployment = fingerprint(&wanted);
     if let Some(last) = last {
         let changed_by_others = seen.is_none() || seen > last.generation;
         if last.base == base_hash && last.deployment == deployment && !changed_by_others {
@@ -168,10 +166,4 @@ pub fn is_conflict(error: &kube::Error) -> bool {
 fn fault(ctx: &Context, reason: &'static str, error: &dyn std::error::Error) -> Fault {
     ctx.metrics.error("IngestModel", reason);
     Fault { reason, message: error.to_string() }
-}
-
-fn hash(object: &impl Debug) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    format!("{object:?}").hash(&mut hasher);
-    hasher.finish()
 }

@@ -17,6 +17,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde::Serialize;
 
 use super::validate::ValidModel;
 use crate::settings::Settings;
@@ -31,7 +32,7 @@ const NOBODY: i64 = 65532;
 const SECRET_VERSION: &str = "ingest.batch-on-kafka.io/secret-version";
 
 /// The objects that a worker runs with. They change rarely.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Base {
     /// Its identity at the API server.
     pub service_account: ServiceAccount,
