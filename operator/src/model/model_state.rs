@@ -86,6 +86,14 @@ pub fn fingerprint(object: &impl Serialize) -> u64 {
     hasher.finish()
 }
 
+impl Ensured {
+    /// Returns whether table and topic are as the model specifies.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.table.is_ok() && self.topic.is_ok()
+    }
+}
+
 impl ModelState {
     /// Returns whether revision, table and topic must be made (again).
     #[must_use]
@@ -99,6 +107,12 @@ impl ModelState {
     #[must_use]
     pub fn retry_after(&self) -> SignedDuration {
         SignedDuration::try_from(backoff::delay(self.failures)).unwrap_or(RESYNC)
+    }
+
+    /// Returns the number of chunks that wait in Kafka, if it was read.
+    #[must_use]
+    pub fn lag(&self) -> Option<i64> {
+        Some(self.measured.as_ref()?.lag.as_ref()?.iter().sum())
     }
 
     /// Returns whether lag and rows must be read again.
