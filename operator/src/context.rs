@@ -24,6 +24,7 @@ use crate::job::labels::Labels;
 use crate::job::lost::Suspicion;
 use crate::ledger::Reading;
 use crate::lookup::Lookup;
+use crate::model::build::Installation;
 use crate::model::model_state::ModelState;
 use crate::scale::lag::{LagReader, Positions};
 use crate::settings::Settings;
@@ -104,6 +105,12 @@ impl Context {
     #[allow(clippy::unused_self, reason = "whoever reads the clock has a context: pure code has none")]
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    /// Returns the settings that the workers of all models share.
+    #[must_use]
+    pub fn installation(&self) -> Installation<'_> {
+        Installation { settings: &self.settings, env: &self.worker_env }
     }
 
     /// Returns the table of the job's model. If the model was never seen, it is the default table.

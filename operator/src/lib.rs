@@ -1,9 +1,9 @@
 //! The operator. It watches `IngestModel` and `IngestJob`, creates tables, topics and workers, and moves jobs through
 //! their states. It never reads a file, except for inline files, which it sends to the upload API.
 //!
-//! Each reconcile has four steps, each in its own file. *dereference* reads what the object refers to. *validate*
-//! makes typed and complete values from it. *build* decides everything that is wanted. *apply* writes it. The two in
-//! the middle are pure and get the clock as an argument.
+//! Each reconcile has four steps, each in its own file. *validate* makes typed and complete values from the object.
+//! *observe* (of a model) or *dereference* (of a job) reads what else the decision depends on. *plan* or *build* decides
+//! everything that is written. *apply* writes it. Validating and deciding are pure and get the time as an argument.
 
 mod backoff;
 mod clock;

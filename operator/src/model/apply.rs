@@ -1,9 +1,7 @@
-//! Writes what a model wants, in this order: revision, table and topic; the objects that workers run with; the
-//! workers; the status.
+//! Writes what was planned, in this order: revision, table and topic; the objects that workers run with; the workers;
+//! the status.
 
-use std::collections::hash_map::DefaultHasher;
 use std::fmt::Debug;
-use std::hash::{Hash, Hasher};
 
 use crds::{IngestModel, IngestModelStatus, managers};
 use jiff::Timestamp;
@@ -15,9 +13,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::model_state::{Applied, Ensured, Fault};
+use super::model_state::{Applied, Ensured, Fault, ModelState, fingerprint};
+use super::plan::{Make, Objects, Report, Run};
 use super::validate::ValidModel;
-use super::{build, dereference, revisions};
+use super::{KIND, build};
 use crate::context::{Context, Guarded};
 use crate::ddl;
 use crate::ddl::run::DdlError;
@@ -30,25 +29,94 @@ pub fn params() -> PatchParams {
     PatchParams::apply(managers::OPERATOR).force()
 }
 
-/// Makes revision, table and topic. Only errors of the API server are returned as errors; errors of ClickHouse and
-/// Kafka are reported in conditions. Both are tried, even if the other is not available.
-pub async fn ensure(
+/// Writes what a valid model needs, and remembers in `state` what was made. Returns what went wrong when the objects
+/// of the workers were applied.
+///
+/// Only errors of the API server are returned as errors; errors of ClickHouse and Kafka are in `state.ensured`.
+pub async fn run(
     ctx: &Context,
-    model: &ValidModel,
+    model: &IngestModel,
+    run: &Run<'_>,
+    state: &mut ModelState,
     now: Timestamp,
-) -> kube::Result<(Ensured, Vec<EventNote>)> {
-    // The revision comes first: nothing may refer to it before it exists.
-    revision(ctx, model).await?;
+) -> kube::Result<Option<Fault>> {
+    let valid = run.model;
+    if let Some(make) = &run.make {
+        // The revision comes first: nothing may refer to it before it exists.
+        revision(ctx, valid, make).await?;
+        let (ensured, altered) = ensure(ctx, valid, now).await;
+        state.failures = if ensured.is_complete() { 0 } else { state.failures + 1 };
+        state.ensured = Some(ensured);
+        state.applied = None;
+        publish(ctx, model, altered).await;
+    }
+    state.history = Some(run.history.clone());
+    ctx.tables.set(&valid.key(), Some(valid.table.name.clone()));
+    let mut fault = None;
+    if run.may_apply(state.ensured.as_ref()) {
+        match workers(ctx, run).await {
+            Ok(Some(applied)) => state.applied = Some(applied),
+            Ok(None) => {}
+            Err(error) => {
+                ctx.metrics.error(KIND, "WorkersRefused");
+                let message = format!(
+                    "failed to apply the workers' objects: {error}; see the operator's rights (RBAC) and quotas"
+                );
+                fault = Some(Fault { reason: "WorkersRefused", message });
+                state.applied = None;
+            }
+        }
+        if let (Some(event), None) = (&run.scaled, &fault) {
+            tracing::info!(model = valid.name, namespace = valid.namespace, "{}", event.note);
+            publish(ctx, model, Some(event.clone())).await;
+        }
+    }
+    ctx.metrics.scaled(&valid.namespace, &valid.name, run.wanted, state.lag());
+    if run.close_lag {
+        ctx.lag.forget(&valid.topic.name);
+    }
+    Ok(fault)
+}
+
+/// Writes the status and publishes an Event, if anything changed.
+pub async fn report(ctx: &Context, model: &IngestModel, report: Report) -> kube::Result<()> {
+    let Some(new) = &report.status else { return Ok(()) };
+    match status(ctx, model, new).await {
+        // The model was deleted or created again meanwhile: the watch reports it.
+        Err(error) if is_not_found(&error) || is_conflict(&error) => return Ok(()),
+        other => other?,
+    }
+    if let Some(event) = &report.event {
+        tracing::info!(
+            model = model.name_any(),
+            namespace = model.namespace(),
+            reason = event.reason,
+            note = event.note,
+            "ready changed"
+        );
+    }
+    publish(ctx, model, report.event).await;
+    Ok(())
+}
+
+async fn publish(ctx: &Context, model: &IngestModel, event: Option<EventNote>) {
+    if let Some(event) = event {
+        ctx.events.publish(event, &model.object_ref(&())).await;
+    }
+}
+
+/// Makes table and topics. They are tried independently of each other.
+async fn ensure(ctx: &Context, model: &ValidModel, now: Timestamp) -> (Ensured, Option<EventNote>) {
     let (table, topic, dead_letters) = tokio::join!(
         tables(ctx, model),
         ctx.topics.ensure(&model.topic),
         ctx.topics.ensure(&model.dead_letters),
     );
-    let mut events = vec![];
+    let mut altered = None;
     let table = match table {
         Ok(statements) => {
             if !statements.is_empty() {
-                events.push(EventNote::normal("TableAltered", statements.join("; ")));
+                altered = Some(EventNote::normal("TableAltered", statements.join("; ")));
             }
             Ok(())
         }
@@ -56,7 +124,7 @@ pub async fn ensure(
     };
     let topic = topic.and_then(|partitions| dead_letters.map(|_| partitions));
     let topic = topic.map_err(|error| fault(ctx, error.reason(), &error));
-    Ok((Ensured { of: model.of.clone(), at: now, table, topic }, events))
+    (Ensured { of: model.of.clone(), at: now, table, topic }, altered)
 }
 
 /// Makes the shared tables and the table of the model.
@@ -67,39 +135,33 @@ async fn tables(ctx: &Context, model: &ValidModel) -> Result<Vec<String>, DdlErr
     ddl::run::ensure(&ctx.clickhouse, &model.table).await
 }
 
-/// Applies what differs from what was applied last. `seen` is the generation of the Deployment as the watch shows it.
-pub async fn workers(
-    ctx: &Context,
-    model: &ValidModel,
-    replicas: i32,
-    last: Option<&Applied>,
-    seen: Option<i64>,
-) -> kube::Result<Applied> {
-    let base = build::base(model, &ctx.settings, &ctx.worker_env);
-    let base_hash = hash(&base);
-    let secret_version = match last {
-        Some(last) if last.base == base_hash => last.secret_version.clone(),
-        _ => {
+/// Applies the objects of the workers. Returns what was applied, if anything was.
+async fn workers(ctx: &Context, run: &Run<'_>) -> kube::Result<Option<Applied>> {
+    Ok(match &run.objects {
+        None => None,
+        Some(Objects::Deployment(wanted, last)) => {
+            let generation = apply(ctx, &**wanted).await?.metadata.generation;
+            Some(Applied { deployment: fingerprint(wanted), generation, ..last.clone() })
+        }
+        Some(Objects::All(base)) => {
             // The role binding comes before the pods, so that none starts without its rights.
             apply(ctx, &base.service_account).await?;
             apply(ctx, &base.role_binding).await?;
-            apply(ctx, &base.secret).await?.resource_version().unwrap_or_default()
+            let secret_version = apply(ctx, &base.secret).await?.resource_version().unwrap_or_default();
+            let wanted = build::deployment(run.model, ctx.installation(), run.wanted, &secret_version);
+            let generation = apply(ctx, &wanted).await?.metadata.generation;
+            Some(Applied {
+                base: fingerprint(base),
+                secret_version,
+                deployment: fingerprint(&wanted),
+                generation,
+            })
         }
-    };
-    let wanted = build::deployment(model, &ctx.settings, &ctx.worker_env, replicas, &secret_version);
-    let deployment = hash(&wanted);
-    if let Some(last) = last {
-        let changed_by_others = seen.is_none() || seen > last.generation;
-        if last.base == base_hash && last.deployment == deployment && !changed_by_others {
-            return Ok(last.clone());
-        }
-    }
-    let generation = apply(ctx, &wanted).await?.metadata.generation;
-    Ok(Applied { base: base_hash, secret_version, deployment, generation })
+    })
 }
 
 /// Writes the complete status of a model: the operator is its only writer.
-pub async fn status(ctx: &Context, model: &IngestModel, status: &IngestModelStatus) -> kube::Result<()> {
+async fn status(ctx: &Context, model: &IngestModel, status: &IngestModelStatus) -> kube::Result<()> {
     let api: Api<Guarded<IngestModel>> =
         Api::namespaced(ctx.client.clone(), &model.namespace().unwrap_or_default());
     let patch = json!({
@@ -113,18 +175,15 @@ pub async fn status(ctx: &Context, model: &IngestModel, status: &IngestModelStat
     Ok(())
 }
 
-async fn revision(ctx: &Context, model: &ValidModel) -> kube::Result<()> {
-    let all = dereference::revisions(ctx, model).await?;
-    let mut numbered = None;
-    if let Some(number) = revisions::number(&all, &model.revision.name) {
-        numbered = Some(apply(ctx, &build::controller_revision(model, number)).await?);
+async fn revision(ctx: &Context, model: &ValidModel, make: &Make) -> kube::Result<()> {
+    if let Some(revision) = &make.revision {
+        apply(ctx, revision).await?;
     }
-    tracing::debug!(model = model.name, revision = model.revision.name, new = numbered.is_some(), "revision");
+    let (name, is_new) = (&model.revision.name, make.revision.is_some());
+    tracing::debug!(model = model.name, revision = name, new = is_new, "revision");
     let api: Api<ControllerRevision> = Api::namespaced(ctx.client.clone(), &model.namespace);
-    for name in
-        revisions::superfluous(&all, &model.revision.name, &dereference::open_jobs(ctx, model).revisions)
-    {
-        match api.delete(&name, &DeleteParams::default()).await {
+    for name in &make.superfluous {
+        match api.delete(name, &DeleteParams::default()).await {
             Err(error) if !is_not_found(&error) => return Err(error),
             _ => {}
         }
@@ -166,12 +225,6 @@ pub fn is_conflict(error: &kube::Error) -> bool {
 }
 
 fn fault(ctx: &Context, reason: &'static str, error: &dyn std::error::Error) -> Fault {
-    ctx.metrics.error("IngestModel", reason);
+    ctx.metrics.error(KIND, reason);
     Fault { reason, message: error.to_string() }
-}
-
-fn hash(object: &impl Debug) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    format!("{object:?}").hash(&mut hasher);
-    hasher.finish()
 }

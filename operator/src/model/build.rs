@@ -17,6 +17,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde::Serialize;
 
 use super::validate::ValidModel;
 use crate::settings::Settings;
@@ -30,8 +31,17 @@ const NOBODY: i64 = 65532;
 /// them.
 const SECRET_VERSION: &str = "ingest.batch-on-kafka.io/secret-version";
 
+/// The settings of an installation: the same for the workers of all models.
+#[derive(Clone, Copy)]
+pub struct Installation<'a> {
+    /// The operator's settings.
+    pub settings: &'a Settings,
+    /// The environment of every worker.
+    pub env: &'a WorkerEnv,
+}
+
 /// The objects that a worker runs with. They change rarely.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Base {
     /// Its identity at the API server.
     pub service_account: ServiceAccount,
@@ -43,7 +53,8 @@ pub struct Base {
 
 /// Returns the objects that the workers of `model` run with.
 #[must_use]
-pub fn base(model: &ValidModel, settings: &Settings, env: &WorkerEnv) -> Base {
+pub fn base(model: &ValidModel, installation: Installation<'_>) -> Base {
+    let Installation { settings, env } = installation;
     let name = model.id.worker();
     let mut data = env.secret.clone();
     data.extend(env.ca.clone().map(|ca| (CA_KEY.to_owned(), ca)));
@@ -89,8 +100,7 @@ pub fn controller_revision(model: &ValidModel, number: i64) -> ControllerRevisio
 #[must_use]
 pub fn deployment(
     model: &ValidModel,
-    settings: &Settings,
-    env: &WorkerEnv,
+    installation: Installation<'_>,
     replicas: i32,
     secret_version: &str,
 ) -> Deployment {
@@ -106,7 +116,7 @@ pub fn deployment(
             annotations: Some(annotations),
             ..ObjectMeta::default()
         }),
-        spec: Some(pod(model, settings, env)),
+        spec: Some(pod(model, installation)),
     };
     Deployment {
         metadata,
@@ -123,7 +133,8 @@ pub fn deployment(
     }
 }
 
-fn pod(model: &ValidModel, settings: &Settings, env: &WorkerEnv) -> PodSpec {
+fn pod(model: &ValidModel, installation: Installation<'_>) -> PodSpec {
+    let Installation { settings, env } = installation;
     let name = model.id.worker();
     let ca = env.ca.is_some();
     PodSpec {
@@ -148,7 +159,7 @@ fn pod(model: &ValidModel, settings: &Settings, env: &WorkerEnv) -> PodSpec {
             }),
             ..PodSecurityContext::default()
         }),
-        containers: vec![container(model, settings, env)],
+        containers: vec![container(model, installation)],
         volumes: ca.then(|| {
             vec![Volume {
                 name: "ca".into(),
@@ -164,7 +175,8 @@ fn pod(model: &ValidModel, settings: &Settings, env: &WorkerEnv) -> PodSpec {
     }
 }
 
-fn container(model: &ValidModel, settings: &Settings, env: &WorkerEnv) -> Container {
+fn container(model: &ValidModel, installation: Installation<'_>) -> Container {
+    let Installation { settings, env } = installation;
     Container {
         name: "worker".into(),
         image: Some(settings.worker_image.clone()),
@@ -268,7 +280,7 @@ fn metadata(model: &ValidModel, name: String) -> ObjectMeta {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::super::validate::tests::{PURCHASES, valid};
     use super::*;
     use clap::Parser;
@@ -282,7 +294,7 @@ mod tests {
         log: LogArgs,
     }
 
-    fn settings() -> (Settings, WorkerEnv) {
+    pub(crate) fn settings() -> (Settings, WorkerEnv) {
         let cli = Cli::parse_from([
             "operator",
             "--worker-image=batch:1",
@@ -298,7 +310,8 @@ mod tests {
     #[test]
     fn a_worker_pod_may_do_nothing_that_it_need_not() {
         let (settings, env) = settings();
-        let deployment = deployment(&valid(PURCHASES), &settings, &env, 2, "77");
+        let installation = Installation { settings: &settings, env: &env };
+        let deployment = deployment(&valid(PURCHASES), installation, 2, "77");
         let spec = deployment.spec.unwrap();
         assert_eq!(spec.replicas, Some(2));
         let template = spec.template;
@@ -328,11 +341,12 @@ mod tests {
     #[test]
     fn no_secret_is_written_into_the_deployment() {
         let (settings, env) = settings();
+        let installation = Installation { settings: &settings, env: &env };
         let model = valid(PURCHASES);
-        let text = serde_json::to_string(&deployment(&model, &settings, &env, 1, "1")).unwrap();
+        let text = serde_json::to_string(&deployment(&model, installation, 1, "1")).unwrap();
         assert!(!text.contains("hunter2") && !text.contains("s3cret") && !text.contains("alice"), "{text}");
         assert!(text.contains("ch.db"), "{text}");
-        let data = base(&model, &settings, &env).secret.data.unwrap();
+        let data = base(&model, installation).secret.data.unwrap();
         assert_eq!(data["CLICKHOUSE_PASSWORD"].0, b"hunter2");
         assert_eq!(data["KAFKA_SASL_PASSWORD"].0, b"s3cret");
         assert_eq!(data["kafka-ca.pem"].0, b"PEM");
@@ -342,10 +356,11 @@ mod tests {
     #[test]
     fn everything_that_is_made_belongs_to_the_model() {
         let (settings, env) = settings();
+        let installation = Installation { settings: &settings, env: &env };
         let model = valid(PURCHASES);
-        let base = base(&model, &settings, &env);
+        let base = base(&model, installation);
         let revision = controller_revision(&model, 4);
-        let deployment = deployment(&model, &settings, &env, 0, "1");
+        let deployment = deployment(&model, installation, 0, "1");
         let all = [
             &base.service_account.metadata,
             &base.role_binding.metadata,
@@ -370,10 +385,11 @@ mod tests {
     #[test]
     fn resources_and_nodes_come_from_the_spec() {
         let (settings, env) = settings();
+        let installation = Installation { settings: &settings, env: &env };
         let model = valid(&format!(
             "{PURCHASES}\n          workers: {{resources: {{requests: {{cpu: 250m}}, limits: {{memory: 1Gi}}}}, nodeSelector: {{disk: fast}}}}"
         ));
-        let pod = deployment(&model, &settings, &env, 0, "1").spec.unwrap().template.spec.unwrap();
+        let pod = deployment(&model, installation, 0, "1").spec.unwrap().template.spec.unwrap();
         assert_eq!(
             serde_json::to_value(pod.containers[0].resources.as_ref().unwrap()).unwrap(),
             serde_json::json!({"requests": {"cpu": "250m"}, "limits": {"memory": "1Gi"}})

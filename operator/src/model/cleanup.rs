@@ -5,8 +5,6 @@
 //! ClickHouse or Kafka are unavailable. Caveat: what is left after that must be dropped by hand; an Event says so.
 //! With the annotation [`SKIP`] a model is deleted at once.
 
-use std::time::Duration;
-
 use crds::IngestModel;
 use crds::model::DeletionPolicy;
 use jiff::{SignedDuration, Timestamp};
@@ -62,15 +60,14 @@ pub fn step(model: &IngestModel, now: Timestamp) -> Step {
 }
 
 /// Executes the step. `valid` is `None` for a model whose spec cannot be read: then it is not known what to drop.
-/// Returns when to reconcile again, if the cleanup is not finished.
 pub async fn run(
     ctx: &Context,
     model: &IngestModel,
     valid: Option<&ValidModel>,
     step: Step,
-) -> Result<Option<Duration>, ModelError> {
+) -> Result<(), ModelError> {
     match step {
-        Step::None => return Ok(None),
+        Step::None => {}
         Step::Set => finalizers(ctx, model, true).await?,
         Step::Clear => finalizers(ctx, model, false).await?,
         Step::GiveUp => {
@@ -85,7 +82,7 @@ pub async fn run(
             finalizers(ctx, model, false).await?;
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 async fn drop_all(ctx: &Context, model: &IngestModel, valid: &ValidModel) -> Result<(), ModelError> {

@@ -1,6 +1,10 @@
 //! What the operator remembers about a model between two reconciles. Losing it costs time but loses no facts.
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::Hasher;
+
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use crate::backoff;
 use crate::scale::decide::History;
@@ -60,17 +64,34 @@ pub struct Measured {
     pub rows: Option<i64>,
 }
 
-/// What was applied last.
+/// What was applied last. The objects themselves are not kept: a Secret can hold all CA certificates of a system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// `ServiceAccount`, `RoleBinding` and `Secret`, as a hash.
+    /// The [`fingerprint`] of `ServiceAccount`, `RoleBinding` and `Secret`.
     pub base: u64,
     /// The `resourceVersion` of the Secret.
     pub secret_version: String,
-    /// The Deployment, as a hash.
+    /// The [`fingerprint`] of the Deployment.
     pub deployment: u64,
     /// Its `metadata.generation` after that.
     pub generation: Option<i64>,
+}
+
+/// Returns a hash of the JSON that is sent to the API server.
+#[must_use]
+pub fn fingerprint(object: &impl Serialize) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // An object that is not JSON is never applied: the client refuses it, and nothing is remembered.
+    hasher.write(&serde_json::to_vec(object).unwrap_or_default());
+    hasher.finish()
+}
+
+impl Ensured {
+    /// Returns whether table and topic are as the model specifies.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.table.is_ok() && self.topic.is_ok()
+    }
 }
 
 impl ModelState {
@@ -86,6 +107,12 @@ impl ModelState {
     #[must_use]
     pub fn retry_after(&self) -> SignedDuration {
         SignedDuration::try_from(backoff::delay(self.failures)).unwrap_or(RESYNC)
+    }
+
+    /// Returns the number of chunks that wait in Kafka, if it was read.
+    #[must_use]
+    pub fn lag(&self) -> Option<i64> {
+        Some(self.measured.as_ref()?.lag.as_ref()?.iter().sum())
     }
 
     /// Returns whether lag and rows must be read again.

@@ -10,6 +10,7 @@ use crds::{IngestModel, ModelId, RevisionData, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
+use crate::context::ModelKey;
 use crate::ddl::settings::{self, BadSetting};
 use crate::ddl::table::{
     DataColumn, DataTable, PARTITION_FUNCTIONS, PartitionBy, SettingValue, TTL_UNITS, Ttl,
@@ -41,6 +42,14 @@ pub struct ValidModel {
     pub workers: WorkersSpec,
     /// Whether to start no job and run no worker.
     pub paused: bool,
+}
+
+impl ValidModel {
+    /// Returns the key of the model in stores and maps.
+    #[must_use]
+    pub fn key(&self) -> ModelKey {
+        ModelKey::new(&self.name).within(&self.namespace)
+    }
 }
 
 /// The content of a `ControllerRevision`.
