@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rows::Format;
+use rows_types::Format;
 use rows_fuzz::{Model, check, cut_and_check};
 
 fuzz_target!(|bytes: &[u8]| {
