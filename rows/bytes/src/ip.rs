@@ -6,7 +6,7 @@ use crate::words::BLOCK;
 /// The IPv4 address in the first `len` bytes, its first number in the highest byte. No branch depends on where the dots
 /// are.
 #[inline(always)]
-pub fn octets(bytes: &[u8; 16], len: usize) -> Option<u32> {
+pub(crate) fn octets(bytes: &[u8; 16], len: usize) -> Option<u32> {
     if len > 15 {
         return None;
     }
@@ -53,7 +53,7 @@ fn positions<const N: usize>(bytes: &[u8; N], needle: u8) -> u64 {
 /// The address in the first `len` bytes, if it consists of hexadecimal groups only and does not end with an IPv4
 /// address.
 #[inline(always)]
-pub fn groups(bytes: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
+pub(crate) fn groups(bytes: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
     if len > 39 {
         return None;
     }

@@ -2,8 +2,8 @@
 //!
 //! * [`simd`] has the operations of a CPU on many bytes at once. An algorithm that uses them is generic over
 //!   [`simd::Lanes`] and returns the same result on every [`simd::Level`].
-//! * [`words`], [`date`], [`moment`], [`ip`] and [`uuid`] are the portable definitions that the operations must agree
-//!   with.
+//! * [`date`], [`moment`] and the private modules `ip`, `uuid` and `words` are the portable definitions that the
+//!   operations must agree with.
 //! * [`text`] has the text of a cell, with the bytes after it, and JSON's grammar of numbers.
 //! * [`leb128`] has lengths as ClickHouse writes them.
 //!
@@ -26,11 +26,11 @@
 #![allow(clippy::must_use_candidate, reason = "nearly all functions return a value and do nothing else")]
 
 pub mod date;
-pub mod ip;
+mod ip;
 pub mod leb128;
 pub mod moment;
 pub mod simd;
 pub mod spoil;
 pub mod text;
-pub mod uuid;
-pub mod words;
+mod uuid;
+mod words;

@@ -26,6 +26,7 @@ impl<'a> Text<'a> {
 
     /// Its length in bytes.
     #[inline(always)]
+    #[allow(clippy::len_without_is_empty, reason = "callers compare the length")]
     pub fn len(self) -> usize {
         self.len
     }
@@ -44,12 +45,14 @@ impl<'a> Text<'a> {
 
     /// The text without its first `n` bytes; `n` is at most the length.
     #[inline(always)]
+    #[must_use]
     pub fn skip(self, n: usize) -> Self {
         Self { tail: self.tail.get(n..).unwrap_or_default(), len: self.len.saturating_sub(n) }
     }
 
     /// The first `len` bytes of the text; `len` is at most its length.
     #[inline(always)]
+    #[must_use]
     pub fn until(self, len: usize) -> Self {
         Self { tail: self.tail, len: len.min(self.len) }
     }

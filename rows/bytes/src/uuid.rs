@@ -4,7 +4,7 @@ use crate::words::word_at;
 
 /// The two halves of the UUID in 36 bytes; the first digit of a half is in its highest bits.
 #[inline(always)]
-pub fn halves(text: &[u8; 36]) -> Option<[u64; 2]> {
+pub(crate) fn halves(text: &[u8; 36]) -> Option<[u64; 2]> {
     // 8-4-4-4-12 as four words of eight digits; the two words in the middle are joined from halves
     let dashes = [text[8], text[13], text[18], text[23]] == [b'-'; 4];
     let joined = |low: u64, high: u64| (low & u64::from(u32::MAX)) | (high << 32);
@@ -31,7 +31,7 @@ fn letters(word: u64) -> u64 {
 
 /// Whether all eight bytes are hexadecimal digits.
 #[inline(always)]
-pub fn is_hex(word: u64) -> bool {
+pub(crate) fn is_hex(word: u64) -> bool {
     // without the high bits, no addition carries into the next byte
     let ascii = word & !HIGH;
     let digits = ascii.wrapping_add(splat(0x80 - b'0')) & !ascii.wrapping_add(splat(0x7f - b'9')) & HIGH;
@@ -40,7 +40,7 @@ pub fn is_hex(word: u64) -> bool {
 
 /// Eight hexadecimal digits to 32 bits; the first digit is in the highest bits.
 #[inline(always)]
-pub fn from_hex(word: u64) -> u64 {
+pub(crate) fn from_hex(word: u64) -> u64 {
     let nibbles = (word & splat(0x0f)).wrapping_add((letters(word & !HIGH) >> 7) * 9);
     let bytes = ((nibbles << 4) | (nibbles >> 8)) & 0x00ff_00ff_00ff_00ff;
     let pairs = (bytes | (bytes >> 8)) & 0x0000_ffff_0000_ffff;

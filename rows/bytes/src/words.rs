@@ -10,7 +10,7 @@ const DOTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
 
 /// Eight bytes from `AT`, little-endian.
 #[inline(always)]
-pub fn word_at<const AT: usize, const N: usize>(bytes: &[u8; N]) -> u64 {
+pub(crate) fn word_at<const AT: usize, const N: usize>(bytes: &[u8; N]) -> u64 {
     const { assert!(AT + 8 <= N, "the word goes past the bytes") };
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[AT..AT + 8]);
@@ -19,13 +19,13 @@ pub fn word_at<const AT: usize, const N: usize>(bytes: &[u8; N]) -> u64 {
 
 /// The number in eight ASCII digits, the first digit in the lowest byte.
 #[inline(always)]
-pub fn eight_digits(word: u64) -> Option<u64> {
+pub(crate) fn eight_digits(word: u64) -> Option<u64> {
     is_digits(word).then(|| pairs_to_number(digit_pairs(word)))
 }
 
 /// Whether all eight bytes are ASCII digits.
 #[inline(always)]
-pub fn is_digits(word: u64) -> bool {
+pub(crate) fn is_digits(word: u64) -> bool {
     let high = word & 0xf0f0_f0f0_f0f0_f0f0;
     let carried = word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
     (high | (carried >> 4)) == 0x3333_3333_3333_3333
@@ -33,7 +33,7 @@ pub fn is_digits(word: u64) -> bool {
 
 /// Which of the eight bytes are ASCII digits: bit `i` is for byte `i`.
 #[inline(always)]
-pub fn digit_mask(word: u64) -> u32 {
+pub(crate) fn digit_mask(word: u64) -> u32 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     // with the high bit cleared: at least 0x30, and less than 0x3a
     let bits = word & LOW;
@@ -43,7 +43,7 @@ pub fn digit_mask(word: u64) -> u32 {
 
 /// Four two-digit numbers in four 16-bit lanes, the first pair in the lowest.
 #[inline(always)]
-pub fn digit_pairs(word: u64) -> u64 {
+pub(crate) fn digit_pairs(word: u64) -> u64 {
     ((word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(2561) >> 8) & 0x00ff_00ff_00ff_00ff
 }
 
@@ -55,7 +55,7 @@ fn pairs_to_number(pairs: u64) -> u64 {
 
 /// The number in the first `len` (1..=8) bytes of the word.
 #[inline(always)]
-pub fn short_digits(word: u64, len: usize) -> Option<u64> {
+pub(crate) fn short_digits(word: u64, len: usize) -> Option<u64> {
     let shift = 64 - 8 * len as u32;
     eight_digits((word << shift) | (ZEROS & ((1u64 << shift) - 1)))
 }
@@ -63,7 +63,7 @@ pub fn short_digits(word: u64, len: usize) -> Option<u64> {
 /// Digits with at most one point among them, in the first `len` (1..=16) bytes. Returns the number without the point,
 /// and where the point is; `len` without a point.
 #[inline(always)]
-pub fn decimal(bytes: &[u8; 16], len: usize) -> Option<(u64, usize)> {
+pub(crate) fn decimal(bytes: &[u8; 16], len: usize) -> Option<(u64, usize)> {
     let (low, high) = (word_at::<0, 16>(bytes), word_at::<8, 16>(bytes));
     if len <= 8 {
         let point = find_point(low).min(len);

@@ -1,4 +1,4 @@
-//! What a row costs: `cargo bench -p rows`. Times are for a complete chunk; "items" are rows, "bytes" are bytes of the
+//! What a row costs: `cargo bench -p rows-check`. Times are for a complete chunk; "items" are rows, "bytes" are bytes of the
 //! file.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot set up may stop")]

@@ -1,13 +1,12 @@
-//! The row engine. It reads the bytes of a file, and returns the good rows as a ClickHouse `Native` block and one
+//! The row engine. It reads the bytes of a chunk, and returns the good rows as a ClickHouse `Native` block and one
 //! reject for each bad cell.
 //!
-//! * [`Transcoder`] converts UTF-16 to UTF-8 (the upload API, the CLI).
-//! * [`Cutter`] cuts a stream of bytes into [`Chunk`]s of whole records and reports which chunks make a batch (the
-//!   upload API). [`Limits`] are the limits of a chunk, and a [`Digest`] identifies the bytes that were read.
-//! * [`Schema`] has the columns, [`Input`] has the format and dialect of the file, and [`Plan`] maps cells to columns.
-//! * [`Checker`] checks a chunk and returns an [`Outcome`]: a block, the rejects, a summary (worker, CLI).
-//! * [`infer()`] proposes a schema for a sample (`batch model infer`).
-//! * [`Rendered`] shows the rows of a block as ClickHouse will (CLI, tests).
+//! * [`Columns`] are the columns of a schema, ready to read. The operator and the CLI compile them to validate a model.
+//! * [`Plan`] binds columns to a file: which field fills which column.
+//! * [`Checker`] checks a chunk and returns an [`Outcome`]: a block, the rejects, a summary (the worker, the CLI).
+//!
+//! The crates below it: `rows-types` has the schema and the input settings, `rows-split` cuts a stream into chunks and
+//! finds records and cells, `rows-bytes` has the operations on bytes.
 //!
 //! # Example
 //!
@@ -26,7 +25,7 @@
 //! cutter.push(b"name,id\nAda,1\nGrace,256\n")?;
 //! cutter.finish()?;
 //! let header = parse_header(&input, cutter.header().unwrap_or_default())?;
-//! let mut checker = Checker::new(Arc::new(Plan::bind(schema, input, Some(&header))?));
+//! let mut checker = Checker::new(Arc::new(Plan::bind(Columns::compile(schema)?, input, Some(&header))?));
 //! let chunk = cutter.next_chunk().expect("the file has a record");
 //! let outcome = checker.check(&chunk.bytes, chunk.first_row, "00000000-0000-0000-0000-000000000000");
 //! assert_eq!((outcome.rows(), outcome.ok()), (2, 1));
@@ -38,9 +37,8 @@
 //! ```
 //!
 //! **Invariants:** no I/O, no clock, no async. A [`Checker`] cannot fail on data: whatever the bytes of a chunk are,
-//! every record is either in the block or has at least one [`Reject`], and `rows == ok + bad_rows`. Only [`Cutter`] and
-//! [`Transcoder`] refuse a stream, if its records cannot be found. No value is changed: a cell that the column's type
-//! cannot hold exactly is rejected, unless the column's [`Policies`] allow another value.
+//! every record is either in the block or has at least one [`Reject`], and `rows == ok + bad_rows`. No value is changed: a
+//! cell that the column's type cannot hold exactly is rejected, unless the column's [`Policies`] allow another value.
 //!
 //! # What is read as what
 //!
@@ -89,6 +87,20 @@
 //!   `MALFORMED_ROW`. The records of a JSON array are its elements; an element ends at the brace that closes its first
 //!   one. An element that is no object is `MALFORMED_ROW`. An array without a comma between elements or without its end
 //!   stops the stream, because the start of the next record is unknown.
+//!
+//! [`ColumnsBy::Position`]: rows_types::ColumnsBy::Position
+//! [`HeaderCase`]: rows_types::HeaderCase
+//! [`Input::comment`]: rows_types::Input::comment
+//! [`Input::escape`]: rows_types::Input::escape
+//! [`Input::null_values`]: rows_types::Input::null_values
+//! [`IntegralFloats`]: rows_types::IntegralFloats
+//! [`LineEnd::Any`]: rows_types::LineEnd::Any
+//! [`NonFinite`]: rows_types::NonFinite
+//! [`OnInvalidUtf8`]: rows_types::OnInvalidUtf8
+//! [`OnOverflow`]: rows_types::OnOverflow
+//! [`OnPrecisionLoss`]: rows_types::OnPrecisionLoss
+//! [`Policies`]: rows_types::Policies
+#![forbid(unsafe_code)]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,

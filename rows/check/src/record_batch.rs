@@ -18,7 +18,7 @@ pub(crate) struct RecordBatch<'a, S> {
     pub needs_precheck: &'a [bool],
 }
 
-impl<'a, S: Source> RecordBatch<'a, S> {
+impl<S: Source> RecordBatch<'_, S> {
     /// Where the source has a column of the schema. `None`: the file has no such column.
     pub(crate) fn place(&self, column: usize) -> Option<usize> {
         let field = (*self.binding.field_of.get(column)?)?;

@@ -5,6 +5,12 @@
 //! integers of any width and decimals as numbers, decimals without trailing zeros, times in the column's time zone (a
 //! plain `DateTime`: UTC), `/` as `\/`. Only a `JSON` cell can differ: it is shown as it is sent, without its blanks,
 //! but the table sorts its keys and drops those without a value.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "digit arithmetic: the width of a value bounds its digits"
+)]
 
 mod bytes;
 mod cells;

@@ -11,7 +11,7 @@ use rows_bytes::simd::{BLOCK, Kernel, Lanes, Level};
 
 /// The state of a stream between two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// Before the array.
     Start,
     /// After its `[`.
@@ -34,7 +34,7 @@ pub enum Place {
 
 /// The array's state machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Array {
+pub(crate) struct Array {
     pub place: Place,
     /// The brace or bracket that the element began with. `depth` is how many of those are open.
     open: u8,
@@ -43,7 +43,7 @@ pub struct Array {
 
 /// What a byte means for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// It is the first byte of a record.
     Begins,
     /// It is the last byte of a record.
@@ -54,7 +54,7 @@ pub enum Event {
 
 /// Why bytes are no JSON array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broken {
+pub(crate) enum Broken {
     NoArray,
     NoComma,
     NoRecord,
@@ -62,7 +62,7 @@ pub enum Broken {
 }
 
 impl Array {
-    pub const fn at(place: Place) -> Self {
+    pub(crate) const fn at(place: Place) -> Self {
         Self { place, open: 0, depth: 0 }
     }
 
@@ -119,7 +119,7 @@ impl Array {
 
     /// Takes one byte.
     #[inline]
-    pub fn push(&mut self, byte: u8) -> Result<Option<Event>, Broken> {
+    pub(crate) fn push(&mut self, byte: u8) -> Result<Option<Event>, Broken> {
         let (place, event) = match (self.place, byte) {
             (Place::Text, b'\\') => (Place::Escape, None),
             (Place::Text, b'"') if self.depth > 0 => (Place::Nested, None),
@@ -159,7 +159,7 @@ impl Array {
 
     /// Takes bytes up to the next [`Event`]; returns the offset past them, and the event.
     #[inline(always)]
-    pub fn next<L: Lanes>(
+    pub(crate) fn next<L: Lanes>(
         &mut self,
         lanes: L,
         bytes: &[u8],
@@ -225,7 +225,7 @@ impl Kernel for Next<'_> {
 
 /// The ends of records in a piece.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecordEnds {
+pub(crate) struct RecordEnds {
     /// How many records end in the piece. Blank lines are no records.
     pub records: u32,
     /// Offset past the last line end.
@@ -233,7 +233,7 @@ pub struct RecordEnds {
 }
 
 /// Finds the ends of records in a piece of a stream.
-pub struct Ends<'a> {
+pub(crate) struct Ends<'a> {
     pub array: Array,
     pub bytes: &'a [u8],
 }

@@ -3,8 +3,8 @@
 mod regular;
 mod table;
 
-pub use regular::Regular;
-pub use table::Table;
+pub(crate) use regular::Regular;
+pub(crate) use table::Table;
 
 /// What kind of value a cell holds, and how its text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub enum Kind {
 pub struct Kinds(u8);
 
 impl Kinds {
+    /// The set of these kinds.
     pub const fn of(kinds: &[Kind]) -> Self {
         let (mut set, mut i) = (0, 0);
         while i < kinds.len() {
@@ -39,16 +40,21 @@ impl Kinds {
         Self(set)
     }
 
+    /// Adds a kind.
     #[inline(always)]
     pub fn add(&mut self, kind: Kind) {
         self.0 |= 1 << kind as u8;
     }
 
+    /// The kinds of both sets.
+    #[inline]
+    #[must_use]
     pub const fn and(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
     /// Whether every kind of this set is in the other one.
+    #[inline]
     pub fn only(self, others: Self) -> bool {
         self.0 & !others.0 == 0
     }
@@ -57,14 +63,20 @@ impl Kinds {
 /// A cell: where its text is in the chunk, without the quotes around it, and its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
+    /// Offset of its first byte in the chunk.
     pub start: u32,
+    /// Its length in bytes.
     pub len: u32,
+    /// What kind of value it holds.
     pub kind: Kind,
 }
 
 impl Cell {
+    /// The cell of a record that has no such cell.
     pub const MISSING: Self = Self { start: 0, len: 0, kind: Kind::Missing };
 
+    /// Its text, as it is written.
+    #[inline]
     pub fn text(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start as usize..][..self.len as usize]
     }
@@ -75,12 +87,18 @@ pub const SPANS: usize = 256;
 
 /// Where the texts of a column's cells are, for up to [`SPANS`] records.
 pub struct Spans {
+    /// The offset of each text in the chunk.
     pub starts: [u32; SPANS],
+    /// The length of each text in bytes.
     pub lens: [u32; SPANS],
+    /// How many texts there are.
     pub len: usize,
 }
 
 impl Spans {
+    /// No texts.
+    #[inline]
+    #[allow(clippy::new_without_default, reason = "256 texts are no default value")]
     pub fn new() -> Self {
         Self { starts: [0; SPANS], lens: [0; SPANS], len: 0 }
     }

@@ -19,7 +19,7 @@ use rows_types::Dialect;
 
 /// The state after a byte of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// At the first byte of a cell.
     Start,
     /// In an unquoted cell, or in text after a closing quote.
@@ -36,7 +36,7 @@ pub enum Step {
 impl Step {
     /// Returns the state after one more byte. A record ends if a line end leads to [`Step::Start`].
     #[inline]
-    pub fn next(self, byte: u8, dialect: Dialect) -> Self {
+    pub(crate) fn next(self, byte: u8, dialect: Dialect) -> Self {
         let quote = byte == dialect.quote && dialect.quote != 0;
         let escape = byte == dialect.escape && dialect.escape != 0;
         match self {
@@ -52,7 +52,7 @@ impl Step {
     }
 
     /// Whether the next byte is data, unless it is a quote or an escape character.
-    pub fn is_inside(self) -> bool {
+    pub(crate) fn is_inside(self) -> bool {
         matches!(self, Self::Quoted | Self::Escape | Self::EscapeInQuoted)
     }
 }
@@ -64,19 +64,23 @@ pub struct Field {
     pub start: usize,
     /// Offset past its last byte, before a closing quote.
     pub end: usize,
+    /// Whether it is in quotes.
     pub quoted: bool,
 }
 
 /// Why a record is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
+    /// Text after a closing quote.
     AfterQuote,
+    /// A quote that is never closed.
     OpenQuote,
+    /// An escape character at the end.
     OpenEscape,
 }
 
 impl Malformed {
-    pub fn message(self) -> &'static str {
+    pub(crate) fn message(self) -> &'static str {
         match self {
             Self::AfterQuote => "there is text after a closing quote; double the quotes inside a quoted cell",
             Self::OpenQuote => "a quoted cell is never closed; close it with a quote",
@@ -92,6 +96,7 @@ pub struct Record {
     pub end: usize,
     /// Offset past its line end.
     pub next: usize,
+    /// Why it is malformed, if it is.
     pub problem: Option<Malformed>,
 }
 
@@ -146,11 +151,12 @@ pub fn record(bytes: &[u8], start: usize, dialect: Dialect, mut cell: impl FnMut
 
 /// A record with a quote that is never closed: only the end of the file ends it. A line end there is not shown as part
 /// of the record.
-pub fn open_to_the_end(bytes: &[u8], problem: Option<Malformed>) -> Record {
+pub(crate) fn open_to_the_end(bytes: &[u8], problem: Option<Malformed>) -> Record {
     Record { end: trimmed_line(bytes).len(), next: bytes.len(), problem }
 }
 
 /// The line without its end.
+#[inline]
 pub fn trimmed_line(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
@@ -201,7 +207,7 @@ pub fn fields(record_bytes: &[u8], dialect: Dialect) -> Result<Vec<Vec<u8>>, Mal
 }
 
 /// Whether the record has a carriage return outside quotes. The author of the file may have meant it as a line end.
-pub fn has_bare_return(record: &[u8], dialect: Dialect) -> bool {
+pub(crate) fn has_bare_return(record: &[u8], dialect: Dialect) -> bool {
     let mut step = Step::Start;
     record.iter().any(|byte| {
         let bare = *byte == b'\r' && !step.is_inside();

@@ -34,6 +34,7 @@ pub fn decode<'a>(
 /// In TSV, `ClickHouse` escapes the texts inside such a cell, which are in single quotes. It does not escape the cell
 /// itself again. Programs that write JSON, with its double quotes, into TSV escape the complete cell like any other
 /// text.
+#[inline]
 pub fn decode_nested<'a>(
     bytes: &'a [u8],
     cell: Cell,

@@ -12,7 +12,7 @@ use crate::scan::Quotes;
 
 /// The position before the first record, then the positions of all separators.
 #[derive(Debug, Default)]
-pub struct Index {
+pub(crate) struct Index {
     /// Only the first `len` entries are used; the rest is spare capacity.
     positions: Vec<u32>,
     len: usize,
@@ -20,7 +20,7 @@ pub struct Index {
 
 /// What was found in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// How many complete records with the requested number of fields there are, from the start of the run.
     pub records: usize,
     /// Offset past the last of them.
@@ -37,7 +37,7 @@ impl Index {
     /// fields.
     ///
     /// Finds no record if the first one ends after `end`.
-    pub fn build(
+    pub(crate) fn build(
         &mut self,
         bytes: &[u8],
         start: usize,
@@ -80,7 +80,7 @@ impl Index {
         Some(Found { records, end, quotes: all.quotes, returns: all.returns })
     }
 
-    pub fn positions(&self) -> &[u32] {
+    pub(crate) fn positions(&self) -> &[u32] {
         &self.positions[..self.len]
     }
 

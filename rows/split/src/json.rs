@@ -4,8 +4,8 @@
 //! malformed. So does anything that is not JSON, even in values that no column takes.
 
 mod escape;
-pub mod index;
-pub mod rows;
+pub(crate) mod index;
+pub(crate) mod rows;
 mod template;
 
 use rows_bytes::simd::{Lanes, Level};
@@ -21,7 +21,7 @@ use template::Template;
 
 /// The keys that a line can have.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub(crate) struct Keys {
     /// Each name and alias with its column.
     names: Vec<(Box<[u8]>, usize)>,
     by_name: std::collections::HashMap<Box<[u8]>, usize>,
@@ -35,7 +35,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    pub fn new(columns: &[Column], refuse_unknown: bool) -> Self {
+    pub(crate) fn new(columns: &[Column], refuse_unknown: bool) -> Self {
         let mut names: Vec<(Box<[u8]>, usize)> = Vec::new();
         for (i, column) in columns.iter().enumerate() {
             for name in std::iter::once(&column.name).chain(&column.aliases) {
@@ -81,23 +81,29 @@ impl Keys {
     /// Reads an object with the same shape as the previous one into cells by column, all missing at first. Returns the
     /// offset after the object. `None`: the parser must read it.
     #[inline(always)]
-    pub fn again<L: Lanes>(&self, lanes: L, bytes: &[u8], start: usize, cells: &mut [Cell]) -> Option<usize> {
+    pub(crate) fn again<L: Lanes>(
+        &self,
+        lanes: L,
+        bytes: &[u8],
+        start: usize,
+        cells: &mut [Cell],
+    ) -> Option<usize> {
         self.template.read(lanes, bytes, start, cells)
     }
 
     /// Whether the next lines may have a shape that [`Keys::lines`] can read.
-    pub fn expect_lines(&self) -> bool {
+    pub(crate) fn expect_lines(&self) -> bool {
         self.template.is_flat()
     }
 
     /// Whether arrays are expected in the next lines.
-    pub fn expect_lists(&self) -> bool {
+    pub(crate) fn expect_lists(&self) -> bool {
         self.lists || self.template.has_lists()
     }
 
     /// Adds lines with the same shape as the previous object to the table: at most `most`, from the next line of the
     /// index on.
-    pub fn lines(
+    pub(crate) fn lines(
         &self,
         level: Level,
         bytes: &[u8],
@@ -109,7 +115,7 @@ impl Keys {
     }
 
     /// Reads the line `bytes[start..end]` into cells by column, all missing at first.
-    pub fn line(
+    pub(crate) fn line(
         &mut self,
         bytes: &[u8],
         start: usize,
@@ -203,6 +209,7 @@ pub fn members(bytes: &[u8], start: usize, end: usize) -> Result<Vec<(Cell, Cell
 pub struct Line<'a> {
     /// The chunk up to the end of the line.
     pub bytes: &'a [u8],
+    /// Offset of the next byte.
     pub at: usize,
 }
 
@@ -214,6 +221,7 @@ impl Line<'_> {
         }
     }
 
+    /// Skips the byte if it is next; returns whether it was.
     #[inline]
     pub fn skip(&mut self, byte: u8) -> bool {
         let found = self.bytes.get(self.at) == Some(&byte);
@@ -251,7 +259,7 @@ impl Line<'_> {
     }
 
     #[inline]
-    pub fn value(&mut self) -> Result<Cell, CellError> {
+    pub(crate) fn value(&mut self) -> Result<Cell, CellError> {
         if self.skip(b'"') {
             return self.string().map(|(cell, _)| cell);
         }
@@ -276,7 +284,7 @@ impl Line<'_> {
 
     /// Reads an object or array. No scalar column can take it, but it must still be JSON.
     #[cold]
-    pub fn nested(&mut self) -> Result<Cell, CellError> {
+    pub(crate) fn nested(&mut self) -> Result<Cell, CellError> {
         let start = self.at;
         let mut stream = serde_json::Deserializer::from_slice(&self.bytes[start..]).into_iter::<IgnoredAny>();
         match stream.next() {

@@ -13,7 +13,7 @@
 //!
 //! * [`csv`] is the definition of delimited text, byte by byte. Its part [`csv::dialect`] reads delimited text that goes
 //!   beyond RFC 4180.
-//! * `scan` finds the ends of records in a stream. [`index`] finds all separators in a run of well-formed records. Both
+//! * `scan` finds the ends of records in a stream. `index` finds all separators in a run of well-formed records. Both
 //!   read 64 bytes at a time; property tests check that they agree with the definition.
 //! * [`json`] reads an object with a parser, or with a template if the object has the same shape as the one before. It
 //!   reads many lines of one shape at a time with an index of its own.
@@ -46,7 +46,7 @@ pub mod csv;
 mod cut;
 pub mod decode;
 mod header;
-pub mod index;
+mod index;
 pub mod json;
 pub mod lists;
 pub mod resplit;

@@ -5,7 +5,7 @@ use rows_bytes::simd::{BLOCK, Lanes};
 /// The number of texts in a JSON array of at most 64 bytes, if it has only texts without escapes and is in the usual
 /// form: `["a", "b"]`. Control characters in the texts are not checked.
 #[inline(always)]
-pub fn json_texts<L: Lanes>(lanes: L, block: &[u8; BLOCK], len: usize) -> Option<u32> {
+pub(crate) fn json_texts<L: Lanes>(lanes: L, block: &[u8; BLOCK], len: usize) -> Option<u32> {
     let (opens, _) = bounds(lanes, block, len, false)?;
     (block[1] == b'"' || len == 2).then_some(opens.count_ones())
 }

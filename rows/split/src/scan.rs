@@ -12,14 +12,14 @@ use crate::csv::Step;
 
 /// The state of a stream between two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct State {
+pub(crate) struct State {
     pub step: Step,
     pub line: Line,
 }
 
 /// What the line contains so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
+pub(crate) enum Line {
     Empty,
     /// One carriage return.
     Return,
@@ -30,7 +30,7 @@ pub enum Line {
 
 /// The end of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Edge {
+pub(crate) enum Edge {
     Record,
     /// The record ended before the last byte.
     RecordBefore,
@@ -38,11 +38,11 @@ pub enum Edge {
 }
 
 impl State {
-    pub const START: Self = Self { step: Step::Start, line: Line::Empty };
+    pub(crate) const START: Self = Self { step: Step::Start, line: Line::Empty };
 
     /// Takes one byte; returns the end of a line, if one ends with it.
     #[inline]
-    pub fn push(&mut self, byte: u8, dialect: Dialect) -> Option<Edge> {
+    pub(crate) fn push(&mut self, byte: u8, dialect: Dialect) -> Option<Edge> {
         let starts = self.line == Line::Empty && byte == dialect.comment && dialect.comment != 0;
         if starts || (self.line == Line::Comment && !dialect.ends_line(byte)) {
             self.line = Line::Comment;
@@ -61,7 +61,7 @@ impl State {
 
 /// Finds the ends of records.
 #[derive(Clone, Copy, Debug)]
-pub struct Scanner {
+pub(crate) struct Scanner {
     pub dialect: Dialect,
     pub state: State,
     /// Used for a JSON array, which has no lines.
@@ -71,23 +71,23 @@ pub struct Scanner {
 
 impl Scanner {
     /// A scanner for a stream that begins at the start of a file (`before`), or after a record in it.
-    pub fn new(input: &Input, before: bool) -> Self {
+    pub(crate) fn new(input: &Input, before: bool) -> Self {
         let place = if before { Place::Start } else { Place::After };
         let array = (input.format == Format::Json).then_some(Array::at(place));
         Self { array, ..Self::at_level(record_dialect(input), Level::detect()) }
     }
 
     /// The same scanner with the instructions of this level.
-    pub fn on(self, level: Level) -> Self {
+    pub(crate) fn on(self, level: Level) -> Self {
         Self { level, ..self }
     }
 
-    pub fn at_level(dialect: Dialect, level: Level) -> Self {
+    pub(crate) fn at_level(dialect: Dialect, level: Level) -> Self {
         Self { dialect, state: State::START, array: None, level }
     }
 
     /// Whether a record has begun and not ended.
-    pub fn is_in_record(&self) -> bool {
+    pub(crate) fn is_in_record(&self) -> bool {
         match self.array {
             None => self.state.line == Line::Text,
             Some(array) => matches!(array.place, Place::Word | Place::Nested | Place::Text | Place::Escape),
@@ -96,7 +96,7 @@ impl Scanner {
 
     /// Takes one byte; returns the end of a line or record, if one ends there.
     #[inline]
-    pub fn push(&mut self, byte: u8) -> Result<Option<Edge>, Broken> {
+    pub(crate) fn push(&mut self, byte: u8) -> Result<Option<Edge>, Broken> {
         let Some(array) = &mut self.array else { return Ok(self.state.push(byte, self.dialect)) };
         Ok(match array.push(byte)? {
             None | Some(Event::Begins) => None,
@@ -107,7 +107,7 @@ impl Scanner {
 
     /// Takes the next bytes of the stream. If the array is malformed, the error has what was found before it, and its
     /// offset.
-    pub fn piece(&mut self, bytes: &[u8]) -> Result<RecordEnds, (RecordEnds, usize, Broken)> {
+    pub(crate) fn piece(&mut self, bytes: &[u8]) -> Result<RecordEnds, (RecordEnds, usize, Broken)> {
         if let Some(array) = &mut self.array {
             let (ends, after, broken) = self.level.run(Ends { array: *array, bytes });
             *array = after;
@@ -295,7 +295,7 @@ impl<'a> Lines<'a> {
 }
 
 /// Follows quotes through blocks by their parity, and checks that each is where RFC 4180 allows it.
-pub struct Quotes {
+pub(crate) struct Quotes {
     /// All ones if the dialect has a quote character, else 0.
     enabled: u64,
     /// All ones if the last byte was inside quotes, else 0.
@@ -311,7 +311,7 @@ pub struct Quotes {
 
 impl Quotes {
     #[inline(always)]
-    pub fn new(step: Step, dialect: Dialect) -> Self {
+    pub(crate) fn new(step: Step, dialect: Dialect) -> Self {
         Self {
             enabled: if dialect.quote == 0 { 0 } else { !0 },
             inside: if step == Step::Quoted { !0 } else { 0 },
@@ -325,7 +325,7 @@ impl Quotes {
 
     /// Takes a block. Returns the mask of the bytes inside quotes; it includes opening quotes, but not closing ones.
     #[inline(always)]
-    pub fn block<L: Lanes>(&mut self, lanes: L, quote: u64, delimiter: u64, newline: u64) -> u64 {
+    pub(crate) fn block<L: Lanes>(&mut self, lanes: L, quote: u64, delimiter: u64, newline: u64) -> u64 {
         let quote = quote & self.enabled;
         let inside = lanes.parity(quote) ^ self.inside;
         self.inside = (inside.cast_signed() >> 63).cast_unsigned();
@@ -338,7 +338,7 @@ impl Quotes {
     /// Not 0 if a quote of the last block is misplaced. A quote that opens must follow a separator or a quote. A quote
     /// that closes must be followed by a separator, a quote or a carriage return.
     #[inline(always)]
-    pub fn misplaced(&mut self, valid: u64, cr: u64) -> u64 {
+    pub(crate) fn misplaced(&mut self, valid: u64, cr: u64) -> u64 {
         let opens = self.opens & !((self.separators << 1) | self.separator);
         let closes = ((self.closes << 1) | self.close) & valid & !self.separators & !cr;
         self.separator = self.separators >> 63;
@@ -348,24 +348,24 @@ impl Quotes {
 
     /// Not 0 if the next byte is inside quotes, or follows a quote that closes.
     #[inline(always)]
-    pub fn pending(&self) -> u64 {
+    pub(crate) fn pending(&self) -> u64 {
         self.inside | self.close
     }
 
     /// Skips blocks without quotes, which is allowed if [`Quotes::pending`] is 0. `separator`: whether their last byte
     /// is a separator.
     #[inline(always)]
-    pub fn pass(&mut self, separator: bool) {
+    pub(crate) fn pass(&mut self, separator: bool) {
         self.separator = u64::from(separator);
     }
 
     /// The quotes of the last block that close a cell or are the first of a doubled quote.
     #[inline(always)]
-    pub fn closes(&self) -> u64 {
+    pub(crate) fn closes(&self) -> u64 {
         self.closes
     }
 
-    pub fn inside(&self) -> bool {
+    pub(crate) fn inside(&self) -> bool {
         self.inside != 0
     }
 }

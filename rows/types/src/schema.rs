@@ -52,6 +52,7 @@ impl Column {
     }
 
     /// Whether a record may lack this column.
+    #[inline]
     #[must_use]
     pub fn may_be_absent(&self) -> bool {
         self.ty.nullable || self.default.is_some()

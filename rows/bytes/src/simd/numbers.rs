@@ -34,6 +34,7 @@ impl<'a> Texts<'a> {
 
     /// How many groups of eight there are.
     #[inline]
+    #[allow(clippy::len_without_is_empty, reason = "no caller asks")]
     pub fn len(self) -> usize {
         self.starts.len()
     }

@@ -5,7 +5,7 @@ use rows_bytes::simd::Portable;
 use rows_bytes::text::Text;
 use rows_types::{IntegralFloats, NonFinite, OnOverflow, OnPrecisionLoss, Policies, Type};
 
-use super::{Reader, with_reader};
+use super::Reader;
 use crate::coerce::Read;
 
 const TYPES: &[&str] = &[

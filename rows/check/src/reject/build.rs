@@ -232,7 +232,7 @@ impl<'a> Rejects<'a> {
         // in a value with inner structure, `build` must first find which part is wrong
         let simple = match &compiled.reader {
             ColumnReader::Nested(node) => node.refuse(observed.as_bytes()) == Some(fault.error),
-            _ => true,
+            ColumnReader::Scalar(_) => true,
         };
         simple.then_some(BorrowedReject { event_id, column, compiled, observed, record })
     }
@@ -246,7 +246,9 @@ impl<'a> Rejects<'a> {
         let (column, ty, observed, message) = if let Some((column, compiled)) = known {
             let message = match &compiled.reader {
                 ColumnReader::Nested(node) => texts.nested_message(fault.error, cell, column, node),
-                _ => Cow::Borrowed(compiled.messages.of_cell(fault.error, column, &compiled.ty)),
+                ColumnReader::Scalar(_) => {
+                    Cow::Borrowed(compiled.messages.of_cell(fault.error, column, &compiled.ty))
+                }
             };
             (column.name.as_str(), compiled.ty.as_str(), texts.text(cell, at), message)
         } else {

@@ -1,4 +1,5 @@
 //! What the numbers of a column have in common, and the type that holds them.
+#![allow(clippy::cast_possible_wrap, reason = "the digits of a number are fewer than 2^63")]
 
 use rows_bytes::text::is_json_number;
 

@@ -3,7 +3,7 @@
 use super::{Cell, Kind, Kinds, SPANS, Source, Spans};
 
 /// Records that the index found, all with the same number of fields.
-pub struct Regular<'a, const QUOTES: bool> {
+pub(crate) struct Regular<'a, const QUOTES: bool> {
     pub bytes: &'a [u8],
     /// The position before the first record, then the position of each separator.
     pub positions: &'a [u32],

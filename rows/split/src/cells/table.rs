@@ -6,7 +6,7 @@ use super::{Cell, Kind, Kinds, SPANS, Source, Spans};
 
 /// Cells, stored column by column: of JSON objects, and of records that are not regular.
 #[derive(Debug, Default)]
-pub struct Table {
+pub(crate) struct Table {
     columns: usize,
     /// How many records the table can hold.
     capacity: usize,
@@ -28,7 +28,7 @@ pub struct Table {
 const MAX_CELLS: usize = 16 * 1024;
 
 impl Table {
-    pub fn clear(&mut self, columns: usize) {
+    pub(crate) fn clear(&mut self, columns: usize) {
         if self.columns != columns {
             self.columns = columns;
             self.capacity = (MAX_CELLS / columns.max(1)).max(1);
@@ -42,25 +42,25 @@ impl Table {
         self.malformed.clear();
     }
 
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.records.len() >= self.capacity
     }
 
     /// How many more records can be added.
-    pub fn remaining(&self) -> usize {
+    pub(crate) fn remaining(&self) -> usize {
         self.capacity - self.records.len()
     }
 
     /// Opens a record and returns its cells, all missing at first. The caller fills them before [`Table::close`].
     #[inline(always)]
-    pub fn open(&mut self) -> &mut [Cell] {
+    pub(crate) fn open(&mut self) -> &mut [Cell] {
         self.row.fill(Cell::MISSING);
         &mut self.row
     }
 
     /// Adds the open record: where it is, and in `filled` the error if it is malformed.
     #[inline(always)]
-    pub fn close(&mut self, start: usize, end: usize, filled: Result<(), CellError>) {
+    pub(crate) fn close(&mut self, start: usize, end: usize, filled: Result<(), CellError>) {
         if let Err(error) = filled {
             self.row.fill(Cell { kind: Kind::Skipped, ..Cell::MISSING });
             self.malformed.push((self.records.len() as u32, error));
@@ -79,7 +79,7 @@ impl Table {
     /// fills the table column by column, before [`Table::extend`]. `None`: the column for values that no column of the
     /// schema takes.
     #[inline(always)]
-    pub fn ahead(
+    pub(crate) fn ahead(
         &mut self,
         column: Option<usize>,
         records: usize,
@@ -92,12 +92,13 @@ impl Table {
 
     /// Adds records, each from its start to its end, whose cells [`Table::ahead`] has filled.
     #[inline(always)]
-    pub fn extend(&mut self, records: impl Iterator<Item = (u32, u32)>) {
+    pub(crate) fn extend(&mut self, records: impl Iterator<Item = (u32, u32)>) {
         self.records.extend(records);
     }
 }
 
 impl Source for Table {
+    #[inline]
     fn records(&self) -> usize {
         self.records.len()
     }
@@ -108,6 +109,7 @@ impl Source for Table {
         (start as usize, len as usize)
     }
 
+    #[inline]
     fn bare(&self, record: usize, column: usize, spans: &mut Spans) -> bool {
         let bare = self.seen[column].only(const { Kinds::of(&[Kind::Plain, Kind::Quoted]) });
         if bare {
@@ -116,6 +118,7 @@ impl Source for Table {
         bare
     }
 
+    #[inline]
     fn spans(&self, record: usize, column: usize, spans: &mut Spans) {
         let all = &self.spans[column * self.capacity..][..self.records()];
         let found = all.get(record..).unwrap_or_default();
@@ -135,6 +138,7 @@ impl Source for Table {
         Cell { start, len, kind: self.kinds[at] }
     }
 
+    #[inline]
     fn kinds(&self, column: usize) -> Kinds {
         self.seen[column]
     }
@@ -144,10 +148,12 @@ impl Source for Table {
         move |record| self.cell(record, column)
     }
 
+    #[inline]
     fn column(&self, column: usize, _field: usize) -> usize {
         column
     }
 
+    #[inline]
     fn record(&self, record: usize) -> (u32, u32) {
         self.records[record]
     }

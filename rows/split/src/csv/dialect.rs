@@ -6,7 +6,7 @@ use super::{Field, Malformed, Record, Step, open_to_the_end};
 use crate::cells::Cell;
 
 /// [`super::record`] for any dialect.
-pub fn record(bytes: &[u8], start: usize, dialect: Dialect, mut cell: impl FnMut(Field)) -> Record {
+pub(crate) fn record(bytes: &[u8], start: usize, dialect: Dialect, mut cell: impl FnMut(Field)) -> Record {
     let mut step = Step::Start;
     let mut problem = None;
     let mut field = Open::at(start);
@@ -71,7 +71,7 @@ impl Open {
 
 /// Decodes an escaped cell.
 #[cold]
-pub fn decode(bytes: &[u8], cell: Cell, dialect: Dialect, out: &mut Vec<u8>) {
+pub(crate) fn decode(bytes: &[u8], cell: Cell, dialect: Dialect, out: &mut Vec<u8>) {
     // an unquoted cell is never directly after a quote
     let quoted = cell.start > 0 && dialect.quote != 0 && bytes[cell.start as usize - 1] == dialect.quote;
     unescape(cell.text(bytes), quoted, dialect, out);

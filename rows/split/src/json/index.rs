@@ -16,7 +16,7 @@ const WINDOW: usize = 32 * 1024;
 
 /// The separators of complete lines, from some offset of a chunk on.
 #[derive(Debug, Default)]
-pub struct Index {
+pub(crate) struct Index {
     /// The position before the first line, then those of the commas and line feeds. After them comes spare capacity.
     separators: Vec<u32>,
     /// How many entries of `separators` belong to complete lines.
@@ -37,13 +37,13 @@ pub struct Index {
 
 impl Index {
     /// Drops the results, which may belong to another chunk.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.len = 0;
         self.next = 0;
     }
 
     /// Whether no line is left.
-    pub fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.next + 1 >= self.len
     }
 
@@ -51,7 +51,7 @@ impl Index {
     /// is longer, has no line feed because it is the last one, or cannot be indexed.
     ///
     /// `lists`: whether there may be arrays with commas.
-    pub fn build(&mut self, bytes: &[u8], at: usize, most: usize, lists: bool, level: Level) {
+    pub(crate) fn build(&mut self, bytes: &[u8], at: usize, most: usize, lists: bool, level: Level) {
         let run = &bytes[at..];
         let run = &run[..run.len().min(WINDOW.min(most.next_multiple_of(BLOCK)))];
         self.separators.resize(WINDOW + 2 * BLOCK, 0);
@@ -75,7 +75,7 @@ impl Index {
     }
 
     /// Moves to the line that begins at `at`.
-    pub fn skip_to(&mut self, at: usize) {
+    pub(crate) fn skip_to(&mut self, at: usize) {
         while self.next + 1 < self.len && (self.separators[self.next + 1] as usize) < at {
             self.next += 1;
         }
@@ -83,23 +83,23 @@ impl Index {
     }
 
     /// Moves past this many separators and backslashes; a line must begin there.
-    pub fn take(&mut self, separators: usize, backslashes: usize) {
+    pub(crate) fn take(&mut self, separators: usize, backslashes: usize) {
         self.next += separators;
         self.next_backslash += backslashes;
     }
 
     /// The separator before the next line, and all separators after it.
-    pub fn separators(&self) -> &[u32] {
+    pub(crate) fn separators(&self) -> &[u32] {
         &self.separators[self.next.min(self.len)..self.len]
     }
 
     /// The backslashes from the next line on.
-    pub fn backslashes(&self) -> &[u32] {
+    pub(crate) fn backslashes(&self) -> &[u32] {
         &self.backslashes[self.next_backslash..self.escapes]
     }
 
     /// How many quotes that are not escaped come before `at`, in the indexed bytes.
-    pub fn quotes_before(&self, at: usize) -> u32 {
+    pub(crate) fn quotes_before(&self, at: usize) -> u32 {
         let at = at - self.base;
         let (quotes, before) = self.quotes[at / BLOCK];
         before + (quotes & ((1 << (at % BLOCK)) - 1)).count_ones()

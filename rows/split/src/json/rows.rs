@@ -19,7 +19,7 @@ use crate::cells::{Kind, Table};
 use values::{Column, Values};
 
 /// The most lines that are taken at once.
-pub const BATCH: usize = 128;
+pub(crate) const BATCH: usize = 128;
 
 /// The lines that are compared with the template.
 struct Lines<'a> {
@@ -35,7 +35,7 @@ struct Lines<'a> {
 
 /// The lines that were added to a table.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Taken {
+pub(crate) struct Taken {
     pub lines: usize,
     /// The offset after them.
     pub end: usize,
@@ -45,13 +45,13 @@ pub struct Taken {
 
 impl Template {
     /// Whether [`Template::lines`] can take lines of this shape.
-    pub fn is_flat(&self) -> bool {
+    pub(crate) fn is_flat(&self) -> bool {
         self.flat
     }
 
     /// Adds lines to the table, from the next line of the index on, until one has another shape: at most `most` lines.
     /// Then the index is at the line after them.
-    pub fn lines(
+    pub(crate) fn lines(
         &self,
         level: Level,
         bytes: &[u8],

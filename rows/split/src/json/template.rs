@@ -40,7 +40,7 @@ impl End {
 
     /// Whether these bytes come directly before `at`.
     #[inline(always)]
-    pub fn is_before(self, bytes: &[u8], at: usize) -> bool {
+    pub(crate) fn is_before(self, bytes: &[u8], at: usize) -> bool {
         let word = bytes.get(..at).and_then(|b| b.last_chunk());
         word.is_some_and(|word| (u64::from_le_bytes(*word) ^ self.word) & self.mask == 0)
     }
@@ -48,7 +48,7 @@ impl End {
 
 /// The text between the values of an object.
 #[derive(Debug, Default)]
-pub struct Template {
+pub(crate) struct Template {
     pub(super) text: Vec<u8>,
     pub(super) places: Vec<Place>,
     /// The text after the last value. `None`: there is no template.
@@ -131,7 +131,13 @@ impl Template {
     /// Reads the object that begins at `at`, if it has this shape; returns the offset after its tail. `None`: only
     /// the parser can read it, and the contents of `cells` are unspecified.
     #[inline(always)]
-    pub fn read<L: Lanes>(&self, lanes: L, bytes: &[u8], mut at: usize, cells: &mut [Cell]) -> Option<usize> {
+    pub(crate) fn read<L: Lanes>(
+        &self,
+        lanes: L,
+        bytes: &[u8],
+        mut at: usize,
+        cells: &mut [Cell],
+    ) -> Option<usize> {
         let tail = self.tail.as_ref()?;
         for place in &self.places {
             at = self.skip(lanes, place, bytes, at)?;

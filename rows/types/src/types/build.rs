@@ -1,4 +1,9 @@
 //! Decides which type names are types, and with which arguments.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "each number is compared with its bounds before it is narrowed"
+)]
 
 use super::parse::{Arg, Node, clip};
 use super::{Base, Type};

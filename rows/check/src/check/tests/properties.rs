@@ -8,7 +8,7 @@ use rows_bytes::simd::Level;
 
 use super::{json_lines, native, plan, reconcile, schema, show};
 use crate::{Checker, Plan};
-use rows_types::Input;
+use rows_types::{Format, Input};
 
 const SPEC: &str = "k String, i Int32, f Nullable(Float64), d Decimal(18, 4), t DateTime, u Nullable(UUID), \
                     e Enum8('a' = 1, 'b' = 2), l LowCardinality(Nullable(String)), x FixedString(3), ip IPv6";
@@ -82,6 +82,18 @@ proptest! {
     #[test]
     fn json_of_any_bytes_is_counted_row_by_row(bytes in json_soup().boxed().prop_union(any::<Vec<u8>>().boxed())) {
         show_lossy(&bind(&json_lines()), Level::detect(), &bytes);
+    }
+
+    #[test]
+    fn a_checker_of_any_dialect_accounts_for_any_bytes(
+        input in super::rejects::dialect(),
+        format in prop::sample::select(vec![Format::Csv, Format::JsonLines, Format::Json]),
+        bytes in soup().boxed().prop_union(json_soup().boxed()).or(any::<Vec<u8>>().boxed()),
+    ) {
+        let plan = bind(&Input { format, header: false, ..input });
+        for level in Level::all() {
+            reconcile(&Checker::at_level(plan.clone(), level).check(&bytes, 1, ""));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{native, schema};
-use crate::{Checker, Plan};
+use crate::Checker;
 use rows_types::Code::{self, InvalidEnum, InvalidType, OutOfRange, PrecisionLoss, TooLong};
 use rows_types::{Column, Input, Schema, Type};
 
