@@ -54,7 +54,8 @@ impl From<&IngestModelSpec> for RevisionData {
 }
 
 impl RevisionData {
-    /// Returns the columns for the row engine.
+    /// Returns the columns for the row engine. Their names and types are checked; `rows_check::Columns::compile` checks
+    /// defaults, formats, constraints and policies.
     pub fn schema(&self) -> Result<rows_types::Schema, SchemaProblem> {
         let columns = self.columns.iter().enumerate().map(|(index, c)| column(index, c));
         Ok(rows_types::Schema::new(columns.collect::<Result<_, _>>()?, self.row_key.as_deref())?)

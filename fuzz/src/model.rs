@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use rows_check::{Columns, Plan};
 use rows_split::parse_header;
-use rows_types::{Column, ColumnsBy, Constraints, Format, HeaderCase, Input, IntegralFloats, LineEnd, NonFinite, OnInvalidUtf8, OnOverflow, OnPrecisionLoss, Schema, Type, UnknownColumns};
+use rows_types::{
+    Column, ColumnsBy, Constraints, Format, HeaderCase, Input, IntegralFloats, LineEnd, NonFinite,
+    OnInvalidUtf8, OnOverflow, OnPrecisionLoss, Schema, Type, UnknownColumns,
+};
 
 const TYPES: &[&str] = &[
     "String",                                    // A
@@ -72,7 +75,7 @@ const NULLS: &[&[&str]] = &[&[""], &["\\N"], &["", "NULL", "n/a"], &["0", "true"
 
 /// The columns and the input settings of a file.
 pub struct Model {
-    schema: Schema,
+    columns: Columns,
     /// How the file is written.
     pub input: Input,
 }

@@ -7,6 +7,8 @@ mod tests;
 
 use std::fmt;
 
+use build::Refusal;
+
 /// A ClickHouse column type that a file can be loaded into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Type {
@@ -111,7 +113,21 @@ impl Type {
     ///
     /// Source: <https://clickhouse.com/docs/sql-reference/data-types>.
     pub fn parse(name: &str) -> Result<Self, TypeError> {
-        parse::parse(name)
+        let malformed = |problem: String| TypeError::Malformed { name: parse::clip(name), problem };
+        if name.len() > parse::MAX_LEN {
+            return Err(malformed("the name is too long".to_owned()));
+        }
+        let node = parse::node(name).map_err(|problem| {
+            // a type that is not supported can have arguments of any form
+            let first =
+                name.trim_start().split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+            let unsupported = !first.is_empty() && !build::is_known(first);
+            if unsupported { TypeError::Unsupported { name: parse::clip(name) } } else { malformed(problem) }
+        })?;
+        build::ty(&node).map_err(|e| match e {
+            Refusal::Unsupported => TypeError::Unsupported { name: parse::clip(name) },
+            Refusal::Malformed(problem) => malformed(problem),
+        })
     }
 
     /// Whether the column can hold NULL.

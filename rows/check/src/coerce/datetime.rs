@@ -22,12 +22,8 @@ use rows_types::CellError;
 
 use super::date::explain_day;
 use super::format::{Format, Moment};
-use super::zone::Clock;
+use super::zone::{Clock, FIRST, LAST};
 use super::{Native, Read};
-
-/// 1900-01-01 and 2299-12-31 23:59:59 in seconds since 1970.
-pub(super) const FIRST: i64 = -2_208_988_800;
-pub(super) const LAST: i64 = 10_413_791_999;
 
 const TENS: [i64; 10] =
     [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use rows_types::{CellError, zone};
 
-use super::datetime::{FIRST, LAST};
+/// 1900-01-01 and 2299-12-31 23:59:59 in seconds since 1970.
+pub(super) const FIRST: i64 = -2_208_988_800;
+pub(super) const LAST: i64 = 10_413_791_999;
 
 /// Marks local times that the zone skipped; it is no offset.
 const SKIPPED: i32 = i32::MIN;

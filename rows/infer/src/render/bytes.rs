@@ -54,6 +54,15 @@ impl<'a> Bytes<'a> {
         Ok(((self.uint(width)? << shift) as i128) >> shift)
     }
 
+    /// Takes a byte that is 1 or 0.
+    pub(super) fn is_true(&mut self) -> Result<bool, Problem> {
+        match self.array()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err("it holds a truth value that is neither 0 nor 1"),
+        }
+    }
+
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Problem> {
         let (front, rest) = self.0.split_first_chunk::<N>().ok_or(SHORT)?;
         self.0 = rest;

@@ -109,7 +109,7 @@ impl<'a> Cells<'a> {
         match self {
             Self::Values(values, kind) => kind.show(values, out),
             Self::Nullable(nulls, cells) => {
-                if is_true(nulls)? {
+                if nulls.is_true()? {
                     out.extend_from_slice(b"null");
                     cells.skip()
                 } else {
@@ -213,15 +213,6 @@ fn prefix(bytes: &mut Bytes<'_>, ty: &Type) -> Result<(), Problem> {
         }
         Base::Tuple(elements) => elements.iter().try_for_each(|(_, ty)| prefix(bytes, ty)),
         _ => Ok(()),
-    }
-}
-
-/// Takes a byte that is 1 or 0.
-pub(super) fn is_true(bytes: &mut Bytes<'_>) -> Result<bool, Problem> {
-    match bytes.array()? {
-        [0] => Ok(false),
-        [1] => Ok(true),
-        _ => Err("it holds a truth value that is neither 0 nor 1"),
     }
 }
 

@@ -8,7 +8,6 @@ use jiff::tz::{Offset, TimeZone};
 use rows_types::Base;
 
 use super::bytes::{Bytes, Problem};
-use super::cells::is_true;
 use super::number::{self, shown};
 use super::text;
 
@@ -49,7 +48,7 @@ impl<'a> Kind<'a> {
             Base::String => text::quoted(bytes.text()?, out)?,
             Base::Json => text::object(bytes.text()?, out)?,
             Base::FixedString(_) => text::quoted(bytes.take(width)?, out)?,
-            Base::Bool => shown(is_true(bytes)?, out),
+            Base::Bool => shown(bytes.is_true()?, out),
             Base::Int(256) => number::wide(&bytes.array()?, true, 0, out),
             Base::UInt(256) => number::wide(&bytes.array()?, false, 0, out),
             Base::Int(_) => shown(bytes.int(width)?, out),

@@ -1,29 +1,14 @@
 //! The grammar of type names: `Name`, `Name(argument, …)`, where an argument is a type, a name and a type, a number, a
 //! quoted text, or `'name' = number`.
 
-use super::build::{self, Refusal};
-use super::{Type, TypeError};
-
 /// The longest type name that is read, in bytes. ClickHouse has no limit, but a custom resource has one.
-const MAX_LEN: usize = 64 * 1024;
+pub(super) const MAX_LEN: usize = 64 * 1024;
 /// The deepest nesting of types that is read. ClickHouse refuses types from some hundreds of levels on.
 const MAX_DEPTH: u8 = 100;
 
-pub(super) fn parse(name: &str) -> Result<Type, TypeError> {
-    let malformed = |problem: String| TypeError::Malformed { name: clip(name), problem };
-    if name.len() > MAX_LEN {
-        return Err(malformed("the name is too long".to_owned()));
-    }
-    let node = Tokens { rest: name }.complete().map_err(|problem| {
-        // a type that is not supported can have arguments of any form
-        let first = name.trim_start().split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        let unsupported = !first.is_empty() && !build::is_known(first);
-        if unsupported { TypeError::Unsupported { name: clip(name) } } else { malformed(problem) }
-    })?;
-    build::ty(&node).map_err(|e| match e {
-        Refusal::Unsupported => TypeError::Unsupported { name: clip(name) },
-        Refusal::Malformed(problem) => malformed(problem),
-    })
+/// Reads a name with its arguments.
+pub(super) fn node(name: &str) -> Result<Node<'_>, String> {
+    Tokens { rest: name }.complete()
 }
 
 pub(super) fn clip(name: &str) -> String {
