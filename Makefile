@@ -41,15 +41,15 @@ bench: bench-rows ## The row engine beside its peers, then the whole path beside
 	target/release/bench $(ARGS)
 
 bench-rows: system-packages $(PEERS)/.stamp ## The row engine beside its peers, one thread each, into docs/performance.md; MB=250 RUNS=5
-	cargo build --release --package rows --example engine
-	$(PEERS)/venv/bin/python rows/benches/peers/bench.py $(or $(CARGO_TARGET_DIR),target)/release/examples/engine \
+	cargo build --release --package rows-check --example engine
+	$(PEERS)/venv/bin/python rows/check/benches/peers/bench.py $(or $(CARGO_TARGET_DIR),target)/release/examples/engine \
 		--mb $(or $(MB),250) --runs $(or $(RUNS),5) --write docs/performance.md
 
 generate: ## Make again what is made from code: CRDs, OpenAPI, the CLI's reference, the fidelity table
 	cargo run --quiet --package crds --bin crdgen -- $(CHART)/files/crds
 	cargo run --quiet --package ingest-api -- openapi > docs/openapi.json
 	cargo run --quiet --package cli -- reference > docs/cli.md
-	cargo run --quiet --package rows --example fidelity > docs/fidelity.md
+	cargo run --quiet --package rows-infer --example fidelity > docs/fidelity.md
 
 stack-up: system-packages ## Start Kubernetes, Kafka and ClickHouse on this machine
 	$(STACK) up
@@ -79,7 +79,7 @@ $(TYPOS):
 	python3 -m venv --clear $(CACHE)/typos-$(TYPOS_VERSION)
 	$(CACHE)/typos-$(TYPOS_VERSION)/bin/pip install --quiet --disable-pip-version-check --only-binary=:all: typos==$(TYPOS_VERSION)
 
-$(PEERS)/.stamp: rows/benches/peers/requirements.txt
+$(PEERS)/.stamp: rows/check/benches/peers/requirements.txt
 	python3 -m venv --clear $(PEERS)/venv
 	$(PEERS)/venv/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --requirement $<
 	touch $@

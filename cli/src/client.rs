@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use reqwest::header::{LOCATION, RETRY_AFTER};
 use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Url};
-use rows::Digest;
+use rows_types::Digest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

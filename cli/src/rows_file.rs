@@ -5,7 +5,9 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use rows::{Outcome, Rendered, Schema};
+use rows_check::Outcome;
+use rows_infer::Rendered;
+use rows_types::Schema;
 
 /// It is created with the first chunk, so that a file that cannot be checked does not overwrite an earlier result.
 pub struct RowsFile {

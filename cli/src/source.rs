@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use crds::model::Format;
 use futures::stream::{Stream, StreamExt};
-use rows::Digest;
+use rows_types::Digest;
 
 use crate::pieces;
 use crate::utf8::Utf8;
@@ -174,7 +174,7 @@ fn is_utf16(path: &Path) -> Result<bool> {
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(2).read_to_end(&mut start));
     read.with_context(|| format!("failed to read {}", path.display()))?;
-    Ok(rows::Transcoder::is_utf16(&start))
+    Ok(rows_split::Transcoder::is_utf16(&start))
 }
 
 /// Reads `length` bytes and returns their digest.

@@ -17,7 +17,7 @@ use futures::stream::{Stream, StreamExt};
 use indicatif::ProgressBar;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, StatusCode};
-use rows::Digest;
+use rows_types::Digest;
 use serde_json::Value;
 
 use crate::client::{Client, Failure, Refusal};

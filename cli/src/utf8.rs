@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use rows::Transcoder;
+use rows_split::Transcoder;
 
 /// How many bytes of UTF-16 are read at once.
 const STEP: usize = 64 * 1024;

@@ -58,7 +58,7 @@ fn check_a_broken_upload(path: &Path, text: &str) {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "job e5f6a7b8 created.\n", "{said}");
     assert_eq!(output.status.code(), Some(0));
     let (asked, digest, rest) = server.join().unwrap();
-    assert_eq!(digest, rows::Digest::of(&text.as_bytes()[..ACKNOWLEDGED]).to_string());
+    assert_eq!(digest, rows_types::Digest::of(&text.as_bytes()[..ACKNOWLEDGED]).to_string());
     assert!(rest == text.as_bytes()[ACKNOWLEDGED..], "{} bytes arrived", rest.len());
     assert_eq!(
         asked,
@@ -236,7 +236,7 @@ fn an_upload_that_another_client_has_or_began_with_another_file_is_left_alone() 
         assert_eq!(output.status.code(), Some(2));
         let requests = server.join().unwrap();
         assert_eq!(requests[3].1, b"1\n");
-        assert_eq!(requests[3].0.header("upload-digest"), Some(&*rows::Digest::of(b"a\n").to_string()));
+        assert_eq!(requests[3].0.header("upload-digest"), Some(&*rows_types::Digest::of(b"a\n").to_string()));
     }
 }
 

@@ -22,15 +22,15 @@ pub struct ChunkHeader {
     /// The number of its records.
     pub rows: u32,
     /// The batch it belongs to: consecutive chunks in one partition that one INSERT loads.
-    pub batch: rows::BatchStart,
+    pub batch: rows_types::BatchStart,
     /// Whether it is the last chunk of its batch.
     pub ends_batch: bool,
     /// The digest of its bytes. A chunk with the same number and another digest is a chunk of another file.
-    pub digest: rows::Digest,
+    pub digest: rows_types::Digest,
     /// The name of the ControllerRevision that the job uses.
     pub revision: String,
     /// How the bytes are read.
-    pub input: rows::Input,
+    pub input: rows_types::Input,
     /// The names in the file's header, if it has one.
     pub columns: Option<Vec<String>>,
 }
@@ -102,7 +102,7 @@ impl ChunkHeader {
             chunk: number("chunk")?,
             first_row: row("first-row")?,
             rows: number("rows")?,
-            batch: rows::BatchStart {
+            batch: rows_types::BatchStart {
                 number: number("batch")?,
                 first_chunk: number("batch-chunk")?,
                 first_row: row("batch-row")?,
@@ -128,7 +128,7 @@ impl ChunkHeader {
 /// modulo 2^64, does not depend on their order, so the upload API and the ledger add it up independently. If both sums
 /// are equal, the loaded chunks are those of one file.
 #[must_use]
-pub fn checksum_part(digest: rows::Digest, chunk: u32) -> i64 {
+pub fn checksum_part(digest: rows_types::Digest, chunk: u32) -> i64 {
     digest.as_u64().wrapping_mul(2 * u64::from(chunk) + 1).cast_signed()
 }
 
@@ -147,11 +147,11 @@ mod tests {
             chunk: 7,
             first_row: 123,
             rows: 2,
-            batch: rows::BatchStart { number: 1, first_chunk: 5, first_row: 100 },
+            batch: rows_types::BatchStart { number: 1, first_chunk: 5, first_row: 100 },
             ends_batch: true,
-            digest: rows::Digest::of(b"1,2"),
+            digest: rows_types::Digest::of(b"1,2"),
             revision: "purchases-0a1b2c3d".into(),
-            input: rows::Input::default(),
+            input: rows_types::Input::default(),
             columns: Some(vec!["event_id".into(), "größe, \"x\"".into()]),
         }
     }
@@ -167,8 +167,8 @@ mod tests {
 
     #[test]
     fn the_checksum_of_a_job_tells_its_chunks_from_others_and_from_another_order() {
-        let [a, b, c] = [b"a", b"b", b"c"].map(|bytes| rows::Digest::of(bytes));
-        let sum = |chunks: [rows::Digest; 2]| {
+        let [a, b, c] = [b"a", b"b", b"c"].map(|bytes| rows_types::Digest::of(bytes));
+        let sum = |chunks: [rows_types::Digest; 2]| {
             chunks.into_iter().zip(0..).fold(0_i64, |sum, (d, n)| sum.wrapping_add(checksum_part(d, n)))
         };
         assert_ne!(sum([a, b]), sum([a, c]));

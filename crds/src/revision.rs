@@ -32,11 +32,11 @@ pub enum SchemaProblem {
         /// The column.
         column: String,
         /// What is wrong.
-        source: rows::TypeError,
+        source: rows_types::TypeError,
     },
     /// The columns do not fit together.
     #[error("spec.columns: {0}")]
-    Schema(#[from] rows::SchemaError),
+    Schema(#[from] rows_types::SchemaError),
     /// A field of `input` is wrong.
     #[error("spec.input.{field}: {why}")]
     Input {
@@ -54,20 +54,21 @@ impl From<&IngestModelSpec> for RevisionData {
 }
 
 impl RevisionData {
-    /// Returns the columns for the row engine.
-    pub fn schema(&self) -> Result<rows::Schema, SchemaProblem> {
+    /// Returns the columns for the row engine. Their names and types are checked; `rows_check::Columns::compile` checks
+    /// defaults, formats, constraints and policies.
+    pub fn schema(&self) -> Result<rows_types::Schema, SchemaProblem> {
         let columns = self.columns.iter().enumerate().map(|(index, c)| column(index, c));
-        Ok(rows::Schema::new(columns.collect::<Result<_, _>>()?, self.row_key.as_deref())?)
+        Ok(rows_types::Schema::new(columns.collect::<Result<_, _>>()?, self.row_key.as_deref())?)
     }
 
     /// Returns how a file is read. The job's fields override the model's, which override the defaults.
-    pub fn input(&self, job: Option<&InputSpec>) -> Result<rows::Input, SchemaProblem> {
-        let mut input = rows::Input::default();
+    pub fn input(&self, job: Option<&InputSpec>) -> Result<rows_types::Input, SchemaProblem> {
+        let mut input = rows_types::Input::default();
         let layers: Vec<&InputSpec> = self.input.iter().chain(job).collect();
         // The format comes first, because it determines the default delimiter.
         if let Some(format) = layers.iter().rev().find_map(|l| l.format) {
             input.format = format.into();
-            if input.format == rows::Format::Tsv {
+            if input.format == rows_types::Format::Tsv {
                 input.delimiter = '\t';
             }
         }
@@ -81,10 +82,10 @@ impl RevisionData {
     }
 }
 
-fn column(index: usize, spec: &ColumnSpec) -> Result<rows::Column, SchemaProblem> {
+fn column(index: usize, spec: &ColumnSpec) -> Result<rows_types::Column, SchemaProblem> {
     let problem = |source| SchemaProblem::Type { index, column: spec.name.clone(), source };
-    let ty = rows::Type::parse(&spec.ty).map_err(problem)?;
-    Ok(rows::Column {
+    let ty = rows_types::Type::parse(&spec.ty).map_err(problem)?;
+    Ok(rows_types::Column {
         name: spec.name.clone(),
         ty: if spec.nullable { ty.nullable().map_err(problem)? } else { ty },
         aliases: spec.aliases.clone(),
@@ -95,8 +96,8 @@ fn column(index: usize, spec: &ColumnSpec) -> Result<rows::Column, SchemaProblem
     })
 }
 
-fn constraints(spec: &ConstraintsSpec) -> rows::Constraints {
-    rows::Constraints {
+fn constraints(spec: &ConstraintsSpec) -> rows_types::Constraints {
+    rows_types::Constraints {
         min: spec.min,
         max: spec.max,
         min_length: spec.min_length,
@@ -106,7 +107,7 @@ fn constraints(spec: &ConstraintsSpec) -> rows::Constraints {
     }
 }
 
-fn overlay(input: &mut rows::Input, layer: &InputSpec) -> Result<(), SchemaProblem> {
+fn overlay(input: &mut rows_types::Input, layer: &InputSpec) -> Result<(), SchemaProblem> {
     if let Some(header) = layer.header {
         input.header = header;
     }
@@ -126,23 +127,23 @@ fn overlay(input: &mut rows::Input, layer: &InputSpec) -> Result<(), SchemaProbl
         input.null_values.clone_from(values);
     }
     match layer.unknown_columns {
-        Some(UnknownColumns::Reject) => input.unknown_columns = rows::UnknownColumns::Reject,
-        Some(UnknownColumns::Ignore) => input.unknown_columns = rows::UnknownColumns::Ignore,
+        Some(UnknownColumns::Reject) => input.unknown_columns = rows_types::UnknownColumns::Reject,
+        Some(UnknownColumns::Ignore) => input.unknown_columns = rows_types::UnknownColumns::Ignore,
         None => {}
     }
     match layer.line_end {
-        Some(LineEnd::Lf) => input.line_end = rows::LineEnd::Lf,
-        Some(LineEnd::Any) => input.line_end = rows::LineEnd::Any,
+        Some(LineEnd::Lf) => input.line_end = rows_types::LineEnd::Lf,
+        Some(LineEnd::Any) => input.line_end = rows_types::LineEnd::Any,
         None => {}
     }
     match layer.header_case {
-        Some(HeaderCase::Exact) => input.header_case = rows::HeaderCase::Exact,
-        Some(HeaderCase::Ignore) => input.header_case = rows::HeaderCase::Ignore,
+        Some(HeaderCase::Exact) => input.header_case = rows_types::HeaderCase::Exact,
+        Some(HeaderCase::Ignore) => input.header_case = rows_types::HeaderCase::Ignore,
         None => {}
     }
     match layer.columns_by {
-        Some(ColumnsBy::Name) => input.columns_by = rows::ColumnsBy::Name,
-        Some(ColumnsBy::Position) => input.columns_by = rows::ColumnsBy::Position,
+        Some(ColumnsBy::Name) => input.columns_by = rows_types::ColumnsBy::Name,
+        Some(ColumnsBy::Position) => input.columns_by = rows_types::ColumnsBy::Position,
         None => {}
     }
     Ok(())
@@ -160,7 +161,7 @@ fn one_ascii(field: &'static str, text: &str) -> Result<char, SchemaProblem> {
     }
 }
 
-impl From<model::Format> for rows::Format {
+impl From<model::Format> for rows_types::Format {
     fn from(format: model::Format) -> Self {
         match format {
             model::Format::Csv => Self::Csv,
@@ -190,27 +191,27 @@ mod tests {
     #[test]
     fn every_policy_of_a_column_reaches_the_row_engine() {
         let policies = |yaml: &str| revision(yaml).schema().map(|s| s.columns()[0].policies);
-        let default = rows::Policies::default();
+        let default = rows_types::Policies::default();
         for (yaml, expected) in [
             (
                 "type: UInt8, onOverflow: clamp",
-                rows::Policies { on_overflow: rows::OnOverflow::Clamp, ..default },
+                rows_types::Policies { on_overflow: rows_types::OnOverflow::Clamp, ..default },
             ),
             (
                 "type: Float32, nonFinite: accept",
-                rows::Policies { non_finite: rows::NonFinite::Accept, ..default },
+                rows_types::Policies { non_finite: rows_types::NonFinite::Accept, ..default },
             ),
             (
                 "type: 'Decimal(9, 2)', onPrecisionLoss: round",
-                rows::Policies { on_precision_loss: rows::OnPrecisionLoss::Round, ..default },
+                rows_types::Policies { on_precision_loss: rows_types::OnPrecisionLoss::Round, ..default },
             ),
             (
                 "type: Int8, integralFloats: accept",
-                rows::Policies { integral_floats: rows::IntegralFloats::Accept, ..default },
+                rows_types::Policies { integral_floats: rows_types::IntegralFloats::Accept, ..default },
             ),
             (
                 "type: String, onInvalidUtf8: replace",
-                rows::Policies { on_invalid_utf8: rows::OnInvalidUtf8::Replace, ..default },
+                rows_types::Policies { on_invalid_utf8: rows_types::OnInvalidUtf8::Replace, ..default },
             ),
             ("type: String", default),
         ] {
@@ -243,18 +244,18 @@ mod tests {
             r##"{columns: [{name: a, type: String}], input: {format: TSV, quote: "", escape: "\\", comment: "#",
                  lineEnd: any, headerCase: ignore, columnsBy: position, unknownColumns: ignore, nullValues: []}}"##,
         );
-        let expected = rows::Input {
-            format: rows::Format::Tsv,
+        let expected = rows_types::Input {
+            format: rows_types::Format::Tsv,
             header: true,
             delimiter: '\t',
             quote: '\0',
             escape: Some('\\'),
             comment: Some('#'),
-            line_end: rows::LineEnd::Any,
-            header_case: rows::HeaderCase::Ignore,
-            columns_by: rows::ColumnsBy::Position,
+            line_end: rows_types::LineEnd::Any,
+            header_case: rows_types::HeaderCase::Ignore,
+            columns_by: rows_types::ColumnsBy::Position,
             null_values: vec![],
-            unknown_columns: rows::UnknownColumns::Ignore,
+            unknown_columns: rows_types::UnknownColumns::Ignore,
         };
         assert_eq!(model.input(None).unwrap(), expected);
         let job: InputSpec = serde_yaml::from_str(
@@ -262,7 +263,7 @@ mod tests {
                  columnsBy: name, unknownColumns: reject, nullValues: [""]}"#,
         )
         .unwrap();
-        let plain = rows::Input { format: rows::Format::Json, ..rows::Input::default() };
+        let plain = rows_types::Input { format: rows_types::Format::Json, ..rows_types::Input::default() };
         assert_eq!(model.input(Some(&job)).unwrap(), plain);
     }
 

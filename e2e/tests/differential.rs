@@ -1,8 +1,8 @@
 //! Compares the row engine with ClickHouse's own readers: they read the same values, except for the differences in the
-//! fidelity table (`rows/tests/fidelity.yaml`), which has a reason for each.
+//! fidelity table (`rows/infer/tests/fidelity.yaml`), which has a reason for each.
 #![allow(missing_docs, reason = "a test")]
 
-#[path = "../../rows/tests/fidelity/table.rs"]
+#[path = "../../rows/infer/tests/fidelity/table.rs"]
 mod table;
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use std::{env, fs};
 
 use anyhow::{Result, bail, ensure};
 use e2e::{Cells, Target};
-use rows::Checker;
+use rows_check::Checker;
 use table::{Outcome, Section};
 
 /// The settings for both. A plain `DateTime` is UTC in the row engine, whatever the time zone of the server is.
@@ -215,7 +215,7 @@ fn kind(ty: &str, ours: bool, theirs: bool, message: Option<&String>, text: &str
 
 /// Returns the text with letters as `a` and digits as `9`, and each run of them only once.
 fn shape(text: &str) -> String {
-    let mut shape: Vec<char> = rows::mask(&text.to_lowercase()).chars().collect();
+    let mut shape: Vec<char> = rows_types::mask(&text.to_lowercase()).chars().collect();
     shape.dedup_by(|a, b| a == b && matches!(a, 'a' | '9'));
     shape.into_iter().collect()
 }

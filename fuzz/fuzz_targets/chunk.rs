@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rows::Format;
 use rows_fuzz::{Model, check, cut_and_check};
+use rows_types::Format;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((model, file)) = Model::of(bytes) else { return };
@@ -22,7 +22,8 @@ fuzz_target!(|bytes: &[u8]| {
     let (delimiter, quote) = (model.input.delimiter, model.input.quote);
     let delimiter = if model.input.format == Format::Tsv && delimiter == ',' { '\t' } else { delimiter };
     let special = [Some(delimiter), Some(quote), model.input.escape, model.input.comment];
-    let letter = ['v', 'w', 'x', 'y', 'z'].into_iter().find(|c| !special.contains(&Some(*c))).expect("a letter");
+    let letter =
+        ['v', 'w', 'x', 'y', 'z'].into_iter().find(|c| !special.contains(&Some(*c))).expect("a letter");
     let mut ragged = format!("{letter}{delimiter}").repeat(40).into_bytes();
     ragged.push(b'\n');
     ragged.extend_from_slice(&records);

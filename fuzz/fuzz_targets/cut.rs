@@ -4,7 +4,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rows::{BATCH_WEIGHT, Checker, Chunk, CutError, Cutter, Digest, Input, Limits, Position};
+use rows_check::Checker;
+use rows_split::{Chunk, CutError, Cutter, Limits, Position};
+use rows_types::{BATCH_WEIGHT, Digest, Input};
 
 type Cut = Result<Vec<(Chunk, Position)>, CutError>;
 

@@ -4,7 +4,8 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use rows::{Format, Input, Plan};
+use rows_check::Plan;
+use rows_types::{Format, Input};
 
 static PLAN: LazyLock<Arc<Plan>> =
     LazyLock::new(|| rows_fuzz::plan(&Input { format: Format::JsonLines, ..Input::default() }));

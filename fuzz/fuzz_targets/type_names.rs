@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rows::Type;
+use rows_types::Type;
 
 fuzz_target!(|name: &str| {
     if let Ok(ty) = Type::parse(name) {

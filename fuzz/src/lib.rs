@@ -4,7 +4,9 @@ mod model;
 
 use std::sync::Arc;
 
-use rows::{Checker, Code, Column, CutError, Cutter, Input, Limits, Outcome, Plan, Schema, Type};
+use rows_check::{Checker, Columns, Outcome, Plan};
+use rows_split::{CutError, Cutter, Limits};
+use rows_types::{Code, Column, Input, Schema, Type};
 
 pub use model::Model;
 
@@ -29,7 +31,8 @@ const COLUMNS: &[(&str, &str)] = &[
 pub fn plan(input: &Input) -> Arc<Plan> {
     let columns = COLUMNS.iter().map(|(name, ty)| Column::new(*name, Type::parse(ty).expect("a type")));
     let schema = Schema::new(columns.collect(), None).expect("a schema");
-    Arc::new(Plan::bind(schema, Input { header: false, ..input.clone() }, None).expect("a plan"))
+    let columns = Columns::compile(schema).expect("columns");
+    Arc::new(Plan::bind(columns, Input { header: false, ..input.clone() }, None).expect("a plan"))
 }
 
 /// The results for one or more chunks.

@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
-use rows::{
+use rows_check::{Columns, Plan};
+use rows_split::parse_header;
+use rows_types::{
     Column, ColumnsBy, Constraints, Format, HeaderCase, Input, IntegralFloats, LineEnd, NonFinite,
-    OnInvalidUtf8, OnOverflow, OnPrecisionLoss, Plan, Schema, Type, UnknownColumns, parse_header,
+    OnInvalidUtf8, OnOverflow, OnPrecisionLoss, Schema, Type, UnknownColumns,
 };
 
 const TYPES: &[&str] = &[
@@ -73,7 +75,7 @@ const NULLS: &[&[&str]] = &[&[""], &["\\N"], &["", "NULL", "n/a"], &["0", "true"
 
 /// The columns and the input settings of a file.
 pub struct Model {
-    schema: Schema,
+    columns: Columns,
     /// How the file is written.
     pub input: Input,
 }
@@ -137,13 +139,14 @@ impl Model {
         let (pairs, _) = columns.as_chunks::<2>();
         let columns = pairs.iter().take(12).enumerate().map(|(at, [ty, rule])| column(at, *ty, *rule));
         let schema = Schema::new(columns.collect::<Option<_>>()?, None).ok()?;
-        Some((Self { schema, input: input(settings) }, file))
+        let columns = Columns::compile(schema).ok()?;
+        Some((Self { columns, input: input(settings) }, file))
     }
 
     /// The plan for a file with this header, if it can be read.
     #[must_use]
     pub fn plan(&self, header: Option<&[u8]>) -> Option<Arc<Plan>> {
         let names = header.map(|record| parse_header(&self.input, record)).transpose().ok()?;
-        Plan::bind(self.schema.clone(), self.input.clone(), names.as_deref()).ok().map(Arc::new)
+        Plan::bind(self.columns.clone(), self.input.clone(), names.as_deref()).ok().map(Arc::new)
     }
 }

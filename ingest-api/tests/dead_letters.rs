@@ -22,11 +22,11 @@ fn header(uid: &str, chunk: u32) -> ChunkHeader {
         chunk,
         first_row: u64::from(chunk) + 1,
         rows: 1,
-        batch: rows::BatchStart { number: 1, first_chunk: 2, first_row: 3 },
+        batch: rows_types::BatchStart { number: 1, first_chunk: 2, first_row: 3 },
         ends_batch: chunk == 4,
-        digest: rows::Digest::of(uid.as_bytes()),
+        digest: rows_types::Digest::of(uid.as_bytes()),
         revision: "purchases-1".into(),
-        input: rows::Input::default(),
+        input: rows_types::Input::default(),
         columns: None,
     }
 }

@@ -12,7 +12,7 @@ use axum::body::{Body, Bytes};
 use axum::http::Request;
 
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use rows::Digest;
+use rows_types::Digest;
 use serde_json::{Value, json};
 use support::{PARTITIONS, Record, World};
 use tokio::sync::mpsc;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crds::ChunkHeader;
-use rows::Digest;
+use rows_types::Digest;
 
 use crate::budget::{Lane, Share};
 use crate::check::{CheckedChunk, RowCounts};

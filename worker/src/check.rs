@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use crds::ChunkHeader;
-use rows::{Checker, Outcome};
+use rows_check::{Checker, Outcome};
 
 use crate::buffers::Buffers;
 use crate::insert::rejects::{self, RejectLimits, RejectRows};
@@ -111,7 +111,7 @@ fn block(outcome: &Outcome<'_>, buffers: &Buffers) -> (Bytes, usize) {
 #[cold]
 fn summary(outcome: &Outcome<'_>, target: &Target) -> Vec<Kind> {
     let known = |column: &str| target.plan.schema().column_names().any(|name| name == column);
-    let kind = |s: rows::Summary| Kind {
+    let kind = |s: rows_check::Summary| Kind {
         sample: target.privacy.sample(&s.column, known(&s.column), &s.sample).to_owned(),
         column: s.column,
         error: s.error.as_str(),
@@ -126,7 +126,8 @@ mod tests {
     use std::sync::Arc;
 
     use crds::model::Pii;
-    use rows::{Column, Input, Plan, Schema, Type};
+    use rows_check::{Columns, Plan};
+    use rows_types::{Column, Input, Schema, Type};
 
     use super::*;
     use crate::pii::Privacy;
@@ -137,7 +138,7 @@ mod tests {
         let schema = Schema::new(vec![column("id", "String"), column("n", "UInt8")], None).unwrap();
         let spec = crds::model::ColumnSpec { name: "n".into(), pii, ..Default::default() };
         Target {
-            plan: Arc::new(Plan::bind(schema, Input::default(), None).unwrap()),
+            plan: Arc::new(Plan::bind(Columns::compile(schema).unwrap(), Input::default(), None).unwrap()),
             insert: String::new(),
             privacy: Privacy::of(&[spec], "id"),
         }

@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(done(true).find(&header(4, 4, false)), InLedger::Loaded);
         assert_eq!(done(true).find(&header(5, 4, true)), InLedger::Loaded);
         let mut other = header(5, 4, true);
-        other.digest = rows::Digest::of(b"another file");
+        other.digest = rows_types::Digest::of(b"another file");
         assert_eq!(done(true).find(&other), InLedger::Other);
     }
 

@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn the_largest_batch_is_one_block() {
         let rows = SETTINGS.iter().find(|(name, _)| *name == "min_insert_block_size_rows").unwrap().1;
-        assert!(u64::from(rows::MAX_BATCH_ROWS) < rows.parse().unwrap());
+        assert!(u64::from(rows_types::MAX_BATCH_ROWS) < rows.parse().unwrap());
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Privacy {
 fn show(rule: Pii, text: &str) -> Cow<'_, str> {
     match rule {
         Pii::None => Cow::Borrowed(text),
-        Pii::Mask => Cow::Owned(rows::mask(text)),
+        Pii::Mask => Cow::Owned(rows_types::mask(text)),
         Pii::Drop => Cow::Borrowed(""),
     }
 }

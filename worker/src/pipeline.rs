@@ -8,7 +8,7 @@ use std::time::Instant;
 use crds::ChunkHeader;
 use futures::StreamExt as _;
 use futures::stream;
-use rows::{Checker, Plan};
+use rows_check::{Checker, Plan};
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender};
 
 use crate::batch::Batch;

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crds::{ChunkHeader, Ident, RevisionData, TableName};
+use crds::{ChunkHeader, Ident, RevisionData, SchemaProblem, TableName};
 use parking_lot::Mutex;
-use rows::{HeaderError, Plan};
+use rows_check::{Columns, Plan};
+use rows_split::HeaderError;
 
 use crate::backoff;
 use crate::cluster::Cluster;
@@ -49,7 +50,7 @@ pub struct Targets {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Key {
     revision: String,
-    input: rows::Input,
+    input: rows_types::Input,
     columns: Option<Vec<String>>,
 }
 
@@ -180,10 +181,12 @@ fn bind(
 ) -> Result<Result<Target, HeaderError>, Failure> {
     let unusable = |why: String| Failure::RevisionUnusable { name: header.revision.clone(), why };
     let schema = revision.schema().map_err(|problem| unusable(problem.to_string()))?;
+    let columns =
+        Columns::compile(schema.clone()).map_err(|error| unusable(SchemaProblem::from(error).to_string()))?;
     let insert = insert_statement(table, schema.column_names())?;
     let row_key = schema.column_names().nth(schema.row_key()).unwrap_or_default().to_owned();
     let privacy = Privacy::of(&revision.columns, &row_key);
-    let plan = Plan::bind(schema, header.input.clone(), header.columns.as_deref());
+    let plan = Plan::bind(columns, header.input.clone(), header.columns.as_deref());
     Ok(plan.map(|plan| Target { plan: Arc::new(plan), insert, privacy }))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crds::ChunkHeader;
-use rows::{BatchStart, Digest, Input};
+use rows_types::{BatchStart, Digest, Input};
 
 use crate::done::DoneBatches;
 use crate::job::Job;

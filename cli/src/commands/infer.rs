@@ -6,7 +6,9 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use crds::RevisionData;
 use crds::model::Format;
-use rows::{Chunk, Cutter, Input, Known, Limits, Proposal};
+use rows_infer::{Known, Proposal};
+use rows_split::{Chunk, Cutter, Limits};
+use rows_types::Input;
 
 use super::Outcome;
 use crate::args::{Global, InferArgs, InputArgs, Output};
@@ -34,7 +36,7 @@ pub fn run(args: &InferArgs, global: &Global, out: &mut impl Write) -> Result<Ou
             .with_context(|| format!("failed to read {}", source.name()))?;
     }
     let Some(input) = sample.input else { bail!("name a file") };
-    let proposal = rows::infer(input, sample.header.as_deref(), &sample.chunks)?;
+    let proposal = rows_infer::infer(input, sample.header.as_deref(), &sample.chunks)?;
     let first = args.files.first().map_or(Path::new("-"), |f| f.as_path());
     let name = args.name.clone().unwrap_or_else(|| object_name(first));
     let about = about(&proposal, sample.cut);
@@ -95,14 +97,14 @@ impl Sample {
     fn take(&mut self, mut file: impl Read, known: &Known, rows: u64, bytes: usize) -> Result<()> {
         let mut start = Vec::new();
         file.by_ref().take(START).read_to_end(&mut start)?;
-        let input = rows::detect(&start, known);
+        let input = rows_infer::detect(&start, known);
         if self.input.as_ref().is_some_and(|first| *first != input) {
             bail!(
                 "it is not written as the first file is (format, delimiter, header); infer a model from it alone"
             );
         }
         let first = self.input.is_none();
-        let cut = |e: &rows::CutError| anyhow!("{}: {e}", e.reason());
+        let cut = |e: &rows_split::CutError| anyhow!("{}: {e}", e.reason());
         let mut cutter = Cutter::new(&input, Limits::plain(CHUNK_BYTES));
         let mut buffer = start;
         loop {
@@ -124,7 +126,7 @@ impl Sample {
             let read = file.read(&mut buffer).context("the file cannot be read")?;
             buffer.truncate(read);
         }
-        let names = cutter.header().map(|raw| rows::parse_header(&input, raw)).transpose();
+        let names = cutter.header().map(|raw| rows_split::parse_header(&input, raw)).transpose();
         let names = names.map_err(|e| anyhow!("{}: {e}", e.reason()))?;
         if !first && names != self.header {
             bail!("its header differs from that of the first file; infer a model from it alone");

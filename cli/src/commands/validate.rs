@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use crds::{IngestModel, RevisionData};
-use rows::{
-    Checker, Chunk, CutError, Cutter, HeaderError, Input, LOCAL_CHUNK_BYTES, Limits, Plan, Reject, Schema,
-};
+use rows_check::{Checker, Columns, Plan, Reject};
+use rows_split::{Chunk, CutError, Cutter, HeaderError, Limits};
+use rows_types::{Input, LOCAL_CHUNK_BYTES};
 use serde::Serialize;
 
 use super::Outcome;
@@ -25,7 +25,10 @@ const WRITE_BYTES: usize = 256 * 1024;
 pub async fn run(args: &ValidateArgs, global: &Global, out: &mut impl Write) -> Result<Outcome> {
     let source = Source::find(&args.file)?;
     let revision = model(&args.model, global).await?;
-    let schema = revision.schema().with_context(|| format!("the model {} cannot be served", args.model))?;
+    let columns = revision
+        .schema()
+        .and_then(|schema| Ok(Columns::compile(schema)?))
+        .with_context(|| format!("the model {} cannot be served", args.model))?;
     let flags = args.input.to_spec(source.format());
     let input = revision.input(flags.as_ref()).context("the file format cannot be read")?;
 
@@ -33,7 +36,7 @@ pub async fn run(args: &ValidateArgs, global: &Global, out: &mut impl Write) -> 
     let rows = args.print_rows.as_deref().map(|path| RowsFile::new(path, &read)).transpose()?;
 
     let mut out = BufWriter::with_capacity(WRITE_BYTES, out);
-    let file_check = FileCheck { schema, input, checker: None, counts: Counts::default(), rows };
+    let file_check = FileCheck { columns, input, checker: None, counts: Counts::default(), rows };
     let counts = check(source.decompressed()?, file_check, &mut out)
         .with_context(|| format!("failed to check {}", source.name()))?;
     out.flush()?;
@@ -86,7 +89,7 @@ fn check(mut file: impl Read, mut file_check: FileCheck, out: &mut impl Write) -
 }
 
 struct FileCheck {
-    schema: Schema,
+    columns: Columns,
     input: Input,
     /// It exists as soon as the header is known.
     checker: Option<Checker>,
@@ -100,10 +103,10 @@ impl FileCheck {
     fn begin(&mut self, header: Option<&[u8]>) -> Result<()> {
         if self.checker.is_none() {
             let names = header
-                .map(|h| rows::parse_header(&self.input, h))
+                .map(|h| rows_split::parse_header(&self.input, h))
                 .transpose()
                 .map_err(|e| header_error(&e))?;
-            let plan = Plan::bind(self.schema.clone(), self.input.clone(), names.as_deref());
+            let plan = Plan::bind(self.columns.clone(), self.input.clone(), names.as_deref());
             self.checker = Some(Checker::new(Arc::new(plan.map_err(|e| header_error(&e))?)));
             self.rows.as_mut().map_or(Ok(()), RowsFile::create)?;
         }
@@ -115,7 +118,7 @@ impl FileCheck {
         let checker = self.checker.as_mut().context("no checker")?;
         let outcome = checker.check(&chunk.bytes, chunk.first_row, "");
         if let Some(rows) = &mut self.rows {
-            rows.append(&self.schema, &outcome)?;
+            rows.append(self.columns.schema(), &outcome)?;
         }
         // Within a row, sort by column: the table of rejected rows has this order.
         let mut rejects: Vec<Reject> = Vec::new();

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use anyhow::Result;
-use rows::{Format, Input, Proposal, UnknownColumns};
+use rows_infer::Proposal;
+use rows_types::{Format, Input, UnknownColumns};
 use serde_json::{Map, Value, json};
 
 /// Returns the complete object.
@@ -24,11 +25,11 @@ pub fn object(name: &str, proposal: &Proposal) -> Value {
     json!({"apiVersion": "ingest.batch-on-kafka.io/v1alpha1", "kind": "IngestModel", "metadata": {"name": name}, "spec": spec})
 }
 
-fn column(column: &rows::Proposed) -> Map<String, Value> {
+fn column(column: &rows_infer::Proposed) -> Map<String, Value> {
     fields(column).into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn fields(column: &rows::Proposed) -> Vec<(&'static str, Value)> {
+fn fields(column: &rows_infer::Proposed) -> Vec<(&'static str, Value)> {
     let mut fields = vec![("name", json!(column.name)), ("type", json!(column.ty))];
     if column.nullable {
         fields.push(("nullable", json!(true)));

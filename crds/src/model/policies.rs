@@ -62,27 +62,27 @@ pub enum OnInvalidUtf8 {
 
 impl ColumnSpec {
     /// Returns the policies for the row engine.
-    pub(crate) fn policies(&self) -> rows::Policies {
-        rows::Policies {
+    pub(crate) fn policies(&self) -> rows_types::Policies {
+        rows_types::Policies {
             on_overflow: match self.on_overflow {
-                OnOverflow::Reject => rows::OnOverflow::Reject,
-                OnOverflow::Clamp => rows::OnOverflow::Clamp,
+                OnOverflow::Reject => rows_types::OnOverflow::Reject,
+                OnOverflow::Clamp => rows_types::OnOverflow::Clamp,
             },
             non_finite: match self.non_finite {
-                NonFinite::Reject => rows::NonFinite::Reject,
-                NonFinite::Accept => rows::NonFinite::Accept,
+                NonFinite::Reject => rows_types::NonFinite::Reject,
+                NonFinite::Accept => rows_types::NonFinite::Accept,
             },
             on_precision_loss: match self.on_precision_loss {
-                OnPrecisionLoss::Reject => rows::OnPrecisionLoss::Reject,
-                OnPrecisionLoss::Round => rows::OnPrecisionLoss::Round,
+                OnPrecisionLoss::Reject => rows_types::OnPrecisionLoss::Reject,
+                OnPrecisionLoss::Round => rows_types::OnPrecisionLoss::Round,
             },
             integral_floats: match self.integral_floats {
-                IntegralFloats::Reject => rows::IntegralFloats::Reject,
-                IntegralFloats::Accept => rows::IntegralFloats::Accept,
+                IntegralFloats::Reject => rows_types::IntegralFloats::Reject,
+                IntegralFloats::Accept => rows_types::IntegralFloats::Accept,
             },
             on_invalid_utf8: match self.on_invalid_utf8 {
-                OnInvalidUtf8::Reject => rows::OnInvalidUtf8::Reject,
-                OnInvalidUtf8::Replace => rows::OnInvalidUtf8::Replace,
+                OnInvalidUtf8::Reject => rows_types::OnInvalidUtf8::Reject,
+                OnInvalidUtf8::Replace => rows_types::OnInvalidUtf8::Replace,
             },
         }
     }

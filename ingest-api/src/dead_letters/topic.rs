@@ -232,11 +232,11 @@ mod tests {
             chunk: 3,
             first_row: 1,
             rows: 1,
-            batch: rows::BatchStart { number: 0, first_chunk: 0, first_row: 1 },
+            batch: rows_types::BatchStart { number: 0, first_chunk: 0, first_row: 1 },
             ends_batch: true,
-            digest: rows::Digest::default(),
+            digest: rows_types::Digest::default(),
             revision: "m-1".into(),
-            input: rows::Input::default(),
+            input: rows_types::Input::default(),
             columns: None,
         };
         let own = header.to_headers();

@@ -20,8 +20,8 @@ impl FileProblem {
     }
 }
 
-impl From<rows::HeaderError> for FileProblem {
-    fn from(error: rows::HeaderError) -> Self {
+impl From<rows_split::HeaderError> for FileProblem {
+    fn from(error: rows_split::HeaderError) -> Self {
         Self { reason: error.reason(), message: error.to_string() }
     }
 }

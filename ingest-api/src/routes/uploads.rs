@@ -213,7 +213,7 @@ pub async fn head(State(app): State<Shared>, path: InNamespace) -> Result<Respon
     let (namespace, job) = names(path)?;
     let upload = app.job(&namespace, &job).await?.status.and_then(|s| s.upload).unwrap_or_default();
     let offset = HeaderValue::from(upload.offset);
-    let digest = upload.digest.unwrap_or_else(|| rows::Digest::default().to_string());
+    let digest = upload.digest.unwrap_or_else(|| rows_types::Digest::default().to_string());
     let digest = HeaderValue::try_from(digest).map_err(|e| ApiError::Internal(e.to_string()))?;
     let complete = HeaderValue::from_static(if upload.complete { "?1" } else { "?0" });
     let cache = HeaderValue::from_static("no-store");

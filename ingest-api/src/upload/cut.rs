@@ -4,7 +4,8 @@
 
 use std::sync::mpsc::Receiver;
 
-use rows::{Chunk, Cutter, Digest, Input, Limits, Plan, Position, Schema};
+use rows_split::{Binding, Chunk, Cutter, Limits, Position};
+use rows_types::{Digest, Input, Schema};
 use tokio::sync::mpsc;
 
 use crate::error::FileProblem;
@@ -169,15 +170,15 @@ impl HeaderCheck {
         if input.has_header() {
             return Ok(Self(Some((schema, input))));
         }
-        Plan::bind(schema, input, None)?;
+        Binding::new(schema, input, None)?;
         Ok(Self(None))
     }
 
     fn check(&mut self, cutter: &Cutter, out: &mut Out<'_>) -> Result<(), CutFailure> {
         let Some(raw) = cutter.header() else { return Ok(()) };
         let Some((schema, input)) = self.0.take() else { return Ok(()) };
-        let columns = rows::parse_header(&input, raw)?;
-        Plan::bind(schema, input, Some(&columns))?;
+        let columns = rows_split::parse_header(&input, raw)?;
+        Binding::new(schema, input, Some(&columns))?;
         out.send(Ok(Piece::Header { raw: raw.to_vec(), columns }));
         Ok(())
     }
@@ -193,21 +194,21 @@ impl From<DecodeError> for CutFailure {
     }
 }
 
-impl From<rows::CutError> for CutFailure {
-    fn from(error: rows::CutError) -> Self {
+impl From<rows_split::CutError> for CutFailure {
+    fn from(error: rows_split::CutError) -> Self {
         Self::File(FileProblem { reason: error.reason(), message: error.to_string() })
     }
 }
 
-impl From<rows::HeaderError> for CutFailure {
-    fn from(error: rows::HeaderError) -> Self {
+impl From<rows_split::HeaderError> for CutFailure {
+    fn from(error: rows_split::HeaderError) -> Self {
         Self::File(error.into())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rows::{Column, Type};
+    use rows_types::{Column, Type};
 
     use super::*;
     use crate::upload::body::tests::reader;
@@ -308,7 +309,7 @@ mod tests {
         let text: Vec<u8> = (0..50)
             .fold(b"event_id,amount\n".to_vec(), |t, i| [t, format!("{i},{i}.5\n").into_bytes()].concat());
         // the weight of a row is a fifth of the weight of a batch
-        let limits = Limits { row_weight: rows::BATCH_WEIGHT / 5, ..Limits::plain(16) };
+        let limits = Limits { row_weight: rows_types::BATCH_WEIGHT / 5, ..Limits::plain(16) };
         let whole = cut_all(&[&text], true, CutTask { limits, ..task() });
         let chunks = chunks(&whole);
         let ends = chunks.iter().filter(|(c, _)| c.ends_batch).count();
@@ -367,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_json_array_comes_out_without_a_header_and_may_be_empty() {
-        let input = Input { format: rows::Format::Json, ..Input::default() };
+        let input = Input { format: rows_types::Format::Json, ..Input::default() };
         let task = CutTask { input, ..task() };
         let text = b"[{\"event_id\": \"1\"},\n {\"event_id\": \"2\"}]\n";
         let cuts = cut_all(&[text], true, task.clone());

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, Read};
 
 use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
-use rows::{TranscodeError, Transcoder};
+use rows_split::{TranscodeError, Transcoder};
 
 use crate::error::{ApiError, FileProblem};
 use crate::upload::body::{BodyReader, is_interrupted};

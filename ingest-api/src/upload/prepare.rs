@@ -8,7 +8,7 @@ use crds::{ModelId, RevisionData};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::ResourceExt;
 use kube::api::Api;
-use rows::{Limits, Position};
+use rows_split::{Limits, Position};
 
 use crate::error::{ApiError, FileProblem, kubernetes_or};
 use crate::names::Namespace;
@@ -156,7 +156,7 @@ fn assemble(
     // A chunk that was sent but not acknowledged may be in Kafka: the same bytes must be cut in the same way.
     let chunk_bytes = status.chunk_bytes.unwrap_or(i64::from(model.spec.chunk_bytes));
     let columns = match begin.header.filter(|_| input.has_header()) {
-        Some(raw) => Some(rows::parse_header(&input, raw.as_bytes())?),
+        Some(raw) => Some(rows_split::parse_header(&input, raw.as_bytes())?),
         None if begin.at != Position::START && input.has_header() => {
             let message =
                 "the header line is too long to be kept, so the upload cannot go on; make a new job".into();
@@ -214,11 +214,11 @@ mod tests {
         let of = |spec, header, status| prepared(&spec, header, start(), status).unwrap().0.input.format;
         let (json, none) = (serde_json::json!({"input": {"format": "JSONLines"}}), serde_json::json!({}));
         let fresh = UploadStatus::default;
-        assert_eq!(of(json, Some(Format::Csv), fresh()), rows::Format::JsonLines);
-        assert_eq!(of(none.clone(), Some(Format::Tsv), fresh()), rows::Format::Tsv);
-        assert_eq!(of(none.clone(), None, fresh()), rows::Format::Csv);
+        assert_eq!(of(json, Some(Format::Csv), fresh()), rows_types::Format::JsonLines);
+        assert_eq!(of(none.clone(), Some(Format::Tsv), fresh()), rows_types::Format::Tsv);
+        assert_eq!(of(none.clone(), None, fresh()), rows_types::Format::Csv);
         let begun = UploadStatus { format: Some(Format::JsonLines), ..fresh() };
-        assert_eq!(of(none, Some(Format::Csv), begun), rows::Format::JsonLines);
+        assert_eq!(of(none, Some(Format::Csv), begun), rows_types::Format::JsonLines);
     }
 
     #[test]

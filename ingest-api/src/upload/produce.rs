@@ -244,11 +244,11 @@ mod tests {
             chunk: 7,
             first_row: 1,
             rows,
-            batch: rows::Position::START.batch,
+            batch: rows_split::Position::START.batch,
             ends_batch: true,
-            digest: rows::Digest::default(),
+            digest: rows_types::Digest::default(),
             revision: "m-1".into(),
-            input: rows::Input::default(),
+            input: rows_types::Input::default(),
             columns: None,
         }
     }

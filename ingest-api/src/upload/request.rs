@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, header};
 use crds::model::Format;
-use rows::Digest;
+use rows_types::Digest;
 
 use crate::error::{ApiError, UPLOAD_DIGEST, UPLOAD_OFFSET};
 use crate::upload::decode::Encoding;

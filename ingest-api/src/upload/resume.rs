@@ -3,7 +3,8 @@
 
 use crds::chunk::checksum_part;
 use crds::job::{BatchStatus, UploadStatus};
-use rows::{BatchStart, Chunk, Digest, Position};
+use rows_split::{Chunk, Position};
+use rows_types::{BatchStart, Digest};
 
 use crate::error::{ApiError, FileProblem};
 

@@ -12,7 +12,8 @@ use crds::job::{IngestJob, UploadError, UploadStatus};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt};
-use rows::{Chunk, Digest, Position};
+use rows_split::{Chunk, Position};
+use rows_types::Digest;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinHandle;
 

@@ -122,7 +122,7 @@ fn modified(ours: &DataColumn, theirs: &ExistingColumn) -> Result<bool, String> 
     if !matches!(theirs.default_kind.as_str(), "" | "DEFAULT") {
         return Err(format!("computes the column '{name}' ({})", theirs.default_kind));
     }
-    let current = rows::Type::parse(&theirs.ty);
+    let current = rows_types::Type::parse(&theirs.ty);
     if current.as_ref().is_ok_and(|current| *current == ours.ty) {
         return Ok(false);
     }
@@ -139,7 +139,7 @@ fn modified(ours: &DataColumn, theirs: &ExistingColumn) -> Result<bool, String> 
 }
 
 /// Returns whether every value of `from` is a value of `to`: the widenings that the CRD allows, and `Nullable`.
-fn widens(from: &rows::Type, to: &rows::Type) -> bool {
+fn widens(from: &rows_types::Type, to: &rows_types::Type) -> bool {
     const CHAINS: [&[&str]; 3] = [
         &["UInt8", "UInt16", "UInt32", "UInt64"],
         &["Int8", "Int16", "Int32", "Int64"],

@@ -35,7 +35,7 @@ pub struct DataColumn {
     /// Its name.
     pub name: Ident,
     /// Its type, with `Nullable` if the model says so.
-    pub ty: rows::Type,
+    pub ty: rows_types::Type,
     /// The value of old rows when the column is added, as text that ClickHouse casts.
     pub default: Option<String>,
     /// The column's comment.
@@ -217,7 +217,7 @@ pub(crate) mod tests {
     pub(crate) fn column(name: &str, ty: &str) -> DataColumn {
         DataColumn {
             name: name.parse().unwrap(),
-            ty: rows::Type::parse(ty).unwrap(),
+            ty: rows_types::Type::parse(ty).unwrap(),
             default: None,
             comment: None,
         }

@@ -9,6 +9,7 @@ use crds::sql::{BadIdent, Ident, TableName};
 use crds::{IngestModel, ModelId, RevisionData, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
+use rows_check::Columns;
 
 use crate::context::ModelKey;
 use crate::ddl::settings::{self, BadSetting};
@@ -118,6 +119,7 @@ pub fn validate(model: &IngestModel, installation: &str) -> Result<ValidModel, M
     let id = ModelId::of(&namespace, &name);
     let data = RevisionData::from(&model.spec);
     let schema = data.schema()?;
+    Columns::compile(schema.clone()).map_err(SchemaProblem::from)?;
     data.input(None)?;
     Ok(ValidModel {
         of: (model.uid().ok_or(ModelProblem::Metadata("uid"))?, model.metadata.generation.unwrap_or(0)),
@@ -164,7 +166,7 @@ fn topic(model: &IngestModel, name: String, partitions: i32, min_hours: Option<i
 
 fn table(
     model: &IngestModel,
-    schema: &rows::Schema,
+    schema: &rows_types::Schema,
     id: &ModelId,
     namespace: &str,
     installation: &str,
@@ -202,7 +204,7 @@ fn table(
     })
 }
 
-fn data_column(spec: &ColumnSpec, column: &rows::Column) -> Result<DataColumn, ModelProblem> {
+fn data_column(spec: &ColumnSpec, column: &rows_types::Column) -> Result<DataColumn, ModelProblem> {
     // The worker fills in defaults itself, in every spelling that a file may have. The default of the table is used
     // only for rows older than the column. It is set only if ClickHouse's CAST reads the text like the row engine.
     let cast_reads_it =
@@ -235,7 +237,7 @@ fn partition_by(text: &str, known: Known<'_>) -> Result<PartitionBy, ModelProble
     }
 }
 
-fn ttl(text: &str, known: Known<'_>, schema: &rows::Schema) -> Result<Ttl, ModelProblem> {
+fn ttl(text: &str, known: Known<'_>, schema: &rows_types::Schema) -> Result<Ttl, ModelProblem> {
     const FIELD: &str = "spec.table.ttl";
     let wrong =
         || ModelProblem::Form { field: FIELD, value: text.into(), example: "timestamp + INTERVAL 90 DAY" };

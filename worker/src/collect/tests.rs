@@ -1,7 +1,8 @@
 use bytes::Bytes;
 use crds::job::UploadStatus;
 use crds::model::Pii;
-use rows::{Column, Digest, Input, Plan, Schema, Type};
+use rows_check::{Columns, Plan};
+use rows_types::{Column, Digest, Input, Schema, Type};
 
 use super::*;
 use crate::check::RowCounts;
@@ -24,7 +25,7 @@ fn fixture(limit: u64) -> Fixture {
     tracker.offsets().assign(0, Some(0), Instant::now());
     let schema = Schema::new(vec![Column::new("id", Type::parse("String").unwrap())], None).unwrap();
     let target = Target {
-        plan: Arc::new(Plan::bind(schema, Input::default(), None).unwrap()),
+        plan: Arc::new(Plan::bind(Columns::compile(schema).unwrap(), Input::default(), None).unwrap()),
         insert: String::new(),
         privacy: Privacy::of(&[crds::model::ColumnSpec { pii: Pii::None, ..Default::default() }], "id"),
     };

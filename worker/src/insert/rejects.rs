@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use crds::ChunkHeader;
-use rows::{Outcome, Reject};
+use rows_check::{Outcome, Reject};
 
 use super::row_binary::RowBinary;
 use super::{Inserter, RowRange};

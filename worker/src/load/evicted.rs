@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rdkafka::message::{BorrowedMessage, Message as _};
-use rows::{BATCH_WEIGHT, Checker};
+use rows_check::Checker;
+use rows_types::BATCH_WEIGHT;
 
 use super::{Loader, NotLoaded};
 use crate::batch::{Batch, Content, Held};

@@ -6,7 +6,8 @@ use clickhouse::Client;
 use connect::Health;
 use crds::TableName;
 use rdkafka::ClientConfig;
-use rows::{Column, Input, Plan, Schema, Type};
+use rows_check::{Columns, Plan};
+use rows_types::{Column, Input, Schema, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -122,7 +123,7 @@ impl Fixture {
         self.tracker.offsets().assign(0, Some(10), assigned);
         let schema = Schema::new(vec![Column::new("id", Type::parse("String").unwrap())], None).unwrap();
         let target = Arc::new(Target {
-            plan: Arc::new(Plan::bind(schema, Input::default(), None).unwrap()),
+            plan: Arc::new(Plan::bind(Columns::compile(schema).unwrap(), Input::default(), None).unwrap()),
             insert: "INSERT INTO `d`.`orders` FORMAT Native".into(),
             privacy: Privacy::of(&[crds::model::ColumnSpec::default()], "id"),
         });

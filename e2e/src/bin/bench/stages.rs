@@ -15,7 +15,8 @@ pub fn run(case: &Case<'_>, bytes: u64) -> Result<()> {
     let revision = crds::RevisionData::from(&spec);
     let input = revision.input(None)?;
     let chunk_bytes = case.chunk_bytes.unwrap_or(spec.chunk_bytes) as usize;
-    let mut cutter = rows::Cutter::new(&input, rows::Limits::of(&revision.schema()?, chunk_bytes));
+    let mut cutter =
+        rows_split::Cutter::new(&input, rows_split::Limits::of(&revision.schema()?, chunk_bytes));
     let mut chunks = vec![];
     let mut buffer = vec![0; 1 << 20];
     let mut reader = File::open(&case.file)?;
@@ -37,9 +38,13 @@ pub fn run(case: &Case<'_>, bytes: u64) -> Result<()> {
         }
         cutting += start.elapsed();
     }
-    let header = rows::parse_header(&input, cutter.header().context("a header")?)?;
-    let plan = Arc::new(rows::Plan::bind(revision.schema()?, input, Some(&header))?);
-    let mut checker = rows::Checker::new(plan);
+    let header = rows_split::parse_header(&input, cutter.header().context("a header")?)?;
+    let plan = Arc::new(rows_check::Plan::bind(
+        rows_check::Columns::compile(revision.schema()?)?,
+        input,
+        Some(&header),
+    )?);
+    let mut checker = rows_check::Checker::new(plan);
     let start = Instant::now();
     let mut native = 0;
     for chunk in &chunks {
