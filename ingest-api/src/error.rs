@@ -339,7 +339,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_should_come_back_is_told_when_and_from_where() {
+    fn an_error_that_can_be_retried_has_retry_after_or_the_offset() {
         let busy = ApiError::TooManyUploads("memory").into_response();
         assert_eq!((busy.status().as_u16(), &busy.headers()["retry-after"]), (429, &HeaderValue::from(2)));
         let label = ApiError::LabelBusy("x".into()).into_response();
