@@ -157,7 +157,7 @@ fn long_ago() -> Instant {
 }
 
 #[tokio::test]
-async fn a_batch_whose_insert_was_not_answered_is_loaded_to_its_end_though_its_job_has_ended() {
+async fn a_batch_whose_insert_got_no_answer_is_loaded_completely_although_its_job_has_ended() {
     let job = job("u", 0);
     let (ends, mut inserts) = (job.clone(), 0);
     let answer = move |call| match call {
@@ -178,7 +178,7 @@ async fn a_batch_whose_insert_was_not_answered_is_loaded_to_its_end_though_its_j
 }
 
 #[tokio::test]
-async fn a_batch_of_a_job_that_has_ended_goes_once_no_insert_of_others_can_land_any_more() {
+async fn a_batch_of_a_job_that_has_ended_is_dropped_once_no_insert_of_others_can_be_stored_any_more() {
     let job = job("u", 0);
     job.end();
     let f = fixture(Box::new(|_| Some(0))).await;
@@ -195,7 +195,7 @@ async fn a_batch_of_a_job_that_has_ended_goes_once_no_insert_of_others_can_land_
 }
 
 #[tokio::test]
-async fn a_chunk_of_a_job_that_has_ended_goes_only_by_a_look_after_the_last_late_insert() {
+async fn a_chunk_of_a_job_that_has_ended_is_dropped_only_after_a_look_up_after_the_last_late_insert() {
     let (job, f) = (job("u", 0), fixture(Box::new(|_| Some(0))).await);
     let parts = &f.loader.parts;
     let stages = Stages {
@@ -223,7 +223,7 @@ async fn a_chunk_of_a_job_that_has_ended_goes_only_by_a_look_after_the_last_late
 }
 
 #[tokio::test]
-async fn a_batch_that_cannot_have_been_sent_goes_with_its_job_at_once() {
+async fn a_batch_that_cannot_have_been_sent_is_dropped_at_once_when_its_job_has_ended() {
     let job = job("u", 0);
     job.end();
     let f = fixture(Box::new(|_| Some(0))).await;
