@@ -76,7 +76,7 @@ fn waiting_jobs(target: &Target, ns: &Namespace, count: usize) -> Result<Vec<Str
 }
 
 #[test]
-fn sixteen_clients_that_send_too_slowly_stop_no_other_upload_and_are_turned_away() -> Result<()> {
+fn sixteen_clients_that_send_too_slowly_block_no_other_upload_and_are_refused() -> Result<()> {
     let target = Target::load()?;
     let ns = Namespace::new(&target, "trickle")?;
     let jobs = waiting_jobs(&target, &ns, CLIENTS)?;
