@@ -130,7 +130,7 @@ fn spec(written: Value) -> Result<ModelFile> {
         serde_ignored::deserialize(&written, |path| unknown.push(path.to_string())).context("in the spec")?;
     if !unknown.is_empty() {
         bail!(
-            "the spec has fields that no IngestModel has: {}; remove them or mend their names",
+            "the spec has fields that no IngestModel has: {}; remove them or fix their names",
             unknown.join(", ")
         );
     }

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_covers_exactly_the_skipped_bytes_however_they_are_read() {
+    fn the_digest_covers_exactly_the_skipped_bytes_for_every_size_of_read() {
         let text: Vec<u8> = (0..700_000_u32).flat_map(u32::to_le_bytes).collect();
         for length in [0, 1, STEP - 1, STEP, STEP + 1, 1_000_003, text.len()] {
             let mut reader = Slow(&text);

@@ -1,5 +1,5 @@
 //! `batch dlq` and `batch job verify` against a server that answers like the API.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod server;
 

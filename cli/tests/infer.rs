@@ -1,5 +1,5 @@
 //! `batch model infer` end to end: it prints a model that accepts the file.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::fs;
 use std::io::Write;

@@ -1,5 +1,5 @@
 //! `batch job create` against a server that breaks connections on purpose: the bytes that arrive must be the file.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod server;
 

@@ -1,5 +1,5 @@
 //! `batch validate` end to end: runs the program on small files.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -134,7 +134,7 @@ fn flags_and_file_names_determine_how_a_file_is_read() {
 
 #[test]
 fn a_compressed_file_of_many_chunks_is_counted_to_the_last_row() {
-    let folder = folder("packed");
+    let folder = folder("compressed");
     fs::write(folder.join("model.json"), MODEL).unwrap();
     let mut text = String::from("event_id,timestamp,amount\n");
     for row in 1..=200_000 {

@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(state(&upload(true, 3), &chunks(2, 4), &policy).1, "ChunkConflict", "more rows");
         assert_eq!(state(&upload(true, 3), &chunks(4, 3), &policy).1, "ChunkConflict", "more chunks");
         assert_eq!(state(&upload(true, 3), &chunks(2, 3), &policy).1, "Processing", "a chunk is missing");
-        assert_eq!(state(&upload(false, 3), &chunks(4, 4), &policy).1, "Uploading", "the upload goes on");
+        assert_eq!(state(&upload(false, 3), &chunks(4, 4), &policy).1, "Uploading", "the upload continues");
         let other = Counts { checksum: 1, ..chunks(3, 3) };
         assert_eq!(state(&upload(true, 3), &other, &policy).1, "ChunkConflict", "chunks of another file");
     }

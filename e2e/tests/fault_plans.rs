@@ -99,7 +99,7 @@ fn no_row_is_lost_duplicated_or_mixed_under_the_fixed_fault_plans() -> Result<()
     let _alone = ALONE.lock();
     let target = Target::load()?;
     if !target.parts.local {
-        println!("skipped: faults strike the processes of the local stack only");
+        println!("skipped: faults affect only the processes of the local stack");
         return Ok(());
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");

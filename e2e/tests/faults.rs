@@ -46,6 +46,6 @@ fn a_worker_killed_in_the_middle_of_a_load_loses_and_duplicates_nothing() -> Res
     assert_eq!(stored, format!("{0}\t{0}", ROWS - bad), "what the table holds");
     let rejected = target
         .sql(&format!("SELECT count() = uniqExact(row, column) FROM rejected_rows WHERE job_id = '{job}'"))?;
-    assert_eq!(rejected, "1", "no bad cell is told twice");
+    assert_eq!(rejected, "1", "no bad cell is reported twice");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The revision that a job is checked by is gone: that job says so, and no other job waits for it.
+//! The revision that a job is checked with is deleted: that job reports it, and no other job waits for it.
 #![allow(missing_docs, reason = "a test")]
 
 use std::time::Duration;

@@ -106,7 +106,7 @@ async fn one_upload_more_than_the_limit_waits_some_seconds_and_is_then_refused()
 }
 
 #[tokio::test]
-async fn without_kubernetes_the_answer_has_retry_after() {
+async fn without_kubernetes_a_request_fails_as_unavailable() {
     let routes = ["jobs/j/verify", "models/m/dead-letters/requeue", "models/m/dead-letters/drop"];
     for path in routes.map(|path| format!("/v1/namespaces/shop/{path}")) {
         assert_eq!(refusal(&[], "POST", &path, &[]).await, is(503, "KubernetesUnavailable"), "{path}");

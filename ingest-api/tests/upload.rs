@@ -133,7 +133,7 @@ async fn an_upload_that_broke_continues_with_the_same_chunks_and_only_with_the_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_request_takes_the_upload_over_and_the_first_writes_nothing_more() {
+async fn a_second_request_takes_over_the_upload_and_the_first_can_no_longer_write() {
     let world = World::new(CHUNK_BYTES);
     let file = file(500);
     world.kubernetes.add("j", &json!({}), &Value::Null);

@@ -263,7 +263,7 @@ mod tests {
         assert!(is_due(&later, status(&format!("{{{counts}}}")).counts.as_ref()));
         assert!(
             !is_due(&later, later.counts.as_ref()),
-            "the ledger says otherwise: it is not asked for ever"
+            "the ledger has other counts: it is not queried without limit"
         );
     }
 

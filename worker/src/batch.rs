@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_complete_once_its_last_chunk_and_all_before_are_there_in_any_order() {
+    fn a_batch_is_complete_once_all_its_chunks_have_arrived_in_any_order() {
         for order in [[(4, false), (5, false), (6, true)], [(6, true), (4, false), (5, false)]] {
             let (batch, noted) = noted(&order);
             assert_eq!(noted, [Noted::New; 3]);
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(
             batch.note(&header(5, 4, false), 6),
             Noted::Conflict,
-            "the last chunk of another file goes on"
+            "the batch of another file is longer"
         );
         assert_eq!(batch.note(&header(4, 4, true), 6), Noted::Conflict);
         let (mut batch, _) = noted(&[(6, false)]);

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_bytes_do_not_take_a_large_buffer() {
+    fn a_few_bytes_do_not_use_a_large_buffer() {
         let buffers = Buffers::new(1 << 30);
         drop(buffers.copy(&vec![1; 10 * SMALLEST]));
         assert!(buffers.copy(b"small").capacity() < SMALLEST);

@@ -91,7 +91,9 @@ impl Jobs {
     pub async fn refresh(&self, job: &Job) {
         match self.cluster.job(&job.name, &job.uid).await {
             Ok(object) => note(job, object.as_ref()),
-            Err(failure) => tracing::debug!(%failure, job = job.name, "failed to look whether a job goes on"),
+            Err(failure) => {
+                tracing::debug!(%failure, job = job.name, "failed to check whether a job continues");
+            }
         }
     }
 

@@ -101,7 +101,7 @@ impl Metrics {
         registry.register("retries", "Calls that failed and are made again, by reason", all.retries.clone());
         registry.register("lag_chunks", "Chunks that wait in the partitions of this worker", all.lag.clone());
         registry.register("unfinished_chunks", "Chunks taken and not yet reported", all.unfinished.clone());
-        registry.register("batches", "Batches, by what became of them", all.batches.clone());
+        registry.register("batches", "Batches, by outcome", all.batches.clone());
         registry.register(
             "redelivery_lookups",
             "Batches looked up in the table because they may be there",

@@ -48,7 +48,7 @@ pub const UPLOAD_COMPLETE: HeaderName = HeaderName::from_static("upload-complete
     request_body(content = String, content_type = "text/csv", description = "The file, in UTF-8 or, with a byte-order mark, UTF-16; `Content-Type: text/csv`, `text/tab-separated-values`, `application/x-ndjson` (one object a line) or `application/json` (one array) says its format"),
     responses((status = 201, body = ref("#/components/schemas/IngestJob"), headers(("Location" = String, description = "The job's path"))),
         (status = 404, body = ErrorBody, description = "ModelNotFound"),
-        (status = 408, body = ErrorBody, description = "UploadTooSlow: go on by PUT"),
+        (status = 408, body = ErrorBody, description = "UploadTooSlow: continue with PUT"),
         (status = 409, body = ErrorBody, description = "JobExists, LabelTaken, UploadSuperseded"),
         (status = 413, body = ErrorBody, description = "UploadTooLarge, UploadNeedsMemory"),
         (status = 415, body = ErrorBody, description = "UnsupportedMediaType, UnsupportedEncoding"),
@@ -130,7 +130,7 @@ impl Made {
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "The job's name"),
         ("Upload-Offset" = Option<u64>, Header, description = "The byte of the file with which the body begins"),
         ("Upload-Digest" = Option<String>, Header, description = "The digest of the bytes before it, `crc64nvme:` and 16 hexadecimal digits: another file is refused"),
-        ("Content-Encoding" = Option<String>, Header, description = "`gzip`, `zstd`, `bzip2` or `xz`; not where an upload goes on")),
+        ("Content-Encoding" = Option<String>, Header, description = "`gzip`, `zstd`, `bzip2` or `xz`; not to continue an upload")),
     request_body(content = String, content_type = "text/csv", description = "The file"),
     responses((status = 200, body = ref("#/components/schemas/IngestJob")),
         (status = 404, body = ErrorBody, description = "JobNotFound"),
@@ -209,7 +209,7 @@ async fn prepare_upload(
 /// Show the progress of a job's upload
 #[utoipa::path(head, path = "/v1/namespaces/{ns}/jobs/{job}/data", tag = "uploads",
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "The job's name")),
-    responses((status = 204, headers(("Upload-Offset" = u64, description = "The byte from which the upload goes on"),
+    responses((status = 204, headers(("Upload-Offset" = u64, description = "The byte at which the upload continues"),
             ("Upload-Digest" = String, description = "The digest of the bytes before it"),
             ("Upload-Complete" = String, description = "`?1` when it is complete, else `?0`"))),
         (status = 404, description = "JobNotFound")))]

@@ -324,7 +324,7 @@ mod tests {
         let (_, at) = chunks[ends];
         let rest = &text[usize::try_from(at.offset).unwrap()..];
         let rest = cut_all(&[rest], true, CutTask { limits, at: *at, ..task() });
-        assert_eq!(rest, all[ends + 2..], "one that goes on makes the same batches");
+        assert_eq!(rest, all[ends + 2..], "an upload that continues makes the same batches");
     }
 
     #[test]

@@ -123,7 +123,7 @@ async fn revision_data(
     }
     let revisions: Api<ControllerRevision> = Api::namespaced(app.kube.clone(), namespace.as_str());
     let not_found =
-        || ApiError::ModelNotReady(format!("the revision '{revision}' of the job's model is gone"));
+        || ApiError::ModelNotReady(format!("the revision '{revision}' of the job's model does not exist"));
     let data = revisions.get(revision).await.map_err(kubernetes_or(404, not_found))?.data;
     let data = data.ok_or_else(|| ApiError::Internal(format!("the revision '{revision}' is empty")))?;
     let data: RevisionData = serde_json::from_value(data.0)
@@ -159,7 +159,8 @@ fn assemble(
         Some(raw) => Some(rows::parse_header(&input, raw.as_bytes())?),
         None if begin.at != Position::START && input.has_header() => {
             let message =
-                "the header line is too long to be kept, so the upload cannot go on; make a new job".into();
+                "the header line is too long to be kept, so the upload cannot continue; make a new job"
+                    .into();
             return Err(FileProblem { reason: "NotResumable", message });
         }
         None => None,

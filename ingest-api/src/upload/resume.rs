@@ -65,7 +65,7 @@ pub fn decide(
 fn position(status: &UploadStatus) -> Result<Position, FileProblem> {
     let unknown = || FileProblem {
         reason: "NotResumable",
-        message: "status.upload does not say where the file goes on; make a new job".into(),
+        message: "status.upload does not have the offset at which the file continues; make a new job".into(),
     };
     let batch = status.batch.ok_or_else(unknown)?;
     let digest = status.digest.as_deref().and_then(|text| text.parse().ok()).ok_or_else(unknown)?;

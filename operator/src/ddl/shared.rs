@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_kept_at_least_as_long_as_the_records_of_the_topics() {
+    fn ledger_and_rejects_are_kept_at_least_as_long_as_the_records() {
         #[derive(Parser)]
         struct Cli {
             #[command(flatten)]

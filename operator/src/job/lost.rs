@@ -181,7 +181,7 @@ mod tests {
             "partition 0 has no record of the job"
         );
         assert!(matches!(now(&[(0, 5), (0, 2), (4, 4)]), Step::Suspect(_)), "partition 1 was made anew");
-        assert!(matches!(now(&[(0, 5), (8, 9)]), Step::Suspect(_)), "partition 2 is gone");
+        assert!(matches!(now(&[(0, 5), (8, 9)]), Step::Suspect(_)), "partition 2 is missing");
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_whose_chunks_all_have_a_line_or_whose_upload_goes_on_is_not_suspected() {
+    fn a_job_whose_chunks_all_have_a_line_or_whose_upload_continues_is_not_suspected() {
         let mut parked = counts(11);
         parked.chunks_parked = 1;
         assert_eq!(step(&upload(), &parked, Some(&positions(99, &PAST)), None, None), Step::Wait);

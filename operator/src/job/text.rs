@@ -28,7 +28,7 @@ fn uploading(job: &ValidJob) -> String {
     match (job.inline, job.upload.bytes) {
         (true, _) => "the inline file is on its way",
         (false, 0) => "waiting for the file: PUT it to the upload API, or use batch job create",
-        (false, _) => "the file is arriving; if it broke off, send it again to go on",
+        (false, _) => "the file is arriving; if it broke off, send it again to continue",
     }
     .to_owned()
 }

@@ -74,7 +74,7 @@ fn is_nothing(added: &Added) -> bool {
 }
 
 #[test]
-fn a_batch_is_complete_with_its_last_missing_chunk_also_if_chunks_arrive_out_of_order() {
+fn an_open_batch_is_complete_once_all_its_chunks_have_arrived_in_any_order() {
     for order in [[0, 1, 2], [2, 0, 1]] {
         let (f, job) = (fixture(1000), job("u", 100));
         let add = |chunk: u32| f.add(&job, header(chunk, 0, chunk == 2), f.rows(10), 0);
@@ -214,7 +214,7 @@ fn an_incomplete_batch_is_given_up_once_its_other_chunks_cannot_arrive_any_more(
     let at = |seconds| f.start + Duration::from_secs(seconds);
     a.note_upload(&upload(false));
     f.collector.sweep(at(5));
-    assert_eq!(f.collector.budget().used().open, 10, "its upload may go on");
+    assert_eq!(f.collector.budget().used().open, 10, "its upload may continue");
     a.note_upload(&upload(true));
     f.collector.sweep(at(5));
     assert_eq!(f.collector.budget().used().open, 10, "a chunk is on its way");
@@ -241,7 +241,7 @@ fn a_batch_of_a_revoked_partition_is_dropped_and_starts_anew() {
     let (f, a) = (fixture(1000), job("a", 100));
     f.add(&a, header(0, 0, false), f.rows(10), 0);
     f.tracker.offsets().assign(0, Some(10), Instant::now());
-    assert!(is_nothing(&f.add(&a, header(1, 0, true), f.rows(10), 0)), "its first chunk comes again");
+    assert!(is_nothing(&f.add(&a, header(1, 0, true), f.rows(10), 0)), "its first chunk is delivered again");
     f.collector.sweep(f.start);
     assert_eq!((f.moved(), f.collector.budget().used().open), (vec![], 10));
     assert!(matches!(f.add(&a, header(0, 0, false), f.rows(10), 0), Added::Complete(_)));

@@ -101,7 +101,7 @@ impl ConsumerContext for Context {
     }
 }
 
-/// Tells librdkafka which offsets may be committed.
+/// Sets the offsets that librdkafka may commit.
 pub fn store<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, moved: &[(i32, i64)]) {
     if moved.is_empty() {
         return;

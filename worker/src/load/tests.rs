@@ -208,17 +208,17 @@ async fn a_chunk_of_a_job_that_has_ended_is_dropped_only_after_a_look_up_after_t
         dead_letters: parts.dead_letters.clone(),
         buffers: parts.buffers.clone(),
     };
-    let goes = async |assigned, offset| {
+    let is_dropped = async |assigned, offset| {
         f.tracker.offsets().assign(0, Some(10), assigned);
         let ticket = f.tracker.take(0, offset).unwrap();
         !stages.may_be_in_table(&job, &header(0, 0, false), &ticket).await.unwrap()
     };
-    assert!(!goes(Instant::now(), 3).await && f.calls().is_empty(), "an INSERT may still land");
-    assert!(goes(Instant::now(), 10).await && f.calls().is_empty(), "it cannot have been sent");
-    assert!(goes(long_ago(), 3).await && goes(long_ago(), 3).await);
+    assert!(!is_dropped(Instant::now(), 3).await && f.calls().is_empty(), "an INSERT may still be stored");
+    assert!(is_dropped(Instant::now(), 10).await && f.calls().is_empty(), "it cannot have been sent");
+    assert!(is_dropped(long_ago(), 3).await && is_dropped(long_ago(), 3).await);
     assert_eq!(f.calls().len(), 1, "one look for all chunks");
     let just_over = Instant::now().checked_sub(LATE_INSERT).unwrap();
-    assert!(goes(just_over, 3).await);
+    assert!(is_dropped(just_over, 3).await);
     assert_eq!(f.calls().len(), 2, "the look before was too early");
 }
 

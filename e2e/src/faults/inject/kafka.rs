@@ -54,7 +54,7 @@ pub fn replay(system: &System, model: &str, injected: &dyn Fn()) -> Result<Outco
             .iter()
             .try_for_each(|table| clear_tokens(system, table))
     })();
-    system.keep_trying("to let the model go on", LEAVING, || system.journal.undo(restart))?;
+    system.keep_trying("to let the model continue", LEAVING, || system.journal.undo(restart))?;
     done.map(|()| Outcome::Done(topic))
 }
 
