@@ -273,8 +273,8 @@ mod tests {
     #[test]
     fn what_is_no_http_address_is_refused_with_an_example() {
         for bad in ["localhost:8000", "ftp://h", "", "//h"] {
-            let said = format!("{:#}", client(bad).unwrap_err());
-            assert!(said.contains("write it like http://localhost:8000"), "{bad}: {said}");
+            let message = format!("{:#}", client(bad).unwrap_err());
+            assert!(message.contains("write it like http://localhost:8000"), "{bad}: {message}");
         }
     }
 }

@@ -130,7 +130,7 @@ fn spec(written: Value) -> Result<ModelFile> {
         serde_ignored::deserialize(&written, |path| unknown.push(path.to_string())).context("in the spec")?;
     if !unknown.is_empty() {
         bail!(
-            "the spec has fields that no IngestModel has: {}; remove them or mend their names",
+            "the spec has fields that no IngestModel has: {}; remove them or fix their names",
             unknown.join(", ")
         );
     }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spec_and_a_whole_model_are_sent_as_they_were_written() {
+    fn a_spec_and_a_complete_model_are_sent_in_the_order_of_the_file() {
         let sent = r#"{"name":"m","spec":{"columns":[{"name":"b","type":"String"},{"name":"a","type":"UInt8"}],"rowKey":"a"}}"#;
         let spec = "columns: [{name: b, type: String}, {name: a, type: UInt8}]\nrowKey: a";
         assert_eq!(request(spec), sent);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_model_says_what_is_expected() {
+    fn a_file_without_a_model_is_refused_with_what_was_expected() {
         for (text, part) in [
             ("[1, 2]", "expected a map of column names to types"),
             ("{}", "there is no column in it"),
@@ -274,13 +274,13 @@ mod tests {
             ("{\"a\": \"String\", \"a\": \"UInt8\"}", "duplicate"),
             ("columns: [{name: a}]", "missing field `type`"),
         ] {
-            let said = problem(text);
-            assert!(said.contains(part), "{text}: {said}");
+            let message = problem(text);
+            assert!(message.contains(part), "{text}: {message}");
         }
     }
 
     #[test]
-    fn a_plain_map_judges_rows_as_its_spec_would() {
+    fn a_plain_map_means_the_same_as_its_spec() {
         let map =
             ModelFile::parse("{\"a\": \"String\", \"b\": \"Nullable(UInt8)\"}").unwrap().into_spec().unwrap();
         let spec =

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_is_used_again_only_when_its_piece_is_gone() {
+    fn a_buffer_is_reused_only_after_its_piece_is_dropped() {
         let buffers = Buffers::default();
         let (first, second) = (text(), vec![7; PIECE]);
         let mut reader = io::Cursor::new(&first[..PIECE]).chain(io::Cursor::new(&second));
@@ -126,11 +126,11 @@ mod tests {
         drop(one);
         let two = buffers.read(&mut reader).unwrap().unwrap();
         assert_eq!(part, &first[10..20]);
-        let place = part.as_ptr().addr() - 10;
+        let address = part.as_ptr().addr() - 10;
         drop(part);
-        assert_ne!(two.as_ptr().addr(), place);
+        assert_ne!(two.as_ptr().addr(), address);
         let three = buffers.take();
-        assert_eq!(three.as_ptr().addr(), place);
+        assert_eq!(three.as_ptr().addr(), address);
     }
 
     #[test]

@@ -22,8 +22,8 @@ impl RowsFile {
         if path == Path::new("-") {
             bail!("--print-rows needs a file name: standard output has the rejected cells");
         }
-        let place = path.canonicalize().ok();
-        if place.is_some() && read.iter().any(|read| read.canonicalize().ok() == place) {
+        let resolved = path.canonicalize().ok();
+        if resolved.is_some() && read.iter().any(|read| read.canonicalize().ok() == resolved) {
             bail!("--print-rows would overwrite {}, which is read; name another file", path.display());
         }
         Ok(Self { path: path.to_owned(), file: None, line: Vec::new() })

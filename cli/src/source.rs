@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_that_leave_no_doubt_say_the_format() {
+    fn only_unambiguous_file_names_set_the_format() {
         let cases = [
             ("a.jsonl", Some(Format::JsonLines)),
             ("a.ndjson.zst", Some(Format::JsonLines)),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_digested_to_the_byte_however_it_is_read() {
+    fn the_digest_covers_exactly_the_skipped_bytes_for_every_size_of_read() {
         let text: Vec<u8> = (0..700_000_u32).flat_map(u32::to_le_bytes).collect();
         for length in [0, 1, STEP - 1, STEP, STEP + 1, 1_000_003, text.len()] {
             let mut reader = Slow(&text);

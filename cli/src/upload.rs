@@ -160,16 +160,16 @@ impl Upload<'_> {
         loop {
             let (pause, ask) = match decision {
                 Decision::GiveUp => return Err(self.with_advice(failure)),
-                Decision::GiveUpTrying => {
+                Decision::AttemptsExhausted => {
                     bail!(
                         "{failure}\ngave up after {ATTEMPTS} attempts; `batch job status {}` shows whether it was begun",
                         self.name
                     );
                 }
-                Decision::Retry { pause, ask, say } => {
-                    if let Some(say) = say {
+                Decision::Retry { pause, ask, message } => {
+                    if let Some(message) = message {
                         // Not through the bar, because it is silent without a terminal.
-                        self.bar.suspend(|| eprintln!("{failure}; {say}"));
+                        self.bar.suspend(|| eprintln!("{failure}; {message}"));
                     }
                     (pause, ask)
                 }

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn both_kinds_of_text_come_out_as_utf_8() {
+    fn utf_8_and_utf_16_are_both_read_as_utf_8() {
         let text = "\u{feff}a,b\n1,😀\n";
         let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(read(&units).unwrap(), text.as_bytes());

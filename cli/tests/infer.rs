@@ -1,5 +1,5 @@
 //! `batch model infer` end to end: it prints a model that accepts the file.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::fs;
 use std::io::Write;
@@ -31,18 +31,18 @@ fn batch(folder: &Path, args: &[&str], stdin: &[u8]) -> Output {
 /// Infers a model and checks the file with it. Returns the model.
 fn round_trip(folder: &Path, file: &str, flags: &[&str]) -> String {
     let inferred = batch(folder, &[&["model", "infer", file], flags].concat(), b"");
-    let said = String::from_utf8_lossy(&inferred.stderr);
-    assert_eq!(inferred.status.code(), Some(0), "{said}");
+    let stderr = String::from_utf8_lossy(&inferred.stderr);
+    assert_eq!(inferred.status.code(), Some(0), "{stderr}");
     let model = folder.join("model.yaml");
     fs::write(&model, &inferred.stdout).unwrap();
     let checked = batch(folder, &["validate", "model.yaml", file], b"");
-    let (bad, said) = (String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
-    assert_eq!(checked.status.code(), Some(0), "{bad}{said}");
+    let (bad, stderr) = (String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+    assert_eq!(checked.status.code(), Some(0), "{bad}{stderr}");
     String::from_utf8(inferred.stdout).unwrap()
 }
 
 #[test]
-fn what_is_proposed_for_a_file_takes_the_file() {
+fn the_model_that_is_proposed_for_a_file_accepts_the_file() {
     let folder = folder("csv");
     let text = "\u{feff}order id;customer;price;zip;born;updated;ok;n\r\n\
                 1;Zoë;12.50;00123;01.02.1960;2024-05-01 10:00:00;true;NA\r\n\
@@ -83,12 +83,12 @@ fn every_format_gives_a_model_that_reads_it() {
     fs::write(folder.join("b.tsv"), "1\t2024-05-01\n2\t2024-05-02\n").unwrap();
     fs::write(folder.join("c.txt"), "a|b\n'x|y'|\n").unwrap();
     fs::write(folder.join("d.csv"), "a\tb\n1\t2\n").unwrap();
-    let said = round_trip(&folder, "a.jsonl", &["--name", "yes"]);
-    assert!(said.contains("name: \"yes\"\n") && said.contains("input: {format: JSONLines}"), "{said}");
-    let said = round_trip(&folder, "b.tsv", &[]);
-    assert!(said.contains("input: {format: TSV, header: false}"), "{said}");
-    let said = round_trip(&folder, "c.txt", &["--quote", "'"]);
-    assert!(said.contains("input: {delimiter: \"|\", quote: \"'\"}"), "{said}");
+    let yaml = round_trip(&folder, "a.jsonl", &["--name", "yes"]);
+    assert!(yaml.contains("name: \"yes\"\n") && yaml.contains("input: {format: JSONLines}"), "{yaml}");
+    let yaml = round_trip(&folder, "b.tsv", &[]);
+    assert!(yaml.contains("input: {format: TSV, header: false}"), "{yaml}");
+    let yaml = round_trip(&folder, "c.txt", &["--quote", "'"]);
+    assert!(yaml.contains("input: {delimiter: \"|\", quote: \"'\"}"), "{yaml}");
     assert!(round_trip(&folder, "d.csv", &[]).contains("input: {format: TSV}"));
 }
 
@@ -104,18 +104,18 @@ fn only_the_first_rows_of_a_large_file_are_read_and_all_files_count() {
         let output = batch(&folder, &[&["model", "infer", "a.csv", "b.csv"], flags].concat(), b"");
         String::from_utf8(output.stdout).unwrap()
     };
-    let whole = infer(&[]);
-    assert!(whole.contains("from 100001 rows (all)") && whole.contains("type: String"), "{whole}");
+    let all = infer(&[]);
+    assert!(all.contains("from 100001 rows (all)") && all.contains("type: String"), "{all}");
     let first = infer(&["--sample-rows", "1000"]);
     assert!(first.contains("(the first of them)") && first.contains("type: UInt64"), "{first}");
     fs::write(folder.join("c.csv"), "id,more\n1,2\n").unwrap();
     let output = batch(&folder, &["model", "infer", "a.csv", "c.csv"], b"");
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("c.csv") && said.contains("its header differs"), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("c.csv") && stderr.contains("its header differs"), "{stderr}");
 }
 
 #[test]
-fn json_is_printed_whole_with_the_notes_beside_it() {
+fn json_is_complete_on_stdout_and_the_notes_are_on_stderr() {
     let output = batch(&folder("json"), &["model", "infer", "-", "-o", "json"], b"a,b\n1,x\n2,y\n");
     let model: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(model["spec"]["columns"][0], serde_json::json!({"name": "a", "type": "UInt16"}));
@@ -124,7 +124,7 @@ fn json_is_printed_whole_with_the_notes_beside_it() {
 }
 
 #[test]
-fn what_cannot_be_inferred_ends_with_2_and_says_what_to_do() {
+fn a_file_that_cannot_be_inferred_has_exit_code_2_and_an_explanation() {
     let folder = folder("cannot");
     for (args, stdin, part) in [
         (&["absent.csv"][..], &b""[..], "failed to read absent.csv"),
@@ -136,8 +136,8 @@ fn what_cannot_be_inferred_ends_with_2_and_says_what_to_do() {
         (&[], b"", "<FILE>"),
     ] {
         let output = batch(&folder, &[&["model", "infer"], args].concat(), stdin);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.contains(part), "{args:?}: {said}");
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(part), "{args:?}: {stderr}");
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
     }
 }

@@ -1,5 +1,5 @@
 //! `batch validate` end to end: runs the program on small files.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -39,7 +39,7 @@ fn check(output: &Output, code: i32, stdout: &Expect, stderr: &Expect) {
 }
 
 #[test]
-fn a_clean_file_ends_with_0_and_only_headings() {
+fn a_file_without_bad_cells_has_exit_code_0_and_prints_only_the_header() {
     let folder = folder("clean");
     fs::write(folder.join("model.json"), MODEL).unwrap();
     fs::write(folder.join("data.csv"), "event_id,timestamp,amount\n1,1716045542,12.5\n2,1716045543,8.0\n")
@@ -57,7 +57,7 @@ fn a_clean_file_ends_with_0_and_only_headings() {
 }
 
 #[test]
-fn every_bad_cell_of_a_file_is_a_line_and_the_code_is_1() {
+fn every_bad_cell_of_a_file_is_a_line_and_the_exit_code_is_1() {
     let folder = folder("bad");
     fs::write(folder.join("model.json"), MODEL).unwrap();
     fs::write(folder.join("bad.csv"), "event_id,timestamp,amount\n1001abcd,,12.5\n\"2,2\",x,y\n3,3,3\n")
@@ -83,7 +83,7 @@ fn every_bad_cell_of_a_file_is_a_line_and_the_code_is_1() {
 }
 
 #[test]
-fn a_column_that_the_file_lacks_is_said_as_the_quick_start_shows() {
+fn a_missing_column_is_reported_as_in_the_quick_start() {
     let folder = folder("lacks");
     fs::write(folder.join("model.json"), MODEL).unwrap();
     let output = batch(&folder, &["validate", "model.json", "-"], b"event_id,amount\n1001abcd,12.5\n");
@@ -96,7 +96,7 @@ fn a_column_that_the_file_lacks_is_said_as_the_quick_start_shows() {
 }
 
 #[test]
-fn flags_and_file_names_say_how_a_file_is_read() {
+fn flags_and_file_names_determine_how_a_file_is_read() {
     let folder = folder("flags");
     fs::write(folder.join("model.yaml"), "columns: [{name: a, type: String}, {name: b, type: UInt8}]")
         .unwrap();
@@ -133,21 +133,21 @@ fn flags_and_file_names_say_how_a_file_is_read() {
 }
 
 #[test]
-fn a_packed_file_of_many_chunks_is_counted_to_the_last_row() {
-    let folder = folder("packed");
+fn a_compressed_file_of_many_chunks_is_counted_to_the_last_row() {
+    let folder = folder("compressed");
     fs::write(folder.join("model.json"), MODEL).unwrap();
     let mut text = String::from("event_id,timestamp,amount\n");
     for row in 1..=200_000 {
         let amount = if row == 150_001 { "bad".to_owned() } else { format!("{row}.5") };
         writeln!(text, "{row},{row},{amount}").unwrap();
     }
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(text.as_bytes()).unwrap();
-    fs::write(folder.join("data.csv.gz"), packed.finish().unwrap()).unwrap();
+    let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    compressed.write_all(text.as_bytes()).unwrap();
+    fs::write(folder.join("data.csv.gz"), compressed.finish().unwrap()).unwrap();
     fs::write(folder.join("data.csv.zst"), zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
-    let mut packed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
-    packed.write_all(text.as_bytes()).unwrap();
-    fs::write(folder.join("data.csv.bz2"), packed.finish().unwrap()).unwrap();
+    let mut compressed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    compressed.write_all(text.as_bytes()).unwrap();
+    fs::write(folder.join("data.csv.bz2"), compressed.finish().unwrap()).unwrap();
     fs::write(folder.join("data.csv.xz"), liblzma::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
     let units: Vec<u8> =
         "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
@@ -168,7 +168,7 @@ fn a_packed_file_of_many_chunks_is_counted_to_the_last_row() {
 }
 
 #[test]
-fn good_rows_are_printed_as_the_table_will_hold_them() {
+fn good_rows_are_printed_as_the_table_will_store_them() {
     let folder = folder("print-rows");
     let model = r#"{"id": "String", "at": "DateTime('Europe/Berlin')", "price": "Nullable(Decimal(9, 2))"}"#;
     fs::write(folder.join("model.json"), model).unwrap();
@@ -199,7 +199,7 @@ fn good_rows_are_printed_as_the_table_will_hold_them() {
 }
 
 #[test]
-fn the_file_of_good_rows_is_not_touched_before_the_file_could_be_read() {
+fn the_file_of_good_rows_is_not_created_before_the_input_could_be_read() {
     let folder = folder("print-rows-cannot");
     fs::write(folder.join("model.json"), MODEL).unwrap();
     fs::write(folder.join("data.csv"), "event_id,timestamp,amount\n").unwrap();
@@ -214,9 +214,9 @@ fn the_file_of_good_rows_is_not_touched_before_the_file_could_be_read() {
         ("model.json", "other.csv", "good.jsonl", "HeaderMismatch"),
     ] {
         let output = batch(&folder, &["validate", model, file, "--print-rows", to], b"");
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.contains(part), "{said}");
-        assert_eq!(output.status.code(), Some(2), "{said}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(part), "{stderr}");
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
     }
     assert!(!folder.join("-").exists());
     assert_eq!(fs::read_to_string(folder.join("good.jsonl")).unwrap(), "before");
@@ -228,7 +228,7 @@ fn the_file_of_good_rows_is_not_touched_before_the_file_could_be_read() {
 }
 
 #[test]
-fn what_cannot_be_run_ends_with_2_and_says_why() {
+fn a_validation_that_cannot_run_has_exit_code_2_and_a_reason() {
     let folder = folder("cannot");
     fs::write(folder.join("model.json"), MODEL).unwrap();
     fs::write(folder.join("typo.json"), r#"{"a": "Flot64"}"#).unwrap();
@@ -262,8 +262,8 @@ fn what_cannot_be_run_ends_with_2_and_says_why() {
         (&["validate", "model.json", "data.csv", "--format", "xml"], b"", "possible values"),
     ] {
         let output = batch(&folder, &[&nobody, args].concat(), stdin);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.contains(part), "{args:?}: {said}");
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(part), "{args:?}: {stderr}");
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
     }
 }

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn sasl_settings_reach_librdkafka_and_absent_ones_do_not() {
+    fn sasl_settings_are_passed_to_librdkafka_and_absent_ones_are_not() {
         let args = [
             "x",
             "--kafka-sasl-mechanism=SCRAM-SHA-256",

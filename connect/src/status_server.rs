@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_ready_only_once_it_says_so_and_a_dead_one_never() {
+    fn a_program_is_ready_only_once_it_reports_so_and_never_when_it_is_dead() {
         let health = Health::default();
         assert_eq!(health.readiness(), (StatusCode::SERVICE_UNAVAILABLE, "starting\n".into()));
         assert_eq!(health.liveness().0, StatusCode::OK);

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_survives_kafka() {
+    fn a_header_is_the_same_after_kafka() {
         let header = header();
         let pairs = header.to_headers();
         let back = ChunkHeader::parse(pairs.iter().map(|(n, v)| (*n, v.as_bytes()))).unwrap();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_of_a_job_tells_its_chunks_from_others_and_from_another_order() {
+    fn the_checksum_of_a_job_differs_for_other_chunks_and_for_another_order() {
         let [a, b, c] = [b"a", b"b", b"c"].map(|bytes| rows_types::Digest::of(bytes));
         let sum = |chunks: [rows_types::Digest; 2]| {
             chunks.into_iter().zip(0..).fold(0_i64, |sum, (d, n)| sum.wrapping_add(checksum_part(d, n)))

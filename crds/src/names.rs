@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_batches_of_a_large_job_visit_every_partition_but_the_one_for_small_jobs() {
+    fn the_batches_of_a_large_job_use_every_partition_except_that_for_small_jobs() {
         let seen: Vec<i32> = (0..5).map(|batch| partition("u1", batch, false, 6)).collect();
         let mut sorted = seen.clone();
         sorted.sort_unstable();

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_job_says_goes_over_what_the_model_says() {
+    fn the_input_of_a_job_overrides_that_of_the_model() {
         let model = revision("columns: [{name: a, type: String}]\ninput: {delimiter: ';', header: false}");
         let job: InputSpec = serde_yaml::from_str("{header: true, nullValues: [NA]}").unwrap();
         let input = model.input(Some(&job)).unwrap();
@@ -233,13 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn tsv_has_tabs_unless_it_is_told_otherwise() {
+    fn tsv_has_tabs_unless_another_delimiter_is_set() {
         let model = revision("columns: [{name: a, type: String}]\ninput: {format: TSV}");
         assert_eq!(model.input(None).unwrap().delimiter, '\t');
     }
 
     #[test]
-    fn every_setting_of_a_model_reaches_the_row_engine_and_a_job_may_undo_it() {
+    fn every_setting_of_a_model_reaches_the_row_engine_and_a_job_may_override_it() {
         let model = revision(
             r##"{columns: [{name: a, type: String}], input: {format: TSV, quote: "", escape: "\\", comment: "#",
                  lineEnd: any, headerCase: ignore, columnsBy: position, unknownColumns: ignore, nullValues: []}}"##,
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_are_none_or_mean_two_things_are_refused_with_their_field() {
+    fn characters_that_are_invalid_or_ambiguous_are_refused_with_their_field() {
         for (input, expected) in [
             ("{delimiter: '\"'}", "spec.input.delimiter: must not be the quote character"),
             ("{delimiter: ''}", "spec.input.delimiter: must be one ASCII character, and no line end"),

@@ -95,14 +95,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_could_leave_its_quotes_is_refused() {
+    fn a_name_that_could_end_its_quotes_is_refused() {
         for bad in ["", "1a", "a`b", "a b", "a.b", "a;DROP", "ä", &"a".repeat(129)] {
             assert!(bad.parse::<Ident>().is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn names_quote_themselves() {
+    fn names_are_quoted() {
         let table = TableName::new("shop", "data_1").unwrap();
         assert_eq!(table.to_string(), "`shop`.`data_1`");
         assert_eq!(table.plain(), "shop.data_1");

@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(state(&upload(true, 3), &chunks(2, 4), &policy).1, "ChunkConflict", "more rows");
         assert_eq!(state(&upload(true, 3), &chunks(4, 3), &policy).1, "ChunkConflict", "more chunks");
         assert_eq!(state(&upload(true, 3), &chunks(2, 3), &policy).1, "Processing", "a chunk is missing");
-        assert_eq!(state(&upload(false, 3), &chunks(4, 4), &policy).1, "Uploading", "the upload goes on");
+        assert_eq!(state(&upload(false, 3), &chunks(4, 4), &policy).1, "Uploading", "the upload continues");
         let other = Counts { checksum: 1, ..chunks(3, 3) };
         assert_eq!(state(&upload(true, 3), &other, &policy).1, "ChunkConflict", "chunks of another file");
     }
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_upload_found_wrong_is_the_reason() {
+    fn an_error_of_the_upload_is_the_reason() {
         let mut broken = upload(false, 1);
         broken.error = Some(UploadError { reason: "HeaderMismatch".into(), message: "…".into() });
         assert_eq!(
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_errors_abort_unless_the_policy_says_continue() {
+    fn too_many_errors_abort_unless_the_policy_is_continue() {
         let mut policy = ErrorPolicy { max_errors: Some(1), ..ErrorPolicy::default() };
         assert_eq!(state(&upload(true, 9), &counts(3, 2), &policy).1, "TooManyErrors");
         assert_eq!(state(&upload(true, 9), &counts(3, 1), &policy).1, "Processing");
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_per_cent_is_said_only_at_the_end() {
+    fn a_hundred_per_cent_is_reported_only_at_the_end() {
         assert_eq!(percent(&upload(true, 1000), &counts(999, 0), false), 99);
         assert_eq!(percent(&upload(true, 2), &counts(2, 0), true), 100);
         assert_eq!(percent(&upload(false, 1000), &counts(500, 0), false), 0);

@@ -24,7 +24,7 @@ struct Case {
 }
 
 #[test]
-fn every_rule_refuses_what_it_names_and_nothing_else() {
+fn every_rule_refuses_what_it_forbids_and_nothing_else() {
     let cases: Vec<Case> = serde_yaml::from_str(include_str!("rules.yaml")).unwrap();
     for case in cases.iter().filter(|c| !c.bound) {
         match case.kind.as_str() {

@@ -113,8 +113,8 @@ impl Cells {
             2 => format!("{}.5", (1u64 << 53) + 2 * self.below(1000) + 1),
             3 => format!("{}", narrow_or_zero(narrow)),
             4 => {
-                let (whole, fraction) = (self.below(25) + 1, self.below(25) + 1);
-                format!("{}.{}e{}", self.digits(whole), self.digits(fraction), self.below(600) as i64 - 300)
+                let (integer, fraction) = (self.below(25) + 1, self.below(25) + 1);
+                format!("{}.{}e{}", self.digits(integer), self.digits(fraction), self.below(600) as i64 - 300)
             }
             _ => self.decimal(),
         }
@@ -122,10 +122,10 @@ impl Cells {
 
     fn decimal(&mut self) -> String {
         let sign = if self.below(3) == 0 { "-" } else { "" };
-        let (whole, fraction) = (self.below(9) + 1, self.below(6));
-        let whole = if self.below(5) == 0 { "0".to_owned() } else { self.digits(whole) };
+        let (integer, fraction) = (self.below(9) + 1, self.below(6));
+        let integer = if self.below(5) == 0 { "0".to_owned() } else { self.digits(integer) };
         let fraction = if fraction == 0 { String::new() } else { format!(".{}", self.digits(fraction)) };
-        format!("{sign}{whole}{fraction}")
+        format!("{sign}{integer}{fraction}")
     }
 
     /// Returns a day with a year around the ranges of all types. Sometimes the day does not exist in its month.

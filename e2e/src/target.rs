@@ -170,12 +170,12 @@ impl Target {
 
     /// Returns what a person would look at when a job hangs.
     fn explain(&self, namespace: &str, job: &str) -> String {
-        let look = |args: &[&str]| self.kubectl(args).unwrap_or_else(|e| e.to_string());
+        let kubectl = |args: &[&str]| self.kubectl(args).unwrap_or_else(|e| e.to_string());
         format!(
             "{}\n{}\n{}",
-            look(&["get", "ingestjob", "-n", namespace, job, "-o", "yaml"]),
-            look(&["get", "pods,events", "-n", namespace]),
-            look(&["logs", "-n", namespace, "-l", "app.kubernetes.io/name=batch-worker", "--tail=20"]),
+            kubectl(&["get", "ingestjob", "-n", namespace, job, "-o", "yaml"]),
+            kubectl(&["get", "pods,events", "-n", namespace]),
+            kubectl(&["logs", "-n", namespace, "-l", "app.kubernetes.io/name=batch-worker", "--tail=20"]),
         )
     }
 }

@@ -21,7 +21,7 @@ struct Case {
 }
 
 #[test]
-fn the_api_server_refuses_what_a_rule_names_and_nothing_else() -> Result<()> {
+fn the_api_server_refuses_what_a_rule_forbids_and_nothing_else() -> Result<()> {
     let dir = std::env::temp_dir().join(format!("batch-crd-{}", std::process::id()));
     let plane = stack::ControlPlane::start(&dir)?;
     let kubectl = stack::Paths::from_env().program("kubectl");

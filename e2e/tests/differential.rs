@@ -152,7 +152,7 @@ impl Drop for Tables<'_> {
 }
 
 #[test]
-fn clickhouse_does_with_every_cell_of_the_table_what_the_table_says() -> Result<()> {
+fn clickhouse_reads_every_cell_of_the_table_as_the_table_specifies() -> Result<()> {
     let target = Target::load()?;
     let tables = Tables::new(&target, "table")?;
     let mut wrong = Vec::new();
@@ -273,7 +273,7 @@ fn compare(
 }
 
 #[test]
-fn both_read_the_same_values_but_for_the_differences_that_the_table_names() -> Result<()> {
+fn both_read_the_same_values_except_for_the_differences_in_the_table() -> Result<()> {
     let target = Target::load()?;
     let tables = Tables::new(&target, "cells")?;
     let mut wrong = Vec::new();

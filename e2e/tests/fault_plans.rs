@@ -18,7 +18,7 @@ use e2e::faults::shape::Shape;
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
-fn the_plain_reading_of_a_clean_file_is_what_clickhouse_reads_of_it() -> Result<()> {
+fn the_expected_rows_of_a_clean_file_are_those_that_clickhouse_reads() -> Result<()> {
     let _alone = ALONE.lock();
     let target = Target::load()?;
     let path = std::env::temp_dir().join(format!("fault-plans-{}", std::process::id()));
@@ -50,7 +50,7 @@ fn the_plain_reading_of_a_clean_file_is_what_clickhouse_reads_of_it() -> Result<
 }
 
 #[test]
-fn the_plain_reading_of_a_bad_file_finds_the_bad_cells_that_batch_validate_finds() -> Result<()> {
+fn the_expected_bad_cells_of_a_bad_file_are_those_of_batch_validate() -> Result<()> {
     let _alone = ALONE.lock();
     let target = Target::load()?;
     let folder = std::env::temp_dir().join(format!("fault-plans-bad-{}", std::process::id()));
@@ -95,11 +95,11 @@ fn the_plain_reading_of_a_bad_file_finds_the_bad_cells_that_batch_validate_finds
 
 /// This is one test, because a fault of one plan would affect the loads of another.
 #[test]
-fn no_row_is_lost_doubled_or_mixed_under_the_fixed_fault_plans() -> Result<()> {
+fn no_row_is_lost_duplicated_or_mixed_under_the_fixed_fault_plans() -> Result<()> {
     let _alone = ALONE.lock();
     let target = Target::load()?;
     if !target.parts.local {
-        println!("skipped: faults strike the processes of the local stack only");
+        println!("skipped: faults affect only the processes of the local stack");
         return Ok(());
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");

@@ -10,7 +10,7 @@ use e2e::{Namespace, Target, data};
 const ROWS: u64 = 3_000_000;
 
 #[test]
-fn a_worker_killed_in_the_middle_of_a_load_loses_and_doubles_nothing() -> Result<()> {
+fn a_worker_killed_in_the_middle_of_a_load_loses_and_duplicates_nothing() -> Result<()> {
     let target = Target::load()?;
     let ns = Namespace::new(&target, "kill")?;
     // Small chunks, so that there are many batches and the fault occurs in the middle of the load.
@@ -42,10 +42,10 @@ fn a_worker_killed_in_the_middle_of_a_load_loses_and_doubles_nothing() -> Result
     let status = target.job_end(&ns.name, job, Duration::from_secs(120))?;
     let counts = &status["counts"];
     assert_eq!((&counts["ok"], &counts["errors"]), (&(ROWS - bad).into(), &bad.into()), "{status}");
-    let held = target.sql(&format!("SELECT count(), uniqExact(_row) FROM {table}"))?;
-    assert_eq!(held, format!("{0}\t{0}", ROWS - bad), "what the table holds");
+    let stored = target.sql(&format!("SELECT count(), uniqExact(_row) FROM {table}"))?;
+    assert_eq!(stored, format!("{0}\t{0}", ROWS - bad), "what the table holds");
     let rejected = target
         .sql(&format!("SELECT count() = uniqExact(row, column) FROM rejected_rows WHERE job_id = '{job}'"))?;
-    assert_eq!(rejected, "1", "no bad cell is told twice");
+    assert_eq!(rejected, "1", "no bad cell is reported twice");
     Ok(())
 }

@@ -70,7 +70,7 @@ fn drop_nulls(value: &mut Value) {
 }
 
 #[test]
-fn the_table_holds_what_validate_prints_of_every_type_and_the_bad_cell_is_explained() -> Result<()> {
+fn the_table_has_what_validate_prints_of_every_type_and_the_bad_cell_is_explained() -> Result<()> {
     let target = Target::load()?;
     let kinds = Kinds::new(&target, "kinds")?;
     let ns = &kinds.ns;
@@ -87,28 +87,29 @@ fn the_table_holds_what_validate_prints_of_every_type_and_the_bad_cell_is_explai
     let counts = (&status["state"], &status["counts"]["ok"], &status["counts"]["errors"]);
     assert_eq!(counts, (&"PARTIAL_SUCCESS".into(), &kinds::ROWS.into(), &1.into()), "{status}");
 
-    let (printed, held) = (fs::read_to_string(printed)?, kinds.of_job("*", "mixed", "JSONEachRow")?);
-    assert_eq!((printed.lines().count(), held.lines().count()), (kinds::ROWS, kinds::ROWS));
-    for (printed, held) in printed.lines().zip(held.lines()) {
-        assert_eq!(parts(printed)?, parts(held)?);
+    let (printed, stored) = (fs::read_to_string(printed)?, kinds.of_job("*", "mixed", "JSONEachRow")?);
+    assert_eq!((printed.lines().count(), stored.lines().count()), (kinds::ROWS, kinds::ROWS));
+    for (printed, stored) in printed.lines().zip(stored.lines()) {
+        assert_eq!(parts(printed)?, parts(stored)?);
     }
     // A text that looks like a time stays a text.
     let types = kinds.of_job("JSONAllPathsWithTypes(document)['t']", "mixed", "TSV")?;
     assert_eq!(types, "String\n\nString");
 
-    let (rejected, said) = (target.batch(&ns.name, &["job", "rejected", "mixed"])?.ok()?, checked.stdout);
-    assert_eq!(rejected, said, "the job and `batch validate` say the same");
-    let held = target.sql(&format!(
+    let (rejected, validated) =
+        (target.batch(&ns.name, &["job", "rejected", "mixed"])?.ok()?, checked.stdout);
+    assert_eq!(rejected, validated, "the job and `batch validate` report the same");
+    let stored = target.sql(&format!(
         "SELECT row, column, type, error, observed FROM rejected_rows \
          WHERE job_uid = (SELECT any(_job) FROM {}) FORMAT TSV",
         kinds.table
     ))?;
-    assert_eq!(held, "2\tmatrix\tArray(Array(Nullable(Int32)))\tOUT_OF_RANGE\t[[1, 2147483648]]");
+    assert_eq!(stored, "2\tmatrix\tArray(Array(Nullable(Int32)))\tOUT_OF_RANGE\t[[1, 2147483648]]");
     Ok(())
 }
 
 #[test]
-fn however_the_same_rows_are_written_the_same_rows_are_loaded() -> Result<()> {
+fn every_format_of_the_same_rows_loads_the_same_rows() -> Result<()> {
     let target = Target::load()?;
     let kinds = Kinds::new(&target, "formats")?;
     let ns = &kinds.ns;
@@ -119,8 +120,8 @@ fn however_the_same_rows_are_written_the_same_rows_are_loaded() -> Result<()> {
     let expected = kinds.of_job("_row, *", "csv", "JSONEachRow")?;
     ensure!(expected.lines().count() == kinds::ROWS, "{expected}");
 
-    for (pack, end) in [("xz", "xz"), ("bzip2", "bz2")] {
-        target.shell.run(pack, &["--keep", &csv])?.ok()?;
+    for (program, end) in [("xz", "xz"), ("bzip2", "bz2")] {
+        target.shell.run(program, &["--keep", &csv])?.ok()?;
         kinds.load(end, &format!("{csv}.{end}"), &[])?;
     }
     let units = "\u{feff}".encode_utf16().chain(text.encode_utf16());

@@ -52,6 +52,6 @@ fn a_job_whose_records_were_deleted_ends_and_names_the_chunks() -> Result<()> {
         Ok(target.list(&["pods", "-n", &ns.name])?.is_empty().then_some(()))
     })?;
     let model = target.get(&["im", "-n", &ns.name, "m"])?.context("the model")?;
-    assert_eq!(model["status"]["lag"], 0, "what is gone is no lag: {model}");
+    assert_eq!(model["status"]["lag"], 0, "deleted records are no lag: {model}");
     Ok(())
 }

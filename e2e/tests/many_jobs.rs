@@ -49,9 +49,9 @@ fn five_jobs_at_once_on_two_models_each_load_their_own_rows() -> Result<()> {
         );
         let table = target.model_ready(&ns.name, model)?["table"].as_str().context("a table")?.to_owned();
         let uid = target.kubectl(&["get", "-n", &ns.name, "ij", &job, "-o", "jsonpath={.metadata.uid}"])?;
-        let held =
+        let stored =
             target.sql(&format!("SELECT count(), uniqExact(_row) FROM {table} WHERE _job = '{uid}'"))?;
-        assert_eq!(held, format!("{0}\t{0}", ROWS - bad), "what the table holds of {job}");
+        assert_eq!(stored, format!("{0}\t{0}", ROWS - bad), "what the table holds of {job}");
     }
     Ok(())
 }

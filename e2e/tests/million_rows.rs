@@ -12,7 +12,7 @@ use e2e::{Namespace, Target, data};
 const ROWS: u64 = 1_000_000;
 
 #[test]
-fn a_million_rows_equal_what_clickhouse_reads_of_the_same_file() -> Result<()> {
+fn a_million_rows_equal_those_that_clickhouse_reads_from_the_same_file() -> Result<()> {
     let target = Target::load()?;
     let ns = Namespace::new(&target, "million")?;
     ns.apply(&format!(

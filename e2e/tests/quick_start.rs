@@ -67,7 +67,7 @@ fn batch_loads_a_good_file_and_explains_a_bad_one() -> Result<()> {
 }
 
 #[test]
-fn a_file_without_a_required_column_says_so_for_each_row() -> Result<()> {
+fn a_file_without_a_required_column_has_a_reject_for_each_row() -> Result<()> {
     let target = Target::load()?;
     let ns = Namespace::new(&target, "missing")?;
     ns.apply(MODEL)?;

@@ -82,12 +82,12 @@ fn a_binary_file_fails_the_job() -> Result<()> {
 }
 
 #[test]
-fn a_header_of_which_no_name_matches_fails_the_job() -> Result<()> {
+fn a_header_without_a_matching_name_fails_the_job() -> Result<()> {
     with_model("header", |target, ns| refused(target, ns, b"x,y\n1,2\n", &[], "HeaderMismatch"))
 }
 
 #[test]
-fn a_file_of_a_header_alone_is_a_success_of_no_rows() -> Result<()> {
+fn a_file_with_only_a_header_is_a_success_with_no_rows() -> Result<()> {
     with_model("headeronly", |target, ns| {
         let (code, job) = upload(target, ns, b"a,b\n", &[])?;
         assert_eq!(code, "201", "{job}");
@@ -124,12 +124,12 @@ fn a_label_is_loaded_once() -> Result<()> {
         let create = || target.batch(&ns.name, &["job", "create", "m", &file, "--label", "2026-11-23/x"]);
         let first = create()?.ok()?;
         let first = first.split_whitespace().nth(1).context("job … created.")?;
-        let again = create()?;
-        assert!(again.code == 2 && again.stderr.contains(first), "the first is named: {again:?}");
+        let second = create()?;
+        assert!(second.code == 2 && second.stderr.contains(first), "the first is named: {second:?}");
         target.job_end(&ns.name, first, Duration::from_secs(60))?;
         target.kubectl(&["delete", "ij", "-n", &ns.name, first])?;
-        let again = create()?;
-        assert!(again.code == 2 && again.stderr.contains(first), "also once it is deleted: {again:?}");
+        let second = create()?;
+        assert!(second.code == 2 && second.stderr.contains(first), "also once it is deleted: {second:?}");
         Ok(())
     })
 }

@@ -46,7 +46,7 @@ fn a_file_of_four_hundred_days_loads_into_a_table_partitioned_by_day() -> Result
 }
 
 #[test]
-fn chunks_that_clickhouse_refuses_are_parked_and_other_jobs_go_on() -> Result<()> {
+fn chunks_that_clickhouse_refuses_are_parked_and_other_jobs_continue() -> Result<()> {
     let target = Target::load()?;
     let ns = Namespace::new(&target, "parked")?;
     let table = model(&ns, &target, PARTITIONED)?;
@@ -85,7 +85,7 @@ fn chunks_that_clickhouse_refuses_are_parked_and_other_jobs_go_on() -> Result<()
 }
 
 #[test]
-fn chunks_that_were_refused_load_once_after_the_cause_is_gone_and_they_are_sent_again() -> Result<()> {
+fn refused_chunks_are_loaded_once_when_they_are_requeued_after_the_cause_is_fixed() -> Result<()> {
     let target = Target::load()?;
     let ns = Namespace::new(&target, "requeued")?;
     let table = model(&ns, &target, "{columns: [{name: id, type: UInt32}, {name: day, type: DateTime}]}")?;
@@ -139,7 +139,7 @@ fn sparse_json_lines_for_a_wide_table_load_in_little_memory() -> Result<()> {
 }
 
 #[test]
-fn settings_that_exactly_once_rests_on_or_that_stop_inserts_are_refused() -> Result<()> {
+fn settings_that_break_exactly_once_or_that_stop_inserts_are_refused() -> Result<()> {
     let target = Target::load()?;
     let ns = Namespace::new(&target, "settings")?;
     let table = [

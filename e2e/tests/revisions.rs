@@ -1,4 +1,4 @@
-//! The revision that a job is checked by is gone: that job says so, and no other job waits for it.
+//! The revision that a job is checked with is deleted: that job reports it, and no other job waits for it.
 #![allow(missing_docs, reason = "a test")]
 
 use std::time::Duration;
@@ -72,7 +72,7 @@ fn a_job_whose_revision_was_deleted_is_blocked_and_others_load() -> Result<()> {
 }
 
 #[test]
-fn a_model_that_was_deleted_and_made_again_loads_new_jobs_and_ends_the_old_one() -> Result<()> {
+fn a_model_that_was_deleted_and_recreated_loads_new_jobs_and_ends_the_old_one() -> Result<()> {
     let target = Target::load()?;
     let ns = Namespace::new(&target, "again")?;
     let (old, _) = uploaded_job(&target, &ns)?;

@@ -76,14 +76,14 @@ fn waiting_jobs(target: &Target, ns: &Namespace, count: usize) -> Result<Vec<Str
 }
 
 #[test]
-fn sixteen_clients_that_send_too_slowly_stop_no_other_upload_and_are_turned_away() -> Result<()> {
+fn sixteen_clients_that_send_too_slowly_block_no_other_upload_and_are_refused() -> Result<()> {
     let target = Target::load()?;
     let ns = Namespace::new(&target, "trickle")?;
     let jobs = waiting_jobs(&target, &ns, CLIENTS)?;
     let mut clients: Vec<Trickle> =
         jobs.iter().map(|job| Trickle::new(&target, &ns, job)).collect::<Result<_>>()?;
 
-    // Another upload and an inline job go on beside them.
+    // Another upload and an inline job continue at the same time.
     let file = ns.file("rows.csv", "a\nx\ny\n")?;
     target.batch(&ns.name, &["job", "create", "m", &file, "--wait"])?.ok()?;
     ns.apply(
@@ -93,7 +93,7 @@ fn sixteen_clients_that_send_too_slowly_stop_no_other_upload_and_are_turned_away
     let status = target.job_end(&ns.name, "inline", Duration::from_secs(30))?;
     assert_eq!((&status["state"], &status["counts"]["ok"]), (&"SUCCESS".into(), &1.into()), "{status}");
 
-    // Each is turned away, and its job is free for a client that sends.
+    // Each of them is refused, and its job is free for a client that sends.
     let codes = clients.iter_mut().map(|client| client.answer_within(90)).collect::<Result<Vec<_>>>()?;
     assert_eq!(codes, [408; CLIENTS]);
     let path = format!("/v1/namespaces/{}/jobs/{}/data", ns.name, jobs[0]);

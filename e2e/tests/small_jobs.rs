@@ -28,7 +28,7 @@ fn a_job_of_two_rows_does_not_wait_for_a_large_one_of_the_same_model() -> Result
         let written = scope.spawn(|| write_until(&enough, writer));
         let large = File::from(OwnedFd::from(reader));
         let loading = scope.spawn(|| target.batch_from(&ns.name, &["job", "create", "m", "-"], large));
-        let checked = two_rows_beside_the_large_job(&target, &ns.name, &small);
+        let checked = two_rows_during_the_large_job(&target, &ns.name, &small);
         enough.store(true, Ordering::Relaxed);
         loading.join().map_err(|_| anyhow!("a thread panicked"))??.ok()?;
         let rows = written.join().map_err(|_| anyhow!("a thread panicked"))??;
@@ -53,7 +53,7 @@ fn write_until(enough: &AtomicBool, mut file: PipeWriter) -> io::Result<u64> {
 }
 
 /// Loads two rows when rows of the large job are in the table. Returns the name of the large job.
-fn two_rows_beside_the_large_job(target: &Target, namespace: &str, small: &str) -> Result<String> {
+fn two_rows_during_the_large_job(target: &Target, namespace: &str, small: &str) -> Result<String> {
     let large = until("the large job to be under way", Duration::from_secs(60), || {
         let jobs = target.list(&["ij", "-n", namespace])?;
         let under_way = |job: &&serde_json::Value| job["status"]["counts"]["chunksDone"].as_i64() > Some(0);

@@ -78,7 +78,7 @@ fn rows(prefix: &str, count: u64) -> String {
 }
 
 #[test]
-fn another_file_after_a_killed_upload_is_refused_and_the_first_one_goes_on() -> Result<()> {
+fn another_file_after_a_killed_upload_is_refused_and_the_first_one_continues() -> Result<()> {
     let _alone = alone();
     let target = Target::load()?;
     let ns = Namespace::new(&target, "mix")?;
@@ -101,13 +101,13 @@ fn another_file_after_a_killed_upload_is_refused_and_the_first_one_goes_on() -> 
     ensure!(code == "200", "{code} {answer}");
     let status = target.job_end(&ns.name, "j", Duration::from_secs(60))?;
     assert_eq!((&status["state"], &status["counts"]["ok"]), (&"SUCCESS".into(), &4000.into()), "{status}");
-    let held = target.sql(&format!("SELECT count(), countIf(startsWith(event_id, 'a')) FROM {table}"))?;
-    assert_eq!(held, "4000\t4000");
+    let stored = target.sql(&format!("SELECT count(), countIf(startsWith(event_id, 'a')) FROM {table}"))?;
+    assert_eq!(stored, "4000\t4000");
     Ok(())
 }
 
 #[test]
-fn batch_goes_on_by_itself_when_every_upload_api_is_killed_under_it() -> Result<()> {
+fn batch_continues_by_itself_when_every_upload_api_is_killed_during_an_upload() -> Result<()> {
     let _alone = alone();
     let target = Target::load()?;
     let ns = Namespace::new(&target, "resume")?;
@@ -137,8 +137,8 @@ fn batch_goes_on_by_itself_when_every_upload_api_is_killed_under_it() -> Result<
         "{status}"
     );
     assert!(status["upload"]["epoch"].as_i64() > Some(1), "it was taken up again: {status}");
-    let held = target.sql(&format!("SELECT count(), uniqExact(_row) FROM {table}"))?;
-    assert_eq!(held, "12000000\t12000000");
+    let stored = target.sql(&format!("SELECT count(), uniqExact(_row) FROM {table}"))?;
+    assert_eq!(stored, "12000000\t12000000");
     Ok(())
 }
 
@@ -174,7 +174,7 @@ fn sixteen_uploads_at_once_stay_within_the_memory_of_the_upload_api() -> Result<
 }
 
 #[test]
-fn an_inline_source_may_have_as_many_characters_as_the_crd_says() -> Result<()> {
+fn an_inline_source_may_have_as_many_characters_as_the_crd_allows() -> Result<()> {
     let _alone = alone();
     let target = Target::load()?;
     let ns = Namespace::new(&target, "inline")?;

@@ -8,11 +8,11 @@ use rows_types::Format;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((model, file)) = Model::of(bytes) else { return };
-    let Ok(Some((plan, records, whole))) = cut_and_check(&model, usize::MAX, file) else { return };
-    assert!(whole.blocks.len() < 2);
+    let Ok(Some((plan, records, at_once))) = cut_and_check(&model, usize::MAX, file) else { return };
+    assert!(at_once.blocks.len() < 2);
     // one record in each chunk, so the blocks differ
     let (_, _, pieces) = cut_and_check(&model, 1, file).expect("a file").expect("a plan");
-    assert_eq!((pieces.good, &pieces.rejects), (whole.good, &whole.rejects));
+    assert_eq!((pieces.good, &pieces.rejects), (at_once.good, &at_once.rejects));
     // all levels of the CPU
     let regular = check(&plan, &records, 2);
     if model.input.format.is_json() || records.is_empty() {

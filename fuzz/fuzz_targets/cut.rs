@@ -18,25 +18,25 @@ fn drain(cutter: &mut Cutter, cut: &mut Vec<(Chunk, Position)>) {
     }
 }
 
-fn finish(mut cutter: Cutter, whole: &[u8], mut chunks: Vec<(Chunk, Position)>) -> Cut {
+fn finish(mut cutter: Cutter, file: &[u8], mut chunks: Vec<(Chunk, Position)>) -> Cut {
     cutter.finish()?;
     drain(&mut cutter, &mut chunks);
-    assert_eq!(cutter.digest(), Digest::of(whole));
+    assert_eq!(cutter.digest(), Digest::of(file));
     Ok(chunks)
 }
 
-fn cut(mut cutter: Cutter, whole: &[u8], bytes: &[u8], piece: usize) -> Cut {
+fn cut(mut cutter: Cutter, file: &[u8], bytes: &[u8], piece: usize) -> Cut {
     let mut chunks = Vec::new();
     for piece in bytes.chunks(piece) {
         cutter.push(piece)?;
         drain(&mut cutter, &mut chunks);
     }
-    finish(cutter, whole, chunks)
+    finish(cutter, file, chunks)
 }
 
-fn read(mut cutter: Cutter, whole: &[u8], most: usize) -> Cut {
+fn read(mut cutter: Cutter, file: &[u8], most: usize) -> Cut {
     let mut chunks = Vec::new();
-    let mut bytes = whole;
+    let mut bytes = file;
     while !bytes.is_empty() {
         let spare_memory = cutter.spare_memory();
         let (piece, rest) = bytes.split_at(bytes.len().min(spare_memory.len()).min(most));
@@ -45,7 +45,7 @@ fn read(mut cutter: Cutter, whole: &[u8], most: usize) -> Cut {
         drain(&mut cutter, &mut chunks);
         bytes = rest;
     }
-    finish(cutter, whole, chunks)
+    finish(cutter, file, chunks)
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -59,14 +59,14 @@ fuzz_target!(|bytes: &[u8]| {
         row_weight: BATCH_WEIGHT / 16,
         byte_weight: BATCH_WEIGHT / 1024,
     };
-    let whole = cut(Cutter::new(&input, limits).with_digests(), bytes, bytes, usize::MAX);
+    let expected = cut(Cutter::new(&input, limits).with_digests(), bytes, bytes, usize::MAX);
     for cutter in Cutter::on_every_level(&input, limits) {
-        assert_eq!(whole, cut(cutter.with_digests(), bytes, bytes, piece));
+        assert_eq!(expected, cut(cutter.with_digests(), bytes, bytes, piece));
     }
     for cutter in Cutter::on_every_level(&input, limits) {
-        assert_eq!(whole, read(cutter.with_digests(), bytes, piece));
+        assert_eq!(expected, read(cutter.with_digests(), bytes, piece));
     }
-    let Ok(chunks) = whole else { return };
+    let Ok(chunks) = expected else { return };
     let mut checker = Checker::new(rows_fuzz::plan(&input));
     for (chunk, _) in &chunks {
         assert!(chunk.bytes.len() <= size || chunk.rows == 1);

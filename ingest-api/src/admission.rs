@@ -30,7 +30,7 @@ pub struct Lane {
 #[derive(Debug)]
 pub struct Permit {
     lane: Lane,
-    place: OwnedSemaphorePermit,
+    slot: OwnedSemaphorePermit,
     deadline: Instant,
 }
 
@@ -41,7 +41,7 @@ pub struct Admission {
     pub memory: Reservation,
     /// The budget in which chunks on their way to Kafka reserve memory.
     pub budget: Budget,
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
 }
 
 impl Lane {
@@ -61,7 +61,7 @@ impl Lane {
     pub async fn enter(&self) -> Result<Permit, ApiError> {
         let deadline = Instant::now() + WAIT;
         match timeout_at(deadline, Arc::clone(&self.permits).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(Permit { lane: self.clone(), place, deadline }),
+            Ok(Ok(slot)) => Ok(Permit { lane: self.clone(), slot, deadline }),
             _ => Err(ApiError::TooManyUploads("permits")),
         }
     }
@@ -82,9 +82,9 @@ impl Lane {
 impl Permit {
     /// Reserves `bytes` bytes. Waits for them in order, until the deadline of the permit.
     pub async fn reserve(self, bytes: u64) -> Result<Admission, ApiError> {
-        let Self { lane, place, deadline } = self;
+        let Self { lane, slot, deadline } = self;
         let memory = lane.budget.reserve(bytes, deadline).await?;
-        Ok(Admission { memory, budget: lane.budget, _place: place })
+        Ok(Admission { memory, budget: lane.budget, _slot: slot })
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn permit_and_memory_together_are_waited_for_some_seconds() {
+    async fn a_request_waits_some_seconds_for_permit_and_memory_together() {
         let lane = Lane::new(1, 1 << 20);
         let first = lane.enter().await.unwrap().reserve(1 << 20).await.unwrap();
         let asked = Instant::now();

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_that_is_not_there_yet_has_no_job() {
+    fn a_missing_history_table_has_no_job() {
         let unknown = "Code: 60. DB::Exception: Unknown table expression identifier 'batch.ingest_jobs'";
         assert!(is_unknown_table(&Error::BadResponse(unknown.into())));
         assert!(!is_unknown_table(&Error::BadResponse("Code: 516. DB::Exception: …".into())));

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_line_is_the_parked_one_but_for_outcome_and_time() {
+    fn a_dropped_line_differs_from_the_parked_one_only_in_outcome_and_time() {
         let statement = drop_statement(&batches());
         assert!(
             statement.starts_with("INSERT INTO `d`.`ingest_batches` (`job_uid`, `job_id`, "),

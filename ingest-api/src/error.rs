@@ -90,7 +90,7 @@ pub enum ApiError {
     UploadComplete(String),
     /// A later request has taken up the upload.
     #[error(
-        "another request has taken up the upload of job '{0}'; this one has ended. If it was yours, go on from the byte that HEAD shows"
+        "another request has taken up the upload of job '{0}'; this one has ended. If it was yours, continue at the byte that HEAD shows"
     )]
     UploadSuperseded(String),
     /// The upload began with another file.
@@ -100,7 +100,7 @@ pub enum ApiError {
     DifferentFile(String),
     /// The client sends too slowly.
     #[error(
-        "the client sent less than {rate} bytes a second for {seconds} s; go on from the byte that HEAD shows, or make a new job"
+        "the client sent less than {rate} bytes a second for {seconds} s; continue at the byte that HEAD shows, or make a new job"
     )]
     UploadTooSlow {
         /// The least rate, in bytes a second.
@@ -110,7 +110,7 @@ pub enum ApiError {
     },
     /// The upload does not continue at the byte at which it was interrupted.
     #[error(
-        "the upload goes on at byte {expected} of the file; send it from there, with the header Upload-Offset: {expected}"
+        "the upload continues at byte {expected} of the file; send it from there, with the header Upload-Offset: {expected}"
     )]
     OffsetMismatch {
         /// The byte at which it continues.
@@ -134,7 +134,7 @@ pub enum ApiError {
     UnsupportedType(String),
     /// The API does not read this content encoding, or not in this request.
     #[error(
-        "the content encoding '{0}' is not read here; use gzip, zstd, bzip2, xz or none, and none where an upload goes on"
+        "the content encoding '{0}' is not read here; use gzip, zstd, bzip2, xz or none, and none to continue an upload"
     )]
     UnsupportedEncoding(String),
     /// The server already runs as many uploads as it can, by their number or by their memory.
@@ -339,7 +339,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_should_come_back_is_told_when_and_from_where() {
+    fn an_error_that_can_be_retried_has_retry_after_or_the_offset() {
         let busy = ApiError::TooManyUploads("memory").into_response();
         assert_eq!((busy.status().as_u16(), &busy.headers()["retry-after"]), (429, &HeaderValue::from(2)));
         let label = ApiError::LabelBusy("x".into()).into_response();

@@ -57,7 +57,7 @@ impl Label<'_> {
     }
 
     /// Call this when a job of this name exists. Fails if that job has this label; if it succeeds, try another name.
-    pub async fn meets(&self, app: &App, name: &str) -> Result<(), ApiError> {
+    pub async fn check_existing(&self, app: &App, name: &str) -> Result<(), ApiError> {
         let jobs = app.jobs(self.namespace).list(&ListParams::default()).await?;
         self.check(&jobs.items)?;
         let is_another = jobs.items.iter().any(|job| job.name_any() == name);
@@ -130,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_taken_by_a_job_that_has_begun() {
+    fn a_label_is_taken_by_a_job_that_has_started() {
         let error = check(&[job("j", "l", pinned())]).unwrap_err();
         assert_eq!(error.reason(), "LabelTaken");
         assert!(error.to_string().contains("job 'j' of this model (PROCESSING)"), "{error}");
     }
 
     #[test]
-    fn a_job_that_may_be_taken_back_yet_is_not_named() {
+    fn a_job_that_may_still_be_deleted_is_not_named() {
         for status in [pending(), IngestJobStatus::default()] {
             let error = check(&[job("j", "l", status)]).unwrap_err();
             assert_eq!(error.reason(), "LabelBusy");

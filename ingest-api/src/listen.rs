@@ -12,7 +12,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
-use crate::state::turned;
+use crate::state::until_true;
 use crate::upload::body::READ_BYTES;
 
 /// How long a client may take for the head of a request. It applies to each request of a connection that is kept alive.
@@ -29,18 +29,18 @@ async fn serve_within(
     router: Router,
     closing: &mut watch::Receiver<bool>,
 ) {
-    let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
+    let (open, mut all_closed) = mpsc::channel::<Infallible>(1);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = turned(closing) => break,
+            () = until_true(closing) => break,
         };
         match accepted {
             Ok((stream, _)) => {
-                let (router, closing, alive) = (router.clone(), closing.clone(), alive.clone());
+                let (router, closing, open) = (router.clone(), closing.clone(), open.clone());
                 tokio::spawn(async move {
                     connection(head_timeout, stream, router, closing).await;
-                    drop(alive);
+                    drop(open);
                 });
             }
             Err(error) if is_of_the_connection(&error) => {}
@@ -51,8 +51,8 @@ async fn serve_within(
             }
         }
     }
-    drop((listener, alive));
-    all_gone.recv().await;
+    drop((listener, open));
+    all_closed.recv().await;
 }
 
 async fn connection(
@@ -72,7 +72,7 @@ async fn connection(
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
-        () = turned(&mut closing) => {
+        () = until_true(&mut closing) => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn half_a_request_is_given_up() {
+    async fn an_incomplete_request_is_given_up() {
         let (mut client, _close, _serving) = started(Duration::from_millis(50)).await;
         client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
         let mut answer = Vec::new();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_whole_request_is_answered_and_closing_ends_idle_connections() {
+    async fn a_complete_request_is_answered_and_closing_ends_idle_connections() {
         let (mut client, close, serving) = started(Duration::from_secs(60)).await;
         client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         let mut answer = vec![0; 12];

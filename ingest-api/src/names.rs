@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_kubernetes_could_hold_is_asked_of_it() {
+    fn only_valid_names_are_sent_to_kubernetes() {
         for good in ["shop", "a", "e5f6a7b8", "a-b", &"a".repeat(63)] {
             assert!(Namespace::parse(good).is_ok() && Name::parse(good).is_ok(), "{good}");
         }

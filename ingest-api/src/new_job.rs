@@ -90,7 +90,7 @@ pub async fn create(
         {
             Err(kube::Error::Api(status)) if status.code == 409 => match (&name, &label) {
                 (Some(name), _) => return Err(ApiError::JobExists(name.to_string())),
-                (None, Some(label)) if attempt == 0 => label.meets(app, &named).await?,
+                (None, Some(label)) if attempt == 0 => label.check_existing(app, &named).await?,
                 _ => {}
             },
             other => return Ok(other?),
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_query_says_goes_over_what_the_content_type_says() {
+    fn the_query_overrides_the_content_type() {
         let new = NewJob {
             input: Some(r#"{"format":"TSV","quote":"'"}"#.into()),
             header: Some(false),
@@ -140,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn a_content_type_is_kept_in_the_job_so_that_its_upload_goes_on_alike() {
+    fn a_content_type_is_stored_in_the_job_so_that_its_upload_continues_with_it() {
         let input = NewJob::default().input(Some(Format::JsonLines)).unwrap().unwrap();
         assert_eq!(input.format, Some(Format::JsonLines));
         assert_eq!(NewJob::default().input(None).unwrap(), None);
     }
 
     #[test]
-    fn a_wrong_input_is_refused_with_the_word_that_is_wrong() {
+    fn a_wrong_input_is_refused_with_the_wrong_field_or_value() {
         let new = NewJob { input: Some(r#"{"format":"XML"}"#.into()), ..NewJob::default() };
         assert!(new.input(None).unwrap_err().to_string().contains("XML"));
     }

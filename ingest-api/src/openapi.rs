@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reference_of_the_document_leads_somewhere() {
+    fn every_reference_of_the_document_has_a_target() {
         let document = document();
         let mut found = Vec::new();
         references(&document, &mut found);

@@ -119,7 +119,7 @@ impl Revisions {
 }
 
 /// Resolves when the value is true, or when it can no longer change because its sender was dropped.
-pub async fn turned(value: &mut watch::Receiver<bool>) {
+pub async fn until_true(value: &mut watch::Receiver<bool>) {
     let _ = value.wait_for(|value| *value).await;
 }
 
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_claimed_once_at_a_time_and_again_after_it_was_dropped() {
+    fn a_key_is_claimed_once_at_a_time_and_can_be_claimed_after_it_was_dropped() {
         let running = Running::default();
         let first = running.claim("u1");
         assert!(first.is_some() && running.claim("u1").is_none() && running.claim("u2").is_some());

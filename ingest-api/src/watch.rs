@@ -8,18 +8,18 @@ use kube::ResourceExt;
 use kube::api::{Api, WatchEvent, WatchParams};
 use tokio::time::timeout;
 
-/// Waits until `holds` is true of the job, at most for `time`, and returns the job as it was seen last; `None` if it was
-/// deleted. Returns early, with a job of which `holds` is not true, if the watch breaks or the version is too old.
+/// Waits until `condition` is true for the job, at most for `time`, and returns the job as it was seen last; `None` if it was
+/// deleted. Returns early, with a job for which `condition` is not true, if the watch breaks or the version is too old.
 pub async fn watch_job(
     jobs: &Api<IngestJob>,
     mut job: IngestJob,
     time: Duration,
-    holds: impl Fn(&IngestJob) -> bool,
+    condition: impl Fn(&IngestJob) -> bool,
 ) -> kube::Result<Option<IngestJob>> {
-    if holds(&job) || time.is_zero() {
+    if condition(&job) || time.is_zero() {
         return Ok(Some(job));
     }
-    let watching = next_state(jobs, &mut job, time, holds);
+    let watching = next_state(jobs, &mut job, time, condition);
     let exists = timeout(time, watching).await.unwrap_or(Ok(true))?;
     Ok(exists.then_some(job))
 }
@@ -29,7 +29,7 @@ async fn next_state(
     jobs: &Api<IngestJob>,
     seen: &mut IngestJob,
     time: Duration,
-    holds: impl Fn(&IngestJob) -> bool,
+    condition: impl Fn(&IngestJob) -> bool,
 ) -> kube::Result<bool> {
     let seconds = u32::try_from(time.as_secs() + 1).unwrap_or(u32::MAX);
     let only = WatchParams::default().fields(&format!("metadata.name={}", seen.name_any())).timeout(seconds);
@@ -39,7 +39,7 @@ async fn next_state(
         match event? {
             WatchEvent::Added(job) | WatchEvent::Modified(job) if job.uid() == seen.uid() => {
                 *seen = job;
-                if holds(seen) {
+                if condition(seen) {
                     break;
                 }
             }

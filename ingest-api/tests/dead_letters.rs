@@ -48,7 +48,7 @@ fn batch(uid: &str, chunks: u32) -> ParkedBatch {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parked_batches_are_sent_again_as_they_were_and_only_as_a_whole() {
+async fn parked_batches_are_requeued_unchanged_and_only_if_they_are_complete() {
     let world = World::new(1024);
     let letters = ModelId::of("shop", "purchases").dead_letter_topic();
     world.kafka.create_topic(&letters, 3, 1).unwrap();
@@ -70,7 +70,7 @@ async fn parked_batches_are_sent_again_as_they_were_and_only_as_a_whole() {
     }
     let batches = vec![batch("u", 3), batch("partly", 2)];
     let done = requeue(world.app.kafka.clone(), topic(), letters, batches).await.unwrap();
-    assert_eq!(done, Requeued { sent: vec![batch("u", 3)], gone: vec![batch("partly", 2)] });
+    assert_eq!(done, Requeued { sent: vec![batch("u", 3)], missing: vec![batch("partly", 2)] });
     let records = world.records(3);
     let bodies: Vec<_> = records.iter().map(|r| String::from_utf8(r.body.clone()).unwrap()).collect();
     assert_eq!(bodies, ["u 2 1", "u 3 3", "u 4 0"]);

@@ -71,7 +71,7 @@ fn is(status: u16, reason: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn what_no_file_could_be_is_refused_by_its_headers() {
+async fn an_impossible_request_is_refused_by_its_headers() {
     for (method, path) in [("POST", POST), ("PUT", PUT)] {
         let refused = |headers| refusal(&["--max-upload-bytes=10"], method, path, headers);
         assert_eq!(refused(&[("content-type", "image/png")]).await, is(415, "UnsupportedMediaType"));
@@ -83,7 +83,7 @@ async fn what_no_file_could_be_is_refused_by_its_headers() {
 }
 
 #[tokio::test]
-async fn a_name_that_kubernetes_could_not_hold_is_refused_without_asking_it() {
+async fn an_invalid_name_is_refused_without_a_request_to_kubernetes() {
     for path in ["/v1/namespaces/Shop/models/purchases/jobs", "/v1/namespaces/shop/models/a_b/jobs"] {
         assert_eq!(refusal(&[], "POST", path, &[]).await, is(400, "BadRequest"));
     }
@@ -96,7 +96,7 @@ async fn a_name_that_kubernetes_could_not_hold_is_refused_without_asking_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_upload_more_than_the_server_takes_waits_some_seconds_and_is_then_refused() {
+async fn one_upload_more_than_the_limit_waits_some_seconds_and_is_then_refused() {
     let asked = Instant::now();
     let request = Request::post(POST).body(Body::empty()).unwrap();
     let (status, head, body) = answer(app(&["--max-uploads=0"]).1, request).await;
@@ -106,7 +106,7 @@ async fn one_upload_more_than_the_server_takes_waits_some_seconds_and_is_then_re
 }
 
 #[tokio::test]
-async fn without_kubernetes_a_client_is_asked_to_come_back() {
+async fn without_kubernetes_a_request_fails_as_unavailable() {
     let routes = ["jobs/j/verify", "models/m/dead-letters/requeue", "models/m/dead-letters/drop"];
     for path in routes.map(|path| format!("/v1/namespaces/shop/{path}")) {
         assert_eq!(refusal(&[], "POST", &path, &[]).await, is(503, "KubernetesUnavailable"), "{path}");
@@ -117,13 +117,13 @@ async fn without_kubernetes_a_client_is_asked_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_path_or_method_that_is_not_there_has_an_error_body_too() {
+async fn an_unknown_path_or_method_has_an_error_body() {
     assert_eq!(refusal(&[], "GET", "/v1/nothing", &[]).await, is(404, "NotFound"));
     assert_eq!(refusal(&[], "DELETE", PUT, &[]).await, is(405, "MethodNotAllowed"));
 }
 
 #[tokio::test]
-async fn a_refused_upload_gives_its_place_back() {
+async fn a_refused_upload_releases_its_slot() {
     let (app, router) = app(&["--max-uploads=1"]);
     let free = app.uploads.free();
     for _ in 0..2 {
@@ -155,7 +155,7 @@ async fn metrics_count_by_route_and_reason_never_by_path() {
 }
 
 #[tokio::test]
-async fn the_page_that_shows_the_document_loads_nothing_from_elsewhere() {
+async fn the_page_that_shows_the_document_loads_nothing_from_other_hosts() {
     let page = app(&[]).1.oneshot(Request::get("/docs").body(Body::empty()).unwrap()).await.unwrap();
     let html = String::from_utf8(to_bytes(page.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap();
     assert!(html.contains("openapi.json") && !html.contains("http://") && !html.contains("https://"));

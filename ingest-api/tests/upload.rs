@@ -72,7 +72,7 @@ fn begun_with(first_chunk: &[u8]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_began_with_another_file_is_refused_though_its_status_has_no_chunk_yet() {
+async fn an_upload_of_another_file_is_refused_also_while_the_status_has_no_chunk() {
     let world = World::new(CHUNK_BYTES);
     let file = file(500);
     let end = file[8..8 + CHUNK_BYTES as usize].iter().rposition(|b| *b == b'\n').unwrap() + 9;
@@ -96,7 +96,7 @@ async fn an_upload_that_began_with_another_file_is_refused_though_its_status_has
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_broke_goes_on_with_the_same_chunks_and_only_with_the_same_file() {
+async fn an_upload_that_broke_continues_with_the_same_chunks_and_only_with_the_same_file() {
     let world = World::new(CHUNK_BYTES);
     let file = file(500);
     world.kubernetes.add("j", &json!({}), &Value::Null);
@@ -133,7 +133,7 @@ async fn an_upload_that_broke_goes_on_with_the_same_chunks_and_only_with_the_sam
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_request_takes_the_upload_over_and_the_first_writes_nothing_more() {
+async fn a_second_request_takes_over_the_upload_and_the_first_can_no_longer_write() {
     let world = World::new(CHUNK_BYTES);
     let file = file(500);
     world.kubernetes.add("j", &json!({}), &Value::Null);
@@ -159,7 +159,7 @@ async fn a_second_request_takes_the_upload_over_and_the_first_writes_nothing_mor
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_waits_for_its_client_notices_that_it_was_taken_over_or_that_its_job_has_ended() {
+async fn an_upload_that_waits_for_its_client_notices_a_takeover_and_the_end_of_its_job() {
     let world = World::new(CHUNK_BYTES);
     let start = |name: &'static str| {
         world.kubernetes.add(name, &json!({}), &Value::Null);
@@ -197,7 +197,7 @@ async fn a_chunk_that_the_broker_does_not_allow_ends_the_job_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_inline_job_takes_its_text_again_and_again_and_its_status_does_not_go_back() {
+async fn an_inline_job_accepts_repeated_uploads_of_its_text_and_its_status_does_not_go_back() {
     let world = World::new(CHUNK_BYTES);
     let text = String::from_utf8(file(200)).unwrap();
     let inline = json!({"source": {"inline": text}});
@@ -209,21 +209,21 @@ async fn an_inline_job_takes_its_text_again_and_again_and_its_status_does_not_go
     world.kubernetes.change("j", |job| job["status"]["upload"]["complete"] = false.into());
     let (status, answer) = world.api.put("j", &[], text.clone()).await;
     assert_eq!(status, 200, "{answer}");
-    let again = world.kubernetes.upload("j");
+    let second = world.kubernetes.upload("j");
     assert_eq!(
-        (&again["chunks"], &again["rows"], &again["digest"]),
+        (&second["chunks"], &second["rows"], &second["digest"]),
         (&complete["chunks"], &complete["rows"], &complete["digest"])
     );
-    assert_eq!((&again["complete"], &again["epoch"]), (&json!(true), &json!(2)));
+    assert_eq!((&second["complete"], &second["epoch"]), (&json!(true), &json!(2)));
     let (status, answer) = world.api.put("j", &[], text.clone()).await;
     assert_eq!(status, 200, "{answer}");
-    assert_eq!(world.kubernetes.upload("j"), again, "a complete upload stays as it is");
+    assert_eq!(world.kubernetes.upload("j"), second, "a complete upload stays as it is");
     let (status, answer) = world.api.put("j", &[], "id,text\n1,other\n").await;
     assert_eq!(status, 200, "complete already: {answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_uploads_hold_is_given_back_when_they_have_ended() {
+async fn memory_and_slots_are_released_when_uploads_have_ended() {
     let world = World::new(CHUNK_BYTES);
     let free = world.app.uploads.free();
     world.kubernetes.add("j", &json!({}), &Value::Null);

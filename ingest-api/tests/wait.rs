@@ -42,7 +42,7 @@ async fn answered(answer: tokio::task::JoinHandle<(u16, Value)>) -> (u16, Value)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_comes_when_the_job_has_ended_and_not_when_it_only_changes() {
+async fn the_answer_is_sent_when_the_job_has_ended_and_not_at_other_changes() {
     let world = World::new(CHUNK_BYTES);
     world.kubernetes.add("j", &json!({}), &Value::Null);
     let answer = waiting(&world).await;
@@ -54,7 +54,7 @@ async fn the_answer_comes_when_the_job_has_ended_and_not_when_it_only_changes() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocked_job_is_answered_for_a_person_has_to_act() {
+async fn a_blocked_job_is_answered_because_a_person_has_to_act() {
     let world = World::new(CHUNK_BYTES);
     world.kubernetes.add("j", &json!({}), &Value::Null);
     let answer = waiting(&world).await;
@@ -64,7 +64,7 @@ async fn a_blocked_job_is_answered_for_a_person_has_to_act() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_the_time_the_job_is_answered_as_it_is_then() {
+async fn after_the_wait_time_the_current_job_is_returned() {
     let world = World::new(CHUNK_BYTES);
     world.kubernetes.add("j", &json!({}), &Value::Null);
     let (status, job) = timeout(LONG, get(&world, "wait=1")).await.unwrap();
@@ -72,7 +72,7 @@ async fn after_the_time_the_job_is_answered_as_it_is_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_preference_nothing_is_waited_for() {
+async fn without_the_preference_the_answer_is_immediate() {
     let world = World::new(CHUNK_BYTES);
     world.kubernetes.add("j", &json!({}), &Value::Null);
     let (status, _) = timeout(LONG, get(&world, "respond-async")).await.unwrap();
@@ -90,7 +90,7 @@ async fn a_job_that_is_deleted_while_a_client_waits_is_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_request_more_than_may_wait_is_answered_at_once() {
+async fn one_request_more_than_the_limit_of_waiting_requests_is_answered_at_once() {
     let world = World::new(CHUNK_BYTES);
     world.kubernetes.add("j", &json!({}), &Value::Null);
     let all = u32::try_from(world.app.waiters.available_permits()).unwrap();

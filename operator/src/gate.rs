@@ -34,7 +34,7 @@ mod tests {
     use std::sync::Arc;
 
     #[tokio::test]
-    async fn everyone_who_waits_is_let_through() {
+    async fn all_waiters_continue_when_the_gate_opens() {
         let gate = Arc::new(Gate::default());
         let waiting: Vec<_> = (0..3)
             .map(|_| Arc::clone(&gate))

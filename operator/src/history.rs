@@ -189,7 +189,7 @@ mod tests {
     use crds::job::Receipt;
 
     #[test]
-    fn a_label_is_that_of_its_namespace_and_model_and_a_job_is_no_rival_of_itself() {
+    fn a_label_belongs_to_a_namespace_and_model_and_a_job_does_not_conflict_with_itself() {
         let row = |namespace: &str, model: &str, label: &str, uid: &str| LoadedRow {
             namespace: namespace.into(),
             model: model.into(),

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_sent_once_at_a_time_and_again_after_a_growing_wait() {
+    fn a_file_is_sent_once_at_a_time_and_retried_after_a_growing_wait() {
         let attempts = Attempts::default();
         assert!(begin(&attempts, "u", at(0)));
         assert!(!begin(&attempts, "u", at(0)), "it is being sent");
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_to_the_api_is_the_jobs_own() {
+    fn the_url_of_the_upload_is_that_of_the_job() {
         let file = InlineFile {
             uid: "u".into(),
             namespace: "shop".into(),

@@ -111,7 +111,7 @@ async fn write(
         tracing::info!(job = job.name_any(), namespace = job.namespace(), ?counts, "counts from the ledger");
         apply::counts(ctx, job, &counts).await?;
         // The write of the counts triggers the watch, which reconciles the job again.
-        return Ok(write.again.map_or_else(Action::await_change, Action::requeue));
+        return Ok(write.requeue_after.map_or_else(Action::await_change, Action::requeue));
     }
     if write.status != valid.status {
         apply::status(ctx, job, &write.status, write.exclusive).await?;
@@ -136,7 +136,7 @@ async fn write(
     } else {
         ctx.inline.forget(&uid);
     }
-    Ok(write.again.map_or_else(Action::await_change, Action::requeue))
+    Ok(write.requeue_after.map_or_else(Action::await_change, Action::requeue))
 }
 
 /// Forgets a deleted job.

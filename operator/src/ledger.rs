@@ -121,7 +121,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn rows_are_counted_of_what_was_loaded_and_chunks_by_what_became_of_them() {
+    fn rows_are_counted_if_they_were_loaded_and_chunks_by_outcome() {
         let lines = [line(0, 3, "loaded"), line(3, 2, "parked"), line(5, 1, "dropped"), line(6, 1, "loaded")];
         let expected = Counts {
             total: 40,
@@ -164,7 +164,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn counts_are_further_only_if_more_chunks_are_decided() {
+    fn counts_are_newer_only_if_more_chunks_have_an_outcome() {
         let counts = |chunks_done, chunks_dropped, chunks_parked| Counts {
             chunks_done,
             chunks_dropped,

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn questions_that_come_together_are_answered_together_and_each_job_is_called() {
+    async fn questions_that_arrive_together_are_answered_together_and_each_job_is_reconciled() {
         let (lookup, requests) = Lookup::new("test");
         lookup.ask("a", key("a"), 1);
         lookup.ask("b", key("b"), 2);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_explained_and_the_question_stays() {
+    async fn after_a_failure_the_problem_is_known_and_the_question_is_repeated() {
         let (lookup, requests) = Lookup::<u32, u32>::new("test");
         lookup.ask("a", key("a"), 1);
         serve(&lookup, requests, 1, async |_: &[Request<u32>]| {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_is_forgotten_meanwhile_keeps_no_answer() {
+    async fn a_job_that_is_removed_during_the_query_has_no_answer() {
         let (lookup, requests) = Lookup::new("test");
         lookup.ask("a", key("a"), 1);
         serve(&lookup, requests, 1, async |batch: &[Request<u32>]| {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_question_without_an_answer_may_be_asked_again_and_the_old_answer_stays() {
+    async fn a_question_without_an_answer_may_be_repeated_and_the_old_answer_is_kept() {
         let (lookup, mut requests) = Lookup::<u32, u32>::new("test");
         lookup.ask("a", key("a"), 1);
         let first = requests.recv().await.unwrap();

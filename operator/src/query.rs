@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_that_is_not_there_is_known_by_the_name_of_the_error() {
+    fn a_missing_table_is_recognized_by_the_name_of_the_error() {
         let refused = |text: &str| QueryError::Refused(text.to_owned());
         assert!(
             refused("Code: 60. DB::Exception: Table a.b does not exist. (UNKNOWN_TABLE)").is_unknown_table()

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_adds_up_what_the_ledger_says_and_names_the_digest_of_a_complete_file() {
+    fn a_receipt_has_the_sums_of_the_ledger_and_the_digest_of_a_complete_file() {
         let job = |complete: bool| -> IngestJob {
             serde_yaml::from_str(&format!(
                 "{{apiVersion: ingest.batch-on-kafka.io/v1alpha1, kind: IngestJob, metadata: {{name: j}},
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_is_made_once_and_again_when_the_counts_change() {
+    fn a_receipt_is_made_once_and_repeated_when_the_counts_change() {
         let counts = "counts: {total: 3, ok: 2, errors: 1, chunksDone: 1}";
         let receipt = "receipt: {rows: 3, ok: 2, rejected: 1, tableRows: 2, chunks: 1, checkedTime: x}";
         assert!(is_due(&status(&format!("{{{counts}}}")), None));
@@ -263,7 +263,7 @@ mod tests {
         assert!(is_due(&later, status(&format!("{{{counts}}}")).counts.as_ref()));
         assert!(
             !is_due(&later, later.counts.as_ref()),
-            "the ledger says otherwise: it is not asked for ever"
+            "the ledger has other counts: it is not queried without limit"
         );
     }
 

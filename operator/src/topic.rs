@@ -300,7 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_set_on_a_topic_survives_our_change() {
+    fn settings_of_a_topic_from_other_sources_are_kept() {
         let own = HashMap::from([("cleanup.policy", "delete"), ("max.message.bytes", "1")]);
         let wanted = BTreeMap::from([("max.message.bytes", "2".to_owned())]);
         let all = merged(&own, &wanted).unwrap();
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn retention_is_rounded_up_to_days_and_minus_one_is_for_ever() {
+    fn retention_is_rounded_up_to_days_and_minus_one_means_unlimited() {
         assert_eq!(Retention::of("604800000"), Some(Retention::Days(7)));
         assert_eq!(Retention::of("604800001"), Some(Retention::Days(8)));
         assert_eq!(Retention::of("-1"), Some(Retention::Forever));
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_from_an_outage() {
+    fn a_refusal_is_distinguished_from_an_outage() {
         assert!(is_unavailable(RDKafkaErrorCode::AllBrokersDown));
         assert!(!is_unavailable(RDKafkaErrorCode::InvalidReplicationFactor));
         assert!(!is_unavailable(RDKafkaErrorCode::TopicAuthorizationFailed));

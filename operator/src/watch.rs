@@ -87,7 +87,7 @@ fn watch_models(
         .reflect(writer)
         .inspect(move |event| match event {
             Ok(watcher::Event::InitDone) => seen.models_known.open(),
-            Ok(watcher::Event::Delete(gone)) => model::forget(&seen, &ModelKey::from_obj(gone)),
+            Ok(watcher::Event::Delete(deleted)) => model::forget(&seen, &ModelKey::from_obj(deleted)),
             _ => {}
         })
         .touched_objects()
@@ -114,9 +114,9 @@ fn watch_jobs(
         .reflect(writer)
         .inspect(move |event| match event {
             Ok(watcher::Event::InitDone) => seen.jobs_known.open(),
-            Ok(watcher::Event::Delete(gone)) => {
-                seen.job_failures.reset(&JobKey::from_obj(gone));
-                job::forget(&seen, &gone.uid().unwrap_or_default());
+            Ok(watcher::Event::Delete(deleted)) => {
+                seen.job_failures.reset(&JobKey::from_obj(deleted));
+                job::forget(&seen, &deleted.uid().unwrap_or_default());
             }
             _ => {}
         })

@@ -41,7 +41,7 @@ pub enum Noted {
     /// The chunk had not arrived before.
     New,
     /// The chunk has arrived before.
-    Again,
+    Repeated,
     /// Another chunk with this number has arrived before, or the batch has another end.
     Conflict,
 }
@@ -62,7 +62,7 @@ impl BatchChunks {
         }
         let Some(slot) = self.facts.get_mut(index) else { return Noted::Conflict };
         match slot {
-            Some(old) if (ChunkFacts { offset: old.offset, ..new }) == *old => return Noted::Again,
+            Some(old) if (ChunkFacts { offset: old.offset, ..new }) == *old => return Noted::Repeated,
             Some(_) => return Noted::Conflict,
             None => *slot = Some(new),
         }
@@ -134,7 +134,7 @@ pub struct Batch {
 #[derive(Debug)]
 pub enum Content {
     /// Everything that is sent.
-    Held(Held),
+    Data(BatchData),
     /// Nothing: the chunks are read from Kafka again.
     Evicted,
     /// Nothing: it cannot be loaded.
@@ -145,7 +145,7 @@ pub enum Content {
 
 /// Everything that is sent to ClickHouse for a batch.
 #[derive(Debug)]
-pub struct Held {
+pub struct BatchData {
     /// The target of the rows.
     pub target: Arc<Target>,
     /// The counts of the rows.
@@ -204,7 +204,7 @@ impl Batch {
     }
 }
 
-impl Held {
+impl BatchData {
     /// Makes an empty value.
     #[must_use]
     pub fn new(target: Arc<Target>, share: Share) -> Self {
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_complete_once_its_last_chunk_and_all_before_are_there_in_any_order() {
+    fn a_batch_is_complete_once_all_its_chunks_have_arrived_in_any_order() {
         for order in [[(4, false), (5, false), (6, true)], [(6, true), (4, false), (5, false)]] {
             let (batch, noted) = noted(&order);
             assert_eq!(noted, [Noted::New; 3]);
@@ -273,9 +273,9 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_that_comes_again_is_there_already_unless_its_digest_differs() {
+    fn a_repeated_chunk_is_recognized_unless_its_digest_differs() {
         let (mut batch, _) = noted(&[(4, false), (5, false)]);
-        assert_eq!(batch.note(&header(4, 4, false), 99), Noted::Again);
+        assert_eq!(batch.note(&header(4, 4, false), 99), Noted::Repeated);
         assert_eq!(batch.offsets(), [4, 5], "the place that was seen first");
         let mut other = header(4, 4, false);
         other.digest = Digest::of(b"another file");
@@ -283,13 +283,13 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_one_end() {
+    fn a_batch_has_only_one_last_chunk() {
         let (mut batch, _) = noted(&[(4, false), (5, true)]);
         assert_eq!(batch.note(&header(6, 4, false), 6), Noted::Conflict, "beyond its end");
         assert_eq!(
             batch.note(&header(5, 4, false), 6),
             Noted::Conflict,
-            "the last chunk of another file goes on"
+            "the batch of another file is longer"
         );
         assert_eq!(batch.note(&header(4, 4, true), 6), Noted::Conflict);
         let (mut batch, _) = noted(&[(6, false)]);

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn small_batches_have_space_when_the_others_have_none() {
+    fn small_batches_have_memory_when_the_others_have_none() {
         let budget = Budget::new(100);
         let mut share = budget.share(Lane::Bulk);
         share.add(200);

@@ -26,7 +26,7 @@ struct Free {
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
-    home: Buffers,
+    pool: Buffers,
 }
 
 impl Buffers {
@@ -48,7 +48,7 @@ impl Buffers {
         let mut bytes = self.take(len).unwrap_or_else(|| Vec::with_capacity(len));
         bytes.clear();
         parts.for_each(|part| bytes.extend_from_slice(part));
-        Buffer { bytes, home: self.clone() }
+        Buffer { bytes, pool: self.clone() }
     }
 
     /// Takes the smallest free buffer of at least `len` bytes, unless it is much too large.
@@ -96,11 +96,11 @@ impl Drop for Buffer {
         if bytes.capacity() < SMALLEST {
             return;
         }
-        let mut free = self.home.free();
+        let mut free = self.pool.free();
         free.bytes += bytes.capacity();
         free.buffers.push(bytes);
         // The oldest buffer is dropped: the recently used ones have the size that is needed now.
-        while free.bytes > self.home.keep_bytes {
+        while free.bytes > self.pool.keep_bytes {
             let oldest = free.buffers.remove(0);
             free.bytes -= oldest.capacity();
         }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_is_used_again_once_the_last_share_of_it_is_gone() {
+    fn a_buffer_is_reused_once_the_last_share_of_it_is_dropped() {
         let buffers = Buffers::new(1 << 20);
         let shared = buffers.copy(&vec![1; SMALLEST]).share();
         let second = shared.clone();
@@ -120,12 +120,12 @@ mod tests {
         drop(shared);
         assert_eq!(buffers.free().bytes, 0);
         drop(second);
-        let again = buffers.copy(&vec![2; SMALLEST]);
-        assert_eq!((again.as_ref().as_ptr(), again.as_ref()), (address, &vec![2; SMALLEST][..]));
+        let reused = buffers.copy(&vec![2; SMALLEST]);
+        assert_eq!((reused.as_ref().as_ptr(), reused.as_ref()), (address, &vec![2; SMALLEST][..]));
     }
 
     #[test]
-    fn no_more_bytes_are_kept_than_allowed() {
+    fn no_more_free_bytes_are_kept_than_the_limit() {
         let buffers = Buffers::new(SMALLEST);
         let both = (buffers.copy(&vec![1; SMALLEST]), buffers.copy(&vec![1; SMALLEST]));
         drop(both);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_bytes_do_not_take_a_large_buffer() {
+    fn a_few_bytes_do_not_use_a_large_buffer() {
         let buffers = Buffers::new(1 << 30);
         drop(buffers.copy(&vec![1; 10 * SMALLEST]));
         assert!(buffers.copy(b"small").capacity() < SMALLEST);

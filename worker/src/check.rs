@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_not_what_its_header_says_is_refused() {
+    fn a_body_that_does_not_match_its_header_is_refused() {
         let error = checked(b"a,1\n", 2, 10, Pii::None).unwrap_err();
         assert_eq!(error, WrongRows { expected: 2, found: 1 });
     }
 
     #[test]
-    fn a_hidden_cell_is_nowhere_in_what_is_stored() {
+    fn a_hidden_cell_is_in_nothing_that_is_stored() {
         let stored = |pii| checked(b"a,s3cret\n", 1, 10, pii).unwrap().rejects.bytes;
         let shows = |bytes: &Bytes, text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
         assert!(shows(&stored(Pii::None), "s3cret") && shows(&stored(Pii::None), "a,s3cret"));

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_that_is_over_is_left_out_so_that_the_server_removes_it() {
+    fn a_problem_that_has_ended_is_not_sent_so_that_the_server_removes_it() {
         let progress = Progress { counts: Some(Counts::default()), error_summary: &[], load_problem: None };
         let sent = serde_json::to_value(&progress).unwrap();
         assert!(sent.get("loadProblem").is_none() && sent.get("counts").is_some());
@@ -108,11 +108,11 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_that_is_not_served_is_not_an_object_that_is_gone() {
+    fn an_unknown_kind_is_not_reported_as_a_missing_object() {
         let error = |status: serde_json::Value| kube::Error::Api(serde_json::from_value(status).unwrap());
-        let gone = error(json!({"code": 404, "reason": "NotFound", "details": {"name": "j1"}}));
-        assert!(is_absent(&gone, "j1"));
-        assert!(!is_absent(&gone, "j2"));
+        let missing = error(json!({"code": 404, "reason": "NotFound", "details": {"name": "j1"}}));
+        assert!(is_absent(&missing, "j1"));
+        assert!(!is_absent(&missing, "j2"));
         assert!(!is_absent(&error(json!({"code": 404, "message": "404 page not found"})), "j1"));
     }
 }

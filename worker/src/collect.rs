@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crds::ChunkHeader;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::batch::{Batch, BatchChunks, Content, Held, Noted};
+use crate::batch::{Batch, BatchChunks, BatchData, Content, Noted};
 use crate::budget::{Budget, Lane};
 use crate::check::CheckedChunk;
 use crate::done::InLedger;
@@ -45,7 +45,7 @@ pub struct Collector {
 #[derive(Debug, Default)]
 struct State {
     open: HashMap<Key, Open>,
-    in_flight: HashMap<Key, Late>,
+    in_flight: HashMap<Key, Inserting>,
 }
 
 #[derive(Debug)]
@@ -67,7 +67,7 @@ enum Ending {
 
 /// The chunks of a batch that arrive while it is inserted.
 #[derive(Debug)]
-struct Late {
+struct Inserting {
     chunks: BatchChunks,
     tickets: Vec<Ticket>,
 }
@@ -172,7 +172,7 @@ impl Collector {
             None => (0, 0),
             Some(batch) => match &batch.content {
                 // A chunk that arrives again is checked although it is not needed; that is rare.
-                Content::Held(held) => (held.reject_count, held.reject_bytes()),
+                Content::Data(data) => (data.reject_count, data.reject_bytes()),
                 Content::Evicted | Content::Refused(_) | Content::Taken => return Wanted::Nothing,
             },
         };
@@ -188,7 +188,7 @@ impl Collector {
         let mut state = self.state();
         match job.job().find(&header) {
             InLedger::Loaded => {
-                job.forget(&rows);
+                job.release_quota(&rows);
                 self.metrics.chunks(ChunkOutcome::Skipped, 1);
                 return Added::Report(ProgressUpdate { job: job.job().clone(), tickets: vec![ticket] });
             }
@@ -197,13 +197,13 @@ impl Collector {
         }
         let key = Key::of(&header, &ticket);
         let offset = ticket.position().1;
-        if let Some(late) = state.in_flight.get_mut(&key) {
-            if late.chunks.note(&header, offset) != Noted::Again {
+        if let Some(inserting) = state.in_flight.get_mut(&key) {
+            if inserting.chunks.note(&header, offset) != Noted::Repeated {
                 return conflict(&mut state, &header, &job, ticket, "the batch that is being inserted");
             }
             // Fails only if the partition is being revoked: then the ticket is dropped with the others.
             let _ = ticket.set_in_flight();
-            late.tickets.push(ticket);
+            inserting.tickets.push(ticket);
             return Added::Nothing;
         }
         let open = state.open.entry(key.clone()).or_insert_with(|| Open {
@@ -220,22 +220,23 @@ impl Collector {
         open.touched = now;
         match open.batch.chunks.note(&header, offset) {
             Noted::Conflict => return conflict(&mut state, &header, &job, ticket, "its batch"),
-            Noted::Again => job.forget(&rows),
+            Noted::Repeated => job.release_quota(&rows),
             Noted::New => open.batch.take(header.chunk, rows),
         }
         ticket.set_waiting();
         open.batch.tickets.push(ticket);
         let added = if open.batch.chunks.is_complete() { complete(&mut state, &key) } else { Added::Nothing };
         drop(state);
-        self.show();
+        self.update_metrics();
         added
     }
 
     /// Ends a batch. Returns the tickets of those of its chunks that arrived again in the meantime.
     #[must_use]
     pub fn finish(&self, key: &Key) -> Vec<Ticket> {
-        let tickets = self.state().in_flight.remove(key).map(|late| late.tickets).unwrap_or_default();
-        self.show();
+        let tickets =
+            self.state().in_flight.remove(key).map(|inserting| inserting.tickets).unwrap_or_default();
+        self.update_metrics();
         tickets
     }
 
@@ -283,20 +284,20 @@ impl Collector {
             self.metrics.chunks(outcome, batch.tickets.len());
             batch.tickets.into_iter().for_each(Ticket::finish);
         }
-        self.show();
+        self.update_metrics();
     }
 
     /// Evicts the open batch that was idle longest. Returns false if no batch keeps rows.
     fn evict(&self) -> bool {
         let mut state = self.state();
-        let held = state.open.values_mut().filter(|open| open.held_bytes() > 0);
-        let Some(open) = held.min_by_key(|open| open.touched) else { return false };
+        let with_rows = state.open.values_mut().filter(|open| open.kept_bytes() > 0);
+        let Some(open) = with_rows.min_by_key(|open| open.touched) else { return false };
         open.batch.evict();
         let (job, first_chunk) = (&open.batch.header.name, open.batch.header.batch.first_chunk);
         tracing::debug!(job, first_chunk, "an open batch leaves memory; it is read from Kafka again");
         drop(state);
         self.metrics.evicted();
-        self.show();
+        self.update_metrics();
         true
     }
 
@@ -310,9 +311,9 @@ impl Collector {
             return None;
         }
         let state = self.state();
-        let held = state.open.values().filter(|open| open.held_bytes() > 0);
-        let many = held.clone().nth(1).is_some();
-        let fullest = held.max_by_key(|open| open.held_bytes())?;
+        let with_rows = state.open.values().filter(|open| open.kept_bytes() > 0);
+        let many = with_rows.clone().nth(1).is_some();
+        let fullest = with_rows.max_by_key(|open| open.kept_bytes())?;
         let grows = now.duration_since(fullest.touched) < GROWING;
         let ticket = fullest.batch.tickets.first().filter(|_| many && grows)?;
         Some(ticket.position().0)
@@ -321,7 +322,7 @@ impl Collector {
     fn content(&self, lane: Lane, rows: &ArrivedRows) -> Content {
         match rows {
             ArrivedRows::Checked(target, _) => {
-                Content::Held(Held::new(target.clone(), self.budget.share(lane)))
+                Content::Data(BatchData::new(target.clone(), self.budget.share(lane)))
             }
             ArrivedRows::Unchecked => Content::Evicted,
             ArrivedRows::Refused(refusal) => Content::Refused(refusal.clone()),
@@ -334,9 +335,9 @@ impl Collector {
         &self.budget
     }
 
-    fn show(&self) {
+    fn update_metrics(&self) {
         let used = self.budget.used();
-        self.metrics.held(used.open + used.in_flight + used.small);
+        self.metrics.batch_memory(used.open + used.in_flight + used.small);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -346,9 +347,9 @@ impl Collector {
 
 impl Open {
     /// Returns what a batch of [`Lane::Bulk`] keeps in memory, in bytes. This becomes free if the batch is evicted.
-    fn held_bytes(&self) -> u64 {
+    fn kept_bytes(&self) -> u64 {
         match &self.batch.content {
-            Content::Held(held) if self.batch.lane == Lane::Bulk => held.share.bytes(),
+            Content::Data(data) if self.batch.lane == Lane::Bulk => data.share.bytes(),
             _ => 0,
         }
     }
@@ -377,35 +378,35 @@ impl Batch {
     /// Adds what is known of the rows of a new chunk.
     fn take(&mut self, number: u32, rows: ArrivedRows) {
         match (&mut self.content, rows) {
-            (Content::Held(held), ArrivedRows::Checked(_, chunk)) => held.add(number, *chunk),
-            (Content::Held(_), ArrivedRows::Unchecked) => self.evict(),
-            (Content::Held(_) | Content::Evicted, ArrivedRows::Refused(refusal)) => {
+            (Content::Data(data), ArrivedRows::Checked(_, chunk)) => data.add(number, *chunk),
+            (Content::Data(_), ArrivedRows::Unchecked) => self.evict(),
+            (Content::Data(_) | Content::Evicted, ArrivedRows::Refused(refusal)) => {
                 self.release_quota();
                 self.content = Content::Refused(refusal);
             }
-            (_, rows) => self.job.forget(&rows),
+            (_, rows) => self.job.release_quota(&rows),
         }
     }
 
     /// Drops what is kept of the rows.
     pub fn evict(&mut self) {
         self.release_quota();
-        if matches!(self.content, Content::Held(_)) {
+        if matches!(self.content, Content::Data(_)) {
             self.content = Content::Evicted;
         }
     }
 
     /// Frees the job's quota for its bad cells, because they are not stored now.
     pub fn release_quota(&self) {
-        if let Content::Held(held) = &self.content {
-            self.job.job().will_not_store(held.reject_count);
+        if let Content::Data(data) = &self.content {
+            self.job.job().will_not_store(data.reject_count);
         }
     }
 }
 
 impl InFlight {
     /// Frees the job's quota for a chunk's bad cells, because the chunk is not kept.
-    fn forget(&self, rows: &ArrivedRows) {
+    fn release_quota(&self, rows: &ArrivedRows) {
         if let ArrivedRows::Checked(_, chunk) = rows {
             self.job().will_not_store(chunk.rejects.count);
         }
@@ -435,11 +436,11 @@ fn complete(state: &mut State, key: &Key) -> Added {
         batch.release_quota();
         return Added::Nothing;
     }
-    if let Content::Held(held) = &mut batch.content {
-        held.share.set_in_flight();
+    if let Content::Data(data) = &mut batch.content {
+        data.share.set_in_flight();
     }
-    let late = Late { chunks: batch.chunks.clone(), tickets: Vec::new() };
-    state.in_flight.insert(key.clone(), late);
+    let inserting = Inserting { chunks: batch.chunks.clone(), tickets: Vec::new() };
+    state.in_flight.insert(key.clone(), inserting);
     Added::Complete(Box::new(batch))
 }
 

@@ -62,7 +62,7 @@ pub struct Consume {
     pub buffers: Buffers,
     /// The signal to stop.
     pub stop: Stop,
-    /// Gets a beat in each turn of the loop.
+    /// Gets a heartbeat in each turn of the loop.
     pub health: HealthTracker,
     /// Gets the lag.
     pub metrics: Metrics,
@@ -163,8 +163,8 @@ impl Consume {
         let mut lanes = Lanes::new(self.bulk.clone(), self.small.clone());
         let mut paused = Paused::default();
         while !self.stop.is_set() {
-            self.health.beat();
-            let unreached = self.health.troubled_since("kafka").map(|since| since.max(connected).elapsed());
+            self.health.heartbeat();
+            let unreached = self.health.failing_since("kafka").map(|since| since.max(connected).elapsed());
             if unreached.is_some_and(|time| time >= UNREACHED) {
                 return Ok(End::Unreached);
             }
@@ -176,7 +176,7 @@ impl Consume {
             store(consumer, &self.topic, &moved);
             let reported = in_flight < UNREPORTED;
             if reported {
-                lanes.hand_over();
+                lanes.forward();
             }
             let now = Instant::now();
             let mut pause = lanes.paused(&partitions, reported, now);
@@ -186,12 +186,12 @@ impl Consume {
             }
             paused.set(consumer, &self.topic, &partitions, assignments, pause)?;
             if lanes.is_full() {
-                self.wait_for_place(&lanes);
+                self.wait_for_space(&lanes);
                 continue;
             }
             match consumer.poll(if lanes.is_empty() { POLL } else { SHORT_POLL }) {
                 Some(Ok(message)) => {
-                    self.health.fine("topic");
+                    self.health.succeeded("topic");
                     if let Some(delivery) = self.delivery(&message) {
                         lanes.push(delivery, Instant::now());
                     }
@@ -204,9 +204,9 @@ impl Consume {
         Ok(End::Stopped)
     }
 
-    /// Waits until a full lane can hand over a record.
-    fn wait_for_place(&self, lanes: &Lanes) {
-        let place = async {
+    /// Waits until a full lane can forward a record.
+    fn wait_for_space(&self, lanes: &Lanes) {
+        let space = async {
             tokio::select! {
                 _ = lanes.bulk.next().reserve(), if lanes.bulk.is_full() => {}
                 _ = lanes.small.next().reserve(), if lanes.small.is_full() => {}
@@ -214,7 +214,7 @@ impl Consume {
             }
         };
         // In either case the next turn of the loop checks what can be done.
-        let _ = self.runtime.block_on(async { timeout(FULL_BEFORE_PAUSE, place).await });
+        let _ = self.runtime.block_on(async { timeout(FULL_BEFORE_PAUSE, space).await });
     }
 
     fn delivery(&self, message: &BorrowedMessage<'_>) -> Option<Delivery> {
@@ -238,7 +238,7 @@ impl Consume {
         use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
         match error.rdkafka_error_code() {
             Some(UnknownTopic | UnknownTopicOrPartition | UnknownPartition) => {
-                self.health.trouble("topic", format!("TopicMissing: Kafka has no topic '{}'", self.topic));
+                self.health.failed("topic", format!("TopicMissing: Kafka has no topic '{}'", self.topic));
                 self.metrics.retried("TopicMissing");
             }
             _ => self.metrics.retried("KafkaUnavailable"),

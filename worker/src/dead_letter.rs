@@ -20,7 +20,7 @@ use crate::stop::Stopped;
 use crate::tracker::Ticket;
 
 /// The most records in memory. If there are so many, no more records are taken.
-const HELD: usize = 4;
+const MAX_IN_MEMORY: usize = 4;
 
 /// A record, and why it cannot be processed.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub struct DeadLetters {
     config: ClientConfig,
     producer: OnceCell<Replaced<FutureProducer>>,
     topic: String,
-    held: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     retry: Retry,
     metrics: Metrics,
 }
@@ -76,8 +76,8 @@ impl DeadLetters {
             .set("message.max.bytes", crds::chunk::MAX_MESSAGE_BYTES.to_string())
             // After this time a topic that does not exist is an error, and the send is tried again.
             .set("message.timeout.ms", "10000");
-        let held = Arc::new(Semaphore::new(HELD));
-        Self { config, producer: OnceCell::new(), topic, held, retry, metrics }
+        let slots = Arc::new(Semaphore::new(MAX_IN_MEMORY));
+        Self { config, producer: OnceCell::new(), topic, slots, retry, metrics }
     }
 
     /// Sends a record that is not a chunk, in the background, until the topic accepts it. Then its ticket is finished.
@@ -91,14 +91,14 @@ impl DeadLetters {
             topic = self.topic,
             "no worker can process this record"
         );
-        let Ok(held) = self.held.clone().acquire_owned().await else { return };
+        let Ok(permit) = self.slots.clone().acquire_owned().await else { return };
         let this = self.clone();
         tokio::spawn(async move {
             if this.send(&record).await.is_ok() {
                 this.metrics.chunks(ChunkOutcome::DeadLetter, 1);
                 ticket.finish();
             }
-            drop(held);
+            drop(permit);
         });
     }
 
@@ -137,7 +137,7 @@ mod tests {
 
     /// Simulates a leader that was just restarted: it refuses the first record and accepts the second.
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_record_that_is_refused_is_not_taken_for_sent_with_the_one_behind_it() {
+    async fn a_record_that_is_refused_does_not_count_as_sent_with_the_next_one() {
         let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
         cluster.create_topic("t", 1, 1).unwrap();
         cluster.broker_round_trip_time(1, Duration::from_millis(500)).unwrap();

@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(
             done(true).find(&header(5, 4, false)),
             InLedger::Other,
-            "the batch of another file goes on"
+            "the batch of another file is longer"
         );
         assert_eq!(done(true).find(&header(5, 5, true)), InLedger::Other, "its batch begins elsewhere");
         assert_eq!(done(true).find(&header(6, 6, true)), InLedger::No, "the next batch");

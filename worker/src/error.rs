@@ -35,9 +35,9 @@ pub enum Failure {
     },
     /// ClickHouse did not answer.
     #[error("failed to reach ClickHouse: {0}")]
-    ClickHouseAway(String),
+    ClickHouseUnavailable(String),
     /// A call to the Kubernetes API server failed.
-    #[error("Kubernetes: {}", said(.0))]
+    #[error("Kubernetes: {}", message_of(.0))]
     Kubernetes(Box<kube::Error>),
     /// The model does not exist.
     #[error("the IngestModel '{0}' does not exist: make it again, or delete this worker")]
@@ -72,7 +72,7 @@ impl Failure {
     pub fn class(&self) -> Class {
         match self {
             Self::ClickHouse { class, .. } => *class,
-            Self::ClickHouseAway(_) | Self::LedgerBehind | Self::Kafka(_) => Class::Outage,
+            Self::ClickHouseUnavailable(_) | Self::LedgerBehind | Self::Kafka(_) => Class::Outage,
             Self::Kubernetes(error) => of_kube(error).1,
             Self::ModelMissing(_)
             | Self::Table(_)
@@ -86,7 +86,7 @@ impl Failure {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::ClickHouse { reason, .. } => reason,
-            Self::ClickHouseAway(_) => "ClickHouseUnavailable",
+            Self::ClickHouseUnavailable(_) => "ClickHouseUnavailable",
             Self::Kubernetes(error) => of_kube(error).0,
             Self::ModelMissing(_) => "ModelMissing",
             Self::Table(_) => "TableInvalid",
@@ -123,14 +123,14 @@ impl From<ClickHouse> for Failure {
     fn from(error: ClickHouse) -> Self {
         let text = match error {
             ClickHouse::BadResponse(text) => text,
-            ClickHouse::TimedOut => return Self::ClickHouseAway("no answer in time".into()),
-            other => return Self::ClickHouseAway(root_cause(&other)),
+            ClickHouse::TimedOut => return Self::ClickHouseUnavailable("no answer in time".into()),
+            other => return Self::ClickHouseUnavailable(root_cause(&other)),
         };
         let Some(code) = codes::code_of(&text) else {
-            return Self::ClickHouseAway(text.chars().take(200).collect());
+            return Self::ClickHouseUnavailable(text.chars().take(200).collect());
         };
         let (reason, class) = codes::classify(code, &text);
-        Self::ClickHouse { code, reason, class, text: codes::shown(code, &text) }
+        Self::ClickHouse { code, reason, class, text: codes::text_without_cells(code, &text) }
     }
 }
 
@@ -140,7 +140,7 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// Returns the message of the API server, without the object that `kube` prints after it.
-fn said(error: &kube::Error) -> String {
+fn message_of(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),
         other => root_cause(other),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn outages_settings_and_refusals_are_known_apart() {
+    fn outages_settings_and_refusals_are_distinguished() {
         use Class::{Configuration, Limit, Outage, Refusal};
         let cases = [
             (
@@ -218,8 +218,11 @@ mod tests {
         for (text, reason, class) in cases {
             assert_eq!(classified(text), (reason, class), "{text}");
         }
-        let away = Failure::from(ClickHouse::TimedOut);
-        assert_eq!((away.reason(), away.class(), away.code()), ("ClickHouseUnavailable", Outage, None));
+        let unavailable = Failure::from(ClickHouse::TimedOut);
+        assert_eq!(
+            (unavailable.reason(), unavailable.class(), unavailable.code()),
+            ("ClickHouseUnavailable", Outage, None)
+        );
     }
 
     #[test]

@@ -20,10 +20,10 @@ pub struct HealthTracker(Arc<Inner>);
 struct Inner {
     health: Health,
     start: Instant,
-    beat_ms: AtomicU64,
+    heartbeat_ms: AtomicU64,
     joined: AtomicBool,
     /// The calls that fail, by their names: why they fail, and since when.
-    troubles: Mutex<BTreeMap<&'static str, (String, Instant)>>,
+    failing: Mutex<BTreeMap<&'static str, (String, Instant)>>,
 }
 
 impl HealthTracker {
@@ -31,64 +31,64 @@ impl HealthTracker {
     #[must_use]
     pub fn new(health: Health, untried: &[&'static str]) -> Self {
         let start = Instant::now();
-        let troubles = untried.iter().map(|what| (*what, ("not tried yet".to_owned(), start))).collect();
+        let failing = untried.iter().map(|what| (*what, ("not tried yet".to_owned(), start))).collect();
         Self(Arc::new(Inner {
             health,
             start,
-            beat_ms: AtomicU64::new(0),
+            heartbeat_ms: AtomicU64::new(0),
             joined: AtomicBool::new(false),
-            troubles: Mutex::new(troubles),
+            failing: Mutex::new(failing),
         }))
     }
 
     /// Notes a turn of the loop of Kafka's thread.
-    pub fn beat(&self) {
-        self.0.beat_ms.store(self.millis(), Ordering::Relaxed);
+    pub fn heartbeat(&self) {
+        self.0.heartbeat_ms.store(self.millis(), Ordering::Relaxed);
     }
 
     /// Notes that the group has assigned the partitions of this worker (perhaps none).
     pub fn joined(&self) {
         self.0.joined.store(true, Ordering::Relaxed);
-        self.show();
+        self.update();
     }
 
     /// Notes that `what` failed and is tried again.
-    pub fn trouble(&self, what: &'static str, why: String) {
-        let mut troubles = self.0.troubles.lock();
-        troubles.entry(what).or_insert_with(|| (String::new(), Instant::now())).0 = why;
-        drop(troubles);
-        self.show();
+    pub fn failed(&self, what: &'static str, why: String) {
+        let mut failing = self.0.failing.lock();
+        failing.entry(what).or_insert_with(|| (String::new(), Instant::now())).0 = why;
+        drop(failing);
+        self.update();
     }
 
     /// Returns since when `what` fails.
     #[must_use]
-    pub fn troubled_since(&self, what: &str) -> Option<Instant> {
-        let troubles = self.0.troubles.lock();
-        troubles.get(what).map(|(_, since)| *since)
+    pub fn failing_since(&self, what: &str) -> Option<Instant> {
+        let failing = self.0.failing.lock();
+        failing.get(what).map(|(_, since)| *since)
     }
 
     /// Notes that `what` succeeded.
-    pub fn fine(&self, what: &'static str) {
-        if self.0.troubles.lock().remove(what).is_some() {
-            self.show();
+    pub fn succeeded(&self, what: &'static str) {
+        if self.0.failing.lock().remove(what).is_some() {
+            self.update();
         }
     }
 
-    /// Checks the beat, without end.
+    /// Checks the heartbeat, without end.
     pub async fn watch(&self) {
         let mut ticks = tokio::time::interval(Duration::from_secs(5));
         loop {
             ticks.tick().await;
-            let silent = self.millis().saturating_sub(self.0.beat_ms.load(Ordering::Relaxed));
+            let silent = self.millis().saturating_sub(self.0.heartbeat_ms.load(Ordering::Relaxed));
             if u128::from(silent) > LONGEST_TURN.as_millis() {
                 self.0.health.dead(format!("kafka's thread has not turned for {} s", silent / 1000));
             }
         }
     }
 
-    fn show(&self) {
-        let troubles = self.0.troubles.lock();
-        match troubles.iter().next() {
+    fn update(&self) {
+        let failing = self.0.failing.lock();
+        match failing.iter().next() {
             Some((what, (why, _))) => self.0.health.not_ready(format!("{what}: {why}")),
             None if !self.0.joined.load(Ordering::Relaxed) => self.0.health.not_ready("not in the group yet"),
             None => self.0.health.ready(),
@@ -105,24 +105,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_is_ready_once_it_joined_and_while_nothing_is_waited_out() {
+    fn a_worker_is_ready_once_it_joined_and_while_no_call_fails() {
         let health = Health::default();
         let tracker = HealthTracker::new(health.clone(), &["clickhouse"]);
         let ready = || health.readiness().0.is_success();
         tracker.joined();
         assert!(!ready(), "ClickHouse has not answered yet");
-        tracker.fine("clickhouse");
+        tracker.succeeded("clickhouse");
         assert!(ready());
-        tracker.trouble("insert", "Timeout".into());
-        let since = tracker.troubled_since("insert");
-        tracker.trouble("insert", "UnknownTable".into());
+        tracker.failed("insert", "Timeout".into());
+        let since = tracker.failing_since("insert");
+        tracker.failed("insert", "UnknownTable".into());
         assert!(health.readiness().1.contains("UnknownTable"));
         assert!(
-            since.is_some() && tracker.troubled_since("insert") == since,
-            "another cause, the same trouble"
+            since.is_some() && tracker.failing_since("insert") == since,
+            "another cause, the same failing call"
         );
-        tracker.fine("insert");
-        assert_eq!(tracker.troubled_since("insert"), None);
+        tracker.succeeded("insert");
+        assert_eq!(tracker.failing_since("insert"), None);
         assert!(ready());
     }
 }

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_rows_is_a_parameter() {
+    fn job_and_row_numbers_are_parameters_of_the_statement() {
         let table = TableName::new("shop", "data_1").unwrap();
         let names = Names { model: "m", namespace: "n" };
         let inserter = Inserter::new(Client::default(), "default", &table, names, "w").unwrap();

@@ -178,7 +178,7 @@ impl Job {
         let mut note = self.problem();
         let clear = match &*note {
             _ if parked => false,
-            ProblemNote::Set(problem) => !stays(problem),
+            ProblemNote::Set(problem) => !is_permanent(problem),
             ProblemNote::None => inherited,
             ProblemNote::Clear => false,
         };
@@ -197,7 +197,7 @@ impl Job {
         match &*self.problem() {
             ProblemNote::None => old.cloned(),
             ProblemNote::Set(problem) => Some(problem.clone()),
-            ProblemNote::Clear => old.filter(|old| stays(old)).cloned(),
+            ProblemNote::Clear => old.filter(|old| is_permanent(old)).cloned(),
         }
     }
 
@@ -210,8 +210,8 @@ impl Job {
     }
 }
 
-/// Returns whether a problem remains after a success.
-fn stays(problem: &LoadProblem) -> bool {
+/// Returns whether a problem is permanent: it remains after a success.
+fn is_permanent(problem: &LoadProblem) -> bool {
     problem.fatal || problem.reason == TABLE_MISMATCH
 }
 
@@ -286,14 +286,14 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_to_the_table_stays_to_the_end() {
+    fn a_difference_to_the_table_is_reported_until_the_end() {
         let job = job("u", 0);
         job.set_problem(problem(TABLE_MISMATCH, false));
         assert!(!job.clear_problem(true) && !job.has_ended());
     }
 
     #[test]
-    fn a_batch_that_was_taken_over_clears_the_problem_of_the_worker_before() {
+    fn a_batch_that_was_taken_over_clears_the_problem_of_the_previous_worker() {
         let job = job("u", 0);
         assert!(job.clear_problem(true));
         assert_eq!(job.problem_over(Some(&problem("A", false))), None);

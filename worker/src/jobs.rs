@@ -91,7 +91,9 @@ impl Jobs {
     pub async fn refresh(&self, job: &Job) {
         match self.cluster.job(&job.name, &job.uid).await {
             Ok(object) => note(job, object.as_ref()),
-            Err(failure) => tracing::debug!(%failure, job = job.name, "failed to look whether a job goes on"),
+            Err(failure) => {
+                tracing::debug!(%failure, job = job.name, "failed to check whether a job continues");
+            }
         }
     }
 
@@ -173,19 +175,19 @@ mod tests {
     use crate::testing::job;
 
     #[test]
-    fn a_job_is_read_again_after_an_assignment_and_stays_the_same_object() {
+    fn a_job_is_refreshed_after_an_assignment_and_remains_the_same_object() {
         let mut known = Known::default();
         let first = known.put("u", 1, || job("u", 0));
         assert!(known.get("u", 1).is_some());
         assert!(known.get("u", 2).is_none());
-        let again = known.put("u", 2, || job("u", 0));
-        assert!(Arc::ptr_eq(&first, &again) && known.get("u", 2).is_some());
+        let second = known.put("u", 2, || job("u", 0));
+        assert!(Arc::ptr_eq(&first, &second) && known.get("u", 2).is_some());
         known.put("u", 1, || job("u", 0));
         assert!(known.get("u", 2).is_some(), "a slow reader does not make it older");
     }
 
     #[test]
-    fn the_job_that_was_used_longest_ago_is_forgotten_first() {
+    fn the_least_recently_used_job_is_removed_first() {
         let mut known = Known::default();
         for number in 0..KEPT {
             known.put(&number.to_string(), 0, || job("u", 0));
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_is_cancelled_gone_or_ended_takes_nothing_more() {
+    fn a_job_that_is_cancelled_deleted_or_ended_accepts_nothing_more() {
         let object = |cancel: bool, status: serde_json::Value| -> IngestJob {
             let spec =
                 serde_json::json!({"modelRef": {"name": "m"}, "source": {"upload": {}}, "cancel": cancel});

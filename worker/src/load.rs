@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use self::slots::{Slot, Slots};
 use crate::backoff;
-use crate::batch::{Batch, Content, Held};
+use crate::batch::{Batch, BatchData, Content};
 use crate::buffers::Buffers;
 use crate::collect::{Collector, Key};
 use crate::dead_letter::DeadLetters;
@@ -194,43 +194,43 @@ impl Loader {
             }
         }
         self.restore(batch).await?;
-        let held = match std::mem::replace(&mut batch.content, Content::Taken) {
-            Content::Held(held) => held,
+        let data = match std::mem::replace(&mut batch.content, Content::Taken) {
+            Content::Data(data) => data,
             Content::Refused(refusal) => return Err(NotLoaded::Refused { refusal, attempted: false }),
             Content::Evicted | Content::Taken => return Err(NotLoaded::GivenUp),
         };
-        let rejects = held.reject_count;
-        let result = self.insert_held(batch, held, slot, &mut maybe).await;
+        let rejects = data.reject_count;
+        let result = self.insert_batch(batch, data, slot, &mut maybe).await;
         if result.is_err() {
             batch.job.job().will_not_store(rejects);
         }
         result
     }
 
-    async fn insert_held(
+    async fn insert_batch(
         &self,
         batch: &Batch,
-        mut held: Held,
+        mut data: BatchData,
         slot: &mut Slot,
         maybe: &mut bool,
     ) -> Result<(), NotLoaded> {
-        let blocks = held.take_blocks();
+        let blocks = data.take_blocks();
         if !blocks.is_empty() {
             let start = Instant::now();
-            self.data(batch, &held, &blocks, slot, maybe).await?;
+            self.data(batch, &data, &blocks, slot, maybe).await?;
             self.metrics.stage("data", start.elapsed());
         }
         drop(blocks);
-        let stored = self.rejects(batch, &held, slot, *maybe).await?;
-        held.rejects.clear();
+        let stored = self.rejects(batch, &data, slot, *maybe).await?;
+        data.rejects.clear();
         let digests = batch.chunks.digests();
         let entry = LedgerEntry {
             header: &batch.header,
             digests: &digests,
             partition: batch.partition(),
-            counts: held.counts,
+            counts: data.counts,
             stored,
-            summary: &held.summary,
+            summary: &data.summary,
             parked: None,
         };
         let start = Instant::now();
@@ -244,19 +244,19 @@ impl Loader {
     async fn rejects(
         &self,
         batch: &Batch,
-        held: &Held,
+        data: &BatchData,
         slot: &mut Slot,
         maybe: bool,
     ) -> Result<u64, Stopped> {
-        if held.counts.bad_cells == 0 {
+        if data.counts.bad_cells == 0 {
             return Ok(0);
         }
         let (start, rows) = (Instant::now(), batch.rows());
         let count = || self.inserter.stored_rejects(&rows);
         let mut stored = if maybe { self.call(batch, slot, "count rejects", count).await? } else { 0 };
-        if stored == 0 && held.reject_count > 0 {
+        if stored == 0 && data.reject_count > 0 {
             let token = format!("{}/r", batch.header.batch_token());
-            let insert = || self.inserter.rejects(token.clone(), &held.rejects);
+            let insert = || self.inserter.rejects(token.clone(), &data.rejects);
             self.call(batch, slot, "insert rejects", insert).await?;
         }
         if stored == 0 {
@@ -293,7 +293,7 @@ impl Loader {
             }
             match call().await {
                 Ok(value) => {
-                    self.retry.fine(what);
+                    self.retry.succeeded(what);
                     return Ok(value);
                 }
                 Err(failure) => self.retry.failed(what, attempt, &failure),

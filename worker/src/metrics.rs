@@ -23,7 +23,7 @@ pub struct Metrics {
     batches: Family<Outcome, Counter>,
     lookups: Counter,
     evictions: Counter,
-    held: Gauge<i64, AtomicI64>,
+    batch_memory: Gauge<i64, AtomicI64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -86,10 +86,10 @@ impl Metrics {
             batches: Family::default(),
             lookups: Counter::default(),
             evictions: Counter::default(),
-            held: Gauge::default(),
+            batch_memory: Gauge::default(),
         };
         let mut registry = Registry::with_prefix("batch_worker");
-        registry.register("chunks", "Chunks, by what became of them", all.chunks.clone());
+        registry.register("chunks", "Chunks, by outcome", all.chunks.clone());
         registry.register("rows", "Rows checked, by whether they were loaded", all.rows.clone());
         registry.register_with_unit("read", "Bytes of chunks checked", Unit::Bytes, all.bytes.clone());
         registry.register_with_unit(
@@ -101,7 +101,7 @@ impl Metrics {
         registry.register("retries", "Calls that failed and are made again, by reason", all.retries.clone());
         registry.register("lag_chunks", "Chunks that wait in the partitions of this worker", all.lag.clone());
         registry.register("unfinished_chunks", "Chunks taken and not yet reported", all.unfinished.clone());
-        registry.register("batches", "Batches, by what became of them", all.batches.clone());
+        registry.register("batches", "Batches, by outcome", all.batches.clone());
         registry.register(
             "redelivery_lookups",
             "Batches looked up in the table because they may be there",
@@ -116,7 +116,7 @@ impl Metrics {
             "held_batches",
             "Memory of open batches and of those being inserted",
             Unit::Bytes,
-            all.held.clone(),
+            all.batch_memory.clone(),
         );
         (all, connect::Metrics::new(registry))
     }
@@ -143,8 +143,8 @@ impl Metrics {
     }
 
     /// Sets the memory of the batches, in bytes.
-    pub fn held(&self, bytes: u64) {
-        self.held.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    pub fn batch_memory(&self, bytes: u64) {
+        self.batch_memory.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Counts rows that were checked, and their `bytes` bytes.
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outcomes_are_counted_apart() {
+    fn outcomes_are_counted_separately() {
         let (metrics, _) = Metrics::register();
         metrics.batch(ChunkOutcome::Loaded, 3);
         metrics.chunks(ChunkOutcome::Skipped, 1);

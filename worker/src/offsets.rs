@@ -92,8 +92,8 @@ impl Offsets {
     #[must_use]
     pub fn arrived(&self, partition: i32, assignment: u64) -> Option<i64> {
         let partition = self.assigned(partition, assignment).filter(|p| p.reached > i64::MIN)?;
-        let on_its_way = |(_, state): &&(i64, State)| matches!(state, State::Taken | State::Abandoned);
-        Some(partition.taken.iter().find(on_its_way).map_or(partition.reached, |(offset, _)| *offset))
+        let is_pending = |(_, state): &&(i64, State)| matches!(state, State::Taken | State::Abandoned);
+        Some(partition.taken.iter().find(is_pending).map_or(partition.reached, |(offset, _)| *offset))
     }
 
     /// Returns whether every record that existed at the assignment is in its batch. Always false if the end is not
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_moves_only_over_an_unbroken_run_of_finished_records() {
+    fn an_offset_advances_only_over_consecutive_finished_records() {
         let (mut all, a) = taken(&[10, 11, 12]);
         all.finish(0, a, 11);
         assert_eq!(all.moved(), []);
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_in_the_numbers_of_a_partition_do_not_hold_it_up() {
+    fn gaps_in_the_offsets_of_a_partition_do_not_block_it() {
         let (mut all, a) = taken(&[3, 7]);
         all.finish(0, a, 7);
         all.finish(0, a, 3);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_stored_behind_an_abandoned_record() {
+    fn no_offset_after_an_abandoned_record_is_stored() {
         let (mut all, a) = taken(&[1, 2, 3]);
         all.finish(0, a, 1);
         all.abandon(0, a, 2);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_an_earlier_assignment_changes_nothing() {
+    fn records_of_an_earlier_assignment_change_nothing() {
         let (mut all, old) = taken(&[1]);
         all.remove(0);
         all.finish(0, old, 1);
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leaving_partition_begins_nothing_but_finishes_what_it_has() {
+    fn a_partition_that_is_being_revoked_starts_no_batch_but_finishes_those_in_flight() {
         let (mut all, a) = taken(&[1, 2]);
         assert!(all.set_in_flight(0, a, 1));
         all.begin_revoke(0);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_is_past_its_end_once_all_that_was_there_has_come_to_its_batch() {
+    fn a_partition_is_past_its_end_once_all_records_at_the_assignment_are_in_their_batches() {
         let mut all = Offsets::default();
         all.assign(0, Some(7), Instant::now());
         let (a, _) = all.take(0, 5).unwrap();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn records_have_arrived_up_to_the_first_that_is_on_its_way() {
+    fn records_have_arrived_up_to_the_first_pending_one() {
         let (mut all, a) = taken(&[3, 7, 9]);
         assert_eq!(all.arrived(0, a), Some(3));
         all.set_waiting(0, a, 9);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_a_partition_that_is_not_ours_is_not_taken() {
+    fn a_record_of_a_partition_that_is_not_assigned_is_not_accepted() {
         assert_eq!(Offsets::default().take(4, 1), None);
     }
 }

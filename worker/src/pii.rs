@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_is_shown_masked_or_dropped_as_its_column_says() {
+    fn a_cell_is_shown_masked_or_dropped_as_its_column_specifies() {
         let privacy = privacy();
         assert_eq!(privacy.observed("id", true, "Ab-12"), "Aa-99");
         assert_eq!(privacy.observed("mail", true, "a@b.c"), "");
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_with_anything_to_hide_is_hidden_as_a_whole() {
+    fn a_record_with_a_hidden_column_is_hidden_completely() {
         assert_eq!(privacy().record("Ab-12,a@b.c,12.x"), "");
         assert_eq!(Privacy::of(&[column("a", Pii::None)], "a").record("x"), "x");
     }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_does_not_repeat_what_the_cell_must_not_show() {
+    fn a_message_does_not_contain_a_cell_that_must_not_be_shown() {
         let privacy = privacy();
         assert_eq!(privacy.message("mail", true, "a@b.c", "'a@b.c' is no number"), "'(hidden)' is no number");
         assert_eq!(privacy.message("amount", true, "12.x", "'12.x' is no number"), "'12.x' is no number");

@@ -69,7 +69,7 @@ enum Action {
     /// Check the chunk.
     Check(Arc<Target>),
     /// Nothing: the batch keeps no rows of a job that has ended.
-    PassOn,
+    SkipCheck,
     /// Nothing: the chunk cannot be checked.
     Refuse(Refusal),
 }
@@ -146,7 +146,7 @@ impl Stages {
         }
         if job.has_ended() {
             if self.may_be_in_table(&job, &chunk.header, &chunk.ticket).await? {
-                return Ok(Some(Prepared { chunk, action: Action::PassOn, job: job.begin() }));
+                return Ok(Some(Prepared { chunk, action: Action::SkipCheck, job: job.begin() }));
             }
             self.metrics.chunks(ChunkOutcome::Dropped, 1);
             chunk.ticket.finish();
@@ -205,7 +205,7 @@ impl Stages {
                 Action::Check(target) => {
                     self.check_one(&mut checkers, &header, body.as_ref(), &ticket, &job, target)
                 }
-                Action::PassOn => ArrivedRows::Unchecked,
+                Action::SkipCheck => ArrivedRows::Unchecked,
                 Action::Refuse(refusal) => ArrivedRows::Refused(refusal),
             };
             drop(body);

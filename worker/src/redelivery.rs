@@ -31,7 +31,7 @@ pub enum AfterInsert {
     /// Delete the rows that are in the table, then insert again with the next token.
     Replace,
     /// Insert again with the next token: no row is in the table.
-    Again,
+    Retry,
     /// The table permanently has another number of rows: report it.
     Mismatch,
 }
@@ -56,7 +56,7 @@ pub fn after_insert(in_table: u64, ok: u64, replaces: bool, generation: u32) -> 
     }
     match (generation < MAX_GENERATION, in_table) {
         (false, _) => AfterInsert::Mismatch,
-        (true, 0) => AfterInsert::Again,
+        (true, 0) => AfterInsert::Retry,
         (true, _) if replaces => AfterInsert::Mismatch,
         (true, _) => AfterInsert::Replace,
     }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_that_are_all_there_are_not_inserted_again() {
+    fn rows_that_are_all_in_the_table_are_not_inserted_twice() {
         assert_eq!(before_insert(0, 10), BeforeInsert::Insert);
         assert_eq!(before_insert(4, 10), BeforeInsert::Insert, "some partitions are missing");
         assert_eq!(before_insert(10, 10), BeforeInsert::Skip);
@@ -88,11 +88,11 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_the_same_token_does_not_complete_is_replaced_under_another() {
+    fn a_batch_that_the_same_token_does_not_complete_is_replaced_with_another_token() {
         assert_eq!(after_insert(10, 10, false, 1), AfterInsert::Stored);
         assert_eq!(after_insert(4, 10, false, 1), AfterInsert::Replace);
         assert_eq!(after_insert(14, 10, false, 2), AfterInsert::Replace);
-        assert_eq!(after_insert(0, 10, false, 1), AfterInsert::Again, "a token of rows that were deleted");
+        assert_eq!(after_insert(0, 10, false, 1), AfterInsert::Retry, "a token of rows that were deleted");
         assert_eq!(after_insert(0, 10, false, MAX_GENERATION), AfterInsert::Mismatch);
         assert_eq!((token("u/4", 1).as_str(), token("u/4", 2).as_str()), ("u/4", "u/4/2"));
     }
@@ -101,11 +101,11 @@ mod tests {
     fn rows_that_an_engine_replaced_are_not_missing_and_never_deleted() {
         assert_eq!(after_insert(4, 10, true, 1), AfterInsert::Stored);
         assert_eq!(after_insert(12, 10, true, 1), AfterInsert::Mismatch);
-        assert_eq!(after_insert(0, 10, true, 1), AfterInsert::Again);
+        assert_eq!(after_insert(0, 10, true, 1), AfterInsert::Retry);
     }
 
     #[test]
-    fn inserts_of_others_may_land_for_some_seconds_after_the_assignment() {
+    fn inserts_of_others_may_be_stored_for_some_seconds_after_the_assignment() {
         let start = Instant::now();
         let left = |seconds| late_inserts(start, start + Duration::from_secs(seconds)).as_secs();
         assert_eq!([0, 4, 10, 99].map(left), [10, 6, 0, 0]);

@@ -59,12 +59,12 @@ impl Refusals {
             other => other.insert(Same { code, first: now, attempts: 0 }),
         };
         same.attempts += 1;
-        let stays = |attempts, after| same.attempts >= attempts && now.duration_since(same.first) >= after;
+        let persists = |attempts, after| same.attempts >= attempts && now.duration_since(same.first) >= after;
         match class {
-            Class::Limit if stays(LIMIT_ATTEMPTS, LIMIT_AFTER) => Decision::Park,
-            Class::Limit if stays(PARK_ATTEMPTS, PARK_AFTER) => Decision::Report,
+            Class::Limit if persists(LIMIT_ATTEMPTS, LIMIT_AFTER) => Decision::Park,
+            Class::Limit if persists(PARK_ATTEMPTS, PARK_AFTER) => Decision::Report,
             Class::Limit => Decision::Wait,
-            _ if stays(PARK_ATTEMPTS, PARK_AFTER) => Decision::Park,
+            _ if persists(PARK_ATTEMPTS, PARK_AFTER) => Decision::Park,
             _ => Decision::Report,
         }
     }
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn another_answer_or_an_outage_begins_the_count_again() {
+    fn another_answer_or_an_outage_restarts_the_count() {
         let refused = |seconds, code| (seconds, Class::Refusal, Some(code));
         let mut answers = vec![refused(0, 16), refused(1, 16), refused(2, 16), refused(3, 16)];
         answers.push((5, Class::Outage, None));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_and_a_setting_that_a_person_has_to_change_are_waited_out() {
+    fn an_outage_and_a_setting_that_a_person_has_to_change_are_retried_without_limit() {
         for class in [Class::Outage, Class::Configuration] {
             let answers: Vec<_> = (0..100).map(|n| (n * 10, class, Some(60))).collect();
             assert!(decisions(&answers).iter().all(|decision| *decision == Decision::Wait));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_stays_reached_for_a_minute_parks_too() {
+    fn a_limit_that_is_exceeded_for_a_minute_also_parks_the_batch() {
         let answers: Vec<_> = (0..9).map(|n| (n * 8, Class::Limit, Some(252))).collect();
         let decisions = decisions(&answers);
         assert_eq!(decisions[0], Decision::Wait);

@@ -130,7 +130,7 @@ impl Reporter {
             }
         }
         if failed.is_empty() {
-            self.retry.fine("report");
+            self.retry.succeeded("report");
         }
         self.metrics.stage("report", start.elapsed());
         failed

@@ -45,12 +45,12 @@ impl Reread {
     }
 
     /// Passes the records at these offsets to `each`, in the order of the offsets, until it returns false. Returns how
-    /// many records there were. Waits while Kafka cannot be reached, as long as `goes_on` returns true.
+    /// many records there were. Waits while Kafka cannot be reached, as long as `may_continue` returns true.
     pub fn read(
         &self,
         partition: i32,
         offsets: &[i64],
-        goes_on: &dyn Fn() -> bool,
+        may_continue: &dyn Fn() -> bool,
         each: &mut dyn FnMut(&BorrowedMessage<'_>) -> bool,
     ) -> Result<usize, Stopped> {
         let mut missing: BTreeSet<i64> = offsets.iter().copied().collect();
@@ -62,11 +62,11 @@ impl Reread {
                 Err(error) => tracing::error!(%error, partition, "failed to read chunks again"),
             }
             std::thread::sleep(RETRY);
-            if !goes_on() {
+            if !may_continue() {
                 return Err(Stopped);
             }
         };
-        while goes_on() {
+        while may_continue() {
             match consumer.poll(POLL) {
                 Some(Ok(message)) => {
                     // Kafka no longer has the records before this one that were not passed yet.
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn the_records_at_the_offsets_are_read_again_and_those_that_are_gone_are_counted() {
+    async fn the_records_at_the_offsets_are_read_and_missing_ones_are_counted() {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("t", 1, 1).unwrap();
         let mut config = ClientConfig::new();

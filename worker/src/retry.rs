@@ -33,7 +33,7 @@ impl Retry {
         loop {
             match call().await {
                 Ok(value) => {
-                    self.health.fine(what);
+                    self.health.succeeded(what);
                     if attempt > 0 {
                         tracing::info!(what, attempts = attempt + 1, "works again");
                     }
@@ -58,7 +58,7 @@ impl Retry {
     pub fn failed(&self, what: &'static str, attempt: u32, failure: &Failure) {
         let reason = failure.reason();
         self.metrics.retried(reason);
-        self.health.trouble(what, format!("{reason}: {failure}"));
+        self.health.failed(what, format!("{reason}: {failure}"));
         match failure.class() {
             Class::Configuration | Class::Refusal => {
                 tracing::error!(what, reason, %failure, attempt, "waiting until a person changes this");
@@ -70,8 +70,8 @@ impl Retry {
     }
 
     /// Shows that the call succeeds.
-    pub fn fine(&self, what: &'static str) {
-        self.health.fine(what);
+    pub fn succeeded(&self, what: &'static str) {
+        self.health.succeeded(what);
     }
 
     /// Returns the signal to stop.

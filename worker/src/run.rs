@@ -42,7 +42,7 @@ const PING: Duration = Duration::from_secs(15);
 /// How often the open batches are checked.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How often the worker reads from the API server whether the job of an idle batch and its upload continue.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const REFRESH: Duration = Duration::from_secs(5);
 /// The most bytes that are kept in free buffers.
 const FREE_BUFFERS: usize = 64 << 20;
 /// How many chunks wait between two stages.
@@ -54,15 +54,15 @@ const BETWEEN_STAGES: usize = 4;
 /// The errors that only a restart can fix.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let (stopper, stop) = stop::channel();
-    let (metrics, served) = Metrics::register();
+    let (metrics, registry) = Metrics::register();
     let health = Health::default();
     let health_tracker = HealthTracker::new(health.clone(), &["clickhouse"]);
-    health_tracker.beat();
+    health_tracker.heartbeat();
 
     let mut background = JoinSet::new();
     let port = settings.metrics_port;
     background.spawn(async move {
-        status_server::serve(port, health, served)
+        status_server::serve(port, health, registry)
             .await
             .with_context(|| format!("failed to serve port {port}"))
     });
@@ -195,17 +195,17 @@ async fn work(
 /// exists.
 async fn sweep(collector: Arc<Collector>, jobs: Arc<Jobs>, stop: Stop) {
     let sweeping = async {
-        let mut looked = HashMap::new();
+        let mut refreshed = HashMap::new();
         loop {
             tokio::time::sleep(SWEEP).await;
             let now = Instant::now();
             let idle = collector.idle_jobs(now);
-            looked.retain(|uid, _| idle.iter().any(|job| job.uid == *uid));
+            refreshed.retain(|uid, _| idle.iter().any(|job| job.uid == *uid));
             for job in idle {
-                let before = looked.get(&job.uid).copied();
-                if !job.has_ended() && before.is_none_or(|before| now.duration_since(before) >= LOOK_AGAIN) {
+                let before = refreshed.get(&job.uid).copied();
+                if !job.has_ended() && before.is_none_or(|before| now.duration_since(before) >= REFRESH) {
                     jobs.refresh(&job).await;
-                    looked.insert(job.uid.clone(), now);
+                    refreshed.insert(job.uid.clone(), now);
                 }
             }
             collector.sweep(now);

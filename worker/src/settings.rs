@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_model_is_all_that_has_to_be_given_and_bounds_are_kept() {
+    fn only_the_model_is_required_and_bounds_are_enforced() {
         use clap::CommandFactory;
         Settings::command().debug_assert();
         let args = ["worker", "--model-name=purchases", "--model-namespace=shop"];

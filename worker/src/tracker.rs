@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_is_dropped_holds_its_offset_back() {
+    fn the_offset_of_a_dropped_ticket_is_not_committed() {
         let tracker = Arc::new(Tracker::default());
         tracker.offsets().assign(0, Some(0), Instant::now());
         let (first, second) = (ticket(&tracker, 5), ticket(&tracker, 6));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn inserts_of_whoever_had_the_partition_before_may_land_for_a_while() {
+    fn inserts_of_the_previous_owner_of_a_partition_may_be_stored_for_a_while() {
         let (tracker, start) = (Arc::new(Tracker::default()), Instant::now());
         tracker.offsets().assign(0, Some(0), start);
         let ticket = ticket(&tracker, 5);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_ends_when_the_last_ticket_in_flight_settles_and_gives_every_offset() {
+    fn a_drain_ends_when_the_last_ticket_in_flight_is_finished_and_returns_every_offset() {
         let tracker = Arc::new(Tracker::default());
         tracker.offsets().assign(0, Some(0), Instant::now());
         let work = ticket(&tracker, 5);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_gives_up_after_its_timeout() {
+    fn a_drain_ends_after_its_timeout() {
         let tracker = Arc::new(Tracker::default());
         tracker.offsets().assign(0, Some(0), Instant::now());
         let work = ticket(&tracker, 5);

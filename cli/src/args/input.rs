@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_go_over_what_the_file_name_says() {
+    fn flags_override_the_format_that_the_file_name_implies() {
         let flags = InputArgs { format: Some(FormatArg::Csv), no_header: true, ..InputArgs::default() };
         let spec = flags.to_spec(Some(Format::Tsv)).unwrap();
         assert_eq!((spec.format, spec.header), (Some(Format::Csv), Some(false)));

@@ -150,15 +150,15 @@ fn print_done(answer: &Value, done: &str, output: Output, out: &mut impl Write) 
 
 /// Reports the batches that could not be sent again.
 fn report_missing(answer: &Value) -> Result<Outcome> {
-    let gone = answer["gone"].as_array().map_or(&[][..], Vec::as_slice);
-    if gone.is_empty() {
+    let missing = answer["gone"].as_array().map_or(&[][..], Vec::as_slice);
+    if missing.is_empty() {
         return Ok(Outcome::Done);
     }
     eprintln!(
         "the dead-letter topic no longer has the chunks of {}; drop them, and load their files again:",
-        batches(gone.len())
+        batches(missing.len())
     );
-    for item in gone {
+    for item in missing {
         let ParkedBatch { job, first_chunk, chunks, .. } = parse(item)?;
         eprintln!("  job {job}, from chunk {first_chunk}, {chunks} in all");
     }
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_clear_yes_is_one() {
+    fn only_y_and_yes_confirm() {
         assert!(is_yes("y\n") && is_yes(" YES "));
         assert!(!is_yes("\n") && !is_yes("") && !is_yes("yep") && !is_yes("n"));
     }

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn only_success_is_clean() {
+    fn only_success_has_exit_code_0() {
         for (state, outcome) in [
             ("SUCCESS", Outcome::Done),
             ("PARTIAL_SUCCESS", Outcome::NotClean),

@@ -180,7 +180,7 @@ status:
     }
 
     #[test]
-    fn a_model_that_is_not_ready_says_why() {
+    fn a_model_that_is_not_ready_shows_the_reason() {
         expect![[r"
             NAME     purchases
             ID       5231e672

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_stands_beside_what_is_there_now() {
+    fn a_receipt_is_shown_next_to_the_current_counts() {
         let answer = json!({
             "job": "j", "uid": "u",
             "receipt": {"rows": 1000, "ok": 999, "rejected": 1, "tableRows": 999, "chunks": 2,
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_without_a_receipt_shows_what_is_there_now() {
+    fn a_job_without_a_receipt_shows_the_current_counts() {
         let now = json!({"rows": 2, "ok": 2, "rejected": 0, "tableRows": 2, "chunks": 1});
         expect![[r"
                       RECEIPT  NOW

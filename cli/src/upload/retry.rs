@@ -34,14 +34,14 @@ pub enum Decision {
     /// It cannot succeed, or not for this client.
     GiveUp,
     /// Too many attempts made no progress.
-    GiveUpTrying,
+    AttemptsExhausted,
     /// Pause, then find out where to continue.
     Retry {
         pause: Duration,
         /// Whether to ask the API where to continue. If not, the job must be created.
         ask: bool,
         /// What to print. `None` if it was printed before.
-        say: Option<String>,
+        message: Option<String>,
     },
 }
 
@@ -62,14 +62,14 @@ impl Retries {
                 if absent || !(failure.is_transient() || moved) {
                     return Decision::GiveUp;
                 }
-                self.try_again(failure)
+                self.retry(failure)
             }
         }
     }
 
     /// Decides after the API did not answer where the upload continues.
     pub fn decide_unanswered(&mut self, failure: &Failure) -> Decision {
-        if failure.is_transient() { self.try_again(failure) } else { Decision::GiveUp }
+        if failure.is_transient() { self.retry(failure) } else { Decision::GiveUp }
     }
 
     /// The server accepted bytes, so earlier failures do not count any more.
@@ -77,25 +77,25 @@ impl Retries {
         self.attempts = 0;
     }
 
-    fn try_again(&mut self, failure: &Failure) -> Decision {
+    fn retry(&mut self, failure: &Failure) -> Decision {
         self.busy_since = None;
         self.attempts += 1;
         if self.attempts >= ATTEMPTS {
-            return Decision::GiveUpTrying;
+            return Decision::AttemptsExhausted;
         }
         let pause = failure.retry_after().unwrap_or_else(|| Duration::from_millis(250 << self.attempts));
-        let say = Some(format!("trying again in {:.1} s", pause.as_secs_f64()));
-        Decision::Retry { pause: pause.max(SHORTEST_PAUSE), ask: self.made, say }
+        let message = Some(format!("trying again in {:.1} s", pause.as_secs_f64()));
+        Decision::Retry { pause: pause.max(SHORTEST_PAUSE), ask: self.made, message }
     }
 
     fn wait_for_slot(&mut self, failure: &Failure, now: Instant) -> Decision {
-        let say = self.busy_since.is_none().then(|| "waiting for a free upload slot".to_owned());
+        let message = self.busy_since.is_none().then(|| "waiting for a free upload slot".to_owned());
         let since = *self.busy_since.get_or_insert(now);
         if !self.made && now.duration_since(since) >= SLOT_WITHIN {
             return Decision::GiveUp;
         }
         let pause = failure.retry_after().unwrap_or(SLOT_PAUSE).max(SHORTEST_PAUSE);
-        Decision::Retry { pause, ask: self.made, say }
+        Decision::Retry { pause, ask: self.made, message }
     }
 }
 
@@ -129,12 +129,12 @@ mod tests {
         Failure::Broken { why: String::new() }
     }
 
-    fn retry(seconds: u64, ask: bool, say: Option<&str>) -> Decision {
-        Decision::Retry { pause: Duration::from_secs(seconds), ask, say: say.map(str::to_owned) }
+    fn retry(seconds: u64, ask: bool, message: Option<&str>) -> Decision {
+        Decision::Retry { pause: Duration::from_secs(seconds), ask, message: message.map(str::to_owned) }
     }
 
     #[test]
-    fn what_cannot_succeed_is_not_tried_again() {
+    fn a_refusal_that_stays_is_not_retried() {
         let refusals =
             [(409, "DifferentFile"), (409, "UploadSuperseded"), (422, "EmptyFile"), (404, "JobNotFound")];
         for (status, reason) in refusals {
@@ -145,29 +145,29 @@ mod tests {
     }
 
     #[test]
-    fn a_job_of_the_same_name_is_not_taken_from_the_client_that_made_it() {
+    fn an_existing_job_is_continued_only_if_this_client_may_have_made_it() {
         let (mut retries, now) = (Retries::default(), Instant::now());
-        let again = Some("trying again in 3.0 s");
-        assert_eq!(retries.decide(&refused(503, "LabelBusy"), Step::Create, now), retry(3, false, again));
+        let retrying = Some("trying again in 3.0 s");
+        assert_eq!(retries.decide(&refused(503, "LabelBusy"), Step::Create, now), retry(3, false, retrying));
         assert_eq!(retries.decide(&refused(409, "JobExists"), Step::Create, now), Decision::GiveUp);
         // Now the job may be that of the request that broke.
         assert!(matches!(retries.decide(&broken(), Step::Create, now), Decision::Retry { ask: true, .. }));
-        assert_eq!(retries.decide(&refused(409, "JobExists"), Step::Create, now), retry(3, true, again));
+        assert_eq!(retries.decide(&refused(409, "JobExists"), Step::Create, now), retry(3, true, retrying));
     }
 
     #[test]
-    fn attempts_without_progress_end() {
+    fn attempts_without_progress_are_limited() {
         let (mut retries, now) = (Retries::default(), Instant::now());
         for _ in 1..ATTEMPTS {
             assert!(matches!(retries.decide(&broken(), Step::Resume(5), now), Decision::Retry { .. }));
         }
-        assert_eq!(retries.decide_unanswered(&broken()), Decision::GiveUpTrying);
+        assert_eq!(retries.decide_unanswered(&broken()), Decision::AttemptsExhausted);
         retries.progress();
         assert!(matches!(retries.decide(&broken(), Step::Resume(6), now), Decision::Retry { .. }));
     }
 
     #[test]
-    fn a_slot_is_waited_for_much_longer_and_announced_once() {
+    fn the_wait_for_an_upload_slot_is_longer_and_is_printed_once() {
         let (mut retries, start) = (Retries::default(), Instant::now());
         let busy = refused(429, "TooManyUploads");
         let mut decide = |seconds, step| retries.decide(&busy, step, start + Duration::from_secs(seconds));
@@ -181,10 +181,10 @@ mod tests {
     }
 
     #[test]
-    fn an_api_that_is_not_there_at_first_is_not_waited_for() {
-        let away = Failure::Unreachable { url: "http://h".parse().unwrap(), why: String::new() };
-        assert_eq!(Retries::default().decide(&away, Step::Create, Instant::now()), Decision::GiveUp);
-        let decision = Retries::default().decide(&away, Step::Resume(0), Instant::now());
+    fn an_api_that_is_unreachable_at_the_first_attempt_is_not_retried() {
+        let unreachable = Failure::Unreachable { url: "http://h".parse().unwrap(), why: String::new() };
+        assert_eq!(Retries::default().decide(&unreachable, Step::Create, Instant::now()), Decision::GiveUp);
+        let decision = Retries::default().decide(&unreachable, Step::Resume(0), Instant::now());
         assert!(matches!(decision, Decision::Retry { ask: true, .. }), "{decision:?}");
     }
 }

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_has_reached_no_broker_for_two_minutes_is_replaced_and_has_two_minutes_again() {
+    fn a_client_that_reaches_no_broker_for_two_minutes_is_replaced_and_the_next_one_has_two_minutes() {
         let (clients, start) = (numbered(), Instant::now());
         clients.note_at(false, start);
         clients.note_at(false, start + UNREACHED / 2);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_two_callers_find_broken_is_replaced_once() {
+    fn a_client_that_two_callers_report_as_broken_is_replaced_once() {
         let clients = numbered();
         let (one, other) = (clients.get(), clients.get());
         clients.replace(&one);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_ends_the_time() {
+    fn an_answer_resets_the_time() {
         let (clients, start) = (numbered(), Instant::now());
         clients.note_at(false, start);
         clients.note_at(true, start + UNREACHED / 2);

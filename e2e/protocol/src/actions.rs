@@ -16,9 +16,9 @@ pub enum Action {
     /// A worker does a step. The worker is identified by its partition and its role there.
     Work(usize, Role, WorkerStep),
     /// A late INSERT is stored. A late INSERT is one for whose answer no worker waits any more.
-    Land(usize),
+    StoreInsert(usize),
     /// A late INSERT has no effect.
-    Vanish(usize),
+    LoseInsert(usize),
     /// The operator ends the job.
     End(JobState),
     /// The user cancels the job.
@@ -33,7 +33,7 @@ pub enum Action {
     /// A late INSERT is stored only in the first of its table partitions.
     PartialInsert(usize),
     /// Other inserts make ClickHouse forget all tokens.
-    WearWindow,
+    ExpireTokens,
     /// Kafka deletes all records of a partition.
     DeleteRecords(usize),
 }
@@ -50,7 +50,7 @@ pub enum ApiStep {
     /// Writes that the upload is complete.
     Complete,
     /// Ends, because a newer request has taken over the upload.
-    Leave,
+    Stop,
 }
 
 /// Which of the workers of a partition.
@@ -121,9 +121,9 @@ impl Protocol {
             }
         }
         for (at, _) in in_flight(state) {
-            actions.extend([Action::Land(at), Action::Vanish(at)]);
+            actions.extend([Action::StoreInsert(at), Action::LoseInsert(at)]);
         }
-        actions.extend(self.ends_of(state).map(Action::End));
+        actions.extend(self.possible_ends(state).map(Action::End));
     }
 
     fn request_steps(&self, state: &State, request: &Request, mut can: impl FnMut(ApiStep)) {
@@ -134,9 +134,9 @@ impl Protocol {
             can(ApiStep::Produce);
         }
         if overtaken {
-            can(ApiStep::Leave);
+            can(ApiStep::Stop);
         }
-        if overtaken && self.holds(Guard::EpochFencing) {
+        if overtaken && self.is_on(Guard::EpochFencing) {
             return;
         }
         if request.next > request.written {
@@ -162,14 +162,14 @@ impl Protocol {
                 if !self.must_wait(state, partition, worker) {
                     can(WorkerStep::Attempt);
                 }
-                if !self.holds(Guard::DataBeforeLedger) {
+                if !self.is_on(Guard::DataBeforeLedger) {
                     can(WorkerStep::WriteLedger);
                 }
             }
             Step::Reported => can(WorkerStep::Commit),
             step => can(after_insert(step)),
         }
-        if !self.holds(Guard::OffsetLast) && worker.held.is_some() && worker.step != Step::Taking {
+        if !self.is_on(Guard::OffsetLast) && worker.batch.is_some() && worker.step != Step::Taking {
             can(WorkerStep::Commit);
         }
     }
@@ -177,7 +177,7 @@ impl Protocol {
     fn cut_off_steps(&self, state: &State, worker: &Worker, mut can: impl FnMut(WorkerStep)) {
         match worker.step {
             Step::Taking | Step::Reported => {}
-            Step::Assembled if self.holds(Guard::TicketCheck) || state.job.is_over() => {}
+            Step::Assembled if self.is_on(Guard::TicketCheck) || state.job.is_over() => {}
             Step::Assembled => can(WorkerStep::Attempt),
             step => can(after_insert(step)),
         }
@@ -185,46 +185,46 @@ impl Protocol {
     }
 
     fn possible_faults(&self, state: &State, actions: &mut Vec<Action>) {
-        let strikes = |fault| self.faults.has(fault);
-        if strikes(Fault::ApiCrash) {
+        let can_occur = |fault| self.faults.has(fault);
+        if can_occur(Fault::ApiCrash) {
             actions.extend(state.requests.iter().flatten().map(|request| Action::ApiCrash(request.epoch)));
         }
         for partition in 0..PARTITIONS {
             let workers = &state.workers[partition];
-            if strikes(Fault::WorkerCrash) {
+            if can_occur(Fault::WorkerCrash) {
                 actions.push(Action::WorkerCrash(partition));
             }
-            if strikes(Fault::Rebalance) && self.goes_on_when_cut_off(&workers.owner) {
+            if can_occur(Fault::Rebalance) && self.continues_when_cut_off(&workers.owner) {
                 actions.push(Action::Rebalance(partition));
             }
-            if strikes(Fault::LostAnswer) && workers.owner.step == Step::Waiting {
+            if can_occur(Fault::LostAnswer) && workers.owner.step == Step::Waiting {
                 actions.push(Action::Work(partition, Role::Owner, WorkerStep::LoseAnswer));
             }
             let log = &state.logs[partition];
             let requests = state.requests.iter().any(Option::is_some);
             let uploading = !state.job.is_over() && (requests || !state.job.upload.complete);
-            let kept = uploading && self.holds(Guard::RetentionOutlastsUploads);
-            if strikes(Fault::DeletedRecords) && log.start < log.end && !kept {
+            let kept = uploading && self.is_on(Guard::RetentionOutlastsUploads);
+            if can_occur(Fault::DeletedRecords) && log.start < log.end && !kept {
                 actions.push(Action::DeleteRecords(partition));
             }
         }
-        if strikes(Fault::PartialInsert) {
+        if can_occur(Fault::PartialInsert) {
             let several = in_flight(state).filter(|(_, batch)| batch.insert.count_ones() > 1);
             actions.extend(several.map(|(at, _)| Action::PartialInsert(at)));
         }
-        let worn = state.clickhouse.tokens != 0
-            && !(self.holds(Guard::LandsWithinWindow) && anything_in_flight(state));
-        if strikes(Fault::WornWindow) && worn {
-            actions.push(Action::WearWindow);
+        let can_expire =
+            state.clickhouse.tokens != 0 && !(self.is_on(Guard::StoredWithinWindow) && has_in_flight(state));
+        if can_occur(Fault::ExpiredTokens) && can_expire {
+            actions.push(Action::ExpireTokens);
         }
     }
 
     /// Returns whether a worker still does a step after it lost its partition.
-    pub(crate) fn goes_on_when_cut_off(&self, worker: &Worker) -> bool {
+    pub(crate) fn continues_when_cut_off(&self, worker: &Worker) -> bool {
         match worker.step {
             Step::Taking | Step::Reported => false,
-            Step::Assembled => !self.holds(Guard::TicketCheck),
-            Step::Waiting | Step::Loaded | Step::Ledgered | Step::Reporting(_) => true,
+            Step::Assembled => !self.is_on(Guard::TicketCheck),
+            Step::Waiting | Step::Loaded | Step::LedgerWritten | Step::Reporting(_) => true,
         }
     }
 }
@@ -234,7 +234,7 @@ fn after_insert(step: Step) -> WorkerStep {
     match step {
         Step::Waiting => WorkerStep::Answer,
         Step::Loaded => WorkerStep::WriteLedger,
-        Step::Ledgered => WorkerStep::ReadCounts,
+        Step::LedgerWritten => WorkerStep::ReadCounts,
         _ => WorkerStep::WriteCounts,
     }
 }
@@ -243,7 +243,7 @@ fn in_flight(state: &State) -> impl Iterator<Item = (usize, Batch)> {
     state.in_flight.iter().enumerate().filter_map(|(at, batch)| batch.map(|batch| (at, batch)))
 }
 
-fn anything_in_flight(state: &State) -> bool {
+fn has_in_flight(state: &State) -> bool {
     let waits = |worker: &Worker| worker.step == Step::Waiting;
     in_flight(state).next().is_some()
         || state.workers.iter().any(|w| waits(&w.owner) || w.cut_off.as_ref().is_some_and(waits))
@@ -258,15 +258,17 @@ impl fmt::Display for Action {
                 let fault = if *step == WorkerStep::LoseAnswer { "FAULT " } else { "" };
                 write!(f, "{fault}partition {partition}, {role:?}: {step:?}")
             }
-            Self::Land(at) => write!(f, "late INSERT {at} lands"),
-            Self::Vanish(at) => write!(f, "late INSERT {at} comes to nothing"),
+            Self::StoreInsert(at) => write!(f, "late INSERT {at} is stored"),
+            Self::LoseInsert(at) => write!(f, "late INSERT {at} has no effect"),
             Self::End(state) => write!(f, "the operator ends the job: {state:?}"),
             Self::Cancel => write!(f, "the user cancels the job"),
             Self::ApiCrash(epoch) => write!(f, "FAULT request {epoch} dies with its pod"),
             Self::WorkerCrash(partition) => write!(f, "FAULT the worker of partition {partition} dies"),
             Self::Rebalance(partition) => write!(f, "FAULT the worker of partition {partition} is cut off"),
-            Self::PartialInsert(at) => write!(f, "FAULT late INSERT {at} lands in one table partition only"),
-            Self::WearWindow => write!(f, "FAULT other inserts make ClickHouse forget all tokens"),
+            Self::PartialInsert(at) => {
+                write!(f, "FAULT late INSERT {at} is stored in one table partition only")
+            }
+            Self::ExpireTokens => write!(f, "FAULT other inserts make ClickHouse forget all tokens"),
             Self::DeleteRecords(partition) => write!(f, "FAULT Kafka deletes partition {partition}"),
         }
     }

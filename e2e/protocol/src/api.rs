@@ -16,8 +16,8 @@ impl Protocol {
         let same_prefix = contents.prefix(upload.chunks) == upload.digest;
         let same_first = upload.first_chunk.is_none_or(|other| other == contents.other(0));
         let refused = upload.complete
-            || (self.holds(Guard::PrefixDigest) && !same_prefix)
-            || (self.holds(Guard::FirstChunkDigest) && upload.chunks == 0 && !same_first);
+            || (self.is_on(Guard::PrefixDigest) && !same_prefix)
+            || (self.is_on(Guard::FirstChunkDigest) && upload.chunks == 0 && !same_first);
         // The first file is the file that the first request sends.
         let is_first = contents == self.second_file.contents(File::First);
         let pointless = file == File::Second && (is_first || state.requests_made == 0);
@@ -26,7 +26,7 @@ impl Protocol {
             return None;
         }
         upload.epoch += 1;
-        let fixed = upload.chunks > 0 || upload.first_chunk.is_some() || !self.holds(Guard::FirstChunkDigest);
+        let fixed = upload.chunks > 0 || upload.first_chunk.is_some() || !self.is_on(Guard::FirstChunkDigest);
         state.requests[pod] = Some(Request {
             epoch: upload.epoch,
             file,
@@ -47,7 +47,7 @@ impl Protocol {
             return;
         };
         let Some(mut request) = state.requests[at].take() else { return };
-        let goes_on = match step {
+        let continues = match step {
             ApiStep::FixFirstChunk => self.fix_first_chunk(state, &mut request),
             ApiStep::Produce => {
                 self.produce(state, &mut request);
@@ -61,16 +61,16 @@ impl Protocol {
                 self.write_upload(state, &mut request, true);
                 false
             }
-            ApiStep::Leave => false,
+            ApiStep::Stop => false,
         };
-        state.requests[at] = goes_on.then_some(request);
+        state.requests[at] = continues.then_some(request);
         order(&mut state.requests);
     }
 
     fn fix_first_chunk(&self, state: &mut State, request: &mut Request) -> bool {
         let own = self.second_file.contents(request.file).other(0);
         let overtaken = request.epoch < state.job.upload.epoch;
-        if overtaken && self.holds(Guard::EpochFencing) {
+        if overtaken && self.is_on(Guard::EpochFencing) {
             return false;
         }
         if state.job.upload.first_chunk.is_some_and(|other| other != own) {
@@ -87,12 +87,12 @@ impl Protocol {
     fn produce(&self, state: &mut State, request: &mut Request) {
         let chunk = request.next;
         let other = self.second_file.contents(request.file).other(chunk);
-        let recut = !self.holds(Guard::PureBatches) && request.from == 1;
+        let recut = !self.is_on(Guard::PureBatches) && request.from == 1;
         let record = Record { chunk, other, recut };
         let partition = self.partition(record);
         let log = &mut state.logs[partition];
         log.push(record);
-        if !self.holds(Guard::LastOffsetsOfAllRequests) {
+        if !self.is_on(Guard::LastOffsetsOfAllRequests) {
             request.ends[partition] = log.end;
         }
         if other {
@@ -110,7 +110,7 @@ impl Protocol {
         if before.complete || request.next < before.chunks {
             state.events = state.events.with(Event::UploadWentBack);
         }
-        let ends = match (complete, self.holds(Guard::LastOffsetsOfAllRequests)) {
+        let ends = match (complete, self.is_on(Guard::LastOffsetsOfAllRequests)) {
             (false, _) => [0, 0],
             (true, true) => state.logs.map(|log| log.end),
             (true, false) => request.ends,
@@ -120,8 +120,8 @@ impl Protocol {
     }
 
     /// Returns the states in which the operator may end the job.
-    pub(crate) fn ends_of(&self, state: &State) -> impl Iterator<Item = JobState> {
-        let old = !self.holds(Guard::EndByCompareAndSwap);
+    pub(crate) fn possible_ends(&self, state: &State) -> impl Iterator<Item = JobState> {
+        let old = !self.is_on(Guard::EndByCompareAndSwap);
         let old = old.then(|| self.end_of(state, state.job.old_counts)).flatten();
         self.end_of(state, state.job.counts).into_iter().chain(old)
     }
@@ -132,7 +132,7 @@ impl Protocol {
             return None;
         }
         let rows = job.rows(self.second_file);
-        if !self.holds(Guard::EndByLines) && counts.rows >= rows {
+        if !self.is_on(Guard::EndByLines) && counts.rows >= rows {
             return Some(JobState::Success);
         }
         let all_chunks = counts.chunks >= CHUNKS;
@@ -140,7 +140,7 @@ impl Protocol {
             return Some(JobState::ChunkConflict);
         }
         if all_chunks {
-            let same = counts.digest == upload.digest || !self.holds(Guard::EndByDigest);
+            let same = counts.digest == upload.digest || !self.is_on(Guard::EndByDigest);
             return Some(if same { JobState::Success } else { JobState::ChunkConflict });
         }
         let consumed = |(log, end): (&Log, &u8)| log.committed >= *end || log.start >= *end;

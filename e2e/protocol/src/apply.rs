@@ -15,8 +15,8 @@ impl Protocol {
             Action::Start(file) => self.start(state, file)?,
             Action::Api(epoch, step) => self.request(state, epoch, step),
             Action::Work(partition, role, step) => self.work(state, partition, role, step)?,
-            Action::Land(at) => self.land_late(state, at, true)?,
-            Action::Vanish(at) => {
+            Action::StoreInsert(at) => self.store_late(state, at, true)?,
+            Action::LoseInsert(at) => {
                 state.in_flight[at] = None;
                 state.in_flight.sort_unstable();
             }
@@ -42,8 +42,8 @@ impl Protocol {
                 let assigned = Worker::assigned(&state.logs[partition]);
                 state.workers[partition] = Workers { owner: assigned, cut_off: Some(owner) };
             }
-            Action::PartialInsert(at) => self.land_late(state, at, false)?,
-            Action::WearWindow => state.clickhouse.tokens = 0,
+            Action::PartialInsert(at) => self.store_late(state, at, false)?,
+            Action::ExpireTokens => state.clickhouse.tokens = 0,
             Action::DeleteRecords(partition) => {
                 let log = &mut state.logs[partition];
                 log.start = log.end;
@@ -62,11 +62,11 @@ impl Action {
             | Self::WorkerCrash(_)
             | Self::Rebalance(_)
             | Self::PartialInsert(_)
-            | Self::WearWindow
+            | Self::ExpireTokens
             | Self::DeleteRecords(_) => true,
             Self::Work(_, _, step) => step == WorkerStep::LoseAnswer,
             Self::Start(_) => state.requests.iter().any(Option::is_some),
-            Self::Api(..) | Self::Land(_) | Self::Vanish(_) | Self::End(_) | Self::Cancel => false,
+            Self::Api(..) | Self::StoreInsert(_) | Self::LoseInsert(_) | Self::End(_) | Self::Cancel => false,
         }
     }
 }

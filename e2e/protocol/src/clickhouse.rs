@@ -60,11 +60,11 @@ impl ClickHouse {
 
 impl Protocol {
     /// An INSERT is stored: each of its table partitions, unless its token is remembered there.
-    pub(crate) fn land(&self, state: &mut State, batch: Batch) {
+    pub(crate) fn store(&self, state: &mut State, batch: Batch) {
         let clickhouse = &mut state.clickhouse;
         for chunk in batch.chunks().filter(|chunk| batch.insert & 1 << chunk != 0) {
             let token = 1 << (3 * batch.first + chunk);
-            if self.holds(Guard::Token) {
+            if self.is_on(Guard::Token) {
                 if clickhouse.tokens & token != 0 {
                     continue;
                 }
@@ -76,11 +76,11 @@ impl Protocol {
     }
 
     /// A late INSERT is stored, completely or only in the first of its table partitions.
-    pub(crate) fn land_late(&self, state: &mut State, at: usize, whole: bool) -> Option<()> {
+    pub(crate) fn store_late(&self, state: &mut State, at: usize, complete: bool) -> Option<()> {
         let batch = state.in_flight[at].take()?;
         state.in_flight.sort_unstable();
         let first = 1 << batch.insert.trailing_zeros();
-        self.land(state, if whole { batch } else { Batch { insert: first, ..batch } });
+        self.store(state, if complete { batch } else { Batch { insert: first, ..batch } });
         Some(())
     }
 }

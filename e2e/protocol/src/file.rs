@@ -117,7 +117,7 @@ impl Record {
     }
 }
 
-/// A batch, or the part of it that a worker holds.
+/// A batch, or the part of it that a worker has taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Batch {
     /// The number of its first chunk.

@@ -60,7 +60,7 @@ pub enum Guard {
     PureBatches,
     /// The assumption about ClickHouse and the network: from a worker's check before an attempt until its INSERT is
     /// stored (if it is), there are fewer other inserts than the token window holds.
-    LandsWithinWindow,
+    StoredWithinWindow,
     /// The assumption about the topic: Kafka keeps records until the upload is complete or the job is over, and no
     /// request sends any more.
     RetentionOutlastsUploads,
@@ -90,7 +90,7 @@ impl Flag for Guard {
         Self::EndByDigest,
         Self::GiveUpIncomplete,
         Self::PureBatches,
-        Self::LandsWithinWindow,
+        Self::StoredWithinWindow,
         Self::RetentionOutlastsUploads,
     ];
 
@@ -115,7 +115,7 @@ pub enum Fault {
     /// A late INSERT is stored only in one of its two table partitions.
     PartialInsert,
     /// Other inserts: ClickHouse forgets all tokens.
-    WornWindow,
+    ExpiredTokens,
     /// Kafka deletes the records of a partition.
     DeletedRecords,
 }
@@ -128,7 +128,7 @@ impl Flag for Fault {
         Self::Rebalance,
         Self::LostAnswer,
         Self::PartialInsert,
-        Self::WornWindow,
+        Self::ExpiredTokens,
         Self::DeletedRecords,
     ];
 
@@ -159,11 +159,11 @@ pub struct Protocol {
     /// The invariants that are checked.
     pub invariants: Flags<Invariant>,
     /// Whether the run also checks what must be possible.
-    pub looks_for_possible: bool,
+    pub checks_possible: bool,
 }
 
 impl Protocol {
-    pub(crate) fn holds(&self, guard: Guard) -> bool {
+    pub(crate) fn is_on(&self, guard: Guard) -> bool {
         self.guards.has(guard)
     }
 

@@ -75,7 +75,7 @@ impl Model for Protocol {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = *last;
         self.apply(&mut state, action)?;
-        state.forget();
+        state.normalize();
         Some(state)
     }
 

@@ -27,7 +27,7 @@ pub enum Invariant {
     /// No INSERT starts for a job that is over.
     NoInsertAfterTheEnd,
     /// A committed batch has its ledger line, or the job is over, or Kafka deleted records.
-    CommittedIsLedgered,
+    CommittedIsInLedger,
     /// At rest, a job with a complete upload is over.
     CompleteUploadEnds,
     /// At rest, a job that is over leaves no records to consume, so that its workers can stop.
@@ -51,7 +51,7 @@ impl Flag for Invariant {
         Self::UploadOnlyGrows,
         Self::OlderEpochsWriteNothing,
         Self::NoInsertAfterTheEnd,
-        Self::CommittedIsLedgered,
+        Self::CommittedIsInLedger,
         Self::CompleteUploadEnds,
         Self::NoLagIsLeft,
         Self::LostOnlyIfDeleted,
@@ -70,14 +70,14 @@ pub const INVARIANTS: &str = "the invariants hold";
 /// What must be possible, so that a model that does nothing does not pass.
 pub const POSSIBLE: [&str; 4] = [
     "SUCCESS",
-    "SUCCESS after the last fault that may strike",
+    "SUCCESS after the last fault that can occur",
     "ChunkConflict",
     "rows counted after a cancellation",
 ];
 
 pub(crate) fn all(protocol: &Protocol) -> Vec<Property<Protocol>> {
     let mut all = vec![Property::always(INVARIANTS, |p: &Protocol, s| p.broken(s).is_none())];
-    if protocol.looks_for_possible {
+    if protocol.checks_possible {
         all.extend([
             Property::sometimes(POSSIBLE[0], |_, s: &State| s.job.state == JobState::Success),
             Property::sometimes(POSSIBLE[1], |_, s: &State| {
@@ -99,7 +99,11 @@ impl Protocol {
         let broken =
             |invariant: &&Invariant| self.invariants.has(**invariant) && !self.holds_in(state, **invariant);
         let at_rest = self.at_rest(state);
-        Invariant::ALL.iter().filter(|invariant| at_rest || !invariant.is_of_rest()).find(broken).copied()
+        Invariant::ALL
+            .iter()
+            .filter(|invariant| at_rest || !invariant.is_only_at_rest())
+            .find(broken)
+            .copied()
     }
 
     fn holds_in(&self, state: &State, invariant: Invariant) -> bool {
@@ -116,7 +120,7 @@ impl Protocol {
             Invariant::UploadOnlyGrows => !event(Event::UploadWentBack),
             Invariant::OlderEpochsWriteNothing => !event(Event::OlderEpochWrote),
             Invariant::NoInsertAfterTheEnd => !event(Event::SentAfterEnd),
-            Invariant::CommittedIsLedgered => {
+            Invariant::CommittedIsInLedger => {
                 !event(Event::CommittedTooEarly) || event(Event::RecordsDeleted)
             }
             Invariant::CompleteUploadEnds => job.is_over() || !job.upload.complete,
@@ -128,7 +132,7 @@ impl Protocol {
                 let two = event(Event::SecondFileSent) && self.second_file != SecondFile::Different;
                 job.state != JobState::ChunkConflict || two
             }
-            Invariant::TwoFilesEnd => !event(Event::ConflictPassedOver) || job.is_over(),
+            Invariant::TwoFilesEnd => !event(Event::ConflictIgnored) || job.is_over(),
         }
     }
 
@@ -161,13 +165,13 @@ impl Protocol {
         state.requests == [None, None]
             && state.in_flight.iter().all(Option::is_none)
             && (0..PARTITIONS).all(idle)
-            && self.ends_of(state).next().is_none()
+            && self.possible_ends(state).next().is_none()
     }
 }
 
 impl Invariant {
     /// Returns whether the invariant is only about states at rest.
-    fn is_of_rest(self) -> bool {
+    fn is_only_at_rest(self) -> bool {
         let at_rest =
             [Self::CountsAreTheTable, Self::CompleteUploadEnds, Self::NoLagIsLeft, Self::TwoFilesEnd];
         at_rest.contains(&self)
@@ -189,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn at_rest_nothing_goes_on_by_itself_and_otherwise_something_does() {
+    fn a_state_is_at_rest_exactly_if_no_step_is_possible() {
         let protocol = Protocol::new().any_faults(1).second_file(SecondFile::SameStart);
         let (mut seen, mut pending) = (HashSet::new(), protocol.init_states());
         let (mut steps, mut rests) = (Vec::new(), 0);

@@ -36,7 +36,7 @@ impl Protocol {
             reports_at_once: true,
             cancel: false,
             invariants: Flags::all(),
-            looks_for_possible: false,
+            checks_possible: false,
         }
     }
 
@@ -44,11 +44,11 @@ impl Protocol {
     /// upload is resumed once.
     #[must_use]
     pub fn faults(self, faults: &[Fault]) -> Self {
-        let upload_breaks = faults.contains(&Fault::ApiCrash) || faults.contains(&Fault::Takeover);
+        let upload_can_break = faults.contains(&Fault::ApiCrash) || faults.contains(&Fault::Takeover);
         Self {
             faults: Flags::of(faults),
             max_faults: u8::try_from(faults.len()).unwrap_or(u8::MAX),
-            max_requests: if upload_breaks { 2 } else { 1 },
+            max_requests: if upload_can_break { 2 } else { 1 },
             ..self
         }
     }
@@ -91,7 +91,7 @@ impl Protocol {
             self.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
         let mut discoveries = checker.discoveries();
         let broken = discoveries.remove(INVARIANTS);
-        let broken = broken.and_then(|path| Some((self.broken(path.last_state())?, story(&path))));
+        let broken = broken.and_then(|path| Some((self.broken(path.last_state())?, trace(&path))));
         Outcome { states: checker.unique_state_count(), broken, possible: discoveries.into_keys().collect() }
     }
 }
@@ -103,20 +103,20 @@ impl Default for Protocol {
 }
 
 /// Returns a path as text: one action per line, then the state after the last action.
-fn story(path: &Path<State, Action>) -> String {
-    let mut story = String::new();
+fn trace(path: &Path<State, Action>) -> String {
+    let mut trace = String::new();
     for (at, action) in (1..).zip(path.clone().into_actions()) {
-        let _ = writeln!(story, "{at:>3}. {action}");
+        let _ = writeln!(trace, "{at:>3}. {action}");
     }
     let state = path.last_state();
-    let _ = writeln!(story, "{:?}\nrequests: {:?}", state.job, state.requests);
+    let _ = writeln!(trace, "{:?}\nrequests: {:?}", state.job, state.requests);
     for (partition, (log, workers)) in state.logs.iter().zip(&state.workers).enumerate() {
-        let _ = writeln!(story, "partition {partition}: {log:?}\n  owner: {:?}", workers.owner);
+        let _ = writeln!(trace, "partition {partition}: {log:?}\n  owner: {:?}", workers.owner);
         if let Some(worker) = workers.cut_off {
-            let _ = writeln!(story, "  cut off: {worker:?}");
+            let _ = writeln!(trace, "  cut off: {worker:?}");
         }
     }
     let in_flight: Vec<_> = state.in_flight.iter().flatten().collect();
-    let _ = writeln!(story, "{:?}\nin flight: {in_flight:?}\n{:?}", state.clickhouse, state.events);
-    story
+    let _ = writeln!(trace, "{:?}\nin flight: {in_flight:?}\n{:?}", state.clickhouse, state.events);
+    trace
 }

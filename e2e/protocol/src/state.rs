@@ -144,7 +144,7 @@ impl Log {
     }
 
     /// Removes the first records. Offsets then count from the first record that is left.
-    fn forget(&mut self, count: u8) {
+    fn remove_first(&mut self, count: u8) {
         self.records.copy_within(usize::from(count).., 0);
         self.records[RECORDS - usize::from(count)..].fill(Record::default());
         for offset in [&mut self.end, &mut self.start, &mut self.committed] {
@@ -156,10 +156,10 @@ impl Log {
 /// Hashes two numbers: one call for each field costs a third of the time of a run.
 impl Hash for Log {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let packed = |all: u64, record: &Record| {
+        let append = |all: u64, record: &Record| {
             all << 4 | u64::from(record.chunk) << 2 | u64::from(record.other) << 1 | u64::from(record.recut)
         };
-        self.records.iter().fold(0, packed).hash(state);
+        self.records.iter().fold(0, append).hash(state);
         u32::from_le_bytes([self.end, self.start, self.committed, 0]).hash(state);
     }
 }
@@ -189,8 +189,8 @@ pub struct Worker {
     pub assigned_end: u8,
     /// The batches that have a ledger line, by bit of the first chunk. `None` until they are read.
     pub known: Option<u8>,
-    /// The batch it holds.
-    pub held: Option<Batch>,
+    /// The batch that it takes, inserts or reports.
+    pub batch: Option<Batch>,
     /// Whether an attempt to insert the batch had no answer.
     pub attempted: bool,
     /// How far the worker is with the batch.
@@ -210,7 +210,7 @@ pub enum Step {
     /// The rows of the batch are in the table.
     Loaded,
     /// The line of the batch is in the ledger.
-    Ledgered,
+    LedgerWritten,
     /// These counts were read. The next step is to write them.
     Reporting(Counts),
     /// The next step is to commit the offset.
@@ -233,7 +233,7 @@ pub enum Event {
     /// Kafka deleted records.
     RecordsDeleted,
     /// A worker took a chunk of another file with a number that it knew, and continued.
-    ConflictPassedOver,
+    ConflictIgnored,
     /// An offset was committed while the job ran, although an earlier batch had no ledger line.
     CommittedTooEarly,
 }
@@ -246,7 +246,7 @@ impl Flag for Event {
         Self::SentAfterEnd,
         Self::SecondFileSent,
         Self::RecordsDeleted,
-        Self::ConflictPassedOver,
+        Self::ConflictIgnored,
         Self::CommittedTooEarly,
     ];
 
@@ -272,7 +272,7 @@ impl Job {
 impl State {
     /// Removes what no longer matters, so that states that differ only in that become equal: requests and the status
     /// of the upload when the job is over, and records that were consumed and committed.
-    pub fn forget(&mut self) {
+    pub fn normalize(&mut self) {
         if self.job.is_over() {
             self.requests = [None; 2];
             self.requests_made = 0;
@@ -286,7 +286,7 @@ impl State {
             if count == 0 {
                 continue;
             }
-            log.forget(count);
+            log.remove_first(count);
             let requests = self.requests.iter_mut().flatten().map(|request| &mut request.ends);
             for ends in requests.chain([&mut self.job.upload.ends]) {
                 ends[partition] = ends[partition].saturating_sub(count);

@@ -28,11 +28,11 @@ impl Protocol {
             }
             WorkerStep::Attempt => self.attempt(state, &mut worker)?,
             WorkerStep::Answer => {
-                self.land(state, worker.held?);
+                self.store(state, worker.batch?);
                 worker.step = Step::Loaded;
             }
             WorkerStep::LoseAnswer => {
-                state.leave_in_flight(worker.held?);
+                state.add_in_flight(worker.batch?);
                 worker.attempted = true;
                 worker.step = Step::Assembled;
             }
@@ -47,11 +47,11 @@ impl Protocol {
             WorkerStep::Commit => {
                 state.commit(partition, worker.position);
                 if worker.step == Step::Reported {
-                    worker = Worker { held: None, attempted: false, step: Step::Taking, ..worker };
+                    worker = Worker { batch: None, attempted: false, step: Step::Taking, ..worker };
                 }
             }
             WorkerStep::GiveUp => {
-                worker.held = None;
+                worker.batch = None;
                 worker.step = Step::Reported;
             }
             WorkerStep::Stop => {
@@ -63,7 +63,7 @@ impl Protocol {
         let workers = &mut state.workers[partition];
         match role {
             Role::Owner => workers.owner = worker,
-            Role::CutOff => workers.cut_off = self.goes_on_when_cut_off(&worker).then_some(worker),
+            Role::CutOff => workers.cut_off = self.continues_when_cut_off(&worker).then_some(worker),
         }
         Some(())
     }
@@ -80,31 +80,31 @@ impl Protocol {
         }
         let over = state.job.is_over();
         if known & 1 << record.first() != 0 {
-            worker.held = None;
+            worker.batch = None;
             let line = state.clickhouse.ledger[usize::from(record.first())];
             let differs =
                 |line: Line| record.chunk < line.end && line.contents.other(record.chunk) != record.other;
             // The batch may have been loaded by a worker that died before it reported.
-            worker.step = if record.ends_batch() { Step::Ledgered } else { Step::Reported };
+            worker.step = if record.ends_batch() { Step::LedgerWritten } else { Step::Reported };
             if line.is_some_and(differs) && !over {
                 self.conflict(state, worker);
             }
             return;
         }
         let conflicts =
-            |held: Batch| held.has(record.chunk) && held.contents.other(record.chunk) != record.other;
-        match worker.held.filter(|held| held.first == record.first()) {
-            Some(held) if conflicts(held) && !over => self.conflict(state, worker),
-            Some(held) if held.end == record.chunk => worker.hold(held.with(record), record),
+            |batch: Batch| batch.has(record.chunk) && batch.contents.other(record.chunk) != record.other;
+        match worker.batch.filter(|batch| batch.first == record.first()) {
+            Some(batch) if conflicts(batch) && !over => self.conflict(state, worker),
+            Some(batch) if batch.end == record.chunk => worker.set_batch(batch.with(record), record),
             Some(_) => {}
-            None if record.chunk == record.first() => worker.hold(Batch::begin(record), record),
+            None if record.chunk == record.first() => worker.set_batch(Batch::begin(record), record),
             // The first chunk of the batch was deleted.
             None => worker.step = Step::Reported,
         }
     }
 
     fn read_ledger(&self, state: &State) -> u8 {
-        if !self.holds(Guard::LedgerLookUp) {
+        if !self.is_on(Guard::LedgerLookUp) {
             return 0;
         }
         (0..)
@@ -114,12 +114,12 @@ impl Protocol {
     }
 
     fn conflict(&self, state: &mut State, worker: &mut Worker) {
-        if !self.holds(Guard::ChunkDigest) {
-            state.events = state.events.with(Event::ConflictPassedOver);
+        if !self.is_on(Guard::ChunkDigest) {
+            state.events = state.events.with(Event::ConflictIgnored);
             return;
         }
         state.job.state = JobState::ChunkConflict;
-        worker.held = None;
+        worker.batch = None;
         worker.step = Step::Reported;
     }
 
@@ -127,68 +127,74 @@ impl Protocol {
     /// upload is complete and its end is passed.
     pub(crate) fn can_give_up(&self, state: &State, partition: usize) -> bool {
         let (job, worker) = (&state.job, &state.workers[partition].owner);
-        let all_came = job.upload.complete && worker.position >= job.upload.ends[partition];
-        self.holds(Guard::GiveUpIncomplete) && worker.held.is_some() && (job.is_over() || all_came)
+        let all_arrived = job.upload.complete && worker.position >= job.upload.ends[partition];
+        self.is_on(Guard::GiveUpIncomplete) && worker.batch.is_some() && (job.is_over() || all_arrived)
     }
 
     /// Returns whether the worker cannot decide yet, because an INSERT of the batch may still be stored.
     pub(crate) fn must_wait(&self, state: &State, partition: usize, worker: &Worker) -> bool {
-        let (Some(held), true) = (worker.held, state.job.is_over()) else { return false };
-        let same = |batch: &Batch| batch.first == held.first;
+        let (Some(batch), true) = (worker.batch, state.job.is_over()) else { return false };
+        let same = |late: &Batch| late.first == batch.first;
         let cut_off = state.workers[partition].cut_off.filter(|other| other.step == Step::Waiting);
-        self.holds(Guard::WaitForLateInserts)
+        self.is_on(Guard::WaitForLateInserts)
             && self.may_be_sent_before(state, worker)
-            && state.in_flight.iter().flatten().chain(cut_off.and_then(|other| other.held).as_ref()).any(same)
+            && state
+                .in_flight
+                .iter()
+                .flatten()
+                .chain(cut_off.and_then(|other| other.batch).as_ref())
+                .any(same)
     }
 
     fn attempt(&self, state: &mut State, worker: &mut Worker) -> Option<()> {
-        let held = worker.held?;
-        let all = held.chunks().fold(0, |set, chunk| set | 1 << chunk);
-        let looks_up = self.holds(Guard::TableLookUp) && self.may_be_sent_before(state, worker);
-        let missing = if looks_up { state.clickhouse.missing(held) } else { all };
+        let batch = worker.batch?;
+        let all = batch.chunks().fold(0, |set, chunk| set | 1 << chunk);
+        let looks_up = self.is_on(Guard::TableLookUp) && self.may_be_sent_before(state, worker);
+        let missing = if looks_up { state.clickhouse.missing(batch) } else { all };
         let (begun, over) = (missing != all, state.job.is_over());
         worker.step = match missing {
             0 => Step::Loaded,
-            _ if over && !begun && self.holds(Guard::JobCheck) => Step::Reported,
+            _ if over && !begun && self.is_on(Guard::JobCheck) => Step::Reported,
             _ => Step::Waiting,
         };
         if worker.step == Step::Waiting && over && !begun {
             state.events = state.events.with(Event::SentAfterEnd);
         }
-        let insert = if self.holds(Guard::InsertOnlyMissing) && missing != 0 { missing } else { all };
-        worker.held = (worker.step != Step::Reported).then_some(Batch { insert, ..held });
+        let insert = if self.is_on(Guard::InsertOnlyMissing) && missing != 0 { missing } else { all };
+        worker.batch = (worker.step != Step::Reported).then_some(Batch { insert, ..batch });
         Some(())
     }
 
     /// Returns whether an INSERT of its batch may have been sent before, by this worker or another.
     fn may_be_sent_before(&self, state: &State, worker: &Worker) -> bool {
-        let retry_asks = self.holds(Guard::TableLookUpBeforeRetry) || state.job.is_over();
-        worker.position <= worker.assigned_end || (worker.attempted && retry_asks)
+        let retry_looks_up = self.is_on(Guard::TableLookUpBeforeRetry) || state.job.is_over();
+        worker.position <= worker.assigned_end || (worker.attempted && retry_looks_up)
     }
 
     fn write_ledger(&self, state: &mut State, worker: &mut Worker) -> Option<()> {
-        let held = worker.held?;
-        state.clickhouse.ledger[usize::from(held.first)] =
-            Some(Line { end: held.end, contents: held.contents });
+        let batch = worker.batch?;
+        state.clickhouse.ledger[usize::from(batch.first)] =
+            Some(Line { end: batch.end, contents: batch.contents });
         if worker.step == Step::Assembled {
             return Some(());
         }
-        if self.holds(Guard::LedgerLookUp) {
-            worker.known = worker.known.map(|known| known | 1 << held.first);
+        if self.is_on(Guard::LedgerLookUp) {
+            worker.known = worker.known.map(|known| known | 1 << batch.first);
         }
-        worker.step = Step::Ledgered;
+        worker.step = Step::LedgerWritten;
         Some(())
     }
 
     fn counts_to_write(&self, state: &State, worker: &Worker) -> Counts {
         let ledger = state.clickhouse.counts(self.second_file);
-        if self.holds(Guard::CountsFromLedger) {
+        if self.is_on(Guard::CountsFromLedger) {
             return ledger;
         }
         let before = state.job.counts;
-        let chunks = || worker.held.into_iter().flat_map(Batch::chunks);
-        let rows =
-            |chunk| self.second_file.rows(chunk, worker.held.is_some_and(|held| held.contents.other(chunk)));
+        let chunks = || worker.batch.into_iter().flat_map(Batch::chunks);
+        let rows = |chunk| {
+            self.second_file.rows(chunk, worker.batch.is_some_and(|batch| batch.contents.other(chunk)))
+        };
         let added = chunks().map(|_| 1).sum::<u8>();
         Counts { chunks: before.chunks + added, rows: before.rows + chunks().map(rows).sum::<u8>(), ..ledger }
     }
@@ -196,11 +202,11 @@ impl Protocol {
     fn write_counts(&self, state: &mut State, worker: &mut Worker) {
         if let Step::Reporting(counts) = worker.step {
             let forward = counts.chunks > state.job.counts.chunks;
-            if forward || !self.holds(Guard::CountsOnlyForward) {
+            if forward || !self.is_on(Guard::CountsOnlyForward) {
                 if counts.chunks < state.job.counts.chunks {
                     state.events = state.events.with(Event::CountsWentBack);
                 }
-                if !self.holds(Guard::EndByCompareAndSwap) {
+                if !self.is_on(Guard::EndByCompareAndSwap) {
                     state.job.old_counts = state.job.counts;
                 }
                 state.job.counts = counts;
@@ -217,8 +223,8 @@ impl Worker {
         Self { position: log.committed, assigned_end, ..Self::default() }
     }
 
-    fn hold(&mut self, batch: Batch, last: Record) {
-        self.held = Some(batch);
+    fn set_batch(&mut self, batch: Batch, last: Record) {
+        self.batch = Some(batch);
         if last.ends_batch() {
             self.step = Step::Assembled;
         }
@@ -233,8 +239,8 @@ impl Worker {
 impl State {
     /// Removes a worker. If it has sent an INSERT, that may be stored later.
     pub(crate) fn stop(&mut self, worker: Worker) {
-        if let (Step::Waiting, Some(held)) = (worker.step, worker.held) {
-            self.leave_in_flight(held);
+        if let (Step::Waiting, Some(batch)) = (worker.step, worker.batch) {
+            self.add_in_flight(batch);
         }
     }
 
@@ -248,7 +254,7 @@ impl State {
         log.committed = log.committed.max(position);
     }
 
-    fn leave_in_flight(&mut self, batch: Batch) {
+    fn add_in_flight(&mut self, batch: Batch) {
         if let Some(free) = self.in_flight.iter_mut().find(|slot| slot.is_none()) {
             *free = Some(batch);
         }

@@ -4,10 +4,10 @@ use protocol::{Fault, Flag, Guard, Invariant, Protocol, SecondFile};
 
 /// Without the guard the invariant does not hold in a run. With the guard it holds.
 #[track_caller]
-fn guards(guard: Guard, run: Protocol, invariant: Invariant) {
+fn check(guard: Guard, run: Protocol, invariant: Invariant) {
     let run = run.only(invariant);
     assert!(run.without(guard).explore().broken.is_some(), "{invariant:?} holds also without {guard:?}");
-    let with = run.explore().broken.map(|(_, story)| story);
+    let with = run.explore().broken.map(|(_, trace)| trace);
     assert!(with.is_none(), "{invariant:?} does not hold even with {guard:?}:\n{}", with.unwrap_or_default());
 }
 
@@ -16,146 +16,146 @@ fn run(faults: &[Fault]) -> Protocol {
 }
 
 #[test]
-fn without_chunk_digests_a_job_of_two_files_whose_upload_breaks_off_goes_on() {
-    let again = run(&[Fault::ApiCrash, Fault::ApiCrash]).second_file(SecondFile::SameStart);
-    guards(Guard::ChunkDigest, again, Invariant::TwoFilesEnd);
+fn without_chunk_digests_a_job_with_chunks_of_two_files_does_not_end() {
+    let run = run(&[Fault::ApiCrash, Fault::ApiCrash]).second_file(SecondFile::SameStart);
+    check(Guard::ChunkDigest, run, Invariant::TwoFilesEnd);
 }
 
 #[test]
 fn without_the_first_chunks_digest_another_file_ends_the_job_of_the_first() {
-    let again = run(&[Fault::ApiCrash]).second_file(SecondFile::Different);
-    guards(Guard::FirstChunkDigest, again, Invariant::ConflictOnlyIfTwoFiles);
+    let run = run(&[Fault::ApiCrash]).second_file(SecondFile::Different);
+    check(Guard::FirstChunkDigest, run, Invariant::ConflictOnlyIfTwoFiles);
 }
 
 #[test]
-fn without_the_prefix_digest_an_upload_goes_on_with_another_file_and_succeeds() {
-    let again = run(&[Fault::ApiCrash]).second_file(SecondFile::Different);
-    guards(Guard::PrefixDigest, again, Invariant::SuccessIsTheFile);
+fn without_the_prefix_digest_an_upload_continues_with_another_file_and_succeeds() {
+    let run = run(&[Fault::ApiCrash]).second_file(SecondFile::Different);
+    check(Guard::PrefixDigest, run, Invariant::SuccessIsTheFile);
 }
 
 #[test]
-fn without_epochs_an_overtaken_request_takes_back_what_a_later_one_wrote() {
-    guards(Guard::EpochFencing, run(&[Fault::Takeover]), Invariant::UploadOnlyGrows);
-    guards(Guard::EpochFencing, run(&[Fault::Takeover]), Invariant::OlderEpochsWriteNothing);
+fn without_epochs_an_older_request_overwrites_the_status_that_a_newer_one_wrote() {
+    check(Guard::EpochFencing, run(&[Fault::Takeover]), Invariant::UploadOnlyGrows);
+    check(Guard::EpochFencing, run(&[Fault::Takeover]), Invariant::OlderEpochsWriteNothing);
 }
 
 #[test]
-fn without_the_offsets_of_earlier_requests_chunks_that_wait_are_reported_lost() {
-    guards(Guard::LastOffsetsOfAllRequests, run(&[Fault::ApiCrash]), Invariant::LostOnlyIfDeleted);
+fn without_the_offsets_of_earlier_requests_chunks_that_wait_are_reported_as_lost() {
+    check(Guard::LastOffsetsOfAllRequests, run(&[Fault::ApiCrash]), Invariant::LostOnlyIfDeleted);
 }
 
 #[test]
-fn without_the_token_a_retry_after_a_lost_answer_doubles_rows() {
-    guards(Guard::Token, run(&[Fault::LostAnswer]), Invariant::NoRowTwice);
+fn without_the_token_a_retry_after_a_lost_answer_duplicates_rows() {
+    check(Guard::Token, run(&[Fault::LostAnswer]), Invariant::NoRowTwice);
 }
 
 #[test]
-fn without_the_ledger_chunks_that_are_sent_again_double_rows_once_the_token_is_forgotten() {
-    guards(Guard::LedgerLookUp, run(&[Fault::ApiCrash, Fault::WornWindow]), Invariant::NoRowTwice);
+fn without_the_ledger_chunks_that_are_sent_twice_duplicate_rows_once_the_token_has_expired() {
+    check(Guard::LedgerLookUp, run(&[Fault::ApiCrash, Fault::ExpiredTokens]), Invariant::NoRowTwice);
 }
 
 #[test]
-fn without_a_look_into_the_table_a_redelivery_doubles_rows_once_the_token_is_forgotten() {
-    guards(Guard::TableLookUp, run(&[Fault::WorkerCrash, Fault::WornWindow]), Invariant::NoRowTwice);
+fn without_the_table_look_up_a_redelivery_duplicates_rows_once_the_token_has_expired() {
+    check(Guard::TableLookUp, run(&[Fault::WorkerCrash, Fault::ExpiredTokens]), Invariant::NoRowTwice);
 }
 
 #[test]
-fn without_a_look_into_the_table_rows_of_a_cancelled_job_are_not_counted() {
-    guards(Guard::TableLookUp, run(&[Fault::WorkerCrash]).cancelled(), Invariant::CountsAreTheTable);
+fn without_the_table_look_up_rows_of_a_cancelled_job_are_not_counted() {
+    check(Guard::TableLookUp, run(&[Fault::WorkerCrash]).cancelled(), Invariant::CountsAreTheTable);
 }
 
 #[test]
-fn without_a_look_into_the_table_a_late_retry_doubles_rows_once_the_token_is_forgotten() {
-    guards(
+fn without_the_table_look_up_a_late_retry_duplicates_rows_once_the_token_has_expired() {
+    check(
         Guard::TableLookUpBeforeRetry,
-        run(&[Fault::LostAnswer, Fault::WornWindow]),
+        run(&[Fault::LostAnswer, Fault::ExpiredTokens]),
         Invariant::NoRowTwice,
     );
 }
 
 #[test]
-fn without_a_look_at_which_rows_are_missing_a_half_stored_batch_doubles_once_the_token_is_forgotten() {
-    let faults = [Fault::LostAnswer, Fault::PartialInsert, Fault::WornWindow];
-    guards(Guard::InsertOnlyMissing, run(&faults), Invariant::NoRowTwice);
+fn if_not_only_missing_rows_are_inserted_a_partial_insert_duplicates_rows_once_the_token_has_expired() {
+    let faults = [Fault::LostAnswer, Fault::PartialInsert, Fault::ExpiredTokens];
+    check(Guard::InsertOnlyMissing, run(&faults), Invariant::NoRowTwice);
 }
 
 #[test]
-fn without_a_wait_an_insert_that_lands_after_the_cancellation_is_not_counted() {
-    guards(Guard::WaitForLateInserts, run(&[Fault::LostAnswer]).cancelled(), Invariant::CountsAreTheTable);
-    guards(Guard::WaitForLateInserts, run(&[Fault::WorkerCrash]).cancelled(), Invariant::CountsAreTheTable);
-    guards(Guard::WaitForLateInserts, run(&[Fault::Rebalance]).cancelled(), Invariant::CountsAreTheTable);
+fn without_the_wait_for_late_inserts_an_insert_stored_after_the_cancellation_is_not_counted() {
+    check(Guard::WaitForLateInserts, run(&[Fault::LostAnswer]).cancelled(), Invariant::CountsAreTheTable);
+    check(Guard::WaitForLateInserts, run(&[Fault::WorkerCrash]).cancelled(), Invariant::CountsAreTheTable);
+    check(Guard::WaitForLateInserts, run(&[Fault::Rebalance]).cancelled(), Invariant::CountsAreTheTable);
 }
 
 #[test]
-fn without_the_ticket_check_a_worker_that_was_cut_off_doubles_rows_once_the_token_is_forgotten() {
-    guards(Guard::TicketCheck, run(&[Fault::Rebalance, Fault::WornWindow]), Invariant::NoRowTwice);
+fn without_the_ticket_check_a_cut_off_worker_duplicates_rows_once_the_token_has_expired() {
+    check(Guard::TicketCheck, run(&[Fault::Rebalance, Fault::ExpiredTokens]), Invariant::NoRowTwice);
 }
 
 #[test]
-fn without_the_job_check_a_cancelled_job_goes_on_loading() {
-    guards(Guard::JobCheck, run(&[]).cancelled(), Invariant::NoInsertAfterTheEnd);
+fn without_the_job_check_rows_of_a_cancelled_job_are_still_inserted() {
+    check(Guard::JobCheck, run(&[]).cancelled(), Invariant::NoInsertAfterTheEnd);
 }
 
 #[test]
-fn without_data_before_the_ledger_a_job_succeeds_without_its_rows() {
-    guards(Guard::DataBeforeLedger, run(&[Fault::WorkerCrash]), Invariant::SuccessIsTheFile);
+fn if_the_data_is_not_written_before_the_ledger_a_job_succeeds_without_its_rows() {
+    check(Guard::DataBeforeLedger, run(&[Fault::WorkerCrash]), Invariant::SuccessIsTheFile);
 }
 
 #[test]
-fn without_the_offset_last_a_crash_loses_chunks() {
-    guards(Guard::OffsetLast, run(&[Fault::WorkerCrash]), Invariant::LostOnlyIfDeleted);
-    guards(Guard::OffsetLast, run(&[]), Invariant::CommittedIsLedgered);
+fn if_the_offset_is_not_committed_last_a_crash_loses_chunks() {
+    check(Guard::OffsetLast, run(&[Fault::WorkerCrash]), Invariant::LostOnlyIfDeleted);
+    check(Guard::OffsetLast, run(&[]), Invariant::CommittedIsInLedger);
 }
 
 #[test]
 fn without_counts_from_the_ledger_a_redelivery_counts_rows_twice() {
-    guards(Guard::CountsFromLedger, run(&[Fault::WorkerCrash]), Invariant::CountsAreTheTable);
+    check(Guard::CountsFromLedger, run(&[Fault::WorkerCrash]), Invariant::CountsAreTheTable);
 }
 
 #[test]
-fn without_counts_that_only_go_forward_a_slow_report_takes_them_back() {
+fn without_counts_that_only_increase_a_slow_report_decreases_them() {
     let slow = Protocol { reports_at_once: false, ..run(&[]) };
-    guards(Guard::CountsOnlyForward, slow, Invariant::CountsOnlyGrow);
-    guards(Guard::CountsOnlyForward, slow, Invariant::LostOnlyIfDeleted);
+    check(Guard::CountsOnlyForward, slow, Invariant::CountsOnlyGrow);
+    check(Guard::CountsOnlyForward, slow, Invariant::LostOnlyIfDeleted);
 }
 
 #[test]
-fn without_a_line_for_each_chunk_a_job_succeeds_by_the_rows_of_another_file() {
-    let again = run(&[Fault::ApiCrash]).second_file(SecondFile::SameStartFewerRows);
-    guards(Guard::EndByLines, again, Invariant::SuccessIsTheFile);
+fn without_a_ledger_line_for_each_chunk_a_job_succeeds_with_rows_of_another_file() {
+    let run = run(&[Fault::ApiCrash]).second_file(SecondFile::SameStartFewerRows);
+    check(Guard::EndByLines, run, Invariant::SuccessIsTheFile);
 }
 
 #[test]
-fn without_a_compare_and_swap_at_the_end_chunks_that_were_just_loaded_are_reported_lost() {
-    guards(Guard::EndByCompareAndSwap, run(&[]), Invariant::LostOnlyIfDeleted);
+fn without_a_compare_and_swap_at_the_end_chunks_that_were_just_loaded_are_reported_as_lost() {
+    check(Guard::EndByCompareAndSwap, run(&[]), Invariant::LostOnlyIfDeleted);
 }
 
 #[test]
-fn without_the_files_digest_at_the_end_a_job_succeeds_before_its_workers_see_the_other_file() {
-    let again = run(&[Fault::ApiCrash]).second_file(SecondFile::SameStart);
-    guards(Guard::EndByDigest, again, Invariant::SuccessIsTheFile);
+fn without_the_digest_of_the_file_at_the_end_a_job_succeeds_before_its_workers_see_the_other_file() {
+    let run = run(&[Fault::ApiCrash]).second_file(SecondFile::SameStart);
+    check(Guard::EndByDigest, run, Invariant::SuccessIsTheFile);
 }
 
 #[test]
-fn without_giving_up_an_incomplete_batch_a_cancelled_job_keeps_its_worker() {
-    guards(Guard::GiveUpIncomplete, run(&[Fault::ApiCrash]).cancelled(), Invariant::NoLagIsLeft);
+fn without_giving_up_an_incomplete_batch_a_cancelled_job_keeps_its_worker_running() {
+    check(Guard::GiveUpIncomplete, run(&[Fault::ApiCrash]).cancelled(), Invariant::NoLagIsLeft);
 }
 
 #[test]
-fn without_pure_batches_a_chunk_is_in_two_of_them() {
-    guards(Guard::PureBatches, run(&[Fault::ApiCrash]), Invariant::NoRowTwice);
+fn without_pure_batches_a_chunk_is_in_two_batches() {
+    check(Guard::PureBatches, run(&[Fault::ApiCrash]), Invariant::NoRowTwice);
 }
 
 #[test]
-fn without_the_assumption_of_a_timely_insert_a_late_one_doubles_rows() {
-    guards(Guard::LandsWithinWindow, run(&[Fault::WorkerCrash, Fault::WornWindow]), Invariant::NoRowTwice);
+fn without_the_assumption_of_timely_inserts_a_late_insert_duplicates_rows() {
+    check(Guard::StoredWithinWindow, run(&[Fault::WorkerCrash, Fault::ExpiredTokens]), Invariant::NoRowTwice);
 }
 
 #[test]
-fn without_the_assumption_that_kafka_keeps_an_uploads_records_a_look_into_the_table_finds_another_file() {
+fn without_the_assumption_that_kafka_keeps_records_the_table_look_up_finds_rows_of_another_file() {
     let faults = [Fault::ApiCrash, Fault::WorkerCrash, Fault::DeletedRecords];
-    let again = run(&faults).second_file(SecondFile::SameStart);
-    guards(Guard::RetentionOutlastsUploads, again, Invariant::SuccessIsTheFile);
+    let run = run(&faults).second_file(SecondFile::SameStart);
+    check(Guard::RetentionOutlastsUploads, run, Invariant::SuccessIsTheFile);
 }
 
 #[test]

@@ -128,7 +128,7 @@ impl Demo {
     }
 
     fn overview(&self) -> Result<()> {
-        step("8. Everything at a glance");
+        step("8. Overview");
         self.target.kubectl(&["get", "ingestmodels,ingestjobs", "-n", NAMESPACE])?;
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::system::System;
 use super::watcher::{Seen, Watcher};
 
 /// How long after the end of a job its last counts, its receipt and its history may arrive.
-const SETTLE: Duration = Duration::from_secs(60);
+const COMPLETE_WITHIN: Duration = Duration::from_secs(60);
 
 /// A job without differences.
 #[derive(Clone, Debug)]
@@ -46,10 +46,10 @@ pub fn check(
     let shape = model(&job.model).context("a model of the run")?.shape;
     let expected =
         candidates.iter().map(|file| Expected::of(file, shape, job.format)).collect::<Result<Vec<_>, _>>()?;
-    let end = Instant::now() + SETTLE;
+    let end = Instant::now() + COMPLETE_WITHIN;
     loop {
         let seen = watcher.seen(&job.name).context("a job that was never seen")?;
-        let stored = system.keep_trying("to read what is stored", SETTLE, || {
+        let stored = system.keep_trying("to read what is stored", COMPLETE_WITHIN, || {
             observe::stored(system, table, shape, &seen.uid)
         })?;
         let mut first = None;
@@ -95,7 +95,7 @@ fn rows(
 /// change it.
 pub fn unchanged(system: &System, table: &str, checked: &Checked) -> Result<Option<String>> {
     let shape = model(&checked.model).context("a model of the run")?.shape;
-    let now = system.keep_trying("to read what is stored", SETTLE, || {
+    let now = system.keep_trying("to read what is stored", COMPLETE_WITHIN, || {
         observe::stored(system, table, shape, &checked.uid)
     })?;
     let differs = now != checked.stored;

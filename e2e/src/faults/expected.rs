@@ -123,12 +123,12 @@ pub fn read(
         };
         let Some(cells) = cells else { return Ok(()) };
         record.row += 1;
-        judge(&mut record, shape, &cells);
+        check_cells(&mut record, shape, &cells);
         each(&record)?;
     }
 }
 
-fn judge(record: &mut Record, shape: Shape, cells: &Cells) {
+fn check_cells(record: &mut Record, shape: Shape, cells: &Cells) {
     record.bad.clear();
     record.text.clear();
     let _ = write!(record.text, "{}", record.row);
@@ -180,8 +180,8 @@ fn is_integer(text: &str) -> bool {
 fn is_decimal(text: &str, scale: usize) -> bool {
     match text.split_once('.') {
         None => is_integer(text),
-        Some((whole, fraction)) => {
-            is_integer(whole)
+        Some((integer, fraction)) => {
+            is_integer(integer)
                 && (1..=scale).contains(&fraction.len())
                 && fraction.bytes().all(|b| b.is_ascii_digit())
         }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_written_by_hand_has_the_rows_and_bad_cells_that_a_person_sees_in_it() {
+    fn the_rows_and_bad_cells_of_a_handwritten_file_are_found() {
         let csv =
             "id,at,amount\na,1,2.50\nb,soon,x\n\"c,\"\"1\"\"\",4294967295,7\nd,1\ne,,1\nf,4294967296,1\n";
         let all = records("hand", Shape::Narrow, Format::Csv, csv.as_bytes());

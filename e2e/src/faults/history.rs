@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_normal_way_is_right_step_by_step() {
+    fn each_step_of_a_normal_job_is_allowed() {
         let way = [
             Status::default(),
             status("PENDING", false, 0, 0),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn states_do_not_go_back_and_an_end_is_one() {
+    fn a_state_that_goes_back_and_a_state_after_an_end_are_found() {
         let wrong = |from: &str, to: &str| wrong_step(&status(from, true, 3, 0), &status(to, true, 3, 0));
         assert_eq!(wrong("PROCESSING", "UPLOADING"), ["state \"PROCESSING\" -> \"UPLOADING\": backwards"]);
         assert_eq!(wrong("CANCELLED", "FAILED"), ["state \"CANCELLED\" -> \"FAILED\": the job had ended"]);

@@ -28,7 +28,7 @@ pub fn inject(system: &System, injection: &Injection, injected: &dyn Fn()) -> Re
             if target.is_part() =>
         {
             let lock = system.lock(target.name());
-            let _held = lock.lock();
+            let _guard = lock.lock();
             process::inject(system, injection, injected)
         }
         Fault::Kill { .. } | Fault::Pause { .. } | Fault::Terminate { .. } => {
@@ -47,7 +47,7 @@ pub fn inject(system: &System, injection: &Injection, injected: &dyn Fn()) -> Re
 fn disk_full(system: &System, for_ms: u64, injected: &dyn Fn()) -> Result<Outcome> {
     // The lock prevents a kill of ClickHouse meanwhile: it could not start again.
     let lock = system.lock(Target::Clickhouse.name());
-    let _held = lock.lock();
+    let _guard = lock.lock();
     let undo = system.journal.note(Undo::FreeDisk)?;
     injected();
     stack::small_disk::fill(&system.stack.paths).context("failed to fill the disk")?;

@@ -207,7 +207,7 @@ impl Load<'_> {
                     self.resume(file, offset)?
                 }
                 // The API deletes a job again if its upload could not start. The job is then created again.
-                None if !made || self.is_gone() => self.upload(false, file, 0)?,
+                None if !made || self.is_deleted() => self.upload(false, file, 0)?,
                 None => Answer { code: 0, body: String::new() },
             };
             made = made || self.watcher.seen(&self.job.name).is_some();
@@ -262,7 +262,7 @@ impl Load<'_> {
     }
 
     /// Returns whether the API server answers that there is no such job.
-    fn is_gone(&self) -> bool {
+    fn is_deleted(&self) -> bool {
         let args = ["ingestjob", "-n", self.system.namespace.as_str(), self.job.name.as_str()];
         self.system.target.get(&args).is_ok_and(|found| found.is_none())
     }

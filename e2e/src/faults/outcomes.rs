@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_nothing_struck_may_end_in_one_way_only() {
+    fn a_job_without_faults_has_one_allowed_end() {
         let ends =
             |good, bad, most| allowed(&job(Client::Batch, most), &file(good, bad), JobFaults::default());
         assert_eq!(ends(3, 0, None), [("SUCCESS", "AllRowsLoaded")]);
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn cancels_lost_records_and_other_files_allow_one_more_end_each() {
+    fn a_cancellation_lost_records_and_another_file_allow_one_more_end_each() {
         let faults = JobFaults { cancelled: true, records_lost: true };
         let client = Client::OtherFile { kbytes_per_second: 1, after_ms: 1 };
         let ends = allowed(&job(client, None), &file(1, 0), faults);

@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_that_was_printed_is_read_back() {
+    fn a_printed_plan_is_parsed_to_the_same_plan() {
         let limits = Limits { disk: true, ..Limits::default() };
         let plan =
             Plan { seed: 9, about: String::new(), rounds: (0..20).map(|n| round(9, n, &limits)).collect() };

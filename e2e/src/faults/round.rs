@@ -128,12 +128,12 @@ impl RoundContext<'_> {
         let seen = self.watcher.seen(&job.name).unwrap_or_default();
         let mut faults = JobFaults::default();
         for one in done {
-            let meanwhile = seen.first_seen.is_none_or(|first| first <= one.to)
+            let during_job = seen.first_seen.is_none_or(|first| first <= one.to)
                 && seen.ended.is_none_or(|ended| ended >= one.from);
             match &one.fault {
                 Fault::Cancel { job: name } if *name == job.name => faults.cancelled = true,
                 Fault::DeleteTopic { model } | Fault::DeleteRecords { model } if *model == job.model => {
-                    faults.records_lost |= meanwhile;
+                    faults.records_lost |= during_job;
                 }
                 _ => {}
             }
@@ -144,12 +144,12 @@ impl RoundContext<'_> {
     /// Returns what a person would look at when a job hangs.
     fn explain(&self, job: &str) -> String {
         let namespace = self.system.namespace.as_str();
-        let look = |args: &[&str]| self.system.target.kubectl(args).unwrap_or_else(|e| e.to_string());
+        let kubectl = |args: &[&str]| self.system.target.kubectl(args).unwrap_or_else(|e| e.to_string());
         let selector = "app.kubernetes.io/name=batch-worker";
         [
-            look(&["get", "ingestjob", "-n", namespace, job, "-o", "yaml"]),
-            look(&["get", "ingestmodels,pods", "-n", namespace]),
-            look(&["logs", "-n", namespace, "-l", selector, "--tail=20", "--prefix"]),
+            kubectl(&["get", "ingestjob", "-n", namespace, job, "-o", "yaml"]),
+            kubectl(&["get", "ingestmodels,pods", "-n", namespace]),
+            kubectl(&["logs", "-n", namespace, "-l", selector, "--tail=20", "--prefix"]),
         ]
         .join("\n")
     }

@@ -104,7 +104,7 @@ fn run_rounds(
             Err(found) => return failure(seed, &rounds[..=index], &namespace, &found, report),
         }
     }
-    let found = check_again(&system, &watcher, &tables, &checked)?;
+    let found = check_unchanged(&system, &watcher, &tables, &checked)?;
     if !found.is_empty() {
         return failure(seed, rounds, &namespace, &found, report);
     }
@@ -117,17 +117,17 @@ fn run_rounds(
 
 /// Checks at the end of the rounds that no worker is left and that nothing of any job has changed since it was
 /// checked.
-fn check_again(
+fn check_unchanged(
     system: &System,
     watcher: &Watcher,
     tables: &BTreeMap<String, String>,
     checked: &[Checked],
 ) -> Result<Vec<String>> {
     let mut found = vec![];
-    let gone = until("the workers to end", ZERO, || {
+    let stopped = until("the workers to end", ZERO, || {
         Ok(system.processes(FaultTarget::Worker).is_empty().then_some(()))
     });
-    if gone.is_err() {
+    if stopped.is_err() {
         let models = system.target.kubectl(&["get", "ingestmodels,pods", "-n", &system.namespace])?;
         found.push(format!("workers are left {} s after the last job\n{models}", ZERO.as_secs()));
     }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_shows_a_plan_that_can_be_done_again() {
+    fn a_failure_shows_a_plan_that_can_be_repeated() {
         let rounds = [round(4, 0, &Limits::default())];
         let error =
             failure(4, &rounds, "ns", &["row 4 is not stored".into()], &Report::default()).unwrap_err();

@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_noted_is_read_back_by_the_next_run() {
+    fn the_undo_journal_is_read_by_the_next_run() {
         let noted = BTreeMap::from([
             (0, Undo::Continue { pid: 12, start: 34 }),
             (1, Undo::Start { part: "kafka".into() }),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_the_stack_is_known_by_its_name() {
+    fn every_part_of_the_stack_is_found_by_its_name() {
         for known in Part::all() {
             assert_eq!(part(known.name()).unwrap(), known);
         }

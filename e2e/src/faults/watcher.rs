@@ -197,7 +197,7 @@ fn take(shared: &Arc<Shared>, event: &Value) {
             if status.finished() && !seen.status.finished() {
                 let (shared, name, uid, ok) =
                     (Arc::clone(shared), name.clone(), uid.clone(), status.counts.ok);
-                thread::spawn(move || look(&shared, &name, &model, &uid, ok));
+                thread::spawn(move || check_visible(&shared, &name, &model, &uid, ok));
             }
             if status.ended() {
                 seen.ended.get_or_insert_with(Instant::now);
@@ -214,15 +214,15 @@ fn take(shared: &Arc<Shared>, event: &Value) {
 }
 
 /// Checks that all rows are visible as soon as a job reports that they are loaded.
-fn look(shared: &Shared, job: &str, model: &str, uid: &str, ok: u64) {
+fn check_visible(shared: &Shared, job: &str, model: &str, uid: &str, ok: u64) {
     let Some(table) = shared.tables.get(model) else { return };
     let statement = format!("SELECT count() FROM {table} WHERE _job = '{uid}'");
-    let held = shared.system.keep_trying("to count rows", VISIBLE, || shared.system.sql(&statement));
+    let stored = shared.system.keep_trying("to count rows", VISIBLE, || shared.system.sql(&statement));
     let mut jobs = lock(&shared.jobs);
     let seen = jobs.entry(job.to_owned()).or_default();
-    match held {
-        Ok(held) if held == ok.to_string() => {}
-        Ok(held) => seen.wrong.push(format!("it says that {ok} rows are loaded while {held} are to be seen")),
+    match stored {
+        Ok(stored) if stored == ok.to_string() => {}
+        Ok(stored) => seen.wrong.push(format!("it reports {ok} loaded rows, but {stored} are visible")),
         Err(error) => seen.wrong.push(format!("its rows could not be counted: {error:#}")),
     }
     seen.visible = true;

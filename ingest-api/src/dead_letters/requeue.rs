@@ -24,7 +24,7 @@ pub struct Requeued {
     /// The batches whose chunks Kafka has again.
     pub sent: Vec<ParkedBatch>,
     /// The batches of which the dead-letter topic no longer has all chunks.
-    pub gone: Vec<ParkedBatch>,
+    pub missing: Vec<ParkedBatch>,
 }
 
 /// Requeues batches. It reads the dead-letter topic in a thread of its own, with one chunk in memory.
@@ -48,7 +48,7 @@ pub async fn requeue(
                 Some(places) if send(&runtime, &kafka, &topic, &reader, &batch, &places)? => {
                     requeued.sent.push(batch);
                 }
-                _ => requeued.gone.push(batch),
+                _ => requeued.missing.push(batch),
             }
         }
         Ok(requeued)
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_sent_in_the_order_of_its_chunks_and_only_as_a_whole() {
+    fn a_batch_is_sent_in_the_order_of_its_chunks_and_only_if_it_is_complete() {
         let at = |offset| Place { partition: 0, offset, time: 0 };
         let newest = HashMap::from([
             (("u".to_owned(), 5), at(9)),

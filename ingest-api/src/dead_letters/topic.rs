@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_copy_of_a_chunk_is_kept() {
+    fn the_newest_copy_of_a_chunk_is_used() {
         let mut newest = HashMap::new();
         let id = || ("u".to_owned(), 3);
         let at = |partition, offset, time| Place { partition, offset, time };
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_goes_back_with_its_own_headers_and_without_the_reason() {
+    fn a_chunk_is_requeued_with_its_own_headers_and_without_the_reason() {
         let header = ChunkHeader {
             job: "u".into(),
             name: "j".into(),

@@ -45,14 +45,14 @@ mod tests {
     }
 
     #[test]
-    fn what_kubernetes_finds_invalid_comes_back_with_its_own_words() {
+    fn what_kubernetes_finds_invalid_is_returned_with_its_message() {
         let error = ApiError::from(kubernetes(422, "spec: rowKey must be the name of a column"));
         assert_eq!((error.status().as_u16(), error.reason()), (422, "Invalid"));
         assert_eq!(error.to_string(), "spec: rowKey must be the name of a column");
     }
 
     #[test]
-    fn what_kubernetes_does_not_find_is_named_by_the_caller_and_nothing_else_is() {
+    fn the_caller_names_only_what_kubernetes_does_not_find() {
         let named = || ApiError::JobNotFound { namespace: "shop".into(), job: "j".into() };
         assert_eq!(kubernetes_or(404, named)(kubernetes(404, "x")).reason(), "JobNotFound");
         assert_eq!(kubernetes_or(404, named)(kubernetes(403, "x")).reason(), "Forbidden");
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_that_is_not_there_is_not_taken_for_what_would_be_in_it() {
+    fn a_missing_namespace_is_not_reported_as_a_missing_object() {
         let status = serde_json::json!({"code": 404, "details": {"name": "shop", "kind": "namespaces"}});
         let status: kube::core::Status = serde_json::from_value(status).unwrap();
         let named = || ApiError::JobNotFound { namespace: "shop".into(), job: "j".into() };

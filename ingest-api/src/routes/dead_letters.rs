@@ -7,7 +7,7 @@ use crds::ModelId;
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
-use crate::dead_letters::requeue::requeue as send_again;
+use crate::dead_letters::requeue::requeue as requeue_batches;
 use crate::dead_letters::{ParkedBatch, Which, drop_batch, parked};
 use crate::error::{ApiError, ErrorBody};
 use crate::names::{Name, Namespace};
@@ -97,16 +97,16 @@ pub async fn requeue(
 ) -> Result<Json<RequeuedBatches>, ApiError> {
     let of = names(path)?;
     let (id, batches) = found(&app, &of, chosen).await?;
-    let done = send_again(app.kafka.clone(), id.topic(), id.dead_letter_topic(), batches).await?;
-    tracing::info!(model = %of.1, sent = done.sent.len(), gone = done.gone.len(), "dead letters requeued");
-    if done.sent.is_empty() && !done.gone.is_empty() {
+    let done = requeue_batches(app.kafka.clone(), id.topic(), id.dead_letter_topic(), batches).await?;
+    tracing::info!(model = %of.1, sent = done.sent.len(), gone = done.missing.len(), "dead letters requeued");
+    if done.sent.is_empty() && !done.missing.is_empty() {
         return Err(ApiError::DeadLettersGone(format!(
             "topic '{}' no longer has the chunks of these {} batches; drop them, and load their jobs' files again",
             id.dead_letter_topic(),
-            done.gone.len()
+            done.missing.len()
         )));
     }
-    Ok(Json(RequeuedBatches { requeued: done.sent, gone: done.gone }))
+    Ok(Json(RequeuedBatches { requeued: done.sent, gone: done.missing }))
 }
 
 /// Drop dead letters: their rows are not loaded, and their jobs end as `ChunksDropped`

@@ -71,9 +71,12 @@ pub async fn cancel(State(app): State<Shared>, path: InNamespace) -> Result<Resp
         return Err(ApiError::JobEnded { job: job.to_string(), state: state.as_str().into() });
     }
     let cancel = Patch::Merge(serde_json::json!({"spec": {"cancel": true}}));
-    let gone = || ApiError::JobNotFound { namespace: namespace.to_string(), job: job.to_string() };
+    let not_found = || ApiError::JobNotFound { namespace: namespace.to_string(), job: job.to_string() };
     let params = PatchParams::default();
-    let cancelled =
-        app.jobs(&namespace).patch(job.as_str(), &params, &cancel).await.map_err(kubernetes_or(404, gone))?;
+    let cancelled = app
+        .jobs(&namespace)
+        .patch(job.as_str(), &params, &cancel)
+        .await
+        .map_err(kubernetes_or(404, not_found))?;
     Ok(object(StatusCode::OK, cancelled))
 }

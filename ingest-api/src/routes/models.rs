@@ -119,9 +119,9 @@ pub async fn one(State(app): State<Shared>, path: InNamespace) -> Result<Respons
 pub async fn delete(State(app): State<Shared>, path: InNamespace) -> Result<Response, ApiError> {
     let (namespace, model) = names(path)?;
     let found = app.model(&namespace, &model).await?;
-    let gone = || ApiError::ModelNotFound { namespace: namespace.to_string(), model: model.to_string() };
+    let not_found = || ApiError::ModelNotFound { namespace: namespace.to_string(), model: model.to_string() };
     let params = DeleteParams::default();
-    app.models(&namespace).delete(&found.name_any(), &params).await.map_err(kubernetes_or(404, gone))?;
+    app.models(&namespace).delete(&found.name_any(), &params).await.map_err(kubernetes_or(404, not_found))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_map_becomes_columns_in_its_own_order_and_back() {
+    fn a_plain_map_is_converted_to_columns_and_back_in_its_order() {
         let text = r#"{"zeta":"String","alpha":"UInt32","mid":"Float64"}"#;
         let map: ColumnMap = serde_json::from_str(text).unwrap();
         let spec = spec(Some(map), None).unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_named_twice_is_left_for_kubernetes_to_refuse() {
+    fn a_column_named_twice_is_sent_so_that_kubernetes_refuses_it() {
         let map: ColumnMap = serde_json::from_str(r#"{"a":"String","a":"UInt8"}"#).unwrap();
         assert_eq!(map.0.len(), 2);
     }

@@ -48,7 +48,7 @@ pub const UPLOAD_COMPLETE: HeaderName = HeaderName::from_static("upload-complete
     request_body(content = String, content_type = "text/csv", description = "The file, in UTF-8 or, with a byte-order mark, UTF-16; `Content-Type: text/csv`, `text/tab-separated-values`, `application/x-ndjson` (one object a line) or `application/json` (one array) says its format"),
     responses((status = 201, body = ref("#/components/schemas/IngestJob"), headers(("Location" = String, description = "The job's path"))),
         (status = 404, body = ErrorBody, description = "ModelNotFound"),
-        (status = 408, body = ErrorBody, description = "UploadTooSlow: go on by PUT"),
+        (status = 408, body = ErrorBody, description = "UploadTooSlow: continue with PUT"),
         (status = 409, body = ErrorBody, description = "JobExists, LabelTaken, UploadSuperseded"),
         (status = 413, body = ErrorBody, description = "UploadTooLarge, UploadNeedsMemory"),
         (status = 415, body = ErrorBody, description = "UnsupportedMediaType, UnsupportedEncoding"),
@@ -130,11 +130,11 @@ impl Made {
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "The job's name"),
         ("Upload-Offset" = Option<u64>, Header, description = "The byte of the file with which the body begins"),
         ("Upload-Digest" = Option<String>, Header, description = "The digest of the bytes before it, `crc64nvme:` and 16 hexadecimal digits: another file is refused"),
-        ("Content-Encoding" = Option<String>, Header, description = "`gzip`, `zstd`, `bzip2` or `xz`; not where an upload goes on")),
+        ("Content-Encoding" = Option<String>, Header, description = "`gzip`, `zstd`, `bzip2` or `xz`; not to continue an upload")),
     request_body(content = String, content_type = "text/csv", description = "The file"),
     responses((status = 200, body = ref("#/components/schemas/IngestJob")),
         (status = 404, body = ErrorBody, description = "JobNotFound"),
-        (status = 408, body = ErrorBody, description = "UploadTooSlow: go on from where HEAD says"),
+        (status = 408, body = ErrorBody, description = "UploadTooSlow: continue at the offset that HEAD returns"),
         (status = 409, body = ErrorBody, description = "OffsetMismatch (with Upload-Offset), DifferentFile, UploadComplete, UploadSuperseded, JobEnded, SourceMismatch"),
         (status = 413, body = ErrorBody, description = "UploadTooLarge, UploadNeedsMemory"),
         (status = 415, body = ErrorBody, description = "UnsupportedMediaType, UnsupportedEncoding"),
@@ -143,23 +143,27 @@ impl Made {
         (status = 503, body = ErrorBody, description = "KafkaUnavailable, ModelNotReady, …; see Retry-After")))]
 pub async fn put(State(app): State<Shared>, path: InNamespace, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    match Box::pin(feed(&app, path, &head.headers)).await {
-        Ok(Fed::Body(upload)) => answer(upload.run(body).await, StatusCode::OK),
-        Ok(Fed::Inline(upload, text)) => send_inline(*upload, text, body).await,
-        Ok(Fed::Before(job)) => object(StatusCode::OK, *job),
+    match Box::pin(prepare_upload(&app, path, &head.headers)).await {
+        Ok(UploadSource::Body(upload)) => answer(upload.run(body).await, StatusCode::OK),
+        Ok(UploadSource::Inline(upload, text)) => send_inline(*upload, text, body).await,
+        Ok(UploadSource::AlreadyComplete(job)) => object(StatusCode::OK, *job),
         Err(error) => refuse(error, body, &head.headers),
     }
 }
 
-/// Where the bytes of an existing job come from.
-enum Fed {
+/// Where the bytes of an existing job come from, if any are missing.
+enum UploadSource {
     Body(Box<Upload>),
     Inline(Box<Upload>, String),
-    /// They were received before, and this request repeats the upload.
-    Before(Box<IngestJob>),
+    /// All bytes were received before, and this request repeats the upload.
+    AlreadyComplete(Box<IngestJob>),
 }
 
-async fn feed(app: &Shared, path: InNamespace, headers: &HeaderMap) -> Result<Fed, ApiError> {
+async fn prepare_upload(
+    app: &Shared,
+    path: InNamespace,
+    headers: &HeaderMap,
+) -> Result<UploadSource, ApiError> {
     let (namespace, name) = names(path)?;
     let mut headers = UploadHeaders::parse(headers, app.settings.upload_limit())?;
     let mut job = app.job(&namespace, &name).await?;
@@ -175,7 +179,7 @@ async fn feed(app: &Shared, path: InNamespace, headers: &HeaderMap) -> Result<Fe
         let upload = job.status.as_ref().and_then(|s| s.upload.clone()).unwrap_or_default();
         if inline.is_some() && upload.complete {
             // The operator repeats a request if it did not receive the answer.
-            return Ok(Fed::Before(Box::new(job)));
+            return Ok(UploadSource::AlreadyComplete(Box::new(job)));
         }
         if let Some(ended) = ended(&job) {
             return Err(ended);
@@ -193,8 +197,8 @@ async fn feed(app: &Shared, path: InNamespace, headers: &HeaderMap) -> Result<Fe
             let length = headers.length;
             let upload = Box::new(Upload { app: app.clone(), prepared, progress, length, admission });
             return Ok(match inline {
-                Some(text) => Fed::Inline(upload, text),
-                None => Fed::Body(upload),
+                Some(text) => UploadSource::Inline(upload, text),
+                None => UploadSource::Body(upload),
             });
         }
         job = app.job(&namespace, &name).await?;
@@ -205,7 +209,7 @@ async fn feed(app: &Shared, path: InNamespace, headers: &HeaderMap) -> Result<Fe
 /// Show the progress of a job's upload
 #[utoipa::path(head, path = "/v1/namespaces/{ns}/jobs/{job}/data", tag = "uploads",
     params(("ns" = String, Path, description = "The namespace"), ("job" = String, Path, description = "The job's name")),
-    responses((status = 204, headers(("Upload-Offset" = u64, description = "The byte from which the upload goes on"),
+    responses((status = 204, headers(("Upload-Offset" = u64, description = "The byte at which the upload continues"),
             ("Upload-Digest" = String, description = "The digest of the bytes before it"),
             ("Upload-Complete" = String, description = "`?1` when it is complete, else `?0`"))),
         (status = 404, description = "JobNotFound")))]

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_is_as_its_receipt_says_has_no_differences() {
+    fn a_job_that_matches_its_receipt_has_no_differences() {
         assert_eq!(found(Some(receipt()), &NOW), Vec::<String>::new());
     }
 
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_without_a_receipt_says_so() {
+    fn a_job_without_a_receipt_has_one_difference() {
         assert_eq!(found(None, &NOW), ["the job has no receipt (PENDING); it gets one when it ends"]);
     }
 

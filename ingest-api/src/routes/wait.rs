@@ -11,7 +11,7 @@ use kube::ResourceExt;
 
 use crate::error::ApiError;
 use crate::names::Namespace;
-use crate::state::{App, turned};
+use crate::state::{App, until_true};
 use crate::watch::watch_job;
 
 /// The longest wait, in seconds. A client that prefers more gets this.
@@ -49,7 +49,7 @@ pub async fn until_stopped(
             namespace: namespace.to_string(),
             job: job.name_any(),
         }),
-        () = turned(&mut stop) => Ok(job),
+        () = until_true(&mut stop) => Ok(job),
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_wait_is_ignored_as_the_rfc_asks() {
+    fn an_invalid_wait_is_ignored_as_the_rfc_requires() {
         for value in ["", "wait", "wait=", "wait=-1", "wait=x", "handling=strict", "wait=99999999999"] {
             assert_eq!(seconds(&[value]), 0, "{value}");
         }

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
-use crate::state::turned;
+use crate::state::until_true;
 use crate::upload::pace::Pace;
 
 /// The most bytes that the server reads from a connection at once.
@@ -87,7 +87,7 @@ pub async fn pump(
         let silence = bounds.idle.saturating_sub(asked - silent_since);
         let next = tokio::select! {
             next = timeout(silence.min(pace.left()), body.next()) => next,
-            () = turned(&mut stop) => return BodyEnd::Stopped,
+            () = until_true(&mut stop) => return BodyEnd::Stopped,
             _ = &mut wanted => {
                 drop(to);
                 drain(body).await;
@@ -220,7 +220,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_breaks_off_is_never_taken_for_one_that_ends() {
+    async fn a_body_that_breaks_off_is_never_treated_as_complete() {
         let of = |length| Bounds { length, ..MINUTE };
         for length in [Some(3), None] {
             let (end, bytes) = pumped(Body::from("abc"), of(length), false).await;
@@ -259,7 +259,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_trickles_is_given_up_after_half_a_minute_and_a_faster_one_is_not() {
+    async fn a_client_below_the_least_rate_is_given_up_after_half_a_minute_and_a_faster_one_is_not() {
         let bounds = Bounds { least_rate: 1024, ..MINUTE };
         assert_eq!(pumped_on_a_paused_clock(trickle(100, 1000), bounds).await, (BodyEnd::TooSlow, 30));
         assert_eq!(pumped_on_a_paused_clock(trickle(2048, 100), bounds).await, (BodyEnd::Complete, 100));
@@ -267,14 +267,14 @@ pub(crate) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_falls_silent_is_given_up() {
+    async fn a_client_that_sends_nothing_is_given_up() {
         assert_eq!(pumped_on_a_paused_clock(silent(), MINUTE).await, (BodyEnd::Interrupted, 60));
         let rated = Bounds { least_rate: 1, ..MINUTE };
         assert_eq!(pumped_on_a_paused_clock(silent(), rated).await, (BodyEnd::TooSlow, 30));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_kafka_is_not_the_clients_fault() {
+    async fn a_slow_kafka_does_not_make_a_client_too_slow() {
         let (to, mut reader) = pipe();
         let (_stop, stop) = watch::channel(false);
         let (_wanted, wanted) = oneshot::channel();
@@ -290,7 +290,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_nobody_wants_any_more_ends_its_reader_at_once() {
+    async fn a_body_that_is_no_longer_needed_ends_its_reader_at_once() {
         let (to, reader) = pipe();
         let (_stop, stop) = watch::channel(false);
         let (wanted, wants) = oneshot::channel();

@@ -34,10 +34,10 @@ pub struct Budget {
 
 /// A part of a budget. It is free again when the last clone is dropped.
 #[derive(Clone, Debug)]
-pub struct Reservation(Arc<Held>);
+pub struct Reservation(Arc<Reserved>);
 
 #[derive(Debug)]
-struct Held {
+struct Reserved {
     budget: Budget,
     permit: Mutex<OwnedSemaphorePermit>,
 }
@@ -72,7 +72,7 @@ impl Budget {
             timeout_at(deadline, Arc::clone(&self.free).acquire_many_owned(self.fits(0, bytes)?)).await;
         match permit {
             Ok(Ok(permit)) => {
-                Ok(Reservation(Arc::new(Held { budget: self.clone(), permit: Mutex::new(permit) })))
+                Ok(Reservation(Arc::new(Reserved { budget: self.clone(), permit: Mutex::new(permit) })))
             }
             _ => Err(NoMemory::Busy),
         }
@@ -91,9 +91,9 @@ impl Budget {
     }
 
     /// Returns `bytes` in KiB. Fails if they and what is held exceed the complete budget.
-    fn fits(&self, held_kib: usize, bytes: u64) -> Result<u32, NoMemory> {
+    fn fits(&self, reserved_kib: usize, bytes: u64) -> Result<u32, NoMemory> {
         let more = kib(bytes);
-        let needs = held_kib as u64 + u64::from(more);
+        let needs = reserved_kib as u64 + u64::from(more);
         if needs > u64::from(self.kib) {
             return Err(NoMemory::Never { needs: needs.div_ceil(1024), budget: u64::from(self.kib) / 1024 });
         }
@@ -104,9 +104,9 @@ impl Budget {
 impl Reservation {
     /// Reserves more. On the thread of a decoder it waits for the memory; without a runtime it does not wait.
     pub fn grow_blocking(&self, bytes: u64) -> Result<(), NoMemory> {
-        let Held { budget, permit } = &*self.0;
-        let held = permit.lock().num_permits();
-        let more = budget.fits(held, bytes)?;
+        let Reserved { budget, permit } = &*self.0;
+        let reserved = permit.lock().num_permits();
+        let more = budget.fits(reserved, bytes)?;
         let free = Arc::clone(&budget.free);
         let new = match Handle::try_current() {
             Ok(runtime) => {
@@ -164,23 +164,23 @@ pub(crate) mod tests {
     /// Reserves `bytes` bytes of a budget that has them.
     pub fn reserved(budget: &Budget, bytes: u64) -> Reservation {
         let permit = Mutex::new(budget.try_reserve(bytes).unwrap());
-        Reservation(Arc::new(Held { budget: budget.clone(), permit }))
+        Reservation(Arc::new(Reserved { budget: budget.clone(), permit }))
     }
 
-    fn soon() -> Instant {
+    fn deadline() -> Instant {
         Instant::now() + Duration::from_secs(5)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_does_not_fit_waits_and_is_then_refused() {
+    async fn an_upload_that_does_not_fit_waits_and_is_then_refused() {
         let budget = Budget::new(10 * MIB);
-        let first = budget.reserve(8 * MIB, soon()).await.unwrap();
+        let first = budget.reserve(8 * MIB, deadline()).await.unwrap();
         let asked = Instant::now();
-        assert_eq!(budget.reserve(4 * MIB, soon()).await.err(), Some(NoMemory::Busy));
+        assert_eq!(budget.reserve(4 * MIB, deadline()).await.err(), Some(NoMemory::Busy));
         assert_eq!(asked.elapsed().as_secs(), 5);
         let waiting = tokio::spawn({
             let budget = budget.clone();
-            async move { budget.reserve(4 * MIB, soon()).await }
+            async move { budget.reserve(4 * MIB, deadline()).await }
         });
         tokio::task::yield_now().await;
         drop(first);
@@ -190,10 +190,10 @@ pub(crate) mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_small_upload_does_not_overtake_a_large_one_that_waits() {
         let budget = Budget::new(10 * MIB);
-        let _first = budget.reserve(8 * MIB, soon()).await.unwrap();
+        let _first = budget.reserve(8 * MIB, deadline()).await.unwrap();
         let large = tokio::spawn({
             let budget = budget.clone();
-            async move { budget.reserve(4 * MIB, soon()).await }
+            async move { budget.reserve(4 * MIB, deadline()).await }
         });
         tokio::task::yield_now().await;
         assert!(budget.try_reserve(MIB).is_none(), "the large one waits for it");
@@ -202,24 +202,24 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_larger_than_the_whole_budget_is_refused_at_once_with_both_sizes() {
+    async fn a_reservation_that_exceeds_the_budget_is_refused_at_once_with_both_sizes() {
         let budget = Budget::new(10 * MIB);
         let never = NoMemory::Never { needs: 11, budget: 10 };
-        assert_eq!(budget.reserve(11 * MIB, soon()).await.err(), Some(never));
-        let held = budget.reserve(4 * MIB, soon()).await.unwrap();
-        assert_eq!(held.grow_blocking(7 * MIB), Err(never));
+        assert_eq!(budget.reserve(11 * MIB, deadline()).await.err(), Some(never));
+        let reservation = budget.reserve(4 * MIB, deadline()).await.unwrap();
+        assert_eq!(reservation.grow_blocking(7 * MIB), Err(never));
     }
 
     #[test]
-    fn all_of_a_reservation_comes_back_with_its_last_clone() {
+    fn a_reservation_is_released_completely_with_its_last_clone() {
         let budget = Budget::new(10 * MIB);
-        let held = reserved(&budget, 4 * MIB);
-        let clone = held.clone();
+        let reservation = reserved(&budget, 4 * MIB);
+        let clone = reservation.clone();
         clone.grow_blocking(5 * MIB).unwrap();
         assert_eq!(clone.grow_blocking(MIB + 1), Err(NoMemory::Never { needs: 11, budget: 10 }));
         let other = budget.try_reserve(MIB).unwrap();
-        assert_eq!(held.grow_blocking(MIB), Err(NoMemory::Busy));
-        drop(held);
+        assert_eq!(reservation.grow_blocking(MIB), Err(NoMemory::Busy));
+        drop(reservation);
         assert_eq!(budget.free(), 0);
         drop((clone, other));
         assert_eq!(budget.free(), 10 * MIB);
@@ -233,7 +233,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_file_of_two_rows_needs_next_to_nothing() {
+    fn a_file_of_two_rows_needs_little_memory() {
         assert!(need(Encoding::Identity, 960 * 1024, Some(100)) < 100 * 1024);
         assert!(need(Encoding::Identity, 960 * 1024, None) > 5 * MIB);
         assert!(need(Encoding::Bzip2, 960 * 1024, Some(100)) > 8 * MIB);

@@ -111,21 +111,21 @@ fn cut(body: BodyReader, task: CutTask, memory: Reservation, out: &mut Out<'_>) 
         pushed?;
         out.free.try_iter().for_each(|bytes| cutter.recycle(bytes));
         header.check(&cutter, out)?;
-        hand_out(&mut cutter, &mut longest, out)?;
-        longest.reserve_held(bytes - cutter.position().offset)?;
+        send_chunks(&mut cutter, &mut longest, out)?;
+        longest.reserve_buffered(bytes - cutter.position().offset)?;
         if !out.listening || out.to.is_closed() {
             return Ok(());
         }
     }
     cutter.finish()?;
     header.check(&cutter, out)?;
-    hand_out(&mut cutter, &mut longest, out)?;
+    send_chunks(&mut cutter, &mut longest, out)?;
     out.send(Ok(Piece::End { bytes, digest: cutter.digest() }));
     Ok(())
 }
 
 /// Sends all chunks that the cutter has completed.
-fn hand_out(cutter: &mut Cutter, longest: &mut Longest, out: &mut Out<'_>) -> Result<(), CutFailure> {
+fn send_chunks(cutter: &mut Cutter, longest: &mut Longest, out: &mut Out<'_>) -> Result<(), CutFailure> {
     while let Some(chunk) = cutter.next_chunk() {
         longest.reserve(chunk.bytes.len() as u64)?;
         out.send(Ok(Piece::Chunk(chunk, cutter.position())));
@@ -140,7 +140,7 @@ struct Longest {
 }
 
 /// How many chunks a cutter may hold: one that is complete, one that is held back, one that is cut.
-const HELD_CHUNKS: u64 = 3;
+const BUFFERED_CHUNKS: u64 = 3;
 
 impl Longest {
     /// Reserves memory for chunks of this length.
@@ -154,8 +154,8 @@ impl Longest {
 
     /// Reserves memory for a cutter that holds `bytes` bytes. If that is more than its chunks of the known length can
     /// have, one of them is longer.
-    fn reserve_held(&mut self, bytes: u64) -> Result<(), CutFailure> {
-        if bytes > HELD_CHUNKS * self.bytes { self.reserve(bytes) } else { Ok(()) }
+    fn reserve_buffered(&mut self, bytes: u64) -> Result<(), CutFailure> {
+        if bytes > BUFFERED_CHUNKS * self.bytes { self.reserve(bytes) } else { Ok(()) }
     }
 }
 
@@ -260,60 +260,60 @@ mod tests {
     }
 
     #[test]
-    fn a_file_comes_out_as_its_header_its_chunks_and_its_end() {
+    fn a_file_is_cut_into_its_header_its_chunks_and_its_end() {
         let text = b"event_id,amount\n1,12.5\n2,\"8\n.0\"\n3,1\n";
-        let whole = cut_all(&[text], true, task());
-        let Ok(Piece::Header { columns, raw }) = &whole[0] else { panic!("{whole:?}") };
+        let all = cut_all(&[text], true, task());
+        let Ok(Piece::Header { columns, raw }) = &all[0] else { panic!("{all:?}") };
         assert_eq!(
             (columns.as_slice(), raw.as_slice()),
             (&["event_id".into(), "amount".into()][..], &text[..15])
         );
-        let chunks = chunks(&whole);
+        let chunks = chunks(&all);
         assert_eq!(chunks.iter().map(|(c, _)| c.bytes.as_slice()).collect::<Vec<_>>().concat(), &text[16..]);
         assert_eq!(chunks.iter().map(|(c, _)| c.rows).sum::<u32>(), 3);
         assert_eq!(chunks.last().map(|(_, at)| at.offset), Some(text.len() as u64));
-        assert_eq!(whole.last(), Some(&end(text.as_ref())));
+        assert_eq!(all.last(), Some(&end(text.as_ref())));
         for at in 1..text.len() {
-            assert_eq!(cut_all(&[&text[..at], &text[at..]], true, task()), whole, "split at {at}");
+            assert_eq!(cut_all(&[&text[..at], &text[at..]], true, task()), all, "split at {at}");
         }
     }
 
     #[test]
-    fn what_is_cut_from_a_position_is_what_was_cut_after_it() {
+    fn cutting_from_a_position_gives_the_chunks_that_followed_it() {
         let text: Vec<u8> = (0..50).fold(b"event_id,amount\n".to_vec(), |mut t, i| {
             t.extend_from_slice(format!("{i},{i}.5\n").as_bytes());
             t
         });
-        let whole = cut_all(&[&text], true, task());
-        let Some(Ok(Piece::Chunk(_, at))) = whole.get(3) else { panic!("{whole:?}") };
+        let all = cut_all(&[&text], true, task());
+        let Some(Ok(Piece::Chunk(_, at))) = all.get(3) else { panic!("{all:?}") };
         let rest =
             cut_all(&[&text[usize::try_from(at.offset).unwrap()..]], true, CutTask { at: *at, ..task() });
-        assert_eq!(rest, whole[4..]);
+        assert_eq!(rest, all[4..]);
     }
 
     #[test]
-    fn an_upload_of_utf_16_goes_on_from_the_byte_of_its_utf_8() {
+    fn an_upload_of_utf_16_continues_at_the_byte_of_its_utf_8() {
         let text: String =
             (0..50).fold("\u{feff}event_id,amount\n".to_owned(), |t, i| t + &format!("ä{i},{i}.5\n"));
         let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
-        let whole = cut_all(&[&units[..99], &units[99..]], true, task());
-        assert_eq!(whole, cut_all(&[text.as_bytes()], true, task()));
-        assert_eq!(whole.last(), Some(&end(text.as_ref())));
-        let Some(Ok(Piece::Chunk(_, at))) = whole.get(3) else { panic!("{whole:?}") };
+        let all = cut_all(&[&units[..99], &units[99..]], true, task());
+        assert_eq!(all, cut_all(&[text.as_bytes()], true, task()));
+        assert_eq!(all.last(), Some(&end(text.as_ref())));
+        let Some(Ok(Piece::Chunk(_, at))) = all.get(3) else { panic!("{all:?}") };
         let rest = &text.as_bytes()[usize::try_from(at.offset).unwrap()..];
-        assert_eq!(cut_all(&[rest], true, CutTask { at: *at, ..task() }), whole[4..]);
+        assert_eq!(cut_all(&[rest], true, CutTask { at: *at, ..task() }), all[4..]);
     }
 
     #[test]
-    fn chunks_carry_their_batch_and_digests_that_join_to_that_of_the_file() {
+    fn chunks_have_their_batch_and_digests_that_combine_to_the_digest_of_the_file() {
         let text: Vec<u8> = (0..50)
             .fold(b"event_id,amount\n".to_vec(), |t, i| [t, format!("{i},{i}.5\n").into_bytes()].concat());
         // the weight of a row is a fifth of the weight of a batch
         let limits = Limits { row_weight: rows_types::BATCH_WEIGHT / 5, ..Limits::plain(16) };
-        let whole = cut_all(&[&text], true, CutTask { limits, ..task() });
-        let chunks = chunks(&whole);
+        let all = cut_all(&[&text], true, CutTask { limits, ..task() });
+        let chunks = chunks(&all);
         let ends = chunks.iter().filter(|(c, _)| c.ends_batch).count();
-        assert!(ends > 5, "{whole:?}");
+        assert!(ends > 5, "{all:?}");
         let mut batch = 0;
         for (chunk, at) in &chunks {
             assert_eq!(chunk.batch.number, batch);
@@ -321,15 +321,15 @@ mod tests {
             assert_eq!(at.digest, Digest::of(&text[..usize::try_from(at.offset).unwrap()]));
             batch += u32::from(chunk.ends_batch);
         }
-        assert_eq!(whole.last(), Some(&end(&text)));
+        assert_eq!(all.last(), Some(&end(&text)));
         let (_, at) = chunks[ends];
         let rest = &text[usize::try_from(at.offset).unwrap()..];
         let rest = cut_all(&[rest], true, CutTask { limits, at: *at, ..task() });
-        assert_eq!(rest, whole[ends + 2..], "one that goes on makes the same batches");
+        assert_eq!(rest, all[ends + 2..], "an upload that continues makes the same batches");
     }
 
     #[test]
-    fn a_file_of_one_chunk_says_so() {
+    fn a_file_of_one_chunk_is_marked_as_such() {
         let last = |text: &[u8]| {
             let cuts = cut_all(&[text], true, task());
             chunks(&cuts).iter().map(|(c, _)| c.last).collect::<Vec<_>>()
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_array_comes_out_without_a_header_and_may_be_empty() {
+    fn a_json_array_has_no_header_and_may_be_empty() {
         let input = Input { format: rows_types::Format::Json, ..Input::default() };
         let task = CutTask { input, ..task() };
         let text = b"[{\"event_id\": \"1\"},\n {\"event_id\": \"2\"}]\n";
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_holds_for_what_a_body_unpacks_to() {
+    fn a_limit_applies_to_the_decompressed_bytes() {
         let cuts = cut_all(&[b"event_id,amount\n"], true, CutTask { limit: Some(10), ..task() });
         assert_eq!(cuts, [Err(CutFailure::TooLarge(10))]);
     }

@@ -197,9 +197,9 @@ mod tests {
         ::zstd::encode_all(text, 1).unwrap()
     }
 
-    type Pack = fn(&[u8]) -> Vec<u8>;
+    type Compress = fn(&[u8]) -> Vec<u8>;
 
-    const PACKERS: [(Pack, Encoding, &str); 4] = [
+    const COMPRESSIONS: [(Compress, Encoding, &str); 4] = [
         (gzip, Encoding::Gzip, "MalformedGzip"),
         (zstd, Encoding::Zstd, "MalformedZstd"),
         (bzip2, Encoding::Bzip2, "MalformedBzip2"),
@@ -249,8 +249,8 @@ mod tests {
     }
 
     #[test]
-    fn packed_bytes_come_out_the_same_wherever_the_body_is_split() {
-        for (compress, encoding, _) in PACKERS {
+    fn decompressed_bytes_are_the_same_wherever_the_body_is_split() {
+        for (compress, encoding, _) in COMPRESSIONS {
             let compressed = [compress(b"event_id,amount\n"), compress(b"1,12.5\n")].concat();
             for at in 0..=compressed.len() {
                 let (head, tail) = compressed.split_at(at);
@@ -264,8 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn a_packed_body_that_is_cut_off_or_is_none_is_malformed() {
-        for (compress, encoding, expected) in PACKERS {
+    fn a_compressed_body_that_is_truncated_or_is_not_compressed_is_malformed() {
+        for (compress, encoding, expected) in COMPRESSIONS {
             let compressed = compress(b"1,2\n");
             for at in 1..compressed.len() {
                 assert_eq!(reason(decode(&[&compressed[..at]], encoding, true)), expected, "cut off at {at}");
@@ -276,8 +276,8 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_breaks_inside_a_packed_body_does_not_make_it_malformed() {
-        for (compress, encoding, _) in PACKERS {
+    fn a_connection_that_breaks_inside_a_compressed_body_does_not_make_it_malformed() {
+        for (compress, encoding, _) in COMPRESSIONS {
             let compressed = compress(b"1,2\n");
             let broken = decode(&[&compressed[..compressed.len() / 2]], encoding, false);
             assert_eq!(broken, Err(DecodeError::Interrupted));
@@ -286,15 +286,16 @@ mod tests {
     }
 
     #[test]
-    fn a_body_without_a_byte_is_an_empty_file_however_it_is_packed() {
-        for encoding in PACKERS.map(|(_, encoding, _)| encoding).into_iter().chain([Encoding::Identity]) {
+    fn a_body_without_a_byte_is_an_empty_file_with_every_compression() {
+        for encoding in COMPRESSIONS.map(|(_, encoding, _)| encoding).into_iter().chain([Encoding::Identity])
+        {
             assert_eq!(decode(&[], encoding, true).unwrap(), b"");
         }
     }
 
     #[test]
-    fn a_bomb_comes_in_steps_of_bounded_size() {
-        for (compress, encoding, _) in PACKERS {
+    fn a_decompression_bomb_is_decoded_in_steps_of_bounded_size() {
+        for (compress, encoding, _) in COMPRESSIONS {
             let compressed = compress(&vec![b'0'; 8 << 20]);
             assert!(compressed.len() < 1 << 20);
             let mut decoder = Decoder::new(
@@ -314,19 +315,19 @@ mod tests {
     }
 
     #[test]
-    fn a_zstd_frame_that_asks_for_a_huge_window_is_refused() {
+    fn a_zstd_frame_that_needs_a_huge_window_is_refused() {
         assert_eq!(decode(&[&with_window(23)], Encoding::Zstd, true).unwrap(), b"1,2\n");
         assert_eq!(reason(decode(&[&with_window(27)], Encoding::Zstd, true)), "MalformedZstd");
     }
 
     #[test]
-    fn xz_that_asks_for_a_huge_dictionary_is_refused_and_that_of_its_best_level_is_not() {
+    fn xz_that_needs_a_huge_dictionary_is_refused_and_that_of_its_highest_level_is_not() {
         assert_eq!(decode(&[&with_dictionary(64 << 20)], Encoding::Xz, true).unwrap(), b"1,2\n");
         assert_eq!(reason(decode(&[&with_dictionary(96 << 20)], Encoding::Xz, true)), "MalformedXz");
     }
 
     #[test]
-    fn what_a_stream_asks_for_is_reserved_before_it_is_allocated() {
+    fn the_memory_that_a_stream_needs_is_reserved_before_it_is_allocated() {
         let cases = [
             (Encoding::Xz, with_dictionary(1 << 20), with_dictionary(64 << 20), 64 << 20),
             (Encoding::Zstd, with_window(20), with_window(23), 8 << 20),
@@ -334,8 +335,8 @@ mod tests {
         for (encoding, small, large, least) in cases {
             let streams = [small.as_slice(), &large].concat();
             let budget = Budget::new(90 << 20);
-            let held = reserved(&budget, 1);
-            let mut decoder = Decoder::new(reader(&[&streams], true), encoding, false, held).unwrap();
+            let reservation = reserved(&budget, 1);
+            let mut decoder = Decoder::new(reader(&[&streams], true), encoding, false, reservation).unwrap();
             while decoder.next(|_| ()).unwrap().is_some() {}
             let used = (90 << 20) - budget.free();
             assert!(used > least && used < least + (4 << 20), "{encoding:?}: {used}");
@@ -351,11 +352,11 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_comes_out_as_utf_8_however_it_is_packed_but_not_where_an_upload_goes_on() {
+    fn utf_16_becomes_utf_8_with_every_compression_but_not_in_an_upload_that_continues() {
         let text: Vec<u8> = "\u{feff}id\n😀\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let expected = "\u{feff}id\n😀\n".as_bytes();
         assert_eq!(decode(&[&text], Encoding::Identity, true).unwrap(), expected);
-        for (compress, encoding, _) in PACKERS {
+        for (compress, encoding, _) in COMPRESSIONS {
             assert_eq!(decode(&[&compress(&text)], encoding, true).unwrap(), expected);
         }
         let truncated = &text[..text.len() - 1];
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encoding_that_is_not_read_is_refused_by_name() {
+    fn an_unsupported_encoding_is_refused_with_its_name() {
         assert_eq!(Encoding::parse(Some("GZIP")).unwrap(), Encoding::Gzip);
         assert_eq!(Encoding::parse(Some("x-bzip2")).unwrap(), Encoding::Bzip2);
         assert_eq!(Encoding::parse(Some("xz")).unwrap(), Encoding::Xz);

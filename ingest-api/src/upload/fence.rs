@@ -41,7 +41,12 @@ impl Epoch {
     /// Returns the epoch to continue with, as if this request took up the upload once more, whichever request wrote the
     /// status. `None` if the status has changed since.
     #[must_use]
-    pub fn once_more(&self, job: &IngestJob, reference: &JobRef, status: &UploadStatus) -> Option<Self> {
+    pub fn after_lost_answer(
+        &self,
+        job: &IngestJob,
+        reference: &JobRef,
+        status: &UploadStatus,
+    ) -> Option<Self> {
         let there = job.status.as_ref()?.upload.as_ref()?;
         let written = UploadStatus { epoch: self.own, ..status.clone() };
         let same = job.uid().as_ref() == Some(&reference.uid) && *there == written;
@@ -49,7 +54,7 @@ impl Epoch {
     }
 
     /// Checks whether `job` is still the one to which this request may write.
-    pub fn holds(&self, job: &IngestJob, reference: &JobRef) -> Result<(), ApiError> {
+    pub fn check(&self, job: &IngestJob, reference: &JobRef) -> Result<(), ApiError> {
         let JobRef { namespace, name, uid, .. } = reference;
         if job.uid().as_ref() != Some(uid) {
             return Err(ApiError::JobNotFound { namespace: namespace.clone(), job: name.clone() });
@@ -65,7 +70,7 @@ impl Epoch {
         reference: &JobRef,
         status: &UploadStatus,
     ) -> Result<(), ApiError> {
-        self.holds(job, reference)?;
+        self.check(job, reference)?;
         let is_complete = job.status.as_ref().and_then(|s| s.upload.as_ref()).is_some_and(|u| u.complete);
         if is_complete && !status.complete {
             return Err(ApiError::UploadComplete(reference.name.clone()));
@@ -100,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_is_written_only_over_the_one_by_which_it_was_decided() {
+    fn an_epoch_is_written_only_over_the_epoch_from_which_it_was_decided() {
         let epoch = Epoch::after(&upload(3));
         assert_eq!((epoch.own, epoch.is_written()), (4, false));
         assert_eq!(reason(epoch, &job("u", upload(3)), &upload(4)), "yes");
@@ -110,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_epoch_writes_nothing_any_more() {
+    fn an_older_epoch_can_no_longer_write() {
         let mut epoch = Epoch::after(&upload(3));
         epoch.written();
         assert_eq!(reason(epoch, &job("u", upload(4)), &upload(4)), "yes");
@@ -120,21 +125,21 @@ mod tests {
     }
 
     #[test]
-    fn a_first_write_that_was_taken_without_an_answer_is_made_once_more_over_it() {
+    fn a_first_write_that_was_stored_without_an_answer_is_repeated_over_it() {
         let epoch = Epoch::after(&upload(3));
         let status = UploadStatus { first_chunk: Some("a".into()), ..upload(3) };
         let taken = UploadStatus { epoch: 4, ..status.clone() };
-        let again = epoch.once_more(&job("u", taken.clone()), &reference(), &status).unwrap();
-        assert_eq!(again, Epoch { own: 5, expected: 4 });
+        let retried = epoch.after_lost_answer(&job("u", taken.clone()), &reference(), &status).unwrap();
+        assert_eq!(retried, Epoch { own: 5, expected: 4 });
         let others = [
             UploadStatus { epoch: 5, ..taken.clone() },
             UploadStatus { chunks: 1, ..taken.clone() },
             UploadStatus { first_chunk: Some("b".into()), ..taken.clone() },
         ];
         for other in others {
-            assert_eq!(epoch.once_more(&job("u", other), &reference(), &status), None);
+            assert_eq!(epoch.after_lost_answer(&job("u", other), &reference(), &status), None);
         }
-        assert_eq!(epoch.once_more(&job("u2", taken), &reference(), &status), None);
+        assert_eq!(epoch.after_lost_answer(&job("u2", taken), &reference(), &status), None);
     }
 
     #[test]
@@ -145,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_of_the_same_name_that_came_after_is_never_written_to() {
+    fn a_later_job_of_the_same_name_is_never_written_to() {
         assert_eq!(reason(Epoch::after(&upload(0)), &job("u2", upload(0)), &upload(1)), "JobNotFound");
     }
 

@@ -50,7 +50,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_client_is_too_slow_only_after_a_whole_window_of_waiting() {
+    fn a_client_is_too_slow_only_after_a_full_window_of_waiting() {
         let mut pace = Pace::new(1024);
         assert!((0..29).all(|_| pace.note(SECOND, 10)));
         assert_eq!(pace.left(), SECOND);
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_rate_itself_is_fast_enough() {
+    fn exactly_the_least_rate_is_fast_enough() {
         let mut pace = Pace::new(1024);
         assert!((0..300).all(|_| pace.note(SECOND, 1024)));
         assert!(!(0..30).all(|_| pace.note(SECOND, 1023)));

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_has_ended_is_refused_for_that() {
+    fn a_job_that_has_ended_is_refused_with_that_reason() {
         assert_eq!(refused("UploadExpired", JobState::Failed, Some("m-1")), Some("JobEnded"));
     }
 }

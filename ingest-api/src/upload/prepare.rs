@@ -123,7 +123,7 @@ async fn revision_data(
     }
     let revisions: Api<ControllerRevision> = Api::namespaced(app.kube.clone(), namespace.as_str());
     let not_found =
-        || ApiError::ModelNotReady(format!("the revision '{revision}' of the job's model is gone"));
+        || ApiError::ModelNotReady(format!("the revision '{revision}' of the job's model does not exist"));
     let data = revisions.get(revision).await.map_err(kubernetes_or(404, not_found))?.data;
     let data = data.ok_or_else(|| ApiError::Internal(format!("the revision '{revision}' is empty")))?;
     let data: RevisionData = serde_json::from_value(data.0)
@@ -159,7 +159,8 @@ fn assemble(
         Some(raw) => Some(rows_split::parse_header(&input, raw.as_bytes())?),
         None if begin.at != Position::START && input.has_header() => {
             let message =
-                "the header line is too long to be kept, so the upload cannot go on; make a new job".into();
+                "the header line is too long to be kept, so the upload cannot continue; make a new job"
+                    .into();
             return Err(FileProblem { reason: "NotResumable", message });
         }
         None => None,
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_job_itself_says_the_format_before_the_content_type_does() {
+    fn the_format_of_the_job_overrides_the_content_type() {
         let of = |spec, header, status| prepared(&spec, header, start(), status).unwrap().0.input.format;
         let (json, none) = (serde_json::json!({"input": {"format": "JSONLines"}}), serde_json::json!({}));
         let fresh = UploadStatus::default;
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_is_cut_to_its_end_as_it_was_begun() {
+    fn an_upload_is_cut_to_its_end_with_the_settings_of_its_start() {
         let fresh = prepared(&serde_json::json!({}), None, start(), UploadStatus::default()).unwrap();
         assert_eq!((fresh.0.limits.chunk_bytes, fresh.2.chunk_bytes), (960 << 10, Some(960 << 10)));
         let begun = UploadStatus { chunk_bytes: Some(1024), ..UploadStatus::default() };
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_grows_moves_no_chunk_of_an_upload_that_has_begun() {
+    fn new_partitions_do_not_move_chunks_of_an_upload_that_has_started() {
         let mut status = UploadStatus::default();
         assert_eq!((partitions(&mut status, 6), status.partitions), (6, Some(6)));
         assert_eq!((partitions(&mut status, 12), status.partitions), (6, Some(6)));
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_goes_on_with_the_header_it_began_with() {
+    fn an_upload_continues_with_the_header_it_started_with() {
         let at = Position { offset: 9, next_chunk: 1, next_row: 2, ..Position::START };
         let with =
             |header| prepared(&serde_json::json!({}), None, Begin { at, header }, UploadStatus::default());
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_cannot_be_are_a_problem_of_the_job() {
+    fn invalid_settings_are_a_problem_of_the_job() {
         let same = serde_json::json!({"input": {"delimiter": "\""}});
         let problem = prepared(&same, None, start(), UploadStatus::default()).err();
         assert_eq!(problem.map(|p| p.reason), Some("InvalidInput"));

@@ -98,14 +98,14 @@ impl Kafka {
     }
 
     /// Hands a chunk to the producer, which copies it. The returned future resolves when Kafka has acknowledged the
-    /// chunk. Chunks can be acknowledged in any order. `held` is dropped at the acknowledgement.
+    /// chunk. Chunks can be acknowledged in any order. `permit` is dropped at the acknowledgement.
     pub fn send(
         self: Arc<Self>,
         topic: &str,
         partition: i32,
         header: &ChunkHeader,
         body: &[u8],
-        held: Option<OwnedSemaphorePermit>,
+        permit: Option<OwnedSemaphorePermit>,
     ) -> Result<impl Future<Output = Acknowledged> + use<>, ApiError> {
         let headers = header.to_headers().into_iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value.as_bytes()) })
@@ -117,7 +117,7 @@ impl Kafka {
         };
         let key = header.key();
         let record = Record { topic, partition, key: key.as_bytes(), body };
-        let sent = self.send_record(record, headers, held).map_err(named)?;
+        let sent = self.send_record(record, headers, permit).map_err(named)?;
         Ok(sent.map(move |acknowledged| acknowledged.map_err(named)))
     }
 
@@ -126,7 +126,7 @@ impl Kafka {
         self: Arc<Self>,
         record: Record<'_>,
         headers: OwnedHeaders,
-        held: Option<OwnedSemaphorePermit>,
+        permit: Option<OwnedSemaphorePermit>,
     ) -> Result<impl Future<Output = Result<Delivered, SendError>> + use<>, SendError> {
         let Record { topic, partition, key, body } = record;
         let record = FutureRecord::to(topic).partition(partition).key(key).payload(body).headers(headers);
@@ -135,7 +135,7 @@ impl Kafka {
         // A task of its own frees the memory, because an upload that waits for memory polls nothing else.
         let acknowledged = tokio::spawn(async move {
             let result = delivery.await;
-            drop(held);
+            drop(permit);
             match result {
                 // librdkafka acknowledges a record that failed together with a later one that did not; then it has no
                 // offset. But a broker accepts any sequence number as the first one of a producer that it does not know
@@ -255,7 +255,7 @@ mod tests {
 
     /// Simulates a leader that was just restarted: it refuses the first chunk and accepts the second.
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_chunk_that_is_not_in_kafka_is_not_acknowledged_together_with_the_one_behind_it() {
+    async fn a_chunk_that_is_not_in_kafka_is_not_acknowledged_together_with_the_next_chunk() {
         let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
         cluster.create_topic("t", 1, 1).unwrap();
         let bootstrap = format!("--kafka-bootstrap={}", cluster.bootstrap_servers());
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_chunk_that_kafka_does_not_allow_is_an_error_of_the_file_that_says_what_to_do() {
+    async fn a_chunk_that_kafka_does_not_allow_is_an_error_of_the_file_with_what_to_do() {
         let settings = Cli::parse_from(["ingest-api", "--kafka-bootstrap=127.0.0.1:1"]).settings;
         let kafka = Arc::new(Kafka::new(&settings).unwrap());
         // the producer itself refuses what is larger than any message of this project

@@ -18,7 +18,7 @@ use crate::upload::fence::Epoch;
 
 const PERIOD: Duration = Duration::from_secs(1);
 /// How often the job is read while nothing is written.
-const LOOK: Duration = Duration::from_secs(5);
+const READ_INTERVAL: Duration = Duration::from_secs(5);
 /// How often a necessary write is tried, with a pause that doubles from 100 ms: about 12 s in all.
 const TRIES: u32 = 8;
 /// How often a write is tried while others write the status: the operator and the workers, each at most a few times per
@@ -74,7 +74,7 @@ impl Progress {
         match apply(&self.jobs, &self.job, self.epoch, status).await? {
             Some(job) => {
                 self.epoch.written();
-                self.saw(&job);
+                self.note_job(&job);
                 Ok(true)
             }
             None => Ok(false),
@@ -96,8 +96,8 @@ impl Progress {
                 self.request = None;
                 match answer {
                     Ok(job) => {
-                        self.saw(&job);
-                        if let Err(error) = self.epoch.holds(&job, &self.job) {
+                        self.note_job(&job);
+                        if let Err(error) = self.epoch.check(&job, &self.job) {
                             return error;
                         }
                         if let Some(ended) = ended(&job) {
@@ -115,7 +115,7 @@ impl Progress {
             if let Some(status) = self.due.take().filter(|_| self.epoch.is_written()) {
                 let (jobs, job, epoch) = (self.jobs.clone(), self.job.clone(), self.epoch);
                 self.request = Some(write(jobs, job, epoch, status).boxed());
-            } else if self.seen.elapsed() >= LOOK {
+            } else if self.seen.elapsed() >= READ_INTERVAL {
                 self.request = Some(read(self.jobs.clone(), self.job.clone()).boxed());
             }
         }
@@ -128,7 +128,7 @@ impl Progress {
         if let Some(request) = self.request.take() {
             // This status is newer; it does not matter whether the write before succeeded.
             if let Ok(job) = request.await {
-                self.saw(&job);
+                self.note_job(&job);
             }
         }
         let mut pause = Duration::from_millis(100);
@@ -142,8 +142,8 @@ impl Progress {
                 Err(superseded @ ApiError::UploadSuperseded(_)) if unanswered => {
                     unanswered = false;
                     let now = read(self.jobs.clone(), self.job.clone()).await?;
-                    self.epoch = self.epoch.once_more(&now, &self.job, status).ok_or(superseded)?;
-                    self.saw(&now);
+                    self.epoch = self.epoch.after_lost_answer(&now, &self.job, status).ok_or(superseded)?;
+                    self.note_job(&now);
                     continue;
                 }
                 other => return other.inspect(|job| self.wrote(job)),
@@ -157,10 +157,10 @@ impl Progress {
 
     fn wrote(&mut self, job: &IngestJob) {
         self.epoch.written();
-        self.saw(job);
+        self.note_job(job);
     }
 
-    fn saw(&mut self, job: &IngestJob) {
+    fn note_job(&mut self, job: &IngestJob) {
         self.seen = Instant::now();
         // A later job of the same name is ignored.
         if job.uid().as_ref() == Some(&self.job.uid) {
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_takes_bytes_until_it_is_cancelled_or_has_ended() {
+    fn a_job_accepts_bytes_until_it_is_cancelled_or_has_ended() {
         assert!(ended(&job(false, None)).is_none());
         assert!(ended(&job(false, Some(JobState::Uploading))).is_none());
         assert!(ended(&job(true, Some(JobState::Uploading))).is_some());
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_status_upload_is_written_and_only_to_the_version_that_was_seen() {
+    fn only_status_upload_is_written_and_only_to_the_version_that_was_read() {
         let job = JobRef { namespace: "shop".into(), name: "j".into(), uid: "u".into(), version: "7".into() };
         let patch = patch(&job, &UploadStatus::default());
         assert_eq!(patch["metadata"]["resourceVersion"], "7");

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_type_tells_the_format_and_an_unknown_one_is_refused() {
+    fn a_content_type_determines_the_format_and_an_unknown_one_is_refused() {
         let format = |t| parse(&[("content-type", t)], None).map(|h| h.format);
         assert_eq!(format("text/csv; charset=utf-8").unwrap(), Some(Format::Csv));
         assert_eq!(format("application/x-ndjson").unwrap(), Some(Format::JsonLines));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_of_what_is_left_out_is_read_and_nonsense_is_refused() {
+    fn the_digest_of_the_skipped_bytes_is_parsed_and_an_invalid_one_is_refused() {
         let headers =
             parse(&[("upload-offset", "5"), ("upload-digest", "crc64nvme:0000000000000009")], None).unwrap();
         assert_eq!(headers.offered, Offered { offset: Some(5), digest: Some(Digest::from_u64(9)) });
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_goes_on_only_unpacked() {
+    fn an_upload_continues_only_uncompressed() {
         assert_eq!(
             reason(&[("upload-offset", "5"), ("content-encoding", "gzip")], None),
             "UnsupportedEncoding"

@@ -66,7 +66,7 @@ pub fn decide(
 fn position(status: &UploadStatus) -> Result<Position, FileProblem> {
     let unknown = || FileProblem {
         reason: "NotResumable",
-        message: "status.upload does not say where the file goes on; make a new job".into(),
+        message: "status.upload does not have the offset at which the file continues; make a new job".into(),
     };
     let batch = status.batch.ok_or_else(unknown)?;
     let digest = status.digest.as_deref().and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_goes_on_only_from_the_byte_after_the_last_acknowledged_chunk_and_in_its_batch() {
+    fn an_upload_continues_only_at_the_byte_after_the_last_acknowledged_chunk_and_in_its_batch() {
         let begin = decide("j", &acknowledged(), at(400), false).unwrap();
         assert_eq!(begin, Begin { at: AT, header: Some("a,b".into()) });
         for wrong in [at(0), at(399), at(401), Offered::default()] {
@@ -182,14 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_goes_on_only_with_the_file_it_began_with() {
+    fn an_upload_continues_only_with_the_file_it_started_with() {
         let with = |digest| Offered { offset: Some(400), digest: Some(Digest::from_u64(digest)) };
         assert!(decide("j", &acknowledged(), with(9), false).is_ok());
         assert_eq!(reason(&acknowledged(), with(8), false), "DifferentFile");
     }
 
     #[test]
-    fn a_status_that_does_not_say_where_its_batch_began_is_not_taken_up() {
+    fn a_status_without_the_start_of_its_batch_is_not_continued() {
         let without = [
             UploadStatus { batch: None, ..acknowledged() },
             UploadStatus { digest: None, ..acknowledged() },
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_of_which_nothing_is_acknowledged_begins_at_its_start() {
+    fn an_upload_without_an_acknowledged_chunk_starts_at_byte_0() {
         for offered in [Offered::default(), at(0)] {
             assert_eq!(decide("j", &UploadStatus::default(), offered, false).unwrap(), Begin::START);
         }
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_certain_to_be_the_same_may_be_sent_again_and_the_status_does_not_go_back() {
+    fn identical_bytes_may_be_sent_twice_and_the_status_does_not_go_back() {
         let mut status = acknowledged();
         assert_eq!(decide("j", &status, Offered::default(), true).unwrap(), Begin::START);
         acknowledge(&mut status, &Position { offset: 100, next_chunk: 1, ..Position::START }, CHUNK);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_offset_of_each_partition_is_kept_over_attempts() {
+    fn the_last_offset_of_each_partition_is_kept_across_attempts() {
         let mut status = acknowledged();
         for (partition, offset) in [(1, 7), (2, 3), (1, 5), (9, 1), (-1, 1)] {
             note_offset(&mut status, partition, offset);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_that_has_ended_takes_nothing_more() {
+    fn an_upload_that_has_ended_accepts_no_more_bytes() {
         assert_eq!(
             reason(&UploadStatus { complete: true, ..acknowledged() }, at(400), false),
             "UploadComplete"
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_one_chunk_is_another_than_a_longer_one_that_begins_alike() {
+    fn a_file_of_one_chunk_differs_from_a_longer_one_that_starts_with_the_same_chunk() {
         let chunk = |last| Chunk {
             number: 0,
             first_row: 1,

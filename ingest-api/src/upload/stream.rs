@@ -28,9 +28,9 @@ use crate::upload::produce::{Acknowledged, Delivered};
 use crate::upload::progress::{Progress, ends_the_upload};
 use crate::upload::resume::{acknowledge, complete, first_chunk, note_offset};
 
-/// The most bytes of one upload on their way to Kafka. One chunk may always be sent.
+/// The most bytes of one upload in flight to Kafka. One chunk may always be sent.
 const WINDOW_BYTES: u64 = 8 << 20;
-/// The most chunks of one upload on their way.
+/// The most chunks of one upload in flight.
 const WINDOW_CHUNKS: usize = 32;
 
 /// An upload that is ready to begin.
@@ -47,7 +47,7 @@ pub struct Upload {
     pub admission: Admission,
 }
 
-/// A chunk on its way to Kafka.
+/// A chunk in flight to Kafka.
 struct Sent {
     chunk: (u32, Digest),
     after: Position,
@@ -55,7 +55,7 @@ struct Sent {
     acknowledged: Acknowledged,
 }
 
-/// The memory of a chunk on its way.
+/// The memory of a chunk in flight.
 enum Slot {
     /// A part of what the upload has reserved.
     Own,
@@ -109,15 +109,15 @@ struct Source {
     _wanted: oneshot::Sender<()>,
 }
 
-/// Chunks on their way, in order.
+/// Chunks in flight, in order.
 #[derive(Default)]
-struct OnTheirWay {
+struct InFlight {
     chunks: FuturesOrdered<BoxFuture<'static, Sent>>,
     bytes: u64,
 }
 
-impl OnTheirWay {
-    /// Returns the memory for one more chunk of `bytes` bytes: the upload's own if no other is on its way, or memory of
+impl InFlight {
+    /// Returns the memory for one more chunk of `bytes` bytes: the upload's own if no other is in flight, or memory of
     /// `rest`.
     fn slot(&self, bytes: u64, rest: impl FnOnce() -> Option<OwnedSemaphorePermit>) -> Option<Slot> {
         if self.chunks.is_empty() {
@@ -136,11 +136,11 @@ impl Stream {
         progress: &mut Progress,
     ) -> Result<End, ApiError> {
         let mut source = self.start(body, length);
-        let mut on_their_way = OnTheirWay::default();
+        let mut in_flight = InFlight::default();
         let mut slot = None;
         let mut end = None;
         loop {
-            if end.is_some() && on_their_way.chunks.is_empty() {
+            if end.is_some() && in_flight.chunks.is_empty() {
                 return match end {
                     Some(End::Complete { bytes, digest }) => Ok(End::Complete { bytes, digest }),
                     _ => self.interrupted(source.pump).await,
@@ -148,11 +148,11 @@ impl Stream {
             }
             if slot.is_none() && end.is_none() {
                 let bytes = self.prepared.task.limits.chunk_bytes as u64;
-                slot = on_their_way.slot(bytes, || self.admission.budget.try_reserve(bytes));
+                slot = in_flight.slot(bytes, || self.admission.budget.try_reserve(bytes));
             }
             tokio::select! {
-                Some(Sent { chunk, after, bytes, acknowledged }) = on_their_way.chunks.next() => {
-                    on_their_way.bytes -= bytes;
+                Some(Sent { chunk, after, bytes, acknowledged }) = in_flight.chunks.next() => {
+                    in_flight.bytes -= bytes;
                     self.acknowledged(&after, chunk, bytes, acknowledged?);
                     progress.set(self.status.clone());
                 }
@@ -163,8 +163,8 @@ impl Stream {
                     }
                     Some(Ok(Piece::Chunk(chunk, after))) => {
                         self.claim(&chunk, progress).await?;
-                        on_their_way.bytes += chunk.bytes.len() as u64;
-                        on_their_way.chunks.push_back(self.send(&chunk, after, slot.take())?);
+                        in_flight.bytes += chunk.bytes.len() as u64;
+                        in_flight.chunks.push_back(self.send(&chunk, after, slot.take())?);
                         // Kafka's client has a copy. If the thread has ended or has enough memory, it needs no more.
                         let _ = source.used.try_send(chunk.bytes);
                     }
@@ -241,11 +241,11 @@ impl Stream {
         let single = chunk.number == 0 && chunk.last;
         let partition = crds::names::partition(&job.uid, chunk.batch.number, single, *partitions);
         let bytes = chunk.bytes.len() as u64;
-        let held = match slot {
+        let permit = match slot {
             Some(Slot::Shared(permit)) => Some(permit),
             Some(Slot::Own) | None => None,
         };
-        let sent = Arc::clone(&self.app.kafka).send(topic, partition, &header, &chunk.bytes, held)?;
+        let sent = Arc::clone(&self.app.kafka).send(topic, partition, &header, &chunk.bytes, permit)?;
         let chunk = (chunk.number, chunk.digest);
         Ok(sent.map(move |acknowledged| Sent { chunk, after, bytes, acknowledged }).boxed())
     }
@@ -337,19 +337,19 @@ mod tests {
 
     const CHUNK: u64 = 960 * 1024;
 
-    fn on_their_way(chunks: u64) -> OnTheirWay {
+    fn in_flight(chunks: u64) -> InFlight {
         let pending = (0..chunks).map(|_| futures::future::pending().boxed());
-        OnTheirWay { chunks: pending.collect(), bytes: chunks * CHUNK }
+        InFlight { chunks: pending.collect(), bytes: chunks * CHUNK }
     }
 
     #[test]
-    fn one_chunk_may_always_go_and_others_only_where_there_is_memory() {
+    fn one_chunk_may_always_be_sent_and_others_only_if_memory_is_free() {
         let budget = Budget::new(3 * CHUNK);
-        let slot = |chunks| on_their_way(chunks).slot(CHUNK, || budget.try_reserve(CHUNK));
-        let held: Vec<_> = (1..=3).map(|chunks| slot(chunks).unwrap()).collect();
+        let slot = |chunks| in_flight(chunks).slot(CHUNK, || budget.try_reserve(CHUNK));
+        let slots: Vec<_> = (1..=3).map(|chunks| slot(chunks).unwrap()).collect();
         assert!(slot(4).is_none(), "the budget is used up");
         assert!(matches!(slot(0), Some(Slot::Own)), "this memory was reserved before");
-        drop(held);
+        drop(slots);
         assert!(matches!(slot(4), Some(Slot::Shared(_))));
         assert!(slot(8).is_none(), "one upload takes 8 MiB at most");
     }

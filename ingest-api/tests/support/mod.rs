@@ -226,9 +226,9 @@ impl Kubernetes {
     }
 
     /// Waits until the upload of a job is in the wanted state.
-    pub async fn wait_for(&self, name: &str, holds: impl Fn(&Value) -> bool) {
+    pub async fn wait_for(&self, name: &str, condition: impl Fn(&Value) -> bool) {
         let mut writes = self.writes.subscribe();
-        while !holds(&self.upload(name)) {
+        while !condition(&self.upload(name)) {
             writes.changed().await.unwrap();
         }
     }

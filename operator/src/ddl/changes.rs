@@ -57,8 +57,8 @@ pub fn compare(wanted: &DataTable, existing: &Existing) -> Result<Vec<String>, C
         let Some(theirs) = present.get(index) else {
             let previous =
                 index.checked_sub(1).map(|before| format!(" AFTER {}", wanted.columns[before].name));
-            let place = previous.unwrap_or_else(|| " FIRST".into());
-            changes.push(format!("{alter} ADD COLUMN IF NOT EXISTS {}{place}", ours.definition()));
+            let position = previous.unwrap_or_else(|| " FIRST".into());
+            changes.push(format!("{alter} ADD COLUMN IF NOT EXISTS {}{position}", ours.definition()));
             continue;
         };
         if modified(ours, theirs).map_err(conflict)? {
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_as_wanted_is_left_alone() {
+    fn a_table_that_matches_is_not_changed() {
         let parenthesised = Existing { sorting_key: "(`event_id`)".into(), ..existing(&SAME) };
         assert_eq!(compare(&table(), &parenthesised), Ok(vec![]));
         assert_eq!(compare(&table(), &existing(&SAME)), Ok(vec![]));
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_clickhouse_spells_otherwise_is_the_same_type() {
+    fn a_type_that_clickhouse_writes_differently_is_the_same_type() {
         let mut wanted = table();
         wanted.columns[1] = column("timestamp", "Decimal(10,2)");
         assert_eq!(
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_another_shape_is_a_conflict_that_names_the_column() {
+    fn a_table_with_other_columns_is_a_conflict_that_names_the_column() {
         let wanted = table();
         let cases: [(Existing, &str); 6] = [
             (
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ttl_is_changed_only_when_it_is_another() {
+    fn the_ttl_is_changed_only_if_it_differs() {
         let mut wanted = table();
         wanted.ttl = Some(Ttl { column: "timestamp".parse().unwrap(), amount: 90, unit: "DAY" });
         let mut theirs = existing(&SAME);

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_that_exactly_once_rests_on_is_the_operators() {
+    fn every_setting_that_exactly_once_requires_is_set_by_the_operator() {
         let names = [
             "non_replicated_deduplication_window",
             "replicated_deduplication_window",
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_in_order_and_names_nothing_twice() {
+    fn the_list_is_sorted_and_has_no_duplicates() {
         assert!(ALLOWED.windows(2).all(|pair| pair[0].0 < pair[1].0));
     }
 }

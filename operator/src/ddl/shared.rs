@@ -127,12 +127,12 @@ impl SharedTable {
     pub fn changes(&self, existing: &ExistingShared) -> Vec<String> {
         let alter = format!("ALTER TABLE {}", self.name);
         let mut out = vec![];
-        let mut place = " FIRST".to_owned();
+        let mut position = " FIRST".to_owned();
         for (name, ty) in self.columns {
             if !existing.columns.iter().any(|column| column == name) {
-                out.push(format!("{alter} ADD COLUMN IF NOT EXISTS `{name}` {ty}{place}"));
+                out.push(format!("{alter} ADD COLUMN IF NOT EXISTS `{name}` {ty}{position}"));
             }
-            place = format!(" AFTER `{name}`");
+            position = format!(" AFTER `{name}`");
         }
         let shown = existing.engine_full.replace('`', "");
         match self.ttl_expression("toIntervalDay(", ")") {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_has_one_row_in_the_history_and_it_may_be_kept_for_ever() {
+    fn a_job_has_one_row_in_the_history_and_it_may_have_no_ttl() {
         let [_, _, history] = tables("default", TTLS).unwrap();
         let sql = history.create();
         let tail =
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_as_wanted_is_left_alone() {
+    fn a_table_that_matches_is_not_changed() {
         let [ledger, rejects, history] = tables("default", TTLS).unwrap();
         let shown = "ReplacingMergeTree(done_at) ORDER BY (job_uid, first_chunk, digests) \
                      TTL toDateTime(done_at) + toIntervalDay(90) SETTINGS index_granularity = 8192";
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_an_earlier_version_lacks_is_added_in_its_place() {
+    fn a_column_that_an_earlier_version_lacks_is_added_at_its_position() {
         let [_, rejects, _] = tables("default", Ttls::default()).unwrap();
         let mut old = existing(&rejects, "MergeTree ORDER BY (job_uid, row)");
         old.columns.retain(|column| column != "namespace");
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ttl_is_changed_only_when_it_is_another() {
+    fn the_ttl_is_changed_only_if_it_differs() {
         let change = |ttls: Ttls, shown: &str| {
             let [ledger, ..] = tables("default", ttls).unwrap();
             ledger.changes(&existing(&ledger, shown))
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_forgotten_before_the_topics_forget_it() {
+    fn ledger_and_rejects_are_kept_at_least_as_long_as_the_records() {
         #[derive(Parser)]
         struct Cli {
             #[command(flatten)]
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_name_that_is_no_name_makes_no_statement() {
+    fn an_invalid_database_name_is_an_error() {
         assert!(tables("a`; DROP", TTLS).is_err());
     }
 }

@@ -263,7 +263,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn everything_a_spec_can_say_is_in_the_statement_and_quoted() {
+    fn every_field_of_a_spec_is_in_the_statement_and_quoted() {
         let mut table = table();
         table.columns[0].ty = table.columns[0].ty.nullable().unwrap();
         table.columns[1].default = Some("it's".into());

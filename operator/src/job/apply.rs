@@ -95,7 +95,7 @@ mod tests {
         "errorSummary: [{column: a, error: INVALID_TYPE, count: 1, firstRow: 1, sample: aa}]";
 
     #[test]
-    fn counts_from_the_ledger_keep_the_rest_of_the_workers_part() {
+    fn counts_from_the_ledger_keep_the_other_fields_of_the_workers() {
         let job = job(&format!(
             "state: BLOCKED, counts: {{total: 1, ok: 1, errors: 0, chunksDone: 1}}, {SUMMARY}, loadProblem: {{reason: R, message: m}}"
         ));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_sends_nothing_that_others_own_and_keeps_its_receipt() {
+    fn the_operator_sends_no_field_of_other_managers_and_keeps_the_receipt() {
         let job = job(&format!(
             "state: SUCCESS, upload: {{bytes: 1}}, counts: {{total: 1, ok: 1, errors: 0, chunksDone: 1}}, {SUMMARY},
              loadProblem: {{reason: R, message: m}}, receipt: {{rows: 1, ok: 1, rejected: 0, tableRows: 1, chunks: 1, checkedTime: t}}"

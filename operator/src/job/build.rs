@@ -56,7 +56,7 @@ pub struct Write {
     /// The Event to publish once the status is written.
     pub event: Option<EventNote>,
     /// When to reconcile again without a change of an object.
-    pub again: Option<Duration>,
+    pub requeue_after: Option<Duration>,
     /// Whether to send the inline file.
     pub send_inline: bool,
     /// Counts from the ledger, if the counts of the workers are behind. They are written before everything else here.
@@ -100,11 +100,11 @@ fn ended(job: &ValidJob, at: Timestamp, now: Timestamp) -> Next {
     {
         return Next::Delete;
     }
-    let again =
+    let requeue_after =
         if job.is_receipt_due { RECEIPT_RETRY.min(left.max(SignedDuration::from_secs(1))) } else { left };
     let status = job.status.clone();
     let ask = job.is_receipt_due.then_some(Ask::Receipt);
-    Write { status, again: Some(again.unsigned_abs()), ask, ..Write::default() }.into()
+    Write { status, requeue_after: Some(requeue_after.unsigned_abs()), ask, ..Write::default() }.into()
 }
 
 fn waiting(job: &ValidJob, now: Timestamp) -> Next {
@@ -150,7 +150,7 @@ fn start(job: &ValidJob, revision: &str, now: Timestamp) -> Next {
         status,
         exclusive: true,
         event: Some(EventNote::normal("Started", format!("checked by revision {revision}"))),
-        again: Some(Duration::from_secs(1)),
+        requeue_after: Some(Duration::from_secs(1)),
         send_inline: job.inline,
         ..Write::default()
     }
@@ -184,7 +184,7 @@ fn running(job: &ValidJob, start: Timestamp, now: Timestamp) -> Next {
         send_inline: job.inline && !job.upload.complete,
         ..Write::default()
     };
-    let again = match state {
+    let requeue_after = match state {
         JobState::Uploading if job.inline => left.min(INLINE_CHECK),
         JobState::Uploading => left,
         JobState::Blocked => {
@@ -208,14 +208,14 @@ fn running(job: &ValidJob, start: Timestamp, now: Timestamp) -> Next {
             LOST_CHECK
         }
     };
-    write.again = Some(again.unsigned_abs());
+    write.requeue_after = Some(requeue_after.unsigned_abs());
     if let Some(since) = job.complete_since.filter(|_| state == JobState::Processing && job.problem.is_none())
     {
         let time = if job.upload.chunks == 1 { ONE_CHUNK_TIME } else { SMALL_JOB_TIME };
         let left = time.saturating_sub(now.duration_since(since));
         if left > SignedDuration::ZERO {
             write.status = job.status.clone();
-            write.again = Some(left.unsigned_abs());
+            write.requeue_after = Some(left.unsigned_abs());
         }
     }
     write.into()
@@ -285,7 +285,7 @@ fn end(
         status,
         exclusive: true,
         event: Some(event),
-        again: Some(job.ttl.unsigned_abs()),
+        requeue_after: Some(job.ttl.unsigned_abs()),
         ..Write::default()
     }
     .into()

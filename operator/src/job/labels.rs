@@ -48,8 +48,8 @@ impl Labels {
                     && self::key(other).as_ref() == Some(&key)
             })
             .collect();
-        let mut held = self.0.lock();
-        if let Some(holder) = held.get(&key) {
+        let mut holders = self.0.lock();
+        if let Some(holder) = holders.get(&key) {
             if *holder == uid {
                 return None;
             }
@@ -60,7 +60,7 @@ impl Labels {
         let first =
             rivals.into_iter().filter(|rival| order(rival) < order(job)).min_by_key(|rival| order(rival));
         if first.is_none() {
-            held.insert(key, uid);
+            holders.insert(key, uid);
         }
         first.map(ResourceExt::name_any)
     }
@@ -129,27 +129,27 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_was_refused_for_its_label_holds_it_no_longer() {
+    fn a_job_that_was_refused_for_its_label_does_not_keep_the_label() {
         let mut jobs = [job("a", 1, "l", "m"), job("b", 2, "l", "m")];
         jobs[0].status = serde_yaml::from_str("{state: FAILED, reason: DuplicateLabel}").unwrap();
         assert_eq!(first(&jobs[1], jobs.iter()), None);
     }
 
     #[test]
-    fn a_job_that_has_started_holds_its_label_against_one_that_sorts_before_it() {
+    fn a_job_that_has_started_keeps_its_label_although_another_job_sorts_before_it() {
         let mut jobs = [job("a", 1, "l", "m"), job("b", 1, "l", "m")];
         jobs[1].status = serde_yaml::from_str("{state: UPLOADING, modelRevision: m-1}").unwrap();
         assert_eq!(first(&jobs[0], jobs.iter()).as_deref(), Some("b"));
     }
 
     #[test]
-    fn a_label_once_given_is_not_given_again_before_the_first_job_is_seen_to_have_started() {
+    fn a_label_is_given_to_one_job_only_also_before_the_watch_reports_its_start() {
         let jobs = [job("a", 1, "l", "m"), job("b", 1, "l", "m")];
         let labels = Labels::default();
         assert_eq!(labels.first(&jobs[1], jobs[1..].iter()), None, "a is not there yet");
         assert_eq!(labels.first(&jobs[0], jobs.iter()).as_deref(), Some("b"));
         assert_eq!(labels.first(&jobs[1], jobs.iter()), None);
         labels.release("uid-b");
-        assert_eq!(labels.first(&jobs[0], jobs[..1].iter()), None, "b is gone");
+        assert_eq!(labels.first(&jobs[0], jobs[..1].iter()), None, "b is deleted");
     }
 }

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_lost_once_nothing_came_for_the_grace_and_the_ledger_lacks_them() {
+    fn chunks_are_lost_if_nothing_arrived_for_the_grace_period_and_the_ledger_lacks_them() {
         let c = counts(8);
         assert!(matches!(run(&[(0, c)], None), Step::Suspect(_)));
         assert!(matches!(run(&[(0, c), (29, c)], None), Step::Suspect(_)));
@@ -150,19 +150,19 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_of_the_ledger_from_before_the_grace_was_over_says_nothing() {
+    fn a_reading_of_the_ledger_from_before_the_end_of_the_grace_period_is_ignored() {
         let old = reading(29, vec![]);
         assert!(matches!(run(&[(0, counts(8)), (30, counts(8))], Some(&old)), Step::AskLedger(_)));
     }
 
     #[test]
-    fn the_clock_starts_again_when_the_counts_change() {
+    fn the_grace_period_restarts_when_the_counts_change() {
         assert!(matches!(run(&[(0, counts(7)), (20, counts(8)), (40, counts(8))], None), Step::Suspect(_)));
         assert!(matches!(run(&[(0, counts(7)), (20, counts(8)), (50, counts(8))], None), Step::AskLedger(_)));
     }
 
     #[test]
-    fn counts_that_are_behind_the_ledger_are_made_good_instead() {
+    fn counts_that_are_behind_the_ledger_are_corrected_instead() {
         let ledger = reading(31, vec![line(0, 12, "loaded")]);
         let Step::CountsBehind(totals) = run(&[(0, counts(8)), (30, counts(8))], Some(&ledger)) else {
             panic!("the ledger has all")
@@ -181,7 +181,7 @@ mod tests {
             "partition 0 has no record of the job"
         );
         assert!(matches!(now(&[(0, 5), (0, 2), (4, 4)]), Step::Suspect(_)), "partition 1 was made anew");
-        assert!(matches!(now(&[(0, 5), (8, 9)]), Step::Suspect(_)), "partition 2 is gone");
+        assert!(matches!(now(&[(0, 5), (8, 9)]), Step::Suspect(_)), "partition 2 is missing");
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_whose_chunks_all_have_a_line_or_whose_upload_goes_on_is_not_suspected() {
+    fn a_job_whose_chunks_all_have_a_line_or_whose_upload_continues_is_not_suspected() {
         let mut parked = counts(11);
         parked.chunks_parked = 1;
         assert_eq!(step(&upload(), &parked, Some(&positions(99, &PAST)), None, None), Step::Wait);

@@ -28,7 +28,7 @@ fn uploading(job: &ValidJob) -> String {
     match (job.inline, job.upload.bytes) {
         (true, _) => "the inline file is on its way",
         (false, 0) => "waiting for the file: PUT it to the upload API, or use batch job create",
-        (false, _) => "the file is arriving; if it broke off, send it again to go on",
+        (false, _) => "the file is arriving; if it broke off, send it again to continue",
     }
     .to_owned()
 }
@@ -72,8 +72,8 @@ fn blocked(job: &ValidJob) -> String {
 #[must_use]
 pub fn lost(job: &ValidJob, missing: &[ChunkRange]) -> String {
     format!(
-        "chunks {} of {} vanished from Kafka before they were loaded (retention, or the topic was deleted); rows loaded so far \
-         stay: {} of {}; load the file again as a new job",
+        "chunks {} of {} were deleted from Kafka before they were loaded (retention, or the topic was deleted); rows \
+         loaded so far stay: {} of {}; load the file again as a new job",
         ledger::text(missing),
         job.upload.chunks,
         job.counts.ok,
@@ -91,11 +91,11 @@ pub fn end(job: &ValidJob, reason: &str) -> String {
         return problem.message.clone();
     }
     let (counts, upload) = (&job.counts, &job.upload);
-    let see = format!("see batch job rejected {}", job.name);
+    let hint = format!("see batch job rejected {}", job.name);
     match reason {
         reasons::TOO_MANY_ERRORS => {
             format!(
-                "{} of {} rows were rejected, more than errorPolicy allows; rows loaded so far stay; {see}",
+                "{} of {} rows were rejected, more than errorPolicy allows; rows loaded so far stay; {hint}",
                 counts.errors, counts.total
             )
         }
@@ -113,7 +113,9 @@ pub fn end(job: &ValidJob, reason: &str) -> String {
             )
         }
         reasons::ALL_ROWS_LOADED => format!("{} rows were loaded", counts.ok),
-        reasons::ALL_ROWS_REJECTED => format!("all {} rows were rejected; {see}", counts.errors),
-        _ => format!("{} of {} rows were loaded, {} rejected; {see}", counts.ok, counts.total, counts.errors),
+        reasons::ALL_ROWS_REJECTED => format!("all {} rows were rejected; {hint}", counts.errors),
+        _ => {
+            format!("{} of {} rows were loaded, {} rejected; {hint}", counts.ok, counts.total, counts.errors)
+        }
     }
 }

@@ -111,7 +111,7 @@ mod tests {
     use prometheus_client::encoding::text::encode;
 
     #[test]
-    fn a_model_that_is_gone_is_no_longer_shown() {
+    fn a_deleted_model_has_no_metrics() {
         let mut registry = Registry::default();
         let metrics = OperatorMetrics::register(&mut registry);
         metrics.scaled("shop", "purchases", 3, Some(17));

@@ -84,7 +84,7 @@ async fn a_new_column_a_wider_type_and_more_partitions_reach_table_and_topic() {
 }
 
 #[tokio::test]
-async fn a_model_with_a_wrong_type_says_why_makes_nothing_and_is_served_once_it_is_right() {
+async fn a_model_with_a_wrong_type_reports_it_creates_nothing_and_becomes_ready_once_it_is_corrected() {
     let shop = world().shop("wrong").await;
     shop.model("m", &format!("{{{}}}", COLUMNS.replace("Float64", "Flot64"))).await;
     let model = shop.condition("m", "Ready", "False", "ModelInvalid").await;
@@ -103,7 +103,7 @@ async fn a_model_with_a_wrong_type_says_why_makes_nothing_and_is_served_once_it_
 }
 
 #[tokio::test]
-async fn a_table_of_another_shape_is_not_touched() {
+async fn a_table_with_other_columns_is_not_changed() {
     let shop = world().shop("foreign").await;
     // The database exists after a first model was made.
     shop.model("first", &format!("{{{COLUMNS}}}")).await;
@@ -116,9 +116,12 @@ async fn a_table_of_another_shape_is_not_touched() {
     shop.clickhouse.query_raw(&ddl).execute().await.unwrap();
     shop.model("m", &format!("{{{COLUMNS}, table: {{name: {foreign}}}}}")).await;
     let model = shop.condition("m", "TableReady", "False", "TableConflict").await;
-    let told =
+    let message =
         &model.status.unwrap().conditions.into_iter().find(|c| c.type_ == "TableReady").unwrap().message;
-    assert!(told.contains(&format!("{}.{foreign}", shop.database)) && told.contains("_job"), "{told}");
+    assert!(
+        message.contains(&format!("{}.{foreign}", shop.database)) && message.contains("_job"),
+        "{message}"
+    );
     shop.api::<IngestModel>()
         .patch("m", &PatchParams::default(), &Patch::Merge(json!({"spec": {"deletionPolicy": "Delete"}})))
         .await
@@ -137,7 +140,7 @@ async fn a_table_of_another_shape_is_not_touched() {
 }
 
 #[tokio::test]
-async fn a_job_that_comes_before_its_model_starts_with_it_and_its_worker_goes_when_it_ends() {
+async fn a_job_that_is_created_before_its_model_starts_with_it_and_its_worker_is_removed_at_its_end() {
     let shop = world().shop("early").await;
     shop.job("j", "{modelRef: {name: m}, source: {upload: {}}}").await;
     shop.state("j", "PENDING", "ModelNotFound").await;
@@ -146,10 +149,10 @@ async fn a_job_that_comes_before_its_model_starts_with_it_and_its_worker_goes_wh
     let (job_uid, pinned) = (job.uid().unwrap(), job.status.unwrap().model_revision.unwrap());
     shop.workers("m", 1).await;
 
-    shop.tell("j", crds::managers::API, json!({"upload": uploaded()})).await;
+    shop.report("j", crds::managers::API, json!({"upload": uploaded()})).await;
     shop.state("j", "PROCESSING", "Processing").await;
     shop.ledger("j", &job_uid, "loaded", 2, 1).await;
-    shop.tell(
+    shop.report(
         "j",
         crds::managers::WORKER,
         json!({"counts": {"total": 2, "ok": 1, "errors": 1, "chunksDone": 1}}),
@@ -159,7 +162,7 @@ async fn a_job_that_comes_before_its_model_starts_with_it_and_its_worker_goes_wh
     let status = job.status.unwrap();
     assert_eq!(status.progress.as_deref(), Some("100%"));
     assert_eq!(status.model_revision, Some(pinned));
-    assert_eq!(status.upload.unwrap().rows, 2, "what the others told is still there");
+    assert_eq!(status.upload.unwrap().rows, 2, "what the other writers reported is still there");
     assert_eq!(status.counts.unwrap().errors, 1);
     assert!(crds::status::is_true(&status.conditions, "Complete"));
     let receipt = shop.receipt("j").await;
@@ -172,16 +175,16 @@ async fn a_job_that_comes_before_its_model_starts_with_it_and_its_worker_goes_wh
 }
 
 #[tokio::test]
-async fn a_blocked_job_ends_when_its_dead_letters_are_given_up() {
+async fn a_blocked_job_ends_when_its_dead_letters_are_dropped() {
     let shop = world().shop("blocked").await;
     shop.model("m", &format!("{{{COLUMNS}}}")).await;
     shop.job("j", "{modelRef: {name: m}, source: {upload: {}}}").await;
     let uid = shop.state("j", "UPLOADING", "WaitingForUpload").await.uid().unwrap();
     shop.ledger("j", &uid, "parked", 0, 0).await;
-    shop.tell("j", crds::managers::API, json!({"upload": uploaded()})).await;
+    shop.report("j", crds::managers::API, json!({"upload": uploaded()})).await;
     let counts = json!({"total": 0, "ok": 0, "errors": 0, "chunksDone": 0, "chunksParked": 1});
     let problem = json!({"reason": "Refused", "message": "a setting"});
-    shop.tell("j", crds::managers::WORKER, json!({"counts": counts, "loadProblem": problem})).await;
+    shop.report("j", crds::managers::WORKER, json!({"counts": counts, "loadProblem": problem})).await;
     let blocked = shop.state("j", "BLOCKED", "ChunksParked").await.status.unwrap();
     assert!(crds::status::is_true(&blocked.conditions, "Stalled"));
     shop.ledger("j", &uid, "dropped", 0, 0).await;
@@ -191,7 +194,7 @@ async fn a_blocked_job_ends_when_its_dead_letters_are_given_up() {
 }
 
 #[tokio::test]
-async fn chunks_that_are_not_in_kafka_any_more_end_the_job() {
+async fn chunks_that_are_no_longer_in_kafka_end_the_job() {
     let shop = world().shop("lost").await;
     shop.model("m", &format!("{{{COLUMNS}, topic: {{partitions: 2}}}}")).await;
     shop.ready("m").await;
@@ -200,9 +203,9 @@ async fn chunks_that_are_not_in_kafka_any_more_end_the_job() {
     let mut upload = uploaded();
     // The topic is empty: it is not the topic to which the chunk was sent.
     upload["lastOffsets"] = json!([7, -1]);
-    shop.tell("j", crds::managers::API, json!({"upload": upload})).await;
+    shop.report("j", crds::managers::API, json!({"upload": upload})).await;
     let job = shop.state("j", "FAILED", "ChunksLost").await;
-    assert!(job.status.unwrap().message.unwrap().starts_with("chunks 0 of 1 vanished"));
+    assert!(job.status.unwrap().message.unwrap().starts_with("chunks 0 of 1 were deleted"));
     shop.close(&["m"]).await;
 }
 
@@ -214,9 +217,9 @@ async fn a_label_that_was_loaded_is_refused_after_its_job_is_deleted() {
     shop.job("first", spec).await;
     let uid = shop.state("first", "UPLOADING", "WaitingForUpload").await.uid().unwrap();
     shop.ledger("first", &uid, "loaded", 2, 0).await;
-    shop.tell("first", crds::managers::API, json!({"upload": uploaded()})).await;
+    shop.report("first", crds::managers::API, json!({"upload": uploaded()})).await;
     let counts = json!({"total": 2, "ok": 2, "errors": 0, "chunksDone": 1});
-    shop.tell("first", crds::managers::WORKER, json!({"counts": counts})).await;
+    shop.report("first", crds::managers::WORKER, json!({"counts": counts})).await;
     shop.state("first", "SUCCESS", "AllRowsLoaded").await;
     shop.receipt("first").await;
     shop.api::<IngestJob>().delete("first", &DeleteParams::default()).await.unwrap();
@@ -250,7 +253,7 @@ async fn a_running_job_keeps_its_revision_when_its_model_changes() {
 }
 
 #[tokio::test]
-async fn an_inline_job_says_that_the_upload_api_is_away_and_expires() {
+async fn an_inline_job_reports_an_unreachable_upload_api_and_expires() {
     let shop = world().shop("inline").await;
     shop.model("m", &format!("{{{COLUMNS}}}")).await;
     shop.job("j", "{modelRef: {name: m}, source: {inline: \"event_id,timestamp,amount\\n1,2,3\\n\"}, uploadDeadlineSeconds: 4}").await;
@@ -261,7 +264,7 @@ async fn an_inline_job_says_that_the_upload_api_is_away_and_expires() {
 }
 
 #[tokio::test]
-async fn labels_cancellation_and_the_end_of_an_ended_jobs_life() {
+async fn a_duplicate_label_is_refused_an_ended_job_is_deleted_and_a_running_job_is_cancelled() {
     let shop = world().shop("life").await;
     shop.model("m", &format!("{{{COLUMNS}}}")).await;
     shop.job("a", "{modelRef: {name: m}, source: {upload: {}}, label: day-1}").await;
@@ -280,13 +283,13 @@ async fn labels_cancellation_and_the_end_of_an_ended_jobs_life() {
 }
 
 #[tokio::test]
-async fn while_kafka_and_clickhouse_are_away_a_model_says_so_and_others_are_still_judged() {
-    let away = Parts {
+async fn a_model_reports_unreachable_kafka_and_clickhouse_and_other_models_are_still_validated() {
+    let unreachable = Parts {
         kafka: "127.0.0.1:9".into(),
         clickhouse: ("127.0.0.1".into(), 9),
         user: ("u".into(), "p".into()),
     };
-    let world = World::start("no-kafka-no-clickhouse", away);
+    let world = World::start("no-kafka-no-clickhouse", unreachable);
     let shop = world.shop("outage").await;
     shop.model("m", &format!("{{{COLUMNS}}}")).await;
     shop.job("j", "{modelRef: {name: m}, source: {upload: {}}}").await;
@@ -294,9 +297,9 @@ async fn while_kafka_and_clickhouse_are_away_a_model_says_so_and_others_are_stil
     shop.condition("wrong", "Ready", "False", "ModelInvalid").await;
     shop.condition("m", "TableReady", "False", "ClickHouseUnavailable").await;
     let model = shop.condition("m", "TopicReady", "False", "KafkaUnavailable").await;
-    let told =
+    let message =
         &model.status.unwrap().conditions.into_iter().find(|c| c.type_ == "TopicReady").unwrap().message;
-    assert!(told.contains("Connection refused") && told.contains("retrying"), "{told}");
+    assert!(message.contains("Connection refused") && message.contains("retrying"), "{message}");
     let job = shop.message("j", "failed to reach ClickHouse").await.status.unwrap();
     assert_eq!(
         (job.state, job.reason.as_deref()),

@@ -159,7 +159,7 @@ impl Shop {
     }
 
     /// Writes what another writer reports about a job.
-    pub async fn tell(&self, job: &str, manager: &str, status: serde_json::Value) {
+    pub async fn report(&self, job: &str, manager: &str, status: serde_json::Value) {
         let patch =
             json!({"apiVersion": "ingest.batch-on-kafka.io/v1alpha1", "kind": "IngestJob", "status": status});
         let params = PatchParams::apply(manager).force();
@@ -173,9 +173,11 @@ impl Shop {
     /// Waits until the condition of the current spec has this status and reason.
     pub async fn condition(&self, model: &str, type_: &str, status: &str, reason: &str) -> IngestModel {
         let is = |model: Option<&IngestModel>| {
-            let Some((model, told)) = model.and_then(|m| Some((m, m.status.as_ref()?))) else { return false };
-            told.observed_generation == model.metadata.generation
-                && told
+            let Some((model, current)) = model.and_then(|m| Some((m, m.status.as_ref()?))) else {
+                return false;
+            };
+            current.observed_generation == model.metadata.generation
+                && current
                     .conditions
                     .iter()
                     .any(|c| c.type_ == type_ && c.status == status && c.reason == reason)
@@ -185,8 +187,8 @@ impl Shop {
 
     pub async fn state(&self, job: &str, state: &str, reason: &str) -> IngestJob {
         let is = |job: Option<&IngestJob>| {
-            let Some(told) = job.and_then(|j| j.status.as_ref()) else { return false };
-            told.state.is_some_and(|s| s.as_str() == state) && told.reason.as_deref() == Some(reason)
+            let Some(status) = job.and_then(|j| j.status.as_ref()) else { return false };
+            status.state.is_some_and(|s| s.as_str() == state) && status.reason.as_deref() == Some(reason)
         };
         wait(&self.api(), job, &format!("{state} {reason}"), is).await.unwrap()
     }

@@ -75,7 +75,7 @@ fn is_nothing(added: &Added) -> bool {
 }
 
 #[test]
-fn a_batch_is_complete_with_its_last_chunk_also_if_the_chunks_come_out_of_order() {
+fn an_open_batch_is_complete_once_all_its_chunks_have_arrived_in_any_order() {
     for order in [[0, 1, 2], [2, 0, 1]] {
         let (f, job) = (fixture(1000), job("u", 100));
         let add = |chunk: u32| f.add(&job, header(chunk, 0, chunk == 2), f.rows(10), 0);
@@ -83,15 +83,15 @@ fn a_batch_is_complete_with_its_last_chunk_also_if_the_chunks_come_out_of_order(
         let Added::Complete(mut batch) = add(order[2]) else { panic!("not complete") };
         assert_eq!((batch.chunks.count(), batch.tickets.len()), (3, 3));
         assert_eq!((batch.rows().first, batch.rows().end), (1, 31));
-        let Content::Held(held) = &mut batch.content else { panic!("nothing is kept") };
-        assert_eq!(held.counts, RowCounts { rows: 30, ok: 27, bad_rows: 3, bad_cells: 3 });
-        assert_eq!((held.take_blocks().len(), held.reject_count, held.share.bytes()), (3, 3, 30));
+        let Content::Data(data) = &mut batch.content else { panic!("nothing is kept") };
+        assert_eq!(data.counts, RowCounts { rows: 30, ok: 27, bad_rows: 3, bad_cells: 3 });
+        assert_eq!((data.take_blocks().len(), data.reject_count, data.share.bytes()), (3, 3, 30));
         assert_eq!(f.collector.budget().used().in_flight, 30);
     }
 }
 
 #[test]
-fn a_chunk_that_comes_again_adds_its_ticket_and_nothing_else() {
+fn a_repeated_chunk_adds_only_its_ticket() {
     let (f, job) = (fixture(1000), job("u", 100));
     f.add(&job, header(0, 0, false), f.rows(10), 0);
     assert!(is_nothing(&f.add(&job, header(0, 0, false), f.rows(10), 0)));
@@ -103,7 +103,7 @@ fn a_chunk_that_comes_again_adds_its_ticket_and_nothing_else() {
 }
 
 #[test]
-fn another_chunk_under_the_same_number_ends_the_job_and_finishes_its_tickets_with_the_report() {
+fn another_chunk_with_the_same_number_ends_the_job_and_finishes_its_tickets_after_the_report() {
     let (f, job, other) = (fixture(1000), job("u", 100), job("v", 100));
     f.add(&job, header(0, 0, false), f.rows(10), 0);
     f.add(&job, header(7, 7, false), f.rows(10), 0);
@@ -132,7 +132,7 @@ fn a_chunk_that_the_ledger_has_is_reported_or_is_a_conflict() {
 }
 
 #[test]
-fn the_batch_that_was_idle_longest_is_evicted_and_its_rows_are_not_wanted_any_more() {
+fn the_batch_that_was_idle_longest_is_evicted_and_its_rows_are_no_longer_needed() {
     let (f, a, b) = (fixture(100), job("a", 100), job("b", 100));
     f.add(&a, header(0, 0, false), f.rows(60), 0);
     f.add(&b, header(0, 0, false), f.rows(60), 1);
@@ -153,7 +153,7 @@ fn the_batch_that_was_idle_longest_is_evicted_and_its_rows_are_not_wanted_any_mo
 }
 
 #[test]
-fn where_many_batches_are_open_only_the_partition_of_the_fullest_goes_on_while_it_grows() {
+fn if_many_batches_are_open_only_the_partition_of_the_fullest_is_read_while_it_grows() {
     let (f, a, b) = (fixture(100), job("a", 100), job("b", 100));
     f.tracker.offsets().assign(1, Some(0), Instant::now());
     f.add(&a, header(0, 0, false), f.rows(40), 0);
@@ -170,7 +170,7 @@ fn where_many_batches_are_open_only_the_partition_of_the_fullest_goes_on_while_i
 }
 
 #[tokio::test]
-async fn an_open_batch_never_stops_the_worker() {
+async fn an_open_batch_never_blocks_the_worker() {
     let (f, a) = (fixture(100), job("a", 100));
     f.add(&a, header(0, 0, false), f.rows(500), 0);
     f.collector.admit(Lane::Bulk).await;
@@ -194,7 +194,7 @@ fn idle_batches_of_a_job_that_has_ended_are_dropped_and_their_tickets_finished()
 }
 
 #[test]
-fn a_batch_that_may_be_in_the_table_is_kept_until_no_more_of_it_comes() {
+fn a_batch_that_may_be_in_the_table_is_kept_until_no_more_chunks_of_it_can_arrive() {
     let (f, a) = (fixture(1000), job("a", 100));
     f.tracker.offsets().assign(0, Some(2), Instant::now());
     f.add(&a, header(0, 0, false), f.rows(10), 0);
@@ -207,19 +207,19 @@ fn a_batch_that_may_be_in_the_table_is_kept_until_no_more_of_it_comes() {
 }
 
 #[test]
-fn an_incomplete_batch_is_given_up_once_the_rest_of_it_cannot_come_any_more() {
+fn an_incomplete_batch_is_given_up_once_its_other_chunks_cannot_arrive_any_more() {
     let (f, a) = (fixture(1000), job("a", 100));
     let upload = |complete| UploadStatus { complete, last_offsets: vec![1], ..UploadStatus::default() };
     f.add(&a, header(1, 0, false), f.rows(10), 0);
-    let on_its_way = f.ticket();
+    let pending = f.ticket();
     let at = |seconds| f.start + Duration::from_secs(seconds);
     a.note_upload(&upload(false));
     f.collector.sweep(at(5));
-    assert_eq!(f.collector.budget().used().open, 10, "its upload may go on");
+    assert_eq!(f.collector.budget().used().open, 10, "its upload may continue");
     a.note_upload(&upload(true));
     f.collector.sweep(at(5));
     assert_eq!(f.collector.budget().used().open, 10, "a chunk is on its way");
-    on_its_way.finish();
+    pending.finish();
     f.collector.sweep(at(4));
     assert_eq!((f.moved(), f.collector.budget().used().open), (vec![], 10), "it is not idle yet");
     f.collector.sweep(at(5));
@@ -228,7 +228,7 @@ fn an_incomplete_batch_is_given_up_once_the_rest_of_it_cannot_come_any_more() {
 }
 
 #[test]
-fn of_a_job_that_has_ended_no_rows_are_kept() {
+fn no_rows_of_a_job_that_has_ended_are_kept() {
     let (f, a) = (fixture(1000), job("a", 100));
     f.add(&a, header(0, 0, false), f.rows(10), 0);
     a.end();
@@ -238,18 +238,18 @@ fn of_a_job_that_has_ended_no_rows_are_kept() {
 }
 
 #[test]
-fn a_batch_of_a_partition_that_left_is_dropped_and_begins_anew() {
+fn a_batch_of_a_revoked_partition_is_dropped_and_starts_anew() {
     let (f, a) = (fixture(1000), job("a", 100));
     f.add(&a, header(0, 0, false), f.rows(10), 0);
     f.tracker.offsets().assign(0, Some(10), Instant::now());
-    assert!(is_nothing(&f.add(&a, header(1, 0, true), f.rows(10), 0)), "its first chunk comes again");
+    assert!(is_nothing(&f.add(&a, header(1, 0, true), f.rows(10), 0)), "its first chunk is delivered again");
     f.collector.sweep(f.start);
     assert_eq!((f.moved(), f.collector.budget().used().open), (vec![], 10));
     assert!(matches!(f.add(&a, header(0, 0, false), f.rows(10), 0), Added::Complete(_)));
 }
 
 #[test]
-fn a_batch_with_a_chunk_that_cannot_be_checked_is_refused_as_a_whole() {
+fn a_batch_with_a_chunk_that_cannot_be_checked_is_refused_completely() {
     let (f, a) = (fixture(1000), job("a", 100));
     f.add(&a, header(0, 0, false), f.rows(10), 0);
     let refusal = Refusal { reason: "WrongRows".into(), message: "…".into() };

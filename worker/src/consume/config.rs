@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn librdkafka_takes_every_setting() {
+    fn librdkafka_accepts_every_setting() {
         for prefetch_kib in [1024, 8192, 1_048_576] {
             let config = consumer_config(ClientConfig::new(), "g", prefetch_kib);
             assert!(config.create::<BaseConsumer>().is_ok(), "{prefetch_kib}");

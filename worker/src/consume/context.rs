@@ -37,13 +37,13 @@ pub struct Context {
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         self.last.set(&error, reason);
-        self.health.trouble("kafka", format!("KafkaUnavailable: {error}: {reason}"));
+        self.health.failed("kafka", format!("KafkaUnavailable: {error}: {reason}"));
     }
 
     fn stats(&self, statistics: Statistics) {
         // A broker that is known has a number; the bootstrap brokers have -1.
         if statistics.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP") {
-            self.health.fine("kafka");
+            self.health.succeeded("kafka");
         }
         let partitions = statistics.topics.get(&self.topic).map(|topic| topic.partitions.values());
         let lag = partitions.into_iter().flatten().map(|partition| partition.consumer_lag.max(0)).sum();
@@ -83,7 +83,7 @@ impl ConsumerContext for Context {
             Rebalance::Assign(list) => {
                 self.health.joined();
                 if list.count() > 0 {
-                    self.health.fine("topic");
+                    self.health.succeeded("topic");
                 }
             }
             Rebalance::Revoke(list) => ids(list).iter().for_each(|id| self.tracker.offsets().remove(*id)),
@@ -101,7 +101,7 @@ impl ConsumerContext for Context {
     }
 }
 
-/// Tells librdkafka which offsets may be committed.
+/// Sets the offsets that librdkafka may commit.
 pub fn store<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, moved: &[(i32, i64)]) {
     if moved.is_empty() {
         return;

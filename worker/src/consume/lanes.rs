@@ -54,10 +54,10 @@ impl Lanes {
         }
     }
 
-    /// Hands over as many records as the stages accept, small ones first.
-    pub fn hand_over(&mut self) {
-        self.small.hand_over();
-        self.bulk.hand_over();
+    /// Forwards as many records as the stages accept, small ones first.
+    pub fn forward(&mut self) {
+        self.small.forward();
+        self.bulk.forward();
     }
 
     /// Returns whether no record waits.
@@ -114,16 +114,16 @@ impl Waiting {
         }
     }
 
-    fn hand_over(&mut self) {
+    fn forward(&mut self) {
         while !self.queue.is_empty() {
             // Also fails if the stage has ended because the worker stops.
-            let Ok(place) = self.next.try_reserve() else { return };
+            let Ok(permit) = self.next.try_reserve() else { return };
             let Some(delivery) = self.queue.pop_front() else { return };
             self.bytes -= delivery.bytes();
             if self.bytes < LANE_BYTES && self.queue.len() < LANE_RECORDS {
                 self.full_since = None;
             }
-            place.send(delivery);
+            permit.send(delivery);
         }
     }
 
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_lane_is_paused_after_a_while_until_it_is_empty_and_small_jobs_go_on() {
+    fn a_full_lane_is_paused_after_a_while_until_it_is_empty_and_small_jobs_continue() {
         let mut f = fixture();
         f.push(1, false, LANE_BYTES / 2);
         f.push(2, false, LANE_BYTES);
@@ -188,29 +188,29 @@ mod tests {
         assert_eq!(f.paused(FULL_BEFORE_PAUSE), [1, 2]);
         assert!(!f.lanes.is_full(), "what is paused may be polled");
         f.push(0, true, 10);
-        f.lanes.hand_over();
+        f.lanes.forward();
         assert!(f.small.try_recv().is_ok() && f.bulk.try_recv().is_ok());
         assert_eq!(f.paused(FULL_BEFORE_PAUSE), [1, 2], "one still waits");
-        f.lanes.hand_over();
+        f.lanes.forward();
         assert!(f.paused(FULL_BEFORE_PAUSE).is_empty() && f.lanes.is_empty());
     }
 
     #[test]
-    fn in_a_topic_of_one_partition_it_is_paused_for_either_lane() {
+    fn in_a_topic_of_one_partition_that_partition_is_paused_for_either_lane() {
         let mut f = fixture();
         f.push(0, false, LANE_BYTES);
         assert_eq!(f.paused(FULL_BEFORE_PAUSE), [0, 1, 2]);
     }
 
     #[test]
-    fn too_many_small_ones_pause_their_own_partition_only() {
+    fn too_many_small_chunks_pause_only_their_own_partition() {
         let mut f = fixture();
         (0..LANE_RECORDS).for_each(|_| f.push(0, true, 10));
         assert_eq!(f.paused(FULL_BEFORE_PAUSE), [0]);
     }
 
     #[test]
-    fn where_waiting_is_of_no_use_a_full_lane_is_paused_at_once() {
+    fn a_full_lane_is_paused_at_once_if_it_may_not_wait() {
         let mut f = fixture();
         f.push(1, false, LANE_BYTES);
         let now = f.start;

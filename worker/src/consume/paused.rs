@@ -69,7 +69,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(30);
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_partition_that_was_paused_in_an_earlier_assignment_is_read_in_the_next() {
+    async fn a_partition_that_was_paused_in_an_earlier_assignment_is_read_in_the_next_one() {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("t", 1, 1).unwrap();
         let mut config = ClientConfig::new();

@@ -17,7 +17,7 @@ pub fn code_of(text: &str) -> Option<u32> {
 
 /// Returns what may be shown of an answer. An answer that is not listed may contain a cell, so only its number and name
 /// are shown.
-pub fn shown(code: u32, text: &str) -> String {
+pub fn text_without_cells(code: u32, text: &str) -> String {
     if classify(code, text).0 != REFUSED {
         return text.chars().take(500).collect();
     }

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_batch_keeps_is_bounded_over_all_its_chunks_and_by_the_quota_of_its_job() {
+    fn the_rejects_of_a_batch_are_bounded_over_all_its_chunks_and_by_the_quota_of_its_job() {
         let limits = RejectLimits::remaining;
         assert_eq!(limits(0, 0, 10), RejectLimits { cells: 10, bytes: MAX_BYTES });
         assert_eq!(limits(MAX_CELLS - 1, MAX_BYTES - 2, u64::MAX), RejectLimits { cells: 1, bytes: 2 });

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_little_endian_and_texts_carry_their_length_in_sevens_of_bits() {
+    fn values_are_little_endian_and_texts_start_with_their_length_as_a_varint() {
         let mut row = RowBinary::default();
         row.u32(1).u64(2).text("é");
         assert_eq!(&row.into_bytes()[..], b"\x01\0\0\0\x02\0\0\0\0\0\0\0\x02\xc3\xa9");

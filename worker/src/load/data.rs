@@ -8,7 +8,7 @@ use crds::job::LoadProblem;
 use super::slots::Slot;
 use super::{Loader, NotLoaded};
 use crate::backoff;
-use crate::batch::{Batch, Held};
+use crate::batch::{Batch, BatchData};
 use crate::error::Failure;
 use crate::job;
 use crate::redelivery::{self, AfterInsert, BeforeInsert};
@@ -32,7 +32,7 @@ impl Loader {
     pub(super) async fn data(
         &self,
         batch: &Batch,
-        held: &Held,
+        data: &BatchData,
         blocks: &[Bytes],
         slot: &mut Slot,
         maybe: &mut bool,
@@ -52,9 +52,9 @@ impl Loader {
             {
                 return Err(NotLoaded::Dropped);
             }
-            let failure = match self.attempt(batch, held, blocks, slot, *maybe, &mut attempts).await? {
+            let failure = match self.attempt(batch, data, blocks, slot, *maybe, &mut attempts).await? {
                 Ok(true) => {
-                    self.retry.fine("insert");
+                    self.retry.succeeded("insert");
                     return Ok(());
                 }
                 Ok(false) => continue,
@@ -69,7 +69,7 @@ impl Loader {
             match decision {
                 Decision::Park => {
                     // A refusal for one job does not make the worker unready.
-                    self.retry.fine("insert");
+                    self.retry.succeeded("insert");
                     return Err(NotLoaded::Refused { refusal, attempted: true });
                 }
                 Decision::Report => self.report(batch, refusal),
@@ -86,13 +86,13 @@ impl Loader {
     async fn attempt(
         &self,
         batch: &Batch,
-        held: &Held,
+        data: &BatchData,
         blocks: &[Bytes],
         slot: &mut Slot,
         maybe: bool,
         attempts: &mut Attempts,
     ) -> Result<Result<bool, Failure>, Stopped> {
-        let ok = u64::from(held.counts.ok);
+        let ok = u64::from(data.counts.ok);
         if maybe {
             let in_table = self.count(batch, slot).await?;
             match redelivery::before_insert(in_table, ok) {
@@ -105,7 +105,7 @@ impl Loader {
             }
         }
         let token = redelivery::token(&batch.header.batch_token(), attempts.generation);
-        if let Err(failure) = self.inserter.data(&held.target, token, blocks).await {
+        if let Err(failure) = self.inserter.data(&data.target, token, blocks).await {
             return Ok(Err(failure));
         }
         if !maybe {
@@ -118,7 +118,7 @@ impl Loader {
                 self.report_mismatch(batch, in_table, ok);
                 return Ok(Ok(true));
             }
-            AfterInsert::Again => {}
+            AfterInsert::Retry => {}
             AfterInsert::Replace => {
                 if let Err(failure) = self.inserter.delete_rows(&batch.rows()).await {
                     return Ok(Err(failure));

@@ -8,7 +8,7 @@ use crate::batch::Batch;
 use crate::stop::Stopped;
 
 /// How often a waiting batch checks whether its partition is still assigned to this worker.
-const LOOK: Duration = Duration::from_millis(250);
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Loader {
     /// Returns whether a batch of an ended job can be dropped: none of its rows is in the table, and none can still get
@@ -35,7 +35,7 @@ impl Loader {
                 return Err(Stopped);
             }
             slot.release();
-            self.retry.pause(left.min(LOOK)).await?;
+            self.retry.pause(left.min(CHECK_INTERVAL)).await?;
         }
     }
 }

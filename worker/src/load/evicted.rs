@@ -8,7 +8,7 @@ use rows_check::Checker;
 use rows_types::BATCH_WEIGHT;
 
 use super::{Loader, NotLoaded};
-use crate::batch::{Batch, Content, Held};
+use crate::batch::{Batch, BatchData, Content};
 use crate::check::check;
 use crate::insert::rejects::RejectLimits;
 use crate::refusal::Refusal;
@@ -17,7 +17,7 @@ use crate::stop::Stopped;
 
 /// The result of reading a batch again.
 struct Reading {
-    held: Held,
+    data: BatchData,
     refusal: Option<Refusal>,
 }
 
@@ -40,7 +40,7 @@ impl Loader {
         }
         let mut share = self.collector.budget().share(batch.lane);
         share.set_in_flight();
-        let reading = Reading { held: Held::new(target.clone(), share), refusal: None };
+        let reading = Reading { data: BatchData::new(target.clone(), share), refusal: None };
         let reading = Arc::new(Mutex::new(reading));
         let shared = reading.clone();
         let (inserter, buffers) = (self.inserter.clone(), self.buffers.clone());
@@ -50,14 +50,14 @@ impl Loader {
             let mut reading = shared.lock();
             // The header was valid when the chunk first arrived.
             let Ok(header) = header_of(message) else { return true };
-            let held = &reading.held;
+            let data = &reading.data;
             let limits =
-                RejectLimits::remaining(held.reject_count, held.reject_bytes(), job.remaining_quota());
+                RejectLimits::remaining(data.reject_count, data.reject_bytes(), job.remaining_quota());
             let body = message.payload().unwrap_or_default();
             match check(&mut checker, &header, body, &target, inserter.names(), limits, &buffers) {
                 Ok(chunk) => {
                     job.will_store(chunk.rejects.count);
-                    reading.held.add(header.chunk, chunk);
+                    reading.data.add(header.chunk, chunk);
                 }
                 Err(error) => {
                     reading.refusal =
@@ -68,8 +68,8 @@ impl Loader {
         };
         let found = self.reread(batch, each).await?;
         let Some(reading) = Arc::into_inner(reading) else { return Err(NotLoaded::GivenUp) };
-        let Reading { held, refusal } = reading.into_inner();
-        batch.content = Content::Held(held);
+        let Reading { data, refusal } = reading.into_inner();
+        batch.content = Content::Data(data);
         if let Some(refusal) = refusal {
             return Err(NotLoaded::Refused { refusal, attempted: false });
         }
@@ -93,8 +93,8 @@ impl Loader {
         let Some(assigned) = batch.tickets.first().map(crate::tracker::Ticket::assigned) else {
             return Err(Stopped);
         };
-        let goes_on = move || !stop.is_set() && assigned();
-        let read = move || reread.read(partition, &offsets, &goes_on, &mut each);
+        let may_continue = move || !stop.is_set() && assigned();
+        let read = move || reread.read(partition, &offsets, &may_continue, &mut each);
         tokio::task::spawn_blocking(read).await.map_err(|_| Stopped)?
     }
 }

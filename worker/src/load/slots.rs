@@ -13,12 +13,12 @@ pub struct Slots {
     small: Arc<Semaphore>,
 }
 
-/// The slot of one batch. The batch holds it during an attempt, but not while it waits for the next.
+/// The slot of one batch. The batch has it during an attempt, but not while it waits for the next one.
 #[derive(Debug)]
 pub struct Slot {
     slots: Slots,
     lane: Lane,
-    held: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Slots {
@@ -28,17 +28,17 @@ impl Slots {
         Self { bulk: Arc::new(Semaphore::new(width)), small: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Returns a slot that is not held yet.
+    /// Returns a slot that is not acquired yet.
     #[must_use]
     pub fn slot(&self, lane: Lane) -> Slot {
-        Slot { slots: self.clone(), lane, held: None }
+        Slot { slots: self.clone(), lane, permit: None }
     }
 }
 
 impl Slot {
-    /// Waits for the slot, if it is not held.
+    /// Waits for the slot, if it is not acquired yet.
     pub async fn acquire(&mut self) {
-        if self.held.is_some() {
+        if self.permit.is_some() {
             return;
         }
         let bulk = self.slots.bulk.clone().acquire_owned();
@@ -53,12 +53,12 @@ impl Slot {
             }
         };
         // Fails only if the semaphore is closed, which never happens.
-        self.held = permit.ok();
+        self.permit = permit.ok();
     }
 
     /// Releases the slot for other batches.
     pub fn release(&mut self) {
-        self.held = None;
+        self.permit = None;
     }
 }
 

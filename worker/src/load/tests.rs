@@ -158,7 +158,7 @@ fn long_ago() -> Instant {
 }
 
 #[tokio::test]
-async fn a_batch_whose_insert_was_not_answered_is_loaded_to_its_end_though_its_job_has_ended() {
+async fn a_batch_whose_insert_got_no_answer_is_loaded_completely_although_its_job_has_ended() {
     let job = job("u", 0);
     let (ends, mut inserts) = (job.clone(), 0);
     let answer = move |call| match call {
@@ -179,7 +179,7 @@ async fn a_batch_whose_insert_was_not_answered_is_loaded_to_its_end_though_its_j
 }
 
 #[tokio::test]
-async fn a_batch_of_a_job_that_has_ended_goes_once_no_insert_of_others_can_land_any_more() {
+async fn a_batch_of_a_job_that_has_ended_is_dropped_once_no_insert_of_others_can_be_stored_any_more() {
     let job = job("u", 0);
     job.end();
     let f = fixture(Box::new(|_| Some(0))).await;
@@ -196,7 +196,7 @@ async fn a_batch_of_a_job_that_has_ended_goes_once_no_insert_of_others_can_land_
 }
 
 #[tokio::test]
-async fn a_chunk_of_a_job_that_has_ended_goes_only_by_a_look_after_the_last_late_insert() {
+async fn a_chunk_of_a_job_that_has_ended_is_dropped_only_after_a_look_up_after_the_last_late_insert() {
     let (job, f) = (job("u", 0), fixture(Box::new(|_| Some(0))).await);
     let parts = &f.loader.parts;
     let stages = Stages {
@@ -209,22 +209,22 @@ async fn a_chunk_of_a_job_that_has_ended_goes_only_by_a_look_after_the_last_late
         dead_letters: parts.dead_letters.clone(),
         buffers: parts.buffers.clone(),
     };
-    let goes = async |assigned, offset| {
+    let is_dropped = async |assigned, offset| {
         f.tracker.offsets().assign(0, Some(10), assigned);
         let ticket = f.tracker.take(0, offset).unwrap();
         !stages.may_be_in_table(&job, &header(0, 0, false), &ticket).await.unwrap()
     };
-    assert!(!goes(Instant::now(), 3).await && f.calls().is_empty(), "an INSERT may still land");
-    assert!(goes(Instant::now(), 10).await && f.calls().is_empty(), "it cannot have been sent");
-    assert!(goes(long_ago(), 3).await && goes(long_ago(), 3).await);
+    assert!(!is_dropped(Instant::now(), 3).await && f.calls().is_empty(), "an INSERT may still be stored");
+    assert!(is_dropped(Instant::now(), 10).await && f.calls().is_empty(), "it cannot have been sent");
+    assert!(is_dropped(long_ago(), 3).await && is_dropped(long_ago(), 3).await);
     assert_eq!(f.calls().len(), 1, "one look for all chunks");
     let just_over = Instant::now().checked_sub(LATE_INSERT).unwrap();
-    assert!(goes(just_over, 3).await);
+    assert!(is_dropped(just_over, 3).await);
     assert_eq!(f.calls().len(), 2, "the look before was too early");
 }
 
 #[tokio::test]
-async fn a_batch_that_cannot_have_been_sent_goes_with_its_job_at_once() {
+async fn a_batch_that_cannot_have_been_sent_is_dropped_at_once_when_its_job_has_ended() {
     let job = job("u", 0);
     job.end();
     let f = fixture(Box::new(|_| Some(0))).await;

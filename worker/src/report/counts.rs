@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parked_chunk_that_is_loaded_or_dropped_is_a_step_forward() {
+    fn a_parked_chunk_that_is_loaded_or_dropped_is_progress() {
         let counts = |chunks_done, chunks_parked, chunks_dropped| Counts {
             chunks_done,
             chunks_parked,

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_could_not_be_written_waits_longer_each_time_and_is_not_forgotten() {
+    fn a_job_that_could_not_be_written_waits_longer_each_time_and_is_not_removed() {
         let (mut debounce, start) = (Debounce::default(), Instant::now());
         debounce.note("a");
         assert_eq!(debounce.due(start, BUSY).len(), 1);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_job_is_forgotten() {
+    fn a_job_without_progress_is_removed() {
         let (mut debounce, start) = (Debounce::default(), Instant::now());
         debounce.note("a");
         debounce.due(start, BUSY);

@@ -60,7 +60,7 @@ fn jobs_can_be_csv() {
 }
 
 #[test]
-fn rejected_rows_are_summed_up_with_the_command_that_lists_them() {
+fn rejected_rows_are_summarized_with_the_command_that_lists_them() {
     expect![[r"
 
         COLUMN     ERROR         COUNT  FIRST ROW  SAMPLE
@@ -72,7 +72,7 @@ fn rejected_rows_are_summed_up_with_the_command_that_lists_them() {
 }
 
 #[test]
-fn a_job_that_waits_or_failed_says_why() {
+fn a_job_that_waits_or_failed_shows_the_reason() {
     let pending = job("metadata: {name: aa}
 spec: {modelRef: {name: m}, source: {upload: {}}}
 status: {state: PENDING, reason: ModelNotFound, message: 'there is no model m; create it'}");
@@ -90,7 +90,7 @@ status: {state: PENDING, reason: ModelNotFound, message: 'there is no model m; c
 }
 
 #[test]
-fn a_blocked_job_says_why_and_what_a_person_can_do() {
+fn a_blocked_job_shows_the_reason_and_what_to_do() {
     let blocked = job("metadata: {name: aa}
 spec: {modelRef: {name: m}, source: {upload: {}}}
 status: {state: BLOCKED, reason: ChunksParked, message: 'ClickHouse refuses 1 chunk of 3: see batch dlq list m'}");
@@ -105,7 +105,7 @@ status: {state: BLOCKED, reason: ChunksParked, message: 'ClickHouse refuses 1 ch
 }
 
 #[test]
-fn a_job_that_cannot_be_loaded_now_says_why_while_it_is_tried_again() {
+fn a_job_whose_load_is_retried_shows_the_reason() {
     let job = |state: &str| {
         job(&format!(
             "metadata: {{name: aa}}

@@ -62,12 +62,12 @@ fn found(change: impl FnOnce(&mut Status, &mut Stored)) -> Vec<String> {
 }
 
 #[test]
-fn what_is_as_it_should_be_has_no_difference() {
+fn a_correct_job_has_no_difference() {
     assert_eq!(found(|_, _| {}), Vec::<String>::new());
 }
 
 #[test]
-fn a_lost_a_doubled_and_a_changed_row_are_found_in_the_numbers() {
+fn a_lost_a_duplicate_and_a_changed_row_are_found_in_the_sums() {
     assert!(found(|_, stored| stored.rows = 15)[0].starts_with("rows of the table, beside counts.ok"));
     assert_eq!(
         found(|_, stored| stored.distinct_rows = 15),
@@ -77,7 +77,7 @@ fn a_lost_a_doubled_and_a_changed_row_are_found_in_the_numbers() {
 }
 
 #[test]
-fn a_missing_a_doubled_and_another_reject_are_found_in_the_numbers() {
+fn a_missing_a_duplicate_and_a_changed_reject_are_found_in_the_sums() {
     assert!(found(|_, stored| stored.rejects = 7)[0].starts_with("different (row, column)"));
     assert!(found(|_, stored| stored.rejects = 9)[1].starts_with("rejected_rows, beside"));
     assert!(found(|_, stored| stored.reject_sum += 1)[0].starts_with("the sum over rejected_rows"));
@@ -98,7 +98,7 @@ fn a_batch_that_is_missing_or_overlaps_is_found() {
 }
 
 #[test]
-fn a_receipt_and_a_history_that_say_something_else_are_found() {
+fn a_receipt_and_a_history_with_other_values_are_found() {
     assert_eq!(found(|status, _| status.receipt = None), ["there is no status.receipt"]);
     let mut other = good().1.receipt.unwrap();
     other.table_rows = 17;
@@ -165,7 +165,7 @@ fn row_by_row_a_difference_is_named() {
 }
 
 #[test]
-fn a_part_of_the_rows_is_right_for_a_job_that_ended_early_and_other_rows_are_not() {
+fn a_part_of_the_rows_is_allowed_for_a_job_that_ended_early_and_other_rows_are_not() {
     assert_eq!(compared(with(|rows| drop(rows.drain(2..9))), false), None);
     assert_eq!(compared(vec![], false), None);
     assert!(compared(with(|rows| rows[3].1 += 1), false).is_some());

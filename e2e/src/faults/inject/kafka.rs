@@ -22,7 +22,7 @@ pub fn delete_topic(system: &System, model: &str, injected: &dyn Fn()) -> Result
     let topic = topic(system, model)?;
     // The lock prevents a kill of Kafka meanwhile: the tool would wait for minutes.
     let lock = system.lock(Target::Kafka.name());
-    let _held = lock.lock();
+    let _guard = lock.lock();
     injected();
     run(system, "org.apache.kafka.tools.TopicCommand", &["--delete", "--topic", &topic])?;
     Ok(Outcome::Done(topic))
@@ -32,7 +32,7 @@ pub fn delete_topic(system: &System, model: &str, injected: &dyn Fn()) -> Result
 pub fn delete_records(system: &System, model: &str, injected: &dyn Fn()) -> Result<Outcome> {
     let topic = topic(system, model)?;
     let lock = system.lock(Target::Kafka.name());
-    let _held = lock.lock();
+    let _guard = lock.lock();
     injected();
     kafka::delete_records(&system.target, &topic, PARTITIONS)?;
     Ok(Outcome::Done(topic))
@@ -42,7 +42,7 @@ pub fn delete_records(system: &System, model: &str, injected: &dyn Fn()) -> Resu
 /// 0.
 pub fn replay(system: &System, model: &str, injected: &dyn Fn()) -> Result<Outcome> {
     let lock = system.lock(&format!("model {model}"));
-    let _held = lock.lock();
+    let _guard = lock.lock();
     let topic = topic(system, model)?;
     let table = model_status(system, model, "{.status.table}")?;
     let restart = system.journal.note(undo(system, model, r#"{"spec":{"paused":false}}"#))?;
@@ -54,7 +54,7 @@ pub fn replay(system: &System, model: &str, injected: &dyn Fn()) -> Result<Outco
             .iter()
             .try_for_each(|table| clear_tokens(system, table))
     })();
-    system.keep_trying("to let the model go on", LEAVING, || system.journal.undo(restart))?;
+    system.keep_trying("to let the model continue", LEAVING, || system.journal.undo(restart))?;
     done.map(|()| Outcome::Done(topic))
 }
 
@@ -62,7 +62,7 @@ pub fn replay(system: &System, model: &str, injected: &dyn Fn()) -> Result<Outco
 fn reset(system: &System, topic: &str) -> Result<()> {
     let command = |args: &[&str]| {
         let lock = system.lock(Target::Kafka.name());
-        let _held = lock.lock();
+        let _guard = lock.lock();
         let args = [&["--group", topic], args].concat();
         run(system, "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", &args)
     };

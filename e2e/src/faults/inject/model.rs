@@ -17,7 +17,7 @@ const AS_BEFORE: &str = r#"{"spec":{"workers":{"min":0,"max":4}}}"#;
 /// Scales a model to four workers, then to at most one, then back to the values before.
 pub fn scale(system: &System, model: &str, for_ms: u64, injected: &dyn Fn()) -> Result<Outcome> {
     let lock = system.lock(&format!("model {model}"));
-    let _held = lock.lock();
+    let _guard = lock.lock();
     let undo = system.journal.note(undo(system, model, AS_BEFORE))?;
     injected();
     for (min, max) in [(4, 4), (0, 1)] {

@@ -23,9 +23,9 @@ pub fn inject(system: &System, injection: &Injection, injected: &dyn Fn()) -> Re
         return Ok(Outcome::Nothing(format!("no {} runs", target.name())));
     };
     // Another fault may have ended the process at the same time.
-    let gone = || Ok(Outcome::Nothing(format!("pid {} has just ended", id.pid)));
+    let ended = || Ok(Outcome::Nothing(format!("pid {} has just ended", id.pid)));
     if !id.alive() {
-        return gone();
+        return ended();
     }
     let start = |target: &Target| Undo::Start { part: target.name().into() };
     match &injection.fault {
@@ -53,7 +53,7 @@ pub fn inject(system: &System, injection: &Injection, injected: &dyn Fn()) -> Re
             }
             system.journal.undo(undo)?;
             if !stopped {
-                return gone();
+                return ended();
             }
             Ok(Outcome::Done(format!("pid {}, for {for_ms} ms", id.pid)))
         }

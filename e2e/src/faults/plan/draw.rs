@@ -51,9 +51,9 @@ pub fn round(seed: u64, number: u64, limits: &Limits) -> Round {
     let mut destroyed = false;
     injections.retain(|s| {
         let destroys = matches!(s.fault, Fault::DeleteTopic { .. } | Fault::DeleteRecords { .. });
-        let again = destroys && destroyed;
+        let repeated = destroys && destroyed;
         destroyed |= destroys;
-        !again
+        !repeated
     });
     injections.sort_by_key(|injection| injection.at_ms);
     Round { jobs, injections }
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_others_use_are_struck_only_where_that_is_asked_for() {
+    fn faults_affect_shared_parts_only_if_the_limits_allow_it() {
         let limits = Limits { shared: true, ..Limits::default() };
         let ours = |fault: &Fault| match fault {
             Fault::Kill { target, .. } | Fault::Pause { target, .. } | Fault::Terminate { target } => {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn no_disk_is_filled_that_is_not_for_that() {
+    fn the_disk_is_filled_only_if_the_limits_allow_it() {
         let all = (0..100).flat_map(|number| round(3, number, &Limits::default()).injections);
         assert_eq!(all.filter(|s| matches!(s.fault, Fault::DiskFull { .. })).count(), 0);
     }

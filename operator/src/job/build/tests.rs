@@ -66,10 +66,10 @@ fn is(write: &Write, type_: &str) -> bool {
 }
 
 #[test]
-fn a_job_without_a_model_waits_and_says_for_what() {
+fn a_job_without_a_model_waits_and_names_the_model() {
     let write = decide(&job("", ""), &Dereferenced::default(), 7);
     assert_eq!(state(&write), (JobState::Pending, "ModelNotFound"));
-    assert_eq!((write.status.waiting, write.again), (None, None), "nothing moves with the clock");
+    assert_eq!((write.status.waiting, write.requeue_after), (None, None), "nothing moves with the clock");
     assert!(write.status.message.unwrap().contains("'purchases'"));
     assert_eq!((write.status.model_revision, write.event), (None, None));
 }
@@ -94,7 +94,7 @@ fn a_job_waits_for_a_model_that_is_not_ready_invalid_or_paused() {
 }
 
 #[test]
-fn a_model_whose_newest_spec_was_not_looked_at_yet_takes_no_job() {
+fn a_model_whose_newest_spec_was_not_reconciled_yet_accepts_no_job() {
     let mut facts = ready();
     let mut model = facts.model.unwrap().0.clone().unwrap();
     model.metadata.generation = Some(3);
@@ -159,10 +159,10 @@ fn a_job_that_is_loaded_moments_after_its_upload_is_not_written_as_processing_fi
     let seen = |seconds| Dereferenced { complete_since: Some(at(seconds)), ..ready() };
     let first = decide(&uploaded, &seen(7), 7);
     assert_eq!(state_of(&first), Some(JobState::Uploading), "as it is");
-    assert_eq!((first.again, first.exclusive), (Some(Duration::from_secs(1)), false));
+    assert_eq!((first.requeue_after, first.exclusive), (Some(Duration::from_secs(1)), false));
     assert_eq!(state_of(&decide(&uploaded, &seen(7), 8)), Some(JobState::Processing));
     let larger = job("", &format!("{RUNNING}, upload: {{complete: true, rows: 9, bytes: 9, chunks: 2}}"));
-    assert_eq!(decide(&larger, &seen(7), 7).again, Some(Duration::from_millis(300)));
+    assert_eq!(decide(&larger, &seen(7), 7).requeue_after, Some(Duration::from_millis(300)));
     let mut loaded = uploaded;
     loaded.status.as_mut().unwrap().counts =
         serde_yaml::from_str("{total: 2, ok: 2, errors: 0, chunksDone: 1}").unwrap();
@@ -208,7 +208,7 @@ fn each_end_has_its_state_reason_conditions_and_event() {
         assert_eq!(write.status.progress.as_deref(), Some("100%"));
         assert_eq!(write.status.processing.as_deref(), Some("00:02"));
         assert_eq!(write.status.completion_time.as_deref(), Some("2024-05-18T10:00:07.000Z"));
-        assert_eq!(write.again, Some(Duration::from_secs(100)));
+        assert_eq!(write.requeue_after, Some(Duration::from_secs(100)));
         assert!(write.exclusive);
         let event = write.event.unwrap();
         assert_eq!((event.reason.as_str(), event.warning), (reason, !complete));
@@ -222,7 +222,7 @@ fn a_file_with_a_header_and_no_rows_is_a_success() {
 }
 
 #[test]
-fn what_the_api_found_wrong_with_the_file_ends_the_job_with_its_own_words() {
+fn an_error_of_the_upload_ends_the_job_with_its_message() {
     let status =
         format!("{RUNNING}, upload: {{error: {{reason: HeaderMismatch, message: no column amount}}}}");
     let write = decide(&job("", &status), &ready(), 7);
@@ -250,11 +250,15 @@ fn too_many_errors_end_a_job_by_its_own_policy_or_else_by_the_models() {
 #[test]
 fn an_upload_that_is_not_complete_in_time_ends_the_job_and_not_a_second_earlier() {
     let upload = job("", &format!("{RUNNING}, upload: {{bytes: 9, rows: 1}}"));
-    assert_eq!(decide(&upload, &ready(), 10).again, Some(Duration::from_secs(55)), "and nothing before");
+    assert_eq!(
+        decide(&upload, &ready(), 10).requeue_after,
+        Some(Duration::from_secs(55)),
+        "and nothing before"
+    );
     let before = decide(&upload, &ready(), 64);
     assert_eq!(state(&before), (JobState::Uploading, "Uploading"));
     assert_eq!(
-        before.again,
+        before.requeue_after,
         Some(Duration::from_secs(1)),
         "it is looked at again just when its time is over"
     );
@@ -295,14 +299,15 @@ fn a_job_with_a_label_starts_only_after_the_history_answered() {
     let with = |label| Dereferenced { label, ..ready() };
     let asked = decide(&job("", ""), &with(LabelState::Asked), 1);
     assert_eq!((asked.status, asked.send_inline), (IngestJobStatus::default(), false), "nothing is written");
-    let away = decide(&job("", ""), &with(LabelState::Unavailable("failed to reach ClickHouse".into())), 1);
-    assert_eq!(state(&away), (JobState::Pending, "HistoryUnavailable"));
-    assert!(away.status.message.unwrap().contains("failed to reach ClickHouse"));
+    let unavailable =
+        decide(&job("", ""), &with(LabelState::Unavailable("failed to reach ClickHouse".into())), 1);
+    assert_eq!(state(&unavailable), (JobState::Pending, "HistoryUnavailable"));
+    assert!(unavailable.status.message.unwrap().contains("failed to reach ClickHouse"));
     assert_eq!(state(&decide(&job("", ""), &with(LabelState::Free), 1)).0, JobState::Uploading);
 }
 
 #[test]
-fn a_job_whose_model_is_deleted_does_not_hang() {
+fn a_job_whose_model_is_deleted_ends() {
     let write = decide(&job("", RUNNING), &Dereferenced::default(), 9);
     assert_eq!(state(&write), (JobState::Failed, "ModelNotFound"));
 }
@@ -320,27 +325,27 @@ fn ended(receipt: &str) -> IngestJob {
 }
 
 #[test]
-fn an_ended_job_never_changes_again_and_goes_when_its_time_is_over() {
+fn an_ended_job_never_changes_and_is_deleted_after_its_ttl() {
     let job = ended(RECEIPT);
     let write = decide(&job, &Dereferenced::default(), 60);
     assert_eq!(write.status, validate(&job, &Dereferenced::default(), at(60)).status);
     assert!(write.status.receipt.is_some(), "what is left out would be removed");
-    assert_eq!((write.again, write.ask), (Some(Duration::from_secs(50)), None));
+    assert_eq!((write.requeue_after, write.ask), (Some(Duration::from_secs(50)), None));
     assert_eq!(next(&validate(&job, &Dereferenced::default(), at(110)), at(110)), Next::Delete);
 }
 
 #[test]
-fn an_ended_job_is_kept_until_its_row_is_in_the_history_but_not_for_ever() {
+fn an_ended_job_is_kept_until_its_row_is_in_the_history_but_not_without_limit() {
     let job = ended("");
     let decide = |now| next(&validate(&job, &Dereferenced::default(), at(now)), at(now));
-    let again = |now| match decide(now) {
-        Next::Write(write) => write.ask.map(|ask| (ask, write.again.unwrap().as_secs())),
+    let receipt_at = |now| match decide(now) {
+        Next::Write(write) => write.ask.map(|ask| (ask, write.requeue_after.unwrap().as_secs())),
         Next::Delete => None,
     };
-    assert_eq!(again(11), Some((Ask::Receipt, 15)));
-    assert_eq!(again(105), Some((Ask::Receipt, 5)));
-    assert_eq!(again(111), Some((Ask::Receipt, 1)), "its time is over");
-    assert_eq!(again(110 + 86_400), Some((Ask::Receipt, 1)));
+    assert_eq!(receipt_at(11), Some((Ask::Receipt, 15)));
+    assert_eq!(receipt_at(105), Some((Ask::Receipt, 5)));
+    assert_eq!(receipt_at(111), Some((Ask::Receipt, 1)), "its time is over");
+    assert_eq!(receipt_at(110 + 86_400), Some((Ask::Receipt, 1)));
     assert_eq!(decide(111 + 86_400), Next::Delete);
 }
 
@@ -361,7 +366,7 @@ fn a_problem_of_the_workers_is_a_condition_while_it_lasts() {
 }
 
 #[test]
-fn a_fatal_problem_of_the_workers_ends_the_job_with_its_words() {
+fn a_fatal_problem_of_the_workers_ends_the_job_with_its_message() {
     let problem = "loadProblem: {reason: ChunkConflict, message: chunk 3 came twice, fatal: true}"
         .replace("came twice", "of two files");
     let write = decide(&job("", &format!("{RUNNING}, upload: {{bytes: 9}}, {problem}")), &ready(), 7);
@@ -386,11 +391,11 @@ fn reading(now: i64, lines: Vec<crate::ledger::Line>) -> Reading {
 }
 
 #[test]
-fn a_blocked_job_says_which_chunks_are_refused_why_and_what_to_do() {
+fn a_blocked_job_names_the_refused_chunks_the_reason_and_what_to_do() {
     let blocked = decide(&short(4), &ready(), 20);
     assert_eq!(state(&blocked), (JobState::Blocked, "ChunksParked"));
     assert!(is(&blocked, "Stalled") && blocked.ask == Some(Ask::Ledger) && blocked.counts.is_none());
-    assert_eq!(blocked.again, Some(Duration::from_secs(5)));
+    assert_eq!(blocked.requeue_after, Some(Duration::from_secs(5)));
     let mut parked = line(8, 4, "parked");
     (parked.reason, parked.message) = ("TooManyParts".into(), "the table has too many parts".into());
     let facts = Dereferenced { ledger: Some(reading(19, vec![line(0, 8, "loaded"), parked])), ..ready() };
@@ -409,7 +414,7 @@ fn a_blocked_job_says_which_chunks_are_refused_why_and_what_to_do() {
 }
 
 #[test]
-fn chunks_that_a_person_gave_up_are_seen_in_the_ledger_and_end_a_blocked_job() {
+fn chunks_that_a_person_dropped_are_read_from_the_ledger_and_end_a_blocked_job() {
     let dropped = vec![line(0, 8, "loaded"), line(8, 4, "dropped")];
     let facts = Dereferenced { ledger: Some(reading(19, dropped)), ..ready() };
     let counts = decide(&short(4), &facts, 20).counts.unwrap();
@@ -431,7 +436,7 @@ fn an_old_reading_of_the_ledger_does_not_move_counts_backwards() {
 }
 
 #[test]
-fn chunks_that_vanished_from_kafka_end_the_job_and_are_named() {
+fn chunks_that_kafka_deleted_end_the_job_and_are_named() {
     let positions = |now| {
         Some(Arc::new(Positions {
             at: at(now),
@@ -439,7 +444,7 @@ fn chunks_that_vanished_from_kafka_end_the_job_and_are_named() {
         }))
     };
     let first = decide(&short(0), &Dereferenced { positions: positions(10), ..ready() }, 11);
-    assert_eq!((first.again, first.ask), (Some(Duration::from_secs(5)), None));
+    assert_eq!((first.requeue_after, first.ask), (Some(Duration::from_secs(5)), None));
     let suspicion = first.suspicion;
     assert!(suspicion.is_some());
     let later = Dereferenced { positions: positions(40), suspicion, ..ready() };
@@ -449,7 +454,7 @@ fn chunks_that_vanished_from_kafka_end_the_job_and_are_named() {
     let write = decide(&short(0), &Dereferenced { ledger: Some(reading(41, lines)), ..later.clone() }, 42);
     assert_eq!(state(&write), (JobState::Failed, "ChunksLost"));
     let message = write.status.message.unwrap();
-    assert!(message.starts_with("chunks 3-5, 9 of 12 vanished from Kafka"), "{message}");
+    assert!(message.starts_with("chunks 3-5, 9 of 12 were deleted from Kafka"), "{message}");
 
     let all = Dereferenced { ledger: Some(reading(41, vec![line(0, 12, "loaded")])), ..later };
     let behind = decide(&short(0), &all, 42);
@@ -458,7 +463,7 @@ fn chunks_that_vanished_from_kafka_end_the_job_and_are_named() {
 }
 
 #[test]
-fn more_rows_than_the_upload_sent_are_a_conflict_that_says_so() {
+fn more_rows_than_the_upload_sent_are_a_conflict_with_both_numbers() {
     let status = format!(
         "{RUNNING}, upload: {{complete: true, rows: 2, bytes: 9, chunks: 1}}, counts: {{total: 3, ok: 3, errors: 0, chunksDone: 1}}"
     );
@@ -470,9 +475,9 @@ fn more_rows_than_the_upload_sent_are_a_conflict_that_says_so() {
 }
 
 #[test]
-fn a_status_that_is_already_there_is_not_written_again() {
+fn a_status_that_has_not_changed_is_not_written() {
     let first = decide(&job("", RUNNING), &ready(), 9);
-    let mut again = job("", "");
-    again.status = Some(first.status.clone());
-    assert_eq!(decide(&again, &ready(), 9).status, first.status);
+    let mut second = job("", "");
+    second.status = Some(first.status.clone());
+    assert_eq!(decide(&second, &ready(), 9).status, first.status);
 }
