@@ -217,11 +217,6 @@ mod tests {
         ] {
             assert_eq!(policies(&format!("columns: [{{name: a, {yaml}}}]")).unwrap(), expected, "{yaml}");
         }
-        let text = policies("columns: [{name: a, type: Date, nonFinite: accept}]").unwrap_err().to_string();
-        assert_eq!(
-            text,
-            "spec.columns: column 'a': nonFinite: accept is for floats, not for Date; remove it"
-        );
     }
 
     #[test]

@@ -316,6 +316,35 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn columns_that_no_worker_could_use_are_refused_with_the_reason() {
+        let wrong = |column: &str| {
+            let yaml = PURCHASES.replace("{name: amount, type: Float64}", column);
+            validate(&model(&yaml), "default").unwrap_err().to_string()
+        };
+        for (column, text) in [
+            (
+                "{name: a, type: Date, nonFinite: accept}",
+                "spec.columns: column 'a': nonFinite: accept is for floats, not for Date; remove it",
+            ),
+            (
+                "{name: a, type: Int8, default: x}",
+                "spec.columns: the default of column 'a' is not a Int8: Not a number; Int8 takes digits only, such as 42",
+            ),
+            (
+                "{name: a, type: Date, format: '%Y'}",
+                "spec.columns: the format of column 'a' cannot be used: '%Y' does not give day, month and year",
+            ),
+            (
+                "{name: a, type: String, constraints: {pattern: '('}}",
+                "spec.columns: column 'a': the pattern is no regular expression: ",
+            ),
+        ] {
+            let problem = wrong(column);
+            assert!(problem.starts_with(text), "{problem}");
+        }
+    }
+
+    #[test]
     fn what_a_spec_says_of_its_table_becomes_typed_values() {
         let table = valid(&format!(
             "{}
