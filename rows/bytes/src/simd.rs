@@ -34,7 +34,7 @@ pub trait Lanes: Copy {
     fn equal<const N: usize>(self, block: &[u8; BLOCK], needles: [u8; N]) -> [u64; N];
     /// Bit `i` is the parity of bits `0..=i`.
     fn parity(self, mask: u64) -> u64;
-    /// The same as [`decimal`], but `None` also if `len` is not 1..=16.
+    /// The same as `decimal`, but `None` also if `len` is not 1..=16.
     fn decimal(self, bytes: &[u8; DIGITS], len: usize) -> Option<(u64, usize)>;
     /// Whether [`Lanes::numbers`] is faster than reading texts one by one.
     const NUMBERS: bool = false;
@@ -66,17 +66,17 @@ pub trait Lanes: Copy {
     fn same(self, a: &[u8; WIDE], b: &[u8; WIDE]) -> u32;
     /// Which bytes are ASCII digits.
     fn digits(self, bytes: &[u8; DIGITS]) -> u32;
-    /// The same as [`uuid::halves`].
+    /// The same as `uuid::halves`.
     #[inline(always)]
     fn uuid(self, text: &[u8; 36]) -> Option<[u64; 2]> {
         uuid::halves(text)
     }
-    /// The same as [`ip::octets`].
+    /// The same as `ip::octets`.
     #[inline(always)]
     fn octets(self, bytes: &[u8; 16], len: usize) -> Option<u32> {
         ip::octets(bytes, len)
     }
-    /// The same as [`ip::groups`].
+    /// The same as `ip::groups`.
     #[inline(always)]
     fn groups(self, bytes: &[u8; BLOCK], len: usize) -> Option<[u8; 16]> {
         ip::groups(bytes, len)

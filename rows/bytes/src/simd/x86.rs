@@ -23,12 +23,12 @@ mod uuid;
 mod numbers;
 mod numbers_in_pairs;
 
-/// Proof that this CPU has AVX2, PCLMULQDQ, BMI1, BMI2, POPCNT and LZCNT. Only [`Avx2::detect`] makes it.
+/// Proof that this CPU has AVX2, PCLMULQDQ, BMI1, BMI2, POPCNT and LZCNT. Only `Avx2::detect` makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
 
 /// Proof that this CPU has the features of [`Avx2`], and AVX-512 F, BW, DQ, VL, VBMI, VBMI2 and BITALG. Only
-/// [`Avx512::detect`] makes it.
+/// `Avx512::detect` makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512(Avx2);
 

@@ -1,4 +1,4 @@
-//! Delimited text with an escape character, comments or other line ends. It is read byte by byte with [`Step`] itself.
+//! Delimited text with an escape character, comments or other line ends. It is read byte by byte with `Step` itself.
 
 use rows_types::Dialect;
 

@@ -124,7 +124,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Reads a quoted text. It can have a doubled quote, and the escapes of ClickHouse's string literals that
-    /// [`Type`]'s `Display` writes.
+    /// [`Type`](super::Type)'s `Display` writes.
     fn text(&mut self, quote: char) -> Result<String, String> {
         let mut out = String::new();
         let mut chars = self.rest.char_indices().skip(1);
