@@ -90,6 +90,26 @@ fn an_end_that_is_not_allowed_is_found() {
 }
 
 #[test]
+fn only_a_job_of_which_chunks_are_lost_may_have_rows_beyond_the_ledger_and_its_receipt_shows_them() {
+    let (expected, mut status, mut stored) = good();
+    (status.state, status.reason) = ("FAILED".into(), "ChunksLost".into());
+    (status.counts.total, status.counts.ok, status.counts.errors) = (12, 10, 2);
+    (status.counts.chunks_done, status.counts.bad_cells, status.counts.stored_errors) = (2, 4, 4);
+    stored.ledger.pop();
+    stored.history = Some(("FAILED".into(), 10, 2));
+    let receipt = status.receipt.as_mut().unwrap();
+    (receipt.rows, receipt.ok, receipt.rejected, receipt.table_rows, receipt.chunks) = (12, 10, 2, 16, 2);
+    let allowed = [("FAILED", "ChunksLost"), ("FAILED", "TooManyErrors")];
+    assert_eq!(differences(&expected, &allowed, &status, &stored), Vec::<String>::new());
+    stored.rows = 17;
+    stored.distinct_rows = 17;
+    assert!(differences(&expected, &allowed, &status, &stored)[0].starts_with("the receipt"));
+    (stored.rows, stored.distinct_rows) = (16, 16);
+    status.reason = "TooManyErrors".into();
+    assert!(differences(&expected, &allowed, &status, &stored)[0].starts_with("rows of the table"));
+}
+
+#[test]
 fn a_batch_that_is_missing_or_overlaps_is_found() {
     let missing = found(|_, stored| drop(stored.ledger.remove(0)));
     assert!(missing.contains(&"the ledger lacks the chunks 0..2".to_owned()), "{missing:?}");

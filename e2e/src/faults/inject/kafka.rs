@@ -80,10 +80,13 @@ fn reset(system: &System, topic: &str) -> Result<()> {
 }
 
 /// With a window of one token, the table drops all other tokens. The second statement restores the size of the window.
-/// 10,000 inserts would have the same effect, in some minutes.
+/// 10,000 inserts would have the same effect, in some minutes. The lock prevents a full disk meanwhile: ClickHouse then
+/// leaves an empty file where it keeps the definition of the table.
 fn clear_tokens(system: &System, table: &str) -> Result<()> {
     let setting = "non_replicated_deduplication_window";
-    system.keep_trying("to wear the window out", LEAVING, || {
+    system.keep_trying("to clear the window", LEAVING, || {
+        let lock = system.lock(Target::Clickhouse.name());
+        let _held = lock.lock();
         let now = system.sql(&format!(
             "SELECT extract(create_table_query, '{setting} = (\\\\d+)') FROM system.tables \
              WHERE concat(database, '.', name) = '{table}' OR (database = currentDatabase() AND name = '{table}')"

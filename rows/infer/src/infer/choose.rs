@@ -91,7 +91,7 @@ fn choose(name: &str, seen: &Stats, candidates: &Candidates, json: bool) -> Opti
                 let notes = note.into_iter().chain(epoch_note(name, seen)).collect();
                 Choice { notes, ..plain(&ty) }
             }
-            None => Choice { notes: vec!["no number type keeps all digits".to_owned()], ..text(seen) },
+            None => Choice { notes: vec![seen.numbers.text_note()], ..text(seen) },
         });
     }
     if (!json || !seen.words)

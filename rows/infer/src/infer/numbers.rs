@@ -19,6 +19,8 @@ pub(crate) struct Numbers {
     fraction: Option<(usize, usize)>,
     /// Whether some number is another one after conversion to `Float64` and back.
     inexact: bool,
+    /// A text that no program writes for a number, such as `12E5` or `1.10`. It may be an identifier or a version.
+    unusual: Option<String>,
 }
 
 impl Numbers {
@@ -44,6 +46,9 @@ impl Numbers {
         }
         self.seen = true;
         self.inexact |= !survives_float64(text);
+        if self.unusual.is_none() && !is_usual(text) {
+            self.unusual = Some(text.to_owned());
+        }
     }
 
     pub(crate) fn all(&self) -> bool {
@@ -59,16 +64,30 @@ impl Numbers {
         (self.all() && self.is_whole() && !self.huge).then_some((self.min, self.max))
     }
 
-    /// The type, and a note on it. `None`: only text keeps every digit.
+    /// Why the column is text although all its cells are numbers.
+    pub(crate) fn text_note(&self) -> String {
+        match &self.unusual {
+            Some(text) => format!("text, because a number would not keep the form of {text}; Float64 if these are numbers"),
+            None => "no number type keeps all digits".to_owned(),
+        }
+    }
+
+    /// The type, and a note on it. `None`: only text keeps every digit, or the form of every number.
     pub(crate) fn ty(&self, json: bool) -> Option<(String, Option<String>)> {
         if self.is_whole() {
             return (!self.huge).then(|| (whole(self.min, self.max).to_owned(), None));
         }
         let (least, most) = self.fraction.unwrap_or_default();
+        if self.exponent && self.unusual.is_some() && !json {
+            return None;
+        }
         if least == most && least >= 2 && !self.exponent && !json {
             let note = format!("always {least} fraction digits; a value with more is rejected");
             // Three digits more than in the sample, for larger values.
             return decimal(self.whole_digits + 3, least).map(|ty| (ty, Some(note)));
+        }
+        if self.unusual.is_some() && !json {
+            return None;
         }
         if !self.inexact {
             return Some(("Float64".to_owned(), None));
@@ -76,6 +95,18 @@ impl Numbers {
         let note = "Float64 would lose digits".to_owned();
         if self.exponent { None } else { decimal(self.whole_digits + 3, most).map(|ty| (ty, Some(note))) }
     }
+}
+
+/// Whether a program writes a number so: a fraction has no zero at its end (except `.0`), and a power of ten has one
+/// digit before the point, and a fraction or a sign in its exponent.
+fn is_usual(text: &str) -> bool {
+    let unsigned = text.trim_start_matches('-');
+    let Some((mantissa, exponent)) = unsigned.split_once(['e', 'E']) else {
+        let fraction = unsigned.split_once('.').map_or("", |(_, fraction)| fraction);
+        return fraction == "0" || !fraction.ends_with('0');
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    whole.len() == 1 && whole != "0" && (!fraction.is_empty() || exponent.starts_with(['+', '-']))
 }
 
 /// The narrowest type that holds the range, then one size up, unless it has 64 bits or more.
@@ -162,8 +193,12 @@ mod tests {
         for (texts, expected) in [
             (&["12.50", "8.00"][..], Some("Decimal(18, 2)")),
             (&["12.5", "8.0"], Some("Float64")),
-            (&["12.50", "8"], Some("Float64")),
-            (&["1e3", "0.25"], Some("Float64")),
+            (&["12.50", "8"], None),
+            (&["1.10", "1.20", "1.9"], None),
+            (&["12E5", "45E7"], None),
+            (&["1e10", "9e2", "123e4"], None),
+            (&["1.5e3", "0.25", "1e-05"], Some("Float64")),
+            (&["1.200000e+06", "2.500000e+06"], Some("Float64")),
             (&["0.1000000000000000055", "1.5"], Some("Decimal(38, 19)")),
             (&["1234567890123456.78"], Some("Decimal(38, 2)")),
             (&["1.00000000000000000001e5"], None),
