@@ -1,63 +1,9 @@
 //! The rules for the state of a job, as pure functions.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use crate::job::{Counts, LoadProblem, UploadStatus};
 use crate::model::{ErrorPolicy, OnExceeded};
 
-/// The states of a job. The last four are final.
-///
-/// A job leaves `Blocked` when a person requeues or drops the dead letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum JobState {
-    /// The job waits for its model.
-    Pending,
-    /// The job is pinned to a revision; the upload is awaited or in progress.
-    Uploading,
-    /// All bytes are in Kafka.
-    Processing,
-    /// All chunks are loaded except those that ClickHouse refuses. They wait in the dead-letter topic.
-    Blocked,
-    /// Every row was loaded.
-    Success,
-    /// Some rows were loaded, others were rejected.
-    PartialSuccess,
-    /// No row was loaded, or the job ended early.
-    Failed,
-    /// The owner stopped the job.
-    Cancelled,
-}
-
-impl JobState {
-    /// Returns the state as it is written in the status.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::Uploading => "UPLOADING",
-            Self::Processing => "PROCESSING",
-            Self::Blocked => "BLOCKED",
-            Self::Success => "SUCCESS",
-            Self::PartialSuccess => "PARTIAL_SUCCESS",
-            Self::Failed => "FAILED",
-            Self::Cancelled => "CANCELLED",
-        }
-    }
-
-    /// Whether the job has ended.
-    #[must_use]
-    pub fn is_end(self) -> bool {
-        matches!(self, Self::Success | Self::PartialSuccess | Self::Failed | Self::Cancelled)
-    }
-
-    /// Whether nothing happens any more unless a person acts: the job has ended or is BLOCKED.
-    #[must_use]
-    pub fn stops(self) -> bool {
-        self.is_end() || self == Self::Blocked
-    }
-}
+pub use crate::job::JobState;
 
 /// Why a job is in its state: the values of `status.reason`, except those that come from the upload.
 pub mod reasons {

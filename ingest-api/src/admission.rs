@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use crate::budget::{Budget, Reservation};
 use crate::error::ApiError;
-use crate::upload::budget::{Budget, Reservation};
 
 /// How long an upload waits for its permit and its memory together.
 const WAIT: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@
 //! [`routes`] has the handlers of requests; [`upload`] does what an upload does.
 
 pub mod admission;
+pub mod budget;
 pub mod clickhouse;
 pub mod dead_letters;
 pub mod error;
@@ -13,6 +14,7 @@ pub mod metrics;
 pub mod names;
 pub mod new_job;
 pub mod openapi;
+pub mod produce;
 pub mod routes;
 pub mod server;
 pub mod settings;

@@ -11,7 +11,6 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::error::ErrorReason;
-use crate::state::Shared;
 
 /// The labels of a request.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -74,14 +73,14 @@ impl ApiMetrics {
 }
 
 /// Counts each request by its route, and each error by its reason.
-pub async fn count(State(app): State<Shared>, request: Request, next: Next) -> Response {
+pub async fn count(State(metrics): State<ApiMetrics>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = known_method(request.method().as_str());
     let response = next.run(request).await;
     let status = response.status().as_u16();
-    app.metrics.requests.get_or_create(&RequestLabels { route, method, status }).inc();
+    metrics.requests.get_or_create(&RequestLabels { route, method, status }).inc();
     if let Some(ErrorReason(reason)) = response.extensions().get() {
-        app.metrics.errors.get_or_create(&ErrorLabels { reason }).inc();
+        metrics.errors.get_or_create(&ErrorLabels { reason }).inc();
     }
     response
 }

@@ -1,7 +1,8 @@
 //! The routes, and the OpenAPI document that is made from them.
 
-use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
 use crds::{IngestJob, IngestModel};
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
@@ -48,7 +49,7 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(meta::healthz))
         .routes(routes!(meta::readyz))
         .routes(routes!(meta::metrics))
-        .routes(routes!(meta::document))
+        .routes(routes!(openapi_json))
         .routes(routes!(meta::docs))
 }
 
@@ -57,7 +58,7 @@ pub fn router(app: Shared) -> Router {
     Router::from(described())
         .fallback(meta::nothing)
         .method_not_allowed_fallback(meta::other_method)
-        .layer(from_fn_with_state(app.clone(), count))
+        .layer(from_fn_with_state(app.metrics.clone(), count))
         .with_state(app)
 }
 
@@ -74,6 +75,12 @@ pub fn document() -> Value {
         document["components"]["schemas"][format!("{kind}List")] = list;
     }
     document
+}
+
+/// The OpenAPI document
+#[utoipa::path(get, path = "/openapi.json", operation_id = "document", tag = "meta", responses((status = 200, body = Object)))]
+async fn openapi_json() -> Response {
+    Json(document()).into_response()
 }
 
 #[cfg(test)]

@@ -17,10 +17,10 @@ use crate::clickhouse::Tables;
 use crate::listen;
 use crate::metrics::ApiMetrics;
 use crate::openapi::router;
+use crate::produce::Kafka;
 use crate::routes::wait::WAITERS;
 use crate::settings::Settings;
 use crate::state::{App, Revisions, Running, Shared};
-use crate::upload::produce::Kafka;
 
 /// How often Kubernetes and Kafka are checked.
 const PROBE: Duration = Duration::from_secs(5);

@@ -15,8 +15,8 @@ use crate::clickhouse::Tables;
 use crate::error::{ApiError, kubernetes_or};
 use crate::metrics::ApiMetrics;
 use crate::names::{Name, Namespace};
+use crate::produce::Kafka;
 use crate::settings::Settings;
-use crate::upload::produce::Kafka;
 
 /// [`App`], shared.
 pub type Shared = Arc<App>;

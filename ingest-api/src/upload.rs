@@ -10,14 +10,13 @@
 //! `status.upload` never includes a chunk that Kafka has not acknowledged.
 
 pub mod body;
-pub mod budget;
 pub mod cut;
 pub mod decode;
 pub mod fence;
+pub mod memory;
 pub mod pace;
 pub mod pin;
 pub mod prepare;
-pub mod produce;
 pub mod progress;
 pub mod request;
 pub mod resume;

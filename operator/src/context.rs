@@ -9,8 +9,7 @@ use crds::sql::TableName;
 use crds::{IngestJob, IngestModel, ModelId};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::core::DeserializeGuard;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::Store;
 use kube::{Client, ResourceExt};
 use parking_lot::Mutex;
 
@@ -20,24 +19,17 @@ use crate::events::Events;
 use crate::gate::Gate;
 use crate::history::{LabelKey, LoadedJob};
 use crate::inline::InlineSender;
-use crate::job::labels::Labels;
-use crate::job::lost::Suspicion;
+use crate::label::Labels;
 use crate::ledger::Reading;
 use crate::lookup::Lookup;
-use crate::model::build::Installation;
-use crate::model::model_state::ModelState;
+use crate::lost::Suspicion;
+use crate::model_state::ModelState;
+use crate::objects::{Guarded, JobKey, ModelKey};
 use crate::scale::lag::{LagReader, Positions};
 use crate::settings::Settings;
 use crate::telemetry::metrics::OperatorMetrics;
 use crate::topic::Topics;
-use crate::worker_env::WorkerEnv;
-
-/// An object as a watch delivers it. An object that does not decode must not stop the watch of the others.
-pub type Guarded<K> = DeserializeGuard<K>;
-/// The key of a model in stores and maps.
-pub type ModelKey = ObjectRef<Guarded<IngestModel>>;
-/// The key of a job in stores and maps.
-pub type JobKey = ObjectRef<Guarded<IngestJob>>;
+use crate::worker_env::{Installation, WorkerEnv};
 
 /// The context of every reconcile.
 pub struct Context {

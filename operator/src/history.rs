@@ -185,7 +185,7 @@ fn first_of_each(requests: &[Request<LabelKey>], found: &[LoadedRow]) -> HashMap
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::JobKey;
+    use crate::objects::JobKey;
     use crds::job::Receipt;
 
     #[test]

@@ -3,8 +3,6 @@
 pub mod apply;
 pub mod build;
 pub mod dereference;
-pub mod labels;
-pub mod lost;
 mod text;
 pub mod validate;
 
@@ -18,10 +16,10 @@ use kube::{Resource, ResourceExt};
 
 use self::build::{Ask, Next, Write};
 use self::validate::Phase;
-use crate::context::{Context, Guarded, JobKey};
+use crate::context::Context;
 use crate::events::EventNote;
 use crate::inline::InlineFile;
-use crate::model::apply::{is_conflict, is_not_found};
+use crate::objects::{Guarded, JobKey, is_conflict, is_not_found};
 
 const KIND: &str = "IngestJob";
 /// The object has changed since it was read: the watch delivers the new one soon.

@@ -14,9 +14,13 @@ mod gate;
 mod history;
 mod inline;
 mod job;
+mod label;
 mod ledger;
 mod lookup;
+mod lost;
 mod model;
+mod model_state;
+mod objects;
 mod query;
 mod receipt;
 mod scale;
@@ -39,9 +43,10 @@ use kube::runtime::reflector::store;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::context::{Context, JobKey};
+use crate::context::Context;
 use crate::history::LabelKey;
 use crate::lookup::Request;
+use crate::objects::JobKey;
 
 pub use settings::Settings;
 
@@ -84,7 +89,7 @@ pub async fn run(
             .context("failed to set up Kafka: see the KAFKA_ settings")?,
         lag: scale::lag::LagReader::new(settings.kafka.clone()),
         inline: inline::InlineSender::new(&settings.api_url)?,
-        labels: job::labels::Labels::default(),
+        labels: label::Labels::default(),
         label_history,
         ledger_readings,
         receipts,

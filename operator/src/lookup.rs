@@ -12,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::backoff;
-use crate::context::JobKey;
+use crate::objects::JobKey;
 use crate::query::QueryError;
 
 /// The most questions in one batch.

@@ -7,7 +7,6 @@
 pub mod apply;
 pub mod build;
 pub mod cleanup;
-pub mod model_state;
 pub mod observe;
 pub mod plan;
 pub mod revisions;
@@ -23,12 +22,13 @@ use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 
-use self::model_state::ModelState;
 use self::observe::Observed;
 use self::plan::Then;
-use crate::context::{Context, Guarded, ModelKey};
+use crate::context::Context;
 use crate::ddl::run::DdlError;
 use crate::events::EventNote;
+use crate::model_state::ModelState;
+use crate::objects::{Guarded, ModelKey, is_conflict};
 use crate::topic::TopicError;
 
 const KIND: &str = "IngestModel";
@@ -50,7 +50,7 @@ pub enum ModelError {
 impl ModelError {
     fn reason(&self) -> &'static str {
         match self {
-            Self::Kube(error) if apply::is_conflict(error) => "Conflict",
+            Self::Kube(error) if is_conflict(error) => "Conflict",
             Self::Kube(_) => "KubernetesUnavailable",
             Self::Ddl(error) => error.reason(),
             Self::Topic(error) => error.reason(),

@@ -10,22 +10,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::{Client, Row};
+use crds::IngestJob;
 use crds::job::{Counts, Receipt};
 use crds::sql::{BadIdent, TableName};
-use crds::{IngestJob, IngestJobStatus};
 use futures::StreamExt;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Deserialize;
 
 use crate::clock;
-use crate::context::{Context, Guarded};
+use crate::context::Context;
 use crate::history::{History, HistoryRow};
 use crate::job::apply;
 use crate::ledger::read::Ledger;
 use crate::ledger::{self, Line};
 use crate::lookup::Request;
-use crate::model::apply::{is_conflict, is_not_found};
+use crate::objects::{Guarded, is_conflict, is_not_found};
 use crate::query::{QueryError, within};
 
 /// The longest time for counting the rows of jobs in one table. A table of an earlier version has no index.
@@ -168,25 +168,6 @@ fn receipt(job: &IngestJob, lines: &[Line], table_rows: i64, now: Timestamp) -> 
     }
 }
 
-/// Returns whether the receipt of a job that has ended must be made: it has none, or its counts changed after it was
-/// made.
-///
-/// `made_at` are the counts with which this process made the receipt last. A job of an earlier version, whose upload
-/// has no epoch, has no ledger from which a receipt could be made.
-#[must_use]
-pub fn is_due(status: &IngestJobStatus, made_at: Option<&Counts>) -> bool {
-    let is_older = status.upload.as_ref().is_some_and(|upload| upload.chunks > 0 && upload.epoch == 0);
-    let counts = status.counts.unwrap_or_default();
-    match (&status.receipt, made_at) {
-        _ if is_older => false,
-        (_, Some(made_at)) => *made_at != counts,
-        (None, None) => true,
-        (Some(receipt), None) => {
-            (receipt.ok, receipt.rejected, receipt.chunks) != (counts.ok, counts.errors, counts.chunks_done)
-        }
-    }
-}
-
 /// Writes a receipt, and the counts of the job if the ledger is further.
 async fn write(ctx: &Context, ended: Ended) -> Option<(String, Counts)> {
     let Ended { job, uid, receipt, totals } = ended;
@@ -230,10 +211,6 @@ mod tests {
     use super::*;
     use crate::ledger::tests::line;
 
-    fn status(text: &str) -> IngestJobStatus {
-        serde_yaml::from_str(text).unwrap()
-    }
-
     #[test]
     fn a_receipt_has_the_sums_of_the_ledger_and_the_digest_of_a_complete_file() {
         let job = |complete: bool| -> IngestJob {
@@ -250,27 +227,5 @@ mod tests {
         assert_eq!(made.digest, "crc64nvme:0123456789abcdef");
         assert_eq!(made.checked_time, "1970-01-01T00:00:00.000Z");
         assert_eq!(receipt(&job(false), &lines, 27, Timestamp::UNIX_EPOCH).digest, "");
-    }
-
-    #[test]
-    fn a_receipt_is_made_once_and_repeated_when_the_counts_change() {
-        let counts = "counts: {total: 3, ok: 2, errors: 1, chunksDone: 1}";
-        let receipt = "receipt: {rows: 3, ok: 2, rejected: 1, tableRows: 2, chunks: 1, checkedTime: x}";
-        assert!(is_due(&status(&format!("{{{counts}}}")), None));
-        assert!(!is_due(&status(&format!("{{{counts}, {receipt}}}")), None));
-        let later = status(&format!("{{counts: {{total: 6, ok: 5, errors: 1, chunksDone: 2}}, {receipt}}}"));
-        assert!(is_due(&later, None));
-        assert!(is_due(&later, status(&format!("{{{counts}}}")).counts.as_ref()));
-        assert!(
-            !is_due(&later, later.counts.as_ref()),
-            "the ledger has other counts: it is not queried without limit"
-        );
-    }
-
-    #[test]
-    fn a_job_of_an_earlier_version_gets_no_receipt_and_one_without_an_upload_does() {
-        assert!(!is_due(&status("{upload: {complete: true, chunks: 2}}"), None));
-        assert!(is_due(&status("{upload: {complete: true, chunks: 2, epoch: 1}}"), None));
-        assert!(is_due(&status("{}"), None));
     }
 }

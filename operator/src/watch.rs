@@ -20,7 +20,8 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Client, ResourceExt};
 
-use crate::context::{Context, Guarded, JobKey, ModelKey};
+use crate::context::Context;
+use crate::objects::{Guarded, JobKey, ModelKey};
 use crate::{job, model};
 
 type Writer<K> = reflector::store::Writer<K>;

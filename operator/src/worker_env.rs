@@ -24,6 +24,15 @@ pub struct WorkerEnv {
     pub ca: Option<String>,
 }
 
+/// The settings of an installation: the same for the workers of all models.
+#[derive(Clone, Copy)]
+pub struct Installation<'a> {
+    /// The operator's settings.
+    pub settings: &'a Settings,
+    /// The environment of every worker.
+    pub env: &'a WorkerEnv,
+}
+
 impl WorkerEnv {
     /// Makes it from the operator's own settings. `ca` is the content of the file that `KAFKA_SSL_CA` names.
     #[must_use]

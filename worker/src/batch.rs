@@ -8,12 +8,12 @@ use crds::ChunkHeader;
 use rows_types::Digest;
 
 use crate::budget::{Lane, Share};
-use crate::check::{CheckedChunk, RowCounts};
+use crate::check::CheckedChunk;
 use crate::insert::RowRange;
 use crate::job::InFlight;
 use crate::plan::Target;
 use crate::refusal::Refusal;
-use crate::summary::{self, Kind};
+use crate::summary::{self, Kind, RowCounts};
 use crate::tracker::Ticket;
 
 /// Which chunks of a batch have arrived. Pure.

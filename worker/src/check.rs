@@ -6,9 +6,10 @@ use crds::ChunkHeader;
 use rows_check::{Checker, Outcome};
 
 use crate::buffers::Buffers;
+use crate::insert::Names;
 use crate::insert::rejects::{self, RejectLimits, RejectRows};
 use crate::plan::Target;
-use crate::summary::Kind;
+use crate::summary::{Kind, RowCounts};
 
 /// The result of the check of a chunk.
 #[derive(Debug)]
@@ -25,19 +26,6 @@ pub struct CheckedChunk {
     pub memory: u64,
 }
 
-/// The counts of a chunk or a batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RowCounts {
-    /// All rows.
-    pub rows: u32,
-    /// The rows in the block.
-    pub ok: u32,
-    /// The rows with a bad cell.
-    pub bad_rows: u32,
-    /// The bad cells.
-    pub bad_cells: u64,
-}
-
 /// The body has another number of records than the header specifies. Header and body are not of the same chunk, or the
 /// chunk was cut by other rules than those of this worker. To load it would make the job's counts wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,25 +35,6 @@ pub struct WrongRows {
     pub expected: u32,
     /// The number in the body.
     pub found: u32,
-}
-
-/// The names that are the same for all chunks of a worker.
-#[derive(Clone, Copy, Debug)]
-pub struct Names<'a> {
-    /// The model.
-    pub model: &'a str,
-    /// Its namespace.
-    pub namespace: &'a str,
-}
-
-impl RowCounts {
-    /// Adds the counts of another chunk.
-    pub fn add(&mut self, other: Self) {
-        self.rows += other.rows;
-        self.ok += other.ok;
-        self.bad_rows += other.bad_rows;
-        self.bad_cells += other.bad_cells;
-    }
 }
 
 /// Checks a chunk. Bad cells up to `limits` are kept to be stored; all are counted.

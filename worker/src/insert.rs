@@ -14,7 +14,6 @@ use clickhouse::Client;
 use crds::sql::BadIdent;
 use crds::{Ident, TableName, tables};
 
-use crate::check::Names;
 use crate::error::Failure;
 
 /// A server that accepts no byte for this time counts as failed.
@@ -57,6 +56,15 @@ pub struct Inserter {
     model: String,
     namespace: String,
     worker: String,
+}
+
+/// The names that are the same for all chunks of a worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// The model.
+    pub model: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
 }
 
 /// A range of rows of a job, by their numbers.

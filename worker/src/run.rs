@@ -14,14 +14,13 @@ use tokio::task::JoinSet;
 
 use crate::budget::{Budget, Lane};
 use crate::buffers::Buffers;
-use crate::check::Names;
 use crate::cluster::Cluster;
 use crate::collect::Collector;
 use crate::consume::Consume;
 use crate::consume::config::consumer_config;
 use crate::dead_letter::DeadLetters;
 use crate::health_tracker::HealthTracker;
-use crate::insert::Inserter;
+use crate::insert::{Inserter, Names};
 use crate::jobs::Jobs;
 use crate::ledger::Ledger;
 use crate::load::{Loader, LoaderParts};

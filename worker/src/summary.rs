@@ -1,4 +1,27 @@
-//! The bad cells of a batch, by kind.
+//! How many rows of a batch are good and bad, and its bad cells by kind.
+
+/// The counts of a chunk or a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    /// All rows.
+    pub rows: u32,
+    /// The rows in the block.
+    pub ok: u32,
+    /// The rows with a bad cell.
+    pub bad_rows: u32,
+    /// The bad cells.
+    pub bad_cells: u64,
+}
+
+impl RowCounts {
+    /// Adds the counts of another chunk.
+    pub fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.ok += other.ok;
+        self.bad_rows += other.bad_rows;
+        self.bad_cells += other.bad_cells;
+    }
+}
 
 /// Bad cells of one kind, as they are in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! The upload API and the operator. Besides the workers, they write the job's object.
 
 use crate::actions::ApiStep;
+use crate::clickhouse::Counts;
 use crate::file::{CHUNKS, File, Record};
 use crate::guards::{Guard, Protocol};
-use crate::state::{Counts, Event, JobState, Log, Request, State, Upload};
+use crate::state::{Event, JobState, Log, Request, State, Upload};
 
 impl Protocol {
     /// A request takes over the upload. `None` if it is refused.

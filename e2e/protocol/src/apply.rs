@@ -1,8 +1,9 @@
-//! Computes the state after an action.
+//! Computes the state after an action, and what an INSERT stores.
 
 use crate::actions::{Action, WorkerStep};
 use crate::api;
-use crate::guards::Protocol;
+use crate::file::Batch;
+use crate::guards::{Guard, Protocol};
 use crate::state::{Event, JobState, State, Worker, Workers};
 
 impl Protocol {
@@ -50,6 +51,31 @@ impl Protocol {
                 state.events = state.events.with(Event::RecordsDeleted);
             }
         }
+        Some(())
+    }
+
+    /// An INSERT is stored: each of its table partitions, unless its token is remembered there.
+    pub(crate) fn store(&self, state: &mut State, batch: Batch) {
+        let clickhouse = &mut state.clickhouse;
+        for chunk in batch.chunks().filter(|chunk| batch.insert & 1 << chunk != 0) {
+            let token = 1 << (3 * batch.first + chunk);
+            if self.is_on(Guard::Token) {
+                if clickhouse.tokens & token != 0 {
+                    continue;
+                }
+                clickhouse.tokens |= token;
+            }
+            let copies = &mut clickhouse.copies[usize::from(chunk)][usize::from(batch.contents.other(chunk))];
+            *copies = (*copies + 1).min(2);
+        }
+    }
+
+    /// A late INSERT is stored, completely or only in the first of its table partitions.
+    fn store_late(&self, state: &mut State, at: usize, complete: bool) -> Option<()> {
+        let batch = state.in_flight[at].take()?;
+        state.in_flight.sort_unstable();
+        let first = 1 << batch.insert.trailing_zeros();
+        self.store(state, if complete { batch } else { Batch { insert: first, ..batch } });
         Some(())
     }
 }

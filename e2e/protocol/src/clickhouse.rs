@@ -1,8 +1,6 @@
-//! ClickHouse: its tables, and what an INSERT does.
+//! ClickHouse: its tables.
 
 use crate::file::{Batch, CHUNKS, Contents, SecondFile};
-use crate::guards::{Guard, Protocol};
-use crate::state::{Counts, State};
 
 /// A ledger line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +21,17 @@ pub struct ClickHouse {
     pub tokens: u16,
     /// The ledger: the newest line of each batch, by the batch's first chunk.
     pub ledger: [Option<Line>; CHUNKS as usize],
+}
+
+/// The sums over the ledger, also in `status.counts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Counts {
+    /// The number of chunks with a ledger line.
+    pub chunks: u8,
+    /// The number of their rows. All of them are good.
+    pub rows: u8,
+    /// The digest of these chunks.
+    pub digest: Contents,
 }
 
 impl ClickHouse {
@@ -55,32 +64,5 @@ impl ClickHouse {
     pub fn missing(&self, batch: Batch) -> u8 {
         let absent = |chunk: &u8| self.copies[usize::from(*chunk)] == [0, 0];
         batch.chunks().filter(absent).fold(0, |missing, chunk| missing | 1 << chunk)
-    }
-}
-
-impl Protocol {
-    /// An INSERT is stored: each of its table partitions, unless its token is remembered there.
-    pub(crate) fn store(&self, state: &mut State, batch: Batch) {
-        let clickhouse = &mut state.clickhouse;
-        for chunk in batch.chunks().filter(|chunk| batch.insert & 1 << chunk != 0) {
-            let token = 1 << (3 * batch.first + chunk);
-            if self.is_on(Guard::Token) {
-                if clickhouse.tokens & token != 0 {
-                    continue;
-                }
-                clickhouse.tokens |= token;
-            }
-            let copies = &mut clickhouse.copies[usize::from(chunk)][usize::from(batch.contents.other(chunk))];
-            *copies = (*copies + 1).min(2);
-        }
-    }
-
-    /// A late INSERT is stored, completely or only in the first of its table partitions.
-    pub(crate) fn store_late(&self, state: &mut State, at: usize, complete: bool) -> Option<()> {
-        let batch = state.in_flight[at].take()?;
-        state.in_flight.sort_unstable();
-        let first = 1 << batch.insert.trailing_zeros();
-        self.store(state, if complete { batch } else { Batch { insert: first, ..batch } });
-        Some(())
     }
 }

@@ -1,8 +1,8 @@
 //! What can be switched on and off: the rules of the protocol, and the faults of a run.
 
-use crate::file::Record;
+use crate::file::{Record, SecondFile};
 use crate::flags::{Flag, Flags};
-use crate::properties::Invariant;
+use crate::invariants::Invariant;
 
 /// A rule of the protocol. By default all rules are on. For each rule there is a test that shows what happens without
 /// it.
@@ -149,7 +149,7 @@ pub struct Protocol {
     /// The most requests that the client makes.
     pub max_requests: u8,
     /// The file that the client may send instead of the first file, from its second request on.
-    pub second_file: crate::SecondFile,
+    pub second_file: SecondFile,
     /// The number of partitions that have the two batches: 1 or 2.
     pub partitions: usize,
     /// Whether a worker's report is one step. If not, others may write between its read and its write.

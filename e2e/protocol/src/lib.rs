@@ -45,6 +45,7 @@ mod clickhouse;
 mod file;
 mod flags;
 mod guards;
+mod invariants;
 mod properties;
 mod run;
 mod state;
@@ -56,7 +57,8 @@ pub use crate::actions::{Action, ApiStep, Role, WorkerStep};
 pub use crate::file::{File, SecondFile};
 pub use crate::flags::{Flag, Flags};
 pub use crate::guards::{Fault, Guard, Protocol};
-pub use crate::properties::{Invariant, POSSIBLE};
+pub use crate::invariants::Invariant;
+pub use crate::properties::POSSIBLE;
 pub use crate::run::Outcome;
 pub use crate::state::{JobState, State};
 

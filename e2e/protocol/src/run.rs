@@ -8,7 +8,8 @@ use crate::actions::Action;
 use crate::file::SecondFile;
 use crate::flags::Flags;
 use crate::guards::{Fault, Guard, Protocol};
-use crate::properties::{INVARIANTS, Invariant};
+use crate::invariants::Invariant;
+use crate::properties::INVARIANTS;
 use crate::state::State;
 
 /// The result of a run.

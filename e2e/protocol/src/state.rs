@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use crate::clickhouse::ClickHouse;
+use crate::clickhouse::{ClickHouse, Counts};
 use crate::file::{Batch, Contents, File, PARTITIONS, Record, SecondFile};
 use crate::flags::{Flag, Flags};
 
@@ -79,17 +79,6 @@ pub struct Upload {
     pub complete: bool,
     /// The offset after the job's last chunk in each partition. Known when the upload is complete.
     pub ends: [u8; PARTITIONS],
-}
-
-/// `status.counts`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Counts {
-    /// The number of chunks with a ledger line.
-    pub chunks: u8,
-    /// The number of their rows. All of them are good.
-    pub rows: u8,
-    /// The digest of these chunks.
-    pub digest: Contents,
 }
 
 /// An upload request in an API pod.

@@ -1,10 +1,10 @@
 //! The workers: what each of them does with the records of a partition.
 
 use crate::actions::{Role, WorkerStep};
-use crate::clickhouse::Line;
+use crate::clickhouse::{Counts, Line};
 use crate::file::{Batch, Record};
 use crate::guards::{Guard, Protocol};
-use crate::state::{Counts, Event, JobState, Log, State, Step, Worker};
+use crate::state::{Event, JobState, Log, State, Step, Worker};
 
 impl Protocol {
     /// A worker does a step.

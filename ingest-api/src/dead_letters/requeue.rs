@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use crate::dead_letters::ParkedBatch;
 use crate::dead_letters::topic::{ChunkId, DeadLetterTopic, Place};
 use crate::error::ApiError;
-use crate::upload::produce::{Kafka, Record, SendError};
+use crate::produce::{Kafka, Record, SendError};
 
 /// The most time of one request.
 const TIMEOUT: Duration = Duration::from_secs(60);

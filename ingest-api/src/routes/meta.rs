@@ -1,12 +1,10 @@
-//! Routes for health, metrics and the documents of the API.
+//! Routes for health, metrics and the page that shows the API.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use crate::error::ApiError;
-use crate::openapi;
 use crate::state::Shared;
 
 /// A page that shows `/openapi.json`. It loads nothing from other servers.
@@ -29,12 +27,6 @@ pub async fn readyz(State(app): State<Shared>) -> (StatusCode, String) {
 #[utoipa::path(get, path = "/metrics", tag = "meta", responses((status = 200, content_type = "application/openmetrics-text", body = String)))]
 pub async fn metrics(State(app): State<Shared>) -> Response {
     app.exposed.response().into_response()
-}
-
-/// The OpenAPI document
-#[utoipa::path(get, path = "/openapi.json", tag = "meta", responses((status = 200, body = Object)))]
-pub async fn document() -> Response {
-    Json(openapi::document()).into_response()
 }
 
 /// The OpenAPI document, as a page for people

@@ -8,10 +8,11 @@ use rows_split::{Binding, Chunk, Cutter, Limits, Position};
 use rows_types::{Digest, Input, Schema};
 use tokio::sync::mpsc;
 
+use crate::budget::{NoMemory, Reservation};
 use crate::error::FileProblem;
 use crate::upload::body::BodyReader;
-use crate::upload::budget::{NoMemory, Reservation, growth};
 use crate::upload::decode::{DecodeError, Decoder, Encoding};
+use crate::upload::memory::growth;
 
 /// What the thread needs to know about an upload.
 #[derive(Clone)]
@@ -69,7 +70,7 @@ pub type Cut = Result<Piece, CutFailure>;
 
 /// Reads a body to its end or its first problem. Blocks. Returns early if the receiver was dropped.
 ///
-/// The memory of the chunks that `free` receives is used again. `memory` is what [`need`](crate::upload::budget::need)
+/// The memory of the chunks that `free` receives is used again. `memory` is what [`need`](crate::upload::memory::need)
 /// returns; it grows with records that are longer than a chunk.
 pub fn run(
     body: BodyReader,
@@ -211,8 +212,8 @@ mod tests {
     use rows_types::{Column, Type};
 
     use super::*;
+    use crate::budget::{Budget, tests::reserved};
     use crate::upload::body::tests::reader;
-    use crate::upload::budget::{Budget, tests::reserved};
 
     const START: Position = Position::START;
 

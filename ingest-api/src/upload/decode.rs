@@ -10,9 +10,9 @@ use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use rows_split::{TranscodeError, Transcoder};
 
+use crate::budget::{NoMemory, Reservation};
 use crate::error::{ApiError, FileProblem};
 use crate::upload::body::{BodyReader, is_interrupted};
-use crate::upload::budget::{NoMemory, Reservation};
 
 mod xz;
 mod zstd;
@@ -173,9 +173,9 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::budget::Budget;
+    use crate::budget::tests::reserved;
     use crate::upload::body::tests::reader;
-    use crate::upload::budget::Budget;
-    use crate::upload::budget::tests::reserved;
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -19,12 +19,12 @@ use tokio::task::JoinHandle;
 
 use crate::admission::Admission;
 use crate::error::{ApiError, FileProblem};
+use crate::produce::{Acknowledged, Delivered};
 use crate::state::Shared;
 use crate::upload::body::{BodyEnd, Bounds, pipe, pump};
 use crate::upload::cut::{self, Cut, CutFailure, Piece};
 use crate::upload::pace;
 use crate::upload::prepare::{Prepared, kept_header};
-use crate::upload::produce::{Acknowledged, Delivered};
 use crate::upload::progress::{Progress, ends_the_upload};
 use crate::upload::resume::{acknowledge, complete, first_chunk, note_offset};
 
@@ -333,7 +333,7 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upload::budget::Budget;
+    use crate::budget::Budget;
 
     const CHUNK: u64 = 960 * 1024;
 

@@ -6,8 +6,8 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, Propagatio
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::context::{Context, Guarded};
-use crate::model::apply::params;
+use crate::context::Context;
+use crate::objects::{Guarded, params};
 
 fn api(ctx: &Context, job: &IngestJob) -> Api<Guarded<IngestJob>> {
     Api::namespaced(ctx.client.clone(), &job.namespace().unwrap_or_default())

@@ -13,13 +13,13 @@ use crds::state::{JobState, is_done, of_progress, percent, reasons};
 use crds::status::{Condition, conditions, set_condition};
 use jiff::{SignedDuration, Timestamp};
 
-use super::labels::{DUPLICATE_LABEL, HISTORY_UNAVAILABLE, LabelState};
-use super::lost::{self, Suspicion};
 use super::text;
 use super::validate::{ModelState, Phase, ValidJob};
 use crate::clock;
 use crate::events::EventNote;
+use crate::label::{DUPLICATE_LABEL, HISTORY_UNAVAILABLE, LabelState};
 use crate::ledger;
+use crate::lost::{self, Suspicion};
 
 /// A small job is loaded moments after its upload. Within this time it goes from UPLOADING to its end, and the state
 /// between is not written.

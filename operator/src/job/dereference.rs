@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use super::labels::LabelState;
-use super::lost::Suspicion;
-use crate::context::{Context, Guarded, JobKey, ModelKey};
+use crate::context::Context;
 use crate::history::LabelKey;
+use crate::label::LabelState;
 use crate::ledger::Reading;
+use crate::lost::Suspicion;
+use crate::objects::{Guarded, JobKey, ModelKey};
 use crate::scale::lag::Positions;
 
 /// What a decision about a job depends on besides the job itself.

@@ -12,11 +12,11 @@ use kube::ResourceExt;
 
 use super::apply::own_part;
 use super::dereference::{Dereferenced, is_invalid};
-use super::labels::LabelState;
-use super::lost::Suspicion;
+use crate::clock;
+use crate::label::LabelState;
 use crate::ledger::Reading;
+use crate::lost::Suspicion;
 use crate::scale::lag::Positions;
-use crate::{clock, receipt};
 
 /// A job and everything that a decision about it needs.
 #[derive(Clone, Debug)]
@@ -136,8 +136,26 @@ pub fn validate(job: &IngestJob, facts: &Dereferenced, now: Timestamp) -> ValidJ
         complete_since: facts.complete_since,
         suspicion: facts.suspicion,
         ledger: facts.ledger.clone(),
-        is_receipt_due: receipt::is_due(&status, facts.receipt_made_at.as_ref()),
+        is_receipt_due: is_receipt_due(&status, facts.receipt_made_at.as_ref()),
         status: own_part(status),
+    }
+}
+
+/// Returns whether the receipt of a job that has ended must be made: it has none, or its counts changed after it was
+/// made.
+///
+/// `made_at` are the counts with which this process made the receipt last. A job of an earlier version, whose upload
+/// has no epoch, has no ledger from which a receipt could be made.
+fn is_receipt_due(status: &IngestJobStatus, made_at: Option<&Counts>) -> bool {
+    let is_older = status.upload.as_ref().is_some_and(|upload| upload.chunks > 0 && upload.epoch == 0);
+    let counts = status.counts.unwrap_or_default();
+    match (&status.receipt, made_at) {
+        _ if is_older => false,
+        (_, Some(made_at)) => *made_at != counts,
+        (None, None) => true,
+        (Some(receipt), None) => {
+            (receipt.ok, receipt.rejected, receipt.chunks) != (counts.ok, counts.errors, counts.chunks_done)
+        }
     }
 }
 
@@ -176,5 +194,36 @@ fn model_state(model: &IngestModel) -> ModelState {
             let why = why.unwrap_or_else(|| "its table and topic are being made".into());
             not_now(reasons::MODEL_NOT_READY, format!("model '{name}' is not ready: {why}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(text: &str) -> IngestJobStatus {
+        serde_yaml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_receipt_is_made_once_and_repeated_when_the_counts_change() {
+        let counts = "counts: {total: 3, ok: 2, errors: 1, chunksDone: 1}";
+        let receipt = "receipt: {rows: 3, ok: 2, rejected: 1, tableRows: 2, chunks: 1, checkedTime: x}";
+        assert!(is_receipt_due(&status(&format!("{{{counts}}}")), None));
+        assert!(!is_receipt_due(&status(&format!("{{{counts}, {receipt}}}")), None));
+        let later = status(&format!("{{counts: {{total: 6, ok: 5, errors: 1, chunksDone: 2}}, {receipt}}}"));
+        assert!(is_receipt_due(&later, None));
+        assert!(is_receipt_due(&later, status(&format!("{{{counts}}}")).counts.as_ref()));
+        assert!(
+            !is_receipt_due(&later, later.counts.as_ref()),
+            "the ledger has other counts: it is not queried without limit"
+        );
+    }
+
+    #[test]
+    fn a_job_of_an_earlier_version_gets_no_receipt_and_one_without_an_upload_does() {
+        assert!(!is_receipt_due(&status("{upload: {complete: true, chunks: 2}}"), None));
+        assert!(is_receipt_due(&status("{upload: {complete: true, chunks: 2, epoch: 1}}"), None));
+        assert!(is_receipt_due(&status("{}"), None));
     }
 }

@@ -3,31 +3,26 @@
 
 use std::fmt::Debug;
 
-use crds::{IngestModel, IngestModelStatus, managers};
+use crds::{IngestModel, IngestModelStatus};
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::model_state::{Applied, Ensured, Fault, ModelState, fingerprint};
 use super::plan::{Make, Objects, Report, Run};
 use super::validate::ValidModel;
 use super::{KIND, build};
-use crate::context::{Context, Guarded};
+use crate::context::Context;
 use crate::ddl;
 use crate::ddl::run::DdlError;
 use crate::ddl::shared::Ttls;
 use crate::events::EventNote;
-
-/// Server-side apply with force: only the model decides the fields that the operator sets on an object.
-#[must_use]
-pub fn params() -> PatchParams {
-    PatchParams::apply(managers::OPERATOR).force()
-}
+use crate::model_state::{Applied, Ensured, Fault, ModelState, fingerprint};
+use crate::objects::{Guarded, is_conflict, is_not_found, params};
 
 /// Writes what a valid model needs, and remembers in `state` what was made. Returns what went wrong when the objects
 /// of the workers were applied.
@@ -210,18 +205,6 @@ pub async fn delete_workers(ctx: &Context, model: &ValidModel) -> kube::Result<(
         Err(error) if !is_not_found(&error) => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Returns whether the API server answered that there is no such object.
-#[must_use]
-pub fn is_not_found(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
-}
-
-/// Returns whether the API server answered that the object has changed.
-#[must_use]
-pub fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
 fn fault(ctx: &Context, reason: &'static str, error: &dyn std::error::Error) -> Fault {

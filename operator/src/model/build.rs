@@ -20,8 +20,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 
 use super::validate::ValidModel;
-use crate::settings::Settings;
-use crate::worker_env::{CA_FOLDER, CA_KEY, WorkerEnv};
+use crate::worker_env::{CA_FOLDER, CA_KEY, Installation, WorkerEnv};
 
 /// The port of a worker's health and metrics.
 const METRICS_PORT: i32 = 9090;
@@ -30,15 +29,6 @@ const NOBODY: i64 = 65532;
 /// Annotation of the pods: the version of the Secret with which they started, so that a changed password restarts
 /// them.
 const SECRET_VERSION: &str = "ingest.batch-on-kafka.io/secret-version";
-
-/// The settings of an installation: the same for the workers of all models.
-#[derive(Clone, Copy)]
-pub struct Installation<'a> {
-    /// The operator's settings.
-    pub settings: &'a Settings,
-    /// The environment of every worker.
-    pub env: &'a WorkerEnv,
-}
 
 /// The objects that a worker runs with. They change rarely.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -283,6 +273,7 @@ fn metadata(model: &ValidModel, name: String) -> ObjectMeta {
 pub(crate) mod tests {
     use super::super::validate::tests::{PURCHASES, valid};
     use super::*;
+    use crate::settings::Settings;
     use clap::Parser;
     use connect::LogArgs;
 

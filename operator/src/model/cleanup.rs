@@ -13,12 +13,13 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
 use super::ModelError;
-use super::apply::{self, is_conflict, is_not_found};
+use super::apply;
 use super::validate::ValidModel;
 use crate::clock;
-use crate::context::{Context, Guarded};
+use crate::context::Context;
 use crate::ddl;
 use crate::events::EventNote;
+use crate::objects::{Guarded, is_conflict, is_not_found};
 
 /// The finalizer. It is set only with `deletionPolicy: Delete`.
 pub const FINALIZER: &str = "ingest.batch-on-kafka.io/cleanup";

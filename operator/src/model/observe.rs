@@ -10,10 +10,10 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use kube::api::{Api, ListParams};
 use kube::runtime::reflector::ObjectRef;
 
-use super::model_state::{Ensured, Measured, ModelState};
 use super::validate::ValidModel;
 use crate::context::Context;
 use crate::ddl;
+use crate::model_state::{Ensured, Measured, ModelState};
 
 /// What was read for a plan.
 #[derive(Clone, Debug, Default)]

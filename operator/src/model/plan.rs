@@ -7,15 +7,16 @@ use crds::{IngestModel, IngestModelStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 
-use super::build::{self, Base, Installation};
+use super::build::{self, Base};
 use super::cleanup;
-use super::model_state::{Applied, Ensured, Fault, MEASURE, ModelState, RESYNC, fingerprint};
 use super::observe::Observed;
 use super::revisions;
 use super::status::{self, Workers};
 use super::validate::{ModelProblem, ValidModel};
 use crate::events::EventNote;
+use crate::model_state::{Applied, Ensured, Fault, MEASURE, ModelState, RESYNC, fingerprint};
 use crate::scale::decide::{History, Inputs, Why, decide};
+use crate::worker_env::Installation;
 
 /// After table and topic are made, lag and rows are read after this time: neither `Ready` nor the first worker waits
 /// for Kafka, which may take seconds to answer the first query.

@@ -5,10 +5,10 @@ use crds::status::{Condition, conditions, set_condition};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 
-use super::model_state::{Ensured, Fault, Measured};
 use super::validate::ValidModel;
 use crate::clock;
 use crate::events::EventNote;
+use crate::model_state::{Ensured, Fault, Measured};
 use crate::scale::decide::Why;
 
 /// The reason of a condition that is `True`.

@@ -11,11 +11,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use rows_check::Columns;
 
-use crate::context::ModelKey;
 use crate::ddl::settings::{self, BadSetting};
 use crate::ddl::table::{
     DataColumn, DataTable, PARTITION_FUNCTIONS, PartitionBy, SettingValue, TTL_UNITS, Ttl,
 };
+use crate::objects::ModelKey;
 use crate::topic::WantedTopic;
 
 /// A valid model.

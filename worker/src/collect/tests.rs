@@ -5,10 +5,10 @@ use rows_check::{Columns, Plan};
 use rows_types::{Column, Digest, Input, Schema, Type};
 
 use super::*;
-use crate::check::RowCounts;
 use crate::done::BatchLine;
 use crate::insert::rejects::RejectRows;
 use crate::pii::Privacy;
+use crate::summary::RowCounts;
 use crate::testing::{header, job};
 use crate::tracker::Tracker;
 

@@ -6,10 +6,9 @@ use crds::tables::outcomes;
 
 use super::Inserter;
 use super::row_binary::RowBinary;
-use crate::check::RowCounts;
 use crate::error::Failure;
 use crate::refusal::Refusal;
-use crate::summary::Kind;
+use crate::summary::{Kind, RowCounts};
 
 /// The columns that are written for each batch.
 pub const COLUMNS: [&str; 21] = [

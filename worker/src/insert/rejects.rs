@@ -7,8 +7,7 @@ use crds::ChunkHeader;
 use rows_check::{Outcome, Reject};
 
 use super::row_binary::RowBinary;
-use super::{Inserter, RowRange};
-use crate::check::Names;
+use super::{Inserter, Names, RowRange};
 use crate::error::Failure;
 use crate::ledger::in_time;
 use crate::plan::Target;

@@ -6,12 +6,12 @@ use tokio::runtime::Handle;
 use super::Loader;
 use super::slots::Slot;
 use crate::batch::Batch;
-use crate::check::RowCounts;
 use crate::dead_letter::DeadLetter;
 use crate::done::BatchLine;
 use crate::insert::ledger::LedgerEntry;
 use crate::refusal::Refusal;
 use crate::stop::Stopped;
+use crate::summary::RowCounts;
 
 impl Loader {
     /// Parks a batch: its original bytes are read from Kafka again and sent to the dead-letter topic.

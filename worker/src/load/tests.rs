@@ -14,10 +14,11 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::budget::{Budget, Lane};
-use crate::check::{CheckedChunk, Names, RowCounts};
+use crate::check::CheckedChunk;
 use crate::cluster::Cluster;
 use crate::collect::{Added, Arrival, ArrivedRows};
 use crate::health_tracker::HealthTracker;
+use crate::insert::Names;
 use crate::insert::rejects::RejectRows;
 use crate::job::Job;
 use crate::ledger::Ledger;
@@ -26,6 +27,7 @@ use crate::pipeline::Stages;
 use crate::plan::Target;
 use crate::redelivery::LATE_INSERT;
 use crate::stop::{self, Stopper};
+use crate::summary::RowCounts;
 use crate::testing::{header, job};
 use crate::tracker::Tracker;
 

@@ -4,8 +4,8 @@ use std::io::{self, BufRead, Read};
 
 use liblzma::stream::{Action, CONCATENATED, Error, Status, Stream};
 
+use crate::budget::Reservation;
 use crate::upload::body::BodyReader;
-use crate::upload::budget::Reservation;
 
 /// The least memory of a decoder, in bytes. It is enough for a dictionary of up to about 512 KiB.
 pub const BASE_MEMORY: u64 = 1 << 20;

@@ -5,8 +5,8 @@ use std::io::{self, BufRead, Read};
 
 use ::zstd::stream::read::Decoder;
 
+use crate::budget::Reservation;
 use crate::upload::body::BodyReader;
-use crate::upload::budget::Reservation;
 
 /// The memory of a decoder without its window, in bytes.
 pub const BASE_MEMORY: u64 = 512 * 1024;

@@ -1,10 +1,10 @@
 //! What is written for a model, with the clock as an argument.
 
 use super::super::build::tests::settings;
-use super::super::model_state::Measured;
 use super::super::validate::tests::{PURCHASES, model};
 use super::super::validate::validate;
 use super::*;
+use crate::model_state::Measured;
 use crate::settings::Settings;
 use crate::worker_env::WorkerEnv;
 
