@@ -22,7 +22,7 @@ demo: system-packages ## From nothing to loaded and rejected rows on the real pa
 test: system-packages ## Lint, unit, CRDs on a real API server, end-to-end on the whole stack
 	.ci/test
 
-verify: system-packages $(CARGO_DENY) $(TYPOS) ## Format, spelling, links, lints, rustdoc, licences, unit tests, generated files, chart
+verify: system-packages $(CARGO_DENY) $(TYPOS) ## Format, spelling, links, circles of modules, lints, rustdoc, licences, unit tests, generated files, chart
 	.ci/verify
 
 fuzz: system-packages ## Fuzz the row engine, SECONDS=600 for each target; ASAN=1: with the address sanitizer (nightly)
