@@ -1,6 +1,7 @@
 //! What the row engine and its users agree on. It has no reader, no splitter and no CPU-specific code.
 //!
 //! * [`Type`] is a ClickHouse type, [`Column`] a column with its settings, [`Schema`] the columns of a model.
+//! * [`SCALARS`] is the table of types without parts.
 //! * [`Input`] is the format and dialect of a file. [`Dialect`] is its structural bytes.
 //! * [`CellError`] is what is wrong with a cell, and [`Code`] the stable code of it that users see.
 //! * [`Digest`] identifies the bytes of a file. [`mask()`] shows the shape of a value without the value.
@@ -38,5 +39,5 @@ pub use mask::mask;
 pub use names::listed;
 pub use policy::{IntegralFloats, NonFinite, OnInvalidUtf8, OnOverflow, OnPrecisionLoss, Policies};
 pub use schema::{Column, Constraints, Schema, SchemaError};
-pub use types::{Base, Type, TypeError};
+pub use types::{Base, Family, SCALARS, Scalar, ScalarInfo, Type, TypeError};
 pub use zone::zone;
