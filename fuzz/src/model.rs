@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use rows_check::{Columns, Plan};
 use rows_split::parse_header;
 use rows_types::{
-    Column, ColumnsBy, Constraints, Format, HeaderCase, Input, IntegralFloats, LineEnd, NonFinite,
+    Column, ColumnsBy, Constraints, FORMATS, HeaderCase, Input, IntegralFloats, LineEnd, NonFinite,
     OnInvalidUtf8, OnOverflow, OnPrecisionLoss, SCALARS, ScalarInfo, Schema, Type, UnknownColumns,
 };
 
@@ -125,8 +125,7 @@ fn input(line: &[u8]) -> Input {
     Input {
         delimiter: at(0).map_or(',', |b| char::from(b & 0x7f)),
         quote: at(1).map_or('"', |b| char::from(b & 0x7f)),
-        format: [Format::Csv, Format::Tsv, Format::JsonLines, Format::Json]
-            [usize::from(at(2).unwrap_or(b'A').wrapping_sub(b'A')) % 4],
+        format: entry(FORMATS, at(2).unwrap_or(b'A')).format,
         header: flag(3),
         null_values: entry(NULLS, at(4).unwrap_or(b'A')).iter().map(|t| (*t).to_owned()).collect(),
         unknown_columns: if flag(5) { UnknownColumns::Ignore } else { UnknownColumns::Reject },

@@ -2,7 +2,7 @@
 //!
 //! * [`Type`] is a ClickHouse type, [`Column`] a column with its settings, [`Schema`] the columns of a model.
 //! * [`SCALARS`] is the table of types without parts.
-//! * [`Input`] is the format and dialect of a file. [`Dialect`] is its structural bytes.
+//! * [`FORMATS`] is the table of formats. [`Input`] is the format and dialect of a file. [`Dialect`] is its structural bytes.
 //! * [`CellError`] is what is wrong with a cell, and [`Code`] the stable code of it that users see.
 //! * [`Digest`] identifies the bytes of a file. [`mask()`] shows the shape of a value without the value.
 //! * [`BatchStart`] and the constants beside it are the limits of records, chunks and batches.
@@ -19,6 +19,7 @@ mod batch;
 mod cell_error;
 mod code;
 mod digest;
+mod format;
 mod input;
 mod mask;
 mod names;
@@ -34,7 +35,8 @@ pub use batch::{
 pub use cell_error::CellError;
 pub use code::Code;
 pub use digest::{Digest, DigestError};
-pub use input::{ColumnsBy, Dialect, Format, HeaderCase, Input, LineEnd, UnknownColumns};
+pub use format::{FORMATS, Format, FormatInfo};
+pub use input::{Choice, ColumnsBy, Dialect, HeaderCase, Input, LineEnd, UnknownColumns};
 pub use mask::mask;
 pub use names::listed;
 pub use policy::{IntegralFloats, NonFinite, OnInvalidUtf8, OnOverflow, OnPrecisionLoss, Policies};
