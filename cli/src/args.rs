@@ -323,6 +323,17 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
+    fn the_help_of_an_upload_names_the_extensions_that_set_the_format() {
+        let mut command = Cli::command();
+        let job =
+            command.find_subcommand_mut("job").and_then(|job| job.find_subcommand_mut("create")).unwrap();
+        let help = job.render_long_help().to_string();
+        for extension in rows_types::FORMATS.iter().filter_map(|info| info.extensions.first()) {
+            assert!(help.contains(&format!(".{extension}")), "{extension}");
+        }
+    }
+
+    #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
     }

@@ -89,12 +89,7 @@ impl Source {
     pub fn format(&self) -> Option<Format> {
         let path = self.path.as_deref()?;
         let inner = if self.compression == Compression::Plain { path } else { Path::new(path.file_stem()?) };
-        match extension(inner) {
-            "jsonl" | "ndjson" => Some(Format::JsonLines),
-            "json" => Some(Format::Json),
-            "tsv" => Some(Format::Tsv),
-            _ => None,
-        }
+        Format::of_extension(extension(inner))
     }
 
     /// Returns whether the source can be read a second time. Only a regular file has a known length.

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use crds::IngestJob;
 use crds::job::UploadError;
-use crds::model::{Format, InputSpec};
+use crds::model::InputSpec;
 use futures::stream::{Stream, StreamExt};
 use indicatif::ProgressBar;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -145,12 +145,8 @@ impl Upload<'_> {
     }
 
     fn content_type(&self) -> Headers {
-        let value = match self.input.and_then(|i| i.format) {
-            Some(Format::Csv) => "text/csv",
-            Some(Format::JsonLines) => "application/x-ndjson",
-            Some(Format::Json) => "application/json",
-            Some(Format::Tsv) | None => "application/octet-stream",
-        };
+        let format = self.input.and_then(|input| input.format);
+        let value = format.map_or("application/octet-stream", |format| format.info().content_types[0]);
         vec![(CONTENT_TYPE.as_str(), value.to_owned())]
     }
 

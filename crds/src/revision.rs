@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    self, ColumnSpec, ColumnsBy, ConstraintsSpec, HeaderCase, IngestModelSpec, InputSpec, LineEnd,
-    UnknownColumns,
-};
+use crate::model::{ColumnSpec, ConstraintsSpec, IngestModelSpec, InputSpec};
 
 /// The data of a ControllerRevision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,7 +64,7 @@ impl RevisionData {
         let layers: Vec<&InputSpec> = self.input.iter().chain(job).collect();
         // The format comes first, because it determines the default delimiter.
         if let Some(format) = layers.iter().rev().find_map(|l| l.format) {
-            input.format = format.into();
+            input.format = format;
             if input.format == rows_types::Format::Tsv {
                 input.delimiter = '\t';
             }
@@ -126,26 +123,10 @@ fn overlay(input: &mut rows_types::Input, layer: &InputSpec) -> Result<(), Schem
     if let Some(values) = &layer.null_values {
         input.null_values.clone_from(values);
     }
-    match layer.unknown_columns {
-        Some(UnknownColumns::Reject) => input.unknown_columns = rows_types::UnknownColumns::Reject,
-        Some(UnknownColumns::Ignore) => input.unknown_columns = rows_types::UnknownColumns::Ignore,
-        None => {}
-    }
-    match layer.line_end {
-        Some(LineEnd::Lf) => input.line_end = rows_types::LineEnd::Lf,
-        Some(LineEnd::Any) => input.line_end = rows_types::LineEnd::Any,
-        None => {}
-    }
-    match layer.header_case {
-        Some(HeaderCase::Exact) => input.header_case = rows_types::HeaderCase::Exact,
-        Some(HeaderCase::Ignore) => input.header_case = rows_types::HeaderCase::Ignore,
-        None => {}
-    }
-    match layer.columns_by {
-        Some(ColumnsBy::Name) => input.columns_by = rows_types::ColumnsBy::Name,
-        Some(ColumnsBy::Position) => input.columns_by = rows_types::ColumnsBy::Position,
-        None => {}
-    }
+    input.unknown_columns = layer.unknown_columns.unwrap_or(input.unknown_columns);
+    input.line_end = layer.line_end.unwrap_or(input.line_end);
+    input.header_case = layer.header_case.unwrap_or(input.header_case);
+    input.columns_by = layer.columns_by.unwrap_or(input.columns_by);
     Ok(())
 }
 
@@ -158,17 +139,6 @@ fn one_ascii(field: &'static str, text: &str) -> Result<char, SchemaProblem> {
     match (chars.next(), chars.next()) {
         (Some(c), None) if c.is_ascii() && !matches!(c, '\n' | '\r' | '\0') => Ok(c),
         _ => Err(SchemaProblem::Input { field, why: "must be one ASCII character, and no line end" }),
-    }
-}
-
-impl From<model::Format> for rows_types::Format {
-    fn from(format: model::Format) -> Self {
-        match format {
-            model::Format::Csv => Self::Csv,
-            model::Format::Tsv => Self::Tsv,
-            model::Format::JsonLines => Self::JsonLines,
-            model::Format::Json => Self::Json,
-        }
     }
 }
 

@@ -7,6 +7,8 @@
     reason = "numbers below a bound that is small"
 )]
 
+use rows_types::{Base, Scalar, Type};
+
 use crate::data::Numbers;
 
 /// Generates cells.
@@ -34,7 +36,7 @@ impl Cells {
 
     /// Returns a text for a column of the type. A quarter of the texts have one changed character. No text has a line
     /// end.
-    pub fn cell(&mut self, ty: &str) -> String {
+    pub fn cell(&mut self, ty: &Type) -> String {
         let text = self.valid(ty);
         if self.below(4) == 0 { self.mutated(&text) } else { text }
     }
@@ -57,30 +59,49 @@ impl Cells {
         chars.into_iter().collect()
     }
 
-    fn valid(&mut self, ty: &str) -> String {
-        let (name, arguments) = ty.split_once('(').unwrap_or((ty, ""));
-        let arguments = arguments.strip_suffix(')').unwrap_or(arguments);
-        match name {
-            "Nullable" | "LowCardinality" => self.valid(arguments),
-            "Bool" => self.one_of(&["true", "false", "1", "0", "True", "TRUE"]).to_owned(),
-            "Float32" | "Float64" | "BFloat16" => self.float(),
-            "Decimal" => self.decimal(),
-            "Date" | "Date32" => self.day(),
-            "DateTime" | "DateTime64" => self.moment(),
-            "Time" | "Time64" => self.time(),
-            "UUID" => self.uuid(),
-            "IPv4" => self.ipv4(),
-            "IPv6" => self.ipv6(),
-            "Enum8" | "Enum16" => self.one_of(&["red", "deep blue", "low", "high", "7"]).to_owned(),
-            "Array" => self.list("[", "]", arguments),
-            "String" | "FixedString" => self.text(),
-            _ => self.integer(name),
+    fn valid(&mut self, ty: &Type) -> String {
+        match &ty.base {
+            Base::Scalar(scalar) => self.value(scalar),
+            Base::Array(element) => self.list("[", "]", element),
+            // only the cells of the fidelity table are compared
+            Base::Tuple(_) | Base::Map(..) => String::new(),
+        }
+    }
+
+    fn value(&mut self, scalar: &Scalar) -> String {
+        match scalar {
+            Scalar::Bool => self.one_of(&["true", "false", "1", "0", "True", "TRUE"]).to_owned(),
+            Scalar::Int8
+            | Scalar::Int16
+            | Scalar::Int32
+            | Scalar::Int64
+            | Scalar::Int128
+            | Scalar::Int256
+            | Scalar::UInt8
+            | Scalar::UInt16
+            | Scalar::UInt32
+            | Scalar::UInt64
+            | Scalar::UInt128
+            | Scalar::UInt256 => self.integer(scalar.width().map_or(64, |width| 8 * width as u32)),
+            Scalar::Float32 | Scalar::Float64 | Scalar::BFloat16 => self.float(),
+            Scalar::Decimal(..) => self.decimal(),
+            Scalar::Date | Scalar::Date32 => self.day(),
+            Scalar::DateTime(_) | Scalar::DateTime64(..) => self.moment(),
+            Scalar::Time | Scalar::Time64(_) => self.time(),
+            Scalar::Uuid => self.uuid(),
+            Scalar::Ipv4 => self.ipv4(),
+            Scalar::Ipv6 => self.ipv6(),
+            Scalar::Enum8(_) | Scalar::Enum16(_) => {
+                self.one_of(&["red", "deep blue", "low", "high", "7"]).to_owned()
+            }
+            Scalar::String | Scalar::FixedString(_) => self.text(),
+            // as for tuples and maps
+            Scalar::Json => String::new(),
         }
     }
 
     /// Returns an integer with any number of digits that the type can hold, or an edge value of any integer type.
-    fn integer(&mut self, ty: &str) -> String {
-        let bits: u32 = ty.trim_start_matches(|c: char| c.is_ascii_alphabetic()).parse().unwrap_or(64);
+    fn integer(&mut self, bits: u32) -> String {
         let sign = if self.below(3) == 0 { "-" } else { "" };
         let number = match self.below(3) {
             // near a power of two
@@ -186,9 +207,9 @@ impl Cells {
             .collect()
     }
 
-    fn list(&mut self, open: &str, close: &str, ty: &str) -> String {
+    fn list(&mut self, open: &str, close: &str, ty: &Type) -> String {
         let length = self.below(5);
-        let quote = if ty == "String" { "'" } else { "" };
+        let quote = if *ty == Type::plain(Base::Scalar(Scalar::String)) { "'" } else { "" };
         let items: Vec<String> = (0..length)
             .map(|_| {
                 let item = self.valid(ty).replace(['\'', '\\', '\t'], "");

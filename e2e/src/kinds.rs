@@ -13,6 +13,7 @@ pub const COLUMNS: &[(&str, &str, [Option<&str>; ROWS])] = &[
     ("fixed", "FixedString(4)", [Some("abcd"), Some("ab"), Some("é")]),
     ("truth", "Bool", [Some("true"), Some("0"), Some("false")]),
     ("i8", "Int8", [Some("-128"), Some("0"), Some("127")]),
+    ("u16", "UInt16", [Some("65535"), Some("0"), Some("256")]),
     ("u64", "UInt64", [Some("18446744073709551615"), Some("0"), Some("9007199254740993")]),
     ("i64", "Int64", [Some("-9223372036854775808"), Some("0"), Some("9223372036854775807")]),
     ("i128", "Int128", [Some("-170141183460469231731687303715884105728"), Some("0"), Some("1")]),
@@ -23,6 +24,16 @@ pub const COLUMNS: &[(&str, &str, [Option<&str>; ROWS])] = &[
             Some("-57896044618658097711785492504343953926634992332820282019728792003956564819968"),
             Some("0"),
             Some("57896044618658097711785492504343953926634992332820282019728792003956564819967"),
+        ],
+    ),
+    ("u128", "UInt128", [Some("340282366920938463463374607431768211455"), Some("0"), Some("1")]),
+    (
+        "u256",
+        "UInt256",
+        [
+            Some("115792089237316195423570985008687907853269984665640564039457584007913129639935"),
+            Some("0"),
+            Some("1"),
         ],
     ),
     ("f32", "Float32", [Some("0.1"), Some("-3.4028235e38"), Some("1e-45")]),
@@ -63,6 +74,7 @@ pub const COLUMNS: &[(&str, &str, [Option<&str>; ROWS])] = &[
     ("ip4", "IPv4", [Some("192.0.2.1"), Some("0.0.0.0"), Some("255.255.255.255")]),
     ("ip6", "IPv6", [Some("2001:db8::1"), Some("::"), Some("::ffff:192.0.2.1")]),
     ("colour", "Enum8('red' = 1, 'deep blue' = 2)", [Some("red"), Some("deep blue"), Some("red")]),
+    ("shade", "Enum16('dark' = -1000, 'light' = 1000)", [Some("dark"), Some("light"), Some("dark")]),
     ("maybe", "Nullable(Int16)", [None, Some("-32768"), None]),
     ("word", "LowCardinality(Nullable(String))", [Some("often"), None, Some("often")]),
     (
@@ -157,5 +169,20 @@ fn json_value(cell: &str) -> String {
     match serde_json::from_str::<IgnoredAny>(cell) {
         Ok(_) => cell.to_owned(),
         Err(_) => serde_json::Value::from(cell).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rows_types::{SCALARS, Type};
+
+    #[test]
+    fn every_scalar_type_has_a_column() {
+        let types: Vec<Type> = COLUMNS.iter().map(|(_, ty, _)| Type::parse(ty).unwrap()).collect();
+        for info in SCALARS {
+            let is_it = |ty: &Type| ty.scalar().is_some_and(|scalar| scalar.info().name == info.name);
+            assert!(types.iter().any(|ty| ty.any(&is_it)), "{} has no column", info.name);
+        }
     }
 }

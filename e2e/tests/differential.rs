@@ -13,6 +13,7 @@ use std::{env, fs};
 use anyhow::{Result, bail, ensure};
 use e2e::{Cells, Target};
 use rows_check::Checker;
+use rows_types::Type;
 use table::{Outcome, Section};
 
 /// The settings for both. A plain `DateTime` is UTC in the row engine, whatever the time zone of the server is.
@@ -293,8 +294,8 @@ fn both_read_the_same_values_except_for_the_differences_in_the_table() -> Result
     }
     for (seed, section) in (0..).zip(&sections) {
         for json in [false, true] {
-            let mut cells = Cells::new(seed);
-            let cells: Vec<Vec<u8>> = (0..CELLS).map(|_| written(&cells.cell(&section.ty), json)).collect();
+            let (mut cells, ty) = (Cells::new(seed), Type::parse(&section.ty)?);
+            let cells: Vec<Vec<u8>> = (0..CELLS).map(|_| written(&cells.cell(&ty), json)).collect();
             for (kind, example) in compare(&tables, section, json, &cells)? {
                 if !allowed.contains_key(&kind) {
                     wrong.push(format!(

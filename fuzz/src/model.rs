@@ -4,15 +4,16 @@
 //! of the input. The rest is the file. `A` is the first entry of a list, `B` the second. Add new entries at the end of
 //! a list, so that the corpus keeps its meaning.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rows_check::{Columns, Plan};
 use rows_split::parse_header;
 use rows_types::{
-    Column, ColumnsBy, Constraints, Format, HeaderCase, Input, IntegralFloats, LineEnd, NonFinite,
-    OnInvalidUtf8, OnOverflow, OnPrecisionLoss, Schema, Type, UnknownColumns,
+    Column, ColumnsBy, Constraints, FORMATS, HeaderCase, Input, IntegralFloats, LineEnd, NonFinite,
+    OnInvalidUtf8, OnOverflow, OnPrecisionLoss, SCALARS, ScalarInfo, Schema, Type, UnknownColumns,
 };
 
+/// The types whose places the corpus knows. A scalar type that is not here has a place after them.
 const TYPES: &[&str] = &[
     "String",                                    // A
     "FixedString(3)",                            // B
@@ -71,6 +72,13 @@ const TYPES: &[&str] = &[
     "Map(Int16, Tuple(a JSON, b Bool))",         // w
 ];
 
+/// All types of columns: no scalar type is missing.
+static ALL_TYPES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let is_listed = |info: &&ScalarInfo| TYPES.iter().any(|ty| ty.split('(').next() == Some(info.name));
+    let others = SCALARS.iter().filter(|info| !is_listed(info)).map(ScalarInfo::example);
+    TYPES.iter().map(|ty| (*ty).to_owned()).chain(others).collect()
+});
+
 const NULLS: &[&[&str]] = &[&[""], &["\\N"], &["", "NULL", "n/a"], &["0", "true", "1.5"]];
 
 /// The columns and the input settings of a file.
@@ -80,14 +88,14 @@ pub struct Model {
     pub input: Input,
 }
 
-fn entry<'a, T: ?Sized>(list: &[&'a T], byte: u8) -> &'a T {
-    list[usize::from(byte.wrapping_sub(b'A')) % list.len()]
+fn entry<T>(list: &[T], byte: u8) -> &T {
+    &list[usize::from(byte.wrapping_sub(b'A')) % list.len()]
 }
 
 /// A column named `a`, `b`, …, with a type and a rule. The rule may not fit the type.
 fn column(at: usize, ty: u8, rule: u8) -> Option<Column> {
     let name = char::from(b'a' + u8::try_from(at).ok()?);
-    let mut column = Column::new(name, Type::parse(entry(TYPES, ty)).ok()?);
+    let mut column = Column::new(name, Type::parse(entry(&ALL_TYPES, ty)).ok()?);
     let is = &mut column.constraints;
     match rule.wrapping_sub(b'A') {
         1 => column.default = Some("1".to_owned()),
@@ -117,8 +125,7 @@ fn input(line: &[u8]) -> Input {
     Input {
         delimiter: at(0).map_or(',', |b| char::from(b & 0x7f)),
         quote: at(1).map_or('"', |b| char::from(b & 0x7f)),
-        format: [Format::Csv, Format::Tsv, Format::JsonLines, Format::Json]
-            [usize::from(at(2).unwrap_or(b'A').wrapping_sub(b'A')) % 4],
+        format: entry(FORMATS, at(2).unwrap_or(b'A')).format,
         header: flag(3),
         null_values: entry(NULLS, at(4).unwrap_or(b'A')).iter().map(|t| (*t).to_owned()).collect(),
         unknown_columns: if flag(5) { UnknownColumns::Ignore } else { UnknownColumns::Reject },

@@ -129,7 +129,8 @@ pub enum ApiError {
     },
     /// The API does not read this content type.
     #[error(
-        "the content type '{0}' is not read; use text/csv, text/tab-separated-values, application/x-ndjson or application/json, and Content-Encoding for gzip, zstd, bzip2 and xz"
+        "the content type '{0}' is not read; use {types}, and Content-Encoding for gzip, zstd, bzip2 and xz",
+        types = content_types()
     )]
     UnsupportedType(String),
     /// The API does not read this content encoding, or not in this request.
@@ -197,6 +198,13 @@ pub enum ApiError {
     /// An error of this program.
     #[error("{0}")]
     Internal(String),
+}
+
+/// Returns the usual content type of each format, for a message.
+fn content_types() -> String {
+    let mut types: Vec<&str> = rows_types::FORMATS.iter().map(|info| info.content_types[0]).collect();
+    let last = types.pop().unwrap_or_default();
+    format!("{} or {last}", types.join(", "))
 }
 
 impl ApiError {
@@ -337,6 +345,16 @@ impl IntoResponse for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_error_about_a_content_type_lists_those_that_are_read() {
+        let error = ApiError::UnsupportedType("x".into()).to_string();
+        assert_eq!(
+            error,
+            "the content type 'x' is not read; use text/csv, text/tab-separated-values, application/x-ndjson or \
+             application/json, and Content-Encoding for gzip, zstd, bzip2 and xz"
+        );
+    }
 
     #[test]
     fn an_error_that_can_be_retried_has_retry_after_or_the_offset() {

@@ -137,4 +137,17 @@ mod tests {
             assert!(document["paths"][path][method].is_object(), "{method} {path}");
         }
     }
+
+    #[test]
+    fn every_format_is_in_the_document_with_its_content_type() {
+        let document = document().to_string();
+        for info in rows_types::FORMATS {
+            for text in [info.name, info.content_types[0]] {
+                assert!(
+                    document.contains(&format!("`{text}`")) || document.contains(&format!(": {text}`")),
+                    "{text}"
+                );
+            }
+        }
+    }
 }

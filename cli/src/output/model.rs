@@ -5,7 +5,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use rows_infer::Proposal;
-use rows_types::{Format, Input, UnknownColumns};
+use rows_types::{Format, Input};
 use serde_json::{Map, Value, json};
 
 /// Returns the complete object.
@@ -58,9 +58,6 @@ fn input(input: &Input) -> Map<String, Value> {
     let default = fields(&Input::default());
     let mut fields = fields(&input);
     fields.retain(|key, value| default.get(key) != Some(value));
-    if input.unknown_columns == UnknownColumns::Ignore {
-        fields.insert("unknownColumns".to_owned(), json!("ignore"));
-    }
     fields
 }
 

@@ -1,5 +1,6 @@
 //! How files are read, and when bad rows end a job: settings of a model that a job can override.
 
+pub use rows_types::{ColumnsBy, Format, HeaderCase, LineEnd, UnknownColumns};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,63 +50,6 @@ pub struct InputSpec {
     /// What happens if the file has a column that the model does not have. Default: reject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_columns: Option<UnknownColumns>,
-}
-
-/// The format of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Format {
-    /// RFC 4180.
-    #[serde(rename = "CSV")]
-    Csv,
-    /// As CSV, with tabs.
-    #[serde(rename = "TSV")]
-    Tsv,
-    /// One JSON object in each line.
-    #[serde(rename = "JSONLines")]
-    JsonLines,
-    /// One JSON array of objects.
-    #[serde(rename = "JSON")]
-    Json,
-}
-
-/// What ends a line outside quotes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LineEnd {
-    /// LF or CRLF, also mixed in one file.
-    Lf,
-    /// LF, CRLF or CR, also mixed in one file.
-    Any,
-}
-
-/// How the names of a header are compared with those of the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum HeaderCase {
-    /// Case-sensitive.
-    Exact,
-    /// Compared in Unicode lower case.
-    Ignore,
-}
-
-/// How the cells of a file with a header are assigned to columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ColumnsBy {
-    /// By the name in the header.
-    Name,
-    /// By position: the header is skipped, and cells are taken in the model's order.
-    Position,
-}
-
-/// What happens to a column of a file that the model does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum UnknownColumns {
-    /// The file is refused.
-    Reject,
-    /// The column is ignored.
-    Ignore,
 }
 
 /// When bad rows end a job.

@@ -54,13 +54,10 @@ fn format(content_type: Option<&str>) -> Result<Option<Format>, ApiError> {
         content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
         "" | "application/octet-stream" | "application/x-www-form-urlencoded" | "text/plain" => Ok(None),
-        "text/csv" => Ok(Some(Format::Csv)),
-        "text/tab-separated-values" => Ok(Some(Format::Tsv)),
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
-            Ok(Some(Format::JsonLines))
-        }
-        "application/json" => Ok(Some(Format::Json)),
-        other => Err(ApiError::UnsupportedType(other.chars().take(64).collect())),
+        other => match Format::of_content_type(other) {
+            Some(format) => Ok(Some(format)),
+            None => Err(ApiError::UnsupportedType(other.chars().take(64).collect())),
+        },
     }
 }
 

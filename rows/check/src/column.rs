@@ -45,8 +45,10 @@ impl ColumnReader {
         if column.format.is_some() && !column.ty.any(&Type::is_day_or_moment) {
             return Err(bad(format!("{} has no format; only dates and times have one", column.ty)));
         }
-        match Reader::new(&column.ty.base, column.format.as_deref()).map_err(bad)? {
-            Some(reader) if !column.ty.is_nested() => Ok(Self::Scalar(reader)),
+        match column.ty.scalar() {
+            Some(scalar) if !column.ty.is_nested() => {
+                Reader::new(scalar, column.format.as_deref()).map(Self::Scalar).map_err(bad)
+            }
             _ => Ok(Self::Nested(Box::new(Node::new(column, &column.ty)?))),
         }
     }
@@ -68,14 +70,6 @@ impl ColumnReader {
         match self {
             Self::Scalar(reader) => reader.value(text, policies),
             Self::Nested(node) => Nested::new(node).push(node, text).map(|()| text.to_vec()),
-        }
-    }
-
-    /// Whether a text that contains this byte can be a value. `format` is the column's.
-    pub(crate) fn may_hold(&self, byte: u8, format: Option<&str>) -> bool {
-        match self {
-            Self::Scalar(reader) => reader.may_hold(byte, format),
-            Self::Nested(_) => true,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use rows_types::{Base, CellError, Column, IntegralFloats, listed};
+use rows_types::{CellError, Column, Family, IntegralFloats, Scalar, listed};
 
 /// The message for a bad cell of a column of this type.
 pub(crate) fn of_cell(error: CellError, column: &Column, ty: &str) -> Cow<'static, str> {
@@ -121,7 +121,7 @@ fn of_any_cell(error: CellError, column: &Column) -> &'static str {
         CellError::HalfCharacter => {
             "A \\u escape is half of a surrogate pair; write both halves, or the character itself"
         }
-        CellError::InvalidUtf8 if column.ty.base == Base::String => {
+        CellError::InvalidUtf8 if column.ty.scalar() == Some(&Scalar::String) => {
             "The bytes are not UTF-8; save the file as UTF-8, or set the column's onInvalidUtf8: replace"
         }
         CellError::InvalidUtf8 => "The bytes are not UTF-8; save the file as UTF-8",
@@ -156,15 +156,13 @@ fn of_constraint(error: CellError, column: &Column) -> Option<String> {
 }
 
 fn fraction_hint(column: &Column) -> &'static str {
-    match column.ty.base {
-        Base::Float32 | Base::Float64 | Base::BFloat16 | Base::Decimal(..) => " or 4.2",
+    match column.ty.family() {
+        Some(Family::Float | Family::Decimal) => " or 4.2",
         _ => "",
     }
 }
 
 fn enum_names(column: &Column) -> String {
-    match &column.ty.base {
-        Base::Enum8(names) | Base::Enum16(names) => listed(names.iter().map(|(name, _)| name.as_str())),
-        _ => String::new(),
-    }
+    let names = column.ty.scalar().map(Scalar::names).unwrap_or_default();
+    listed(names.iter().map(|(name, _)| name.as_str()))
 }

@@ -45,6 +45,9 @@ pub(crate) enum Node {
 #[derive(Debug)]
 pub(crate) struct Leaf {
     pub reader: Reader,
+    /// Whether no text of the type contains a blank, colon or bracket, with or without quotes. If so, a comma or `]`
+    /// ends a text without quotes.
+    pub bare: bool,
     pub ty: Type,
     pub policies: Policies,
 }
@@ -85,12 +88,13 @@ impl Node {
                     .collect::<Result<_, SchemaError>>()?,
                 nullable: ty.nullable,
             }),
-            base => {
+            Base::Scalar(scalar) => {
                 let format = column.format.as_deref().filter(|_| ty.is_day_or_moment());
                 let bad = |problem| SchemaError::BadFormat { column: column.name.clone(), problem };
-                // only the types above have no reader
-                let reader = Reader::new(base, format).map_err(bad)?.unwrap_or(Reader::Json);
-                Self::Leaf(Leaf { reader, ty: ty.clone(), policies: column.policies })
+                let reader = Reader::new(scalar, format).map_err(bad)?;
+                let bare =
+                    scalar.names().is_empty() && !b" :()[]{}".iter().any(|byte| scalar.may_hold(*byte));
+                Self::Leaf(Leaf { reader, bare, ty: ty.clone(), policies: column.policies })
             }
         })
     }

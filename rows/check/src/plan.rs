@@ -3,7 +3,7 @@
 use rows_bytes::simd::Level;
 use rows_split::cells::Source;
 use rows_split::{Binding, HeaderError};
-use rows_types::{Input, Schema};
+use rows_types::{Column, Input, Schema};
 
 use crate::column::{Columns, Compiled};
 use crate::record_batch::RecordBatch;
@@ -24,22 +24,23 @@ impl Plan {
     pub fn bind(columns: Columns, input: Input, header: Option<&[String]>) -> Result<Self, HeaderError> {
         let binding = Binding::new(columns.schema().clone(), input, header)?;
         let takes_null = |column: &Compiled| {
-            !column.reader.is_text()
-                && (column.reader.takes(b"")
-                    || binding.null_texts.iter().any(|text| column.reader.takes(text)))
+            column.reader.takes(b"") || binding.null_texts.iter().any(|text| column.reader.takes(text))
         };
         // the bytes that make the decoded text differ from the raw text
         let special =
             if binding.is_json() { [b'\\', 0] } else { [binding.dialect.quote, binding.dialect.escape] };
-        let takes_special = |column: &Compiled, format: Option<&str>| {
-            !column.reader.is_text()
-                && special.iter().any(|byte| *byte != 0 && column.reader.may_hold(*byte, format))
+        let takes_special = |column: &Column| {
+            let format = column.format.as_deref().unwrap_or_default().as_bytes();
+            let may_hold = |byte: u8| {
+                column.ty.scalar().is_none_or(|scalar| scalar.may_hold(byte)) || format.contains(&byte)
+            };
+            special.iter().any(|byte| *byte != 0 && may_hold(*byte))
         };
         let needs_precheck = columns
             .compiled()
             .iter()
             .zip(columns.schema().columns())
-            .map(|(column, spec)| takes_null(column) || takes_special(column, spec.format.as_deref()))
+            .map(|(column, spec)| !column.reader.is_text() && (takes_null(column) || takes_special(spec)))
             .collect();
         Ok(Self { binding, columns, needs_precheck })
     }

@@ -18,14 +18,14 @@ mod number;
 mod text;
 mod value;
 
-use rows_types::{Base, Schema, Type};
+use rows_types::{Base, Scalar, Schema, Type};
 
 use bytes::Bytes;
 use cells::Cells;
 
 /// The columns that follow those of the schema; see [`rows_check::Outcome::block`].
-static JOB: Type = Type { base: Base::String, nullable: false, low_cardinality: true };
-static ROW: Type = Type { base: Base::UInt(64), nullable: false, low_cardinality: false };
+static JOB: Type = Type { base: Base::Scalar(Scalar::String), nullable: false, low_cardinality: true };
+static ROW: Type = Type { base: Base::Scalar(Scalar::UInt64), nullable: false, low_cardinality: false };
 
 /// The rows of a block as JSON objects, one on each line. The keys are the schema's columns in the table's order.
 ///

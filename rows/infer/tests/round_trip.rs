@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use rows_check::{Checker, Columns, Plan};
 use rows_infer::Rendered;
-use rows_types::{Column, Format, Input, Schema, Type};
+use rows_types::{Column, Family, Format, Input, SCALARS, Scalar, Schema, Type};
 use serde_json::Value;
 
 /// Only JSON null is NULL.
@@ -198,37 +198,64 @@ fn fixed_string(width: usize) -> impl Strategy<Value = String> {
 const ZONES: &[&str] = &["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"];
 const NAMES: &str = "'a' = -100, '/\"é' = 0, 'eightchr' = 3";
 
-/// Every type except `Nullable`, `LowCardinality` and types with inner structure.
-fn scalar() -> BoxedStrategy<Cells> {
-    let bits = || select(vec![8, 16, 32, 64, 128, 256]);
+/// Values of a scalar type, with any arguments.
+fn of(scalar: &Scalar) -> BoxedStrategy<Cells> {
     let decimals = (1..=76u32).prop_flat_map(|p| (Just(p), 0..=p));
     let name = || select(vec!["a", "/\"é", "eightchr"]).prop_map(json);
-    prop_oneof![
-        cells("String", text().prop_map(|text| json(&text))),
-        (3..40usize).prop_flat_map(|n| cells(format!("FixedString({n})"), fixed_string(n))),
-        cells("Bool", any::<bool>().prop_map(|b| b.to_string())),
-        bits().prop_flat_map(|n| cells(format!("Int{n}"), integer(n, true))),
-        bits().prop_flat_map(|n| cells(format!("UInt{n}"), integer(n, false))),
-        cells("Float32", float32()),
-        cells("Float64", float64()),
-        decimals.prop_flat_map(|(p, s)| cells(format!("Decimal({p}, {s})"), decimal(p, s))),
-        cells("Date", day(1970..2149)),
-        cells("Date32", day(1900..2300)),
-        cells("DateTime", moment(1970..2106, 0, "UTC")),
-        select(ZONES).prop_flat_map(|z| cells(format!("DateTime('{z}')"), moment(1971..2106, 0, z))),
-        (0..=9usize).prop_flat_map(|d| cells(format!("DateTime64({d})"), moment(1900..2262, d, "UTC"))),
-        (0..=9usize, select(ZONES))
-            .prop_flat_map(|(d, z)| { cells(format!("DateTime64({d}, '{z}')"), moment(1901..2262, d, z)) }),
-        cells("Time", span(0)),
-        (0..=9usize).prop_flat_map(|digits| cells(format!("Time64({digits})"), span(digits))),
-        cells("BFloat16", bfloat16()),
-        cells("UUID", uuid()),
-        cells("IPv4", any::<u32>().prop_map(|n| quoted(Ipv4Addr::from(n)))),
-        cells("IPv6", ipv6()),
-        cells(format!("Enum8({NAMES})"), name()),
-        cells(format!("Enum16({NAMES})"), name()),
-    ]
-    .boxed()
+    let bits = scalar.width().map_or(0, |width| 8 * width as u32);
+    let name_of = scalar.info().name;
+    match scalar {
+        Scalar::String => cells("String", text().prop_map(|text| json(&text))),
+        Scalar::FixedString(_) => {
+            (3..40usize).prop_flat_map(|n| cells(format!("FixedString({n})"), fixed_string(n))).boxed()
+        }
+        Scalar::Bool => cells("Bool", any::<bool>().prop_map(|b| b.to_string())),
+        Scalar::Int8 | Scalar::Int16 | Scalar::Int32 | Scalar::Int64 | Scalar::Int128 | Scalar::Int256 => {
+            cells(name_of, integer(bits, true))
+        }
+        Scalar::UInt8
+        | Scalar::UInt16
+        | Scalar::UInt32
+        | Scalar::UInt64
+        | Scalar::UInt128
+        | Scalar::UInt256 => cells(name_of, integer(bits, false)),
+        Scalar::Float32 => cells("Float32", float32()),
+        Scalar::Float64 => cells("Float64", float64()),
+        Scalar::BFloat16 => cells("BFloat16", bfloat16()),
+        Scalar::Decimal(..) => {
+            decimals.prop_flat_map(|(p, s)| cells(format!("Decimal({p}, {s})"), decimal(p, s))).boxed()
+        }
+        Scalar::Date => cells("Date", day(1970..2149)),
+        Scalar::Date32 => cells("Date32", day(1900..2300)),
+        Scalar::DateTime(_) => prop_oneof![
+            cells("DateTime", moment(1970..2106, 0, "UTC")),
+            select(ZONES).prop_flat_map(|z| cells(format!("DateTime('{z}')"), moment(1971..2106, 0, z))),
+        ]
+        .boxed(),
+        Scalar::DateTime64(..) => prop_oneof![
+            (0..=9usize).prop_flat_map(|d| cells(format!("DateTime64({d})"), moment(1900..2262, d, "UTC"))),
+            (0..=9usize, select(ZONES)).prop_flat_map(|(d, z)| {
+                cells(format!("DateTime64({d}, '{z}')"), moment(1901..2262, d, z))
+            }),
+        ]
+        .boxed(),
+        Scalar::Time => cells("Time", span(0)),
+        Scalar::Time64(_) => {
+            (0..=9usize).prop_flat_map(|digits| cells(format!("Time64({digits})"), span(digits))).boxed()
+        }
+        Scalar::Uuid => cells("UUID", uuid()),
+        Scalar::Ipv4 => cells("IPv4", any::<u32>().prop_map(|n| quoted(Ipv4Addr::from(n)))),
+        Scalar::Ipv6 => cells("IPv6", ipv6()),
+        Scalar::Enum8(_) | Scalar::Enum16(_) => cells(format!("{name_of}({NAMES})"), name()),
+        Scalar::Json => cells("JSON", json_object()),
+    }
+}
+
+/// Every scalar type but `JSON`, which has parts here.
+fn scalar() -> BoxedStrategy<Cells> {
+    let types = SCALARS.iter().filter(|info| info.family != Family::Object);
+    let types = types.map(|info| of(Type::parse(&info.example()).unwrap().scalar().unwrap()));
+    proptest::strategy::Union::new(types).boxed()
 }
 
 /// Whether ClickHouse has a dictionary for the type.

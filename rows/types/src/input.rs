@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::format::Format;
+
 /// How to read a file's text. Part of a model's revision; a job may override it.
 ///
 /// `null_values` are texts that mean NULL in an unquoted cell (or a JSON string). An empty unquoted cell always means
@@ -57,33 +59,9 @@ impl Default for Input {
     }
 }
 
-/// The text formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Format {
-    /// RFC 4180, with any ASCII delimiter and quote; LF, CRLF or a mix of both; a byte-order mark is skipped.
-    #[serde(rename = "CSV")]
-    Csv,
-    /// As CSV, with a tab between cells.
-    #[serde(rename = "TSV")]
-    Tsv,
-    /// One JSON object on each line (RFC 8259, <https://jsonlines.org>).
-    #[serde(rename = "JSONLines")]
-    JsonLines,
-    /// One JSON array of objects, on any number of lines.
-    #[serde(rename = "JSON")]
-    Json,
-}
-
-impl Format {
-    /// Whether records are JSON objects. Their keys name the cells, so such a file has no header.
-    #[must_use]
-    pub fn is_json(self) -> bool {
-        matches!(self, Self::JsonLines | Self::Json)
-    }
-}
-
 /// What ends a line outside quotes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LineEnd {
     /// LF or CRLF, also mixed. A lone carriage return is data.
@@ -93,25 +71,27 @@ pub enum LineEnd {
     Any,
 }
 
-/// Whether letter case matters in the names of a header. JSON keys are always compared exactly.
+/// How the names of a header are compared with those of the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HeaderCase {
-    /// It matters.
+    /// Letter case matters, as it always does in the keys of JSON.
     #[default]
     Exact,
-    /// It does not matter: names are compared in Unicode lower case.
+    /// Letter case does not matter: names are compared in Unicode lower case.
     Ignore,
 }
 
-/// What decides which field of a file with a header fills which column.
+/// How the cells of a file with a header are assigned to columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnsBy {
-    /// The name of the field.
+    /// By the name in the header.
     #[default]
     Name,
-    /// The position of the field: the header is skipped, and fields are taken in the schema's order.
+    /// By position: the header is skipped, and cells are taken in the schema's order.
     Position,
 }
 
@@ -119,13 +99,41 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What to do with columns (CSV) or keys (JSON) that are not in the schema.
+/// What happens to a column of a file that the model does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum UnknownColumns {
     /// A header with such a column fails the job; a JSON line with such a key is rejected.
+    #[serde(alias = "Reject")]
     Reject,
     /// They are skipped.
+    #[serde(alias = "Ignore")]
     Ignore,
+}
+
+/// A value of a setting, its name as a flag, and what it is, for the help of the flag.
+pub type Choice<T> = (T, &'static str, &'static str);
+
+impl LineEnd {
+    /// All values.
+    pub const ALL: &[Choice<Self>] = &[(Self::Lf, "lf", "LF or CRLF"), (Self::Any, "any", "LF, CRLF or CR")];
+}
+
+impl HeaderCase {
+    /// All values.
+    pub const ALL: &[Choice<Self>] = &[
+        (Self::Exact, "exact", "Upper and lower case differ"),
+        (Self::Ignore, "ignore", "Upper and lower case are the same"),
+    ];
+}
+
+impl ColumnsBy {
+    /// All values.
+    pub const ALL: &[Choice<Self>] = &[
+        (Self::Name, "name", "By the name in the header"),
+        (Self::Position, "position", "By the position; the header is skipped"),
+    ];
 }
 
 /// The bytes that structure a delimited file. 0: there is no such byte.
@@ -230,12 +238,15 @@ mod tests {
 
     #[test]
     fn an_input_is_written_as_the_custom_resource_has_it() {
-        let text = r#"{"format":"JSONLines","header":false,"delimiter":";","quote":"'","nullValues":["\\N"],"unknownColumns":"Ignore"}"#;
+        let text = r#"{"format":"JSONLines","header":false,"delimiter":";","quote":"'","nullValues":["\\N"],"unknownColumns":"ignore"}"#;
         let input: Input = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&input).unwrap(), text);
         assert_eq!(serde_json::from_str::<Input>("{}").unwrap(), Input::default());
-        let text = r##"{"format":"JSON","header":true,"delimiter":",","quote":"\u0000","escape":"\\","comment":"#","lineEnd":"any","headerCase":"ignore","columnsBy":"position","nullValues":[],"unknownColumns":"Reject"}"##;
+        let text = r##"{"format":"JSON","header":true,"delimiter":",","quote":"\u0000","escape":"\\","comment":"#","lineEnd":"any","headerCase":"ignore","columnsBy":"position","nullValues":[],"unknownColumns":"reject"}"##;
         let input: Input = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&input).unwrap(), text);
+        // as older chunks on Kafka have it
+        let old = text.replace("\"reject\"", "\"Reject\"");
+        assert_eq!(serde_json::from_str::<Input>(&old).unwrap(), input);
     }
 }

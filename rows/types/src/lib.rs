@@ -1,7 +1,8 @@
 //! What the row engine and its users agree on. It has no reader, no splitter and no CPU-specific code.
 //!
 //! * [`Type`] is a ClickHouse type, [`Column`] a column with its settings, [`Schema`] the columns of a model.
-//! * [`Input`] is the format and dialect of a file. [`Dialect`] is its structural bytes.
+//! * [`SCALARS`] is the table of types without parts.
+//! * [`FORMATS`] is the table of formats. [`Input`] is the format and dialect of a file. [`Dialect`] is its structural bytes.
 //! * [`CellError`] is what is wrong with a cell, and [`Code`] the stable code of it that users see.
 //! * [`Digest`] identifies the bytes of a file. [`mask()`] shows the shape of a value without the value.
 //! * [`BatchStart`] and the constants beside it are the limits of records, chunks and batches.
@@ -18,6 +19,7 @@ mod batch;
 mod cell_error;
 mod code;
 mod digest;
+mod format;
 mod input;
 mod mask;
 mod names;
@@ -33,10 +35,11 @@ pub use batch::{
 pub use cell_error::CellError;
 pub use code::Code;
 pub use digest::{Digest, DigestError};
-pub use input::{ColumnsBy, Dialect, Format, HeaderCase, Input, LineEnd, UnknownColumns};
+pub use format::{FORMATS, Format, FormatInfo};
+pub use input::{Choice, ColumnsBy, Dialect, HeaderCase, Input, LineEnd, UnknownColumns};
 pub use mask::mask;
 pub use names::listed;
 pub use policy::{IntegralFloats, NonFinite, OnInvalidUtf8, OnOverflow, OnPrecisionLoss, Policies};
 pub use schema::{Column, Constraints, Schema, SchemaError};
-pub use types::{Base, Type, TypeError};
+pub use types::{Base, Family, SCALARS, Scalar, ScalarInfo, Type, TypeError};
 pub use zone::zone;

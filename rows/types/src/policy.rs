@@ -1,7 +1,7 @@
 //! What happens to cells that a column's type cannot hold as they are written. The author of a model chooses each
 //! policy; without a policy the cell is rejected.
 
-use crate::types::{Base, Type};
+use crate::types::{Family, Scalar, Type};
 
 /// The policies of a column. The default rejects in all cases. In an array, tuple or map, a policy applies to the
 /// elements whose type it fits.
@@ -88,12 +88,12 @@ impl Policies {
     /// What to change, if a policy does not fit the type.
     #[must_use]
     pub fn problem(self, ty: &Type) -> Option<String> {
-        let any = |is: fn(&Base) -> bool| ty.any(&|part| is(&part.base));
-        let integer = any(|base| matches!(base, Base::Int(_) | Base::UInt(_)));
-        let decimal = any(|base| matches!(base, Base::Decimal(..)));
-        let day = any(|base| matches!(base, Base::Date | Base::Date32));
-        let float = any(|base| matches!(base, Base::Float32 | Base::Float64 | Base::BFloat16));
-        let string = any(|base| *base == Base::String);
+        let any = |is: fn(&Scalar) -> bool| ty.any(&|part| part.scalar().is_some_and(is));
+        let integer = any(|scalar| scalar.info().family == Family::Integer);
+        let decimal = any(|scalar| scalar.info().family == Family::Decimal);
+        let day = any(|scalar| scalar.info().family == Family::Day);
+        let float = any(|scalar| scalar.info().family == Family::Float);
+        let string = any(|scalar| *scalar == Scalar::String);
         let fits = [
             (
                 self.on_overflow != OnOverflow::Reject,

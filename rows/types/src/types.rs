@@ -2,12 +2,14 @@
 
 mod build;
 mod parse;
+mod scalar;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
 use build::Refusal;
+pub use scalar::{Family, SCALARS, Scalar, ScalarInfo};
 
 /// A ClickHouse column type that a file can be loaded into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,48 +25,8 @@ pub struct Type {
 /// A type without `Nullable` and `LowCardinality` around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// A text.
-    String,
-    /// A text of this many bytes.
-    FixedString(u32),
-    /// A truth value.
-    Bool,
-    /// Bits: 8, 16, 32, 64, 128, 256.
-    Int(u16),
-    /// Bits, as for `Int`.
-    UInt(u16),
-    /// A number in 32 bits.
-    Float32,
-    /// A number in 64 bits.
-    Float64,
-    /// The first 16 bits of a `Float32`.
-    BFloat16,
-    /// Precision 1..=76, scale 0..=precision.
-    Decimal(u8, u8),
-    /// A day in 16 bits.
-    Date,
-    /// A day in 32 bits.
-    Date32,
-    /// Time zone as written.
-    DateTime(Option<String>),
-    /// Fraction digits 0..=9, time zone as written.
-    DateTime64(u8, Option<String>),
-    /// Seconds; they can be negative.
-    Time,
-    /// Fraction digits 0..=9.
-    Time64(u8),
-    /// A UUID.
-    Uuid,
-    /// An IPv4 address.
-    Ipv4,
-    /// An IPv6 address.
-    Ipv6,
-    /// Names in the order of their values.
-    Enum8(Vec<(String, i16)>),
-    /// As `Enum8`.
-    Enum16(Vec<(String, i16)>),
-    /// A JSON object. It is sent to the table as its text.
-    Json,
+    /// A value without parts.
+    Scalar(Scalar),
     /// Elements.
     Array(Box<Type>),
     /// Elements. Either all have a name, or none has.
@@ -77,7 +39,7 @@ pub enum Base {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TypeError {
     /// There is no type of this name, or files cannot be loaded into it.
-    #[error("type '{name}' is not supported; allowed are {ALLOWED}")]
+    #[error("type '{name}' is not supported; allowed are {}", scalar::allowed())]
     Unsupported {
         /// The name as written.
         name: String,
@@ -102,11 +64,6 @@ impl TypeError {
         }
     }
 }
-
-const ALLOWED: &str = "String, FixedString(N), Bool, Int8 to Int256, UInt8 to UInt256, Float32, Float64, BFloat16, \
-                       Decimal(P, S), Date, Date32, DateTime, DateTime64(P), Time, Time64(P), UUID, IPv4, IPv6, \
-                       Enum8(…), Enum16(…), JSON, Nullable(T) and LowCardinality(T) of these, and Array(T), \
-                       Tuple(…), Map(K, V)";
 
 impl Type {
     /// Parses a type as ClickHouse spells it. Blanks between tokens are optional; names are case-sensitive.
@@ -151,13 +108,28 @@ impl Type {
     /// Whether values have an inner structure: `Array`, `Tuple`, `Map`, `JSON`.
     #[must_use]
     pub fn is_nested(&self) -> bool {
-        matches!(self.base, Base::Array(_) | Base::Tuple(_) | Base::Map(..) | Base::Json)
+        self.scalar().is_none_or(|scalar| *scalar == Scalar::Json)
+    }
+
+    /// The type without `Nullable` and `LowCardinality`, if its values have no parts.
+    #[must_use]
+    pub fn scalar(&self) -> Option<&Scalar> {
+        match &self.base {
+            Base::Scalar(scalar) => Some(scalar),
+            Base::Array(_) | Base::Tuple(_) | Base::Map(..) => None,
+        }
+    }
+
+    /// What its values are, if they have no parts.
+    #[must_use]
+    pub fn family(&self) -> Option<Family> {
+        self.scalar().map(|scalar| scalar.info().family)
     }
 
     /// Whether values are days or points in time.
     #[must_use]
     pub fn is_day_or_moment(&self) -> bool {
-        matches!(self.base, Base::Date | Base::Date32 | Base::DateTime(_) | Base::DateTime64(..))
+        matches!(self.family(), Some(Family::Day | Family::Moment))
     }
 
     /// Whether `is` is true of this type, or of a type inside it.
@@ -168,7 +140,7 @@ impl Type {
                 Base::Array(element) => element.any(is),
                 Base::Map(key, value) => key.any(is) || value.any(is),
                 Base::Tuple(elements) => elements.iter().any(|(_, ty)| ty.any(is)),
-                _ => false,
+                Base::Scalar(_) => false,
             }
     }
 
@@ -201,43 +173,12 @@ impl std::str::FromStr for Type {
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::String => f.write_str("String"),
-            Self::FixedString(n) => write!(f, "FixedString({n})"),
-            Self::Bool => f.write_str("Bool"),
-            Self::Int(bits) => write!(f, "Int{bits}"),
-            Self::UInt(bits) => write!(f, "UInt{bits}"),
-            Self::Float32 => f.write_str("Float32"),
-            Self::Float64 => f.write_str("Float64"),
-            Self::BFloat16 => f.write_str("BFloat16"),
-            Self::Decimal(p, s) => write!(f, "Decimal({p}, {s})"),
-            Self::Date => f.write_str("Date"),
-            Self::Date32 => f.write_str("Date32"),
-            Self::DateTime(None) => f.write_str("DateTime"),
-            Self::DateTime(Some(zone)) => write!(f, "DateTime({})", Quoted(zone)),
-            Self::DateTime64(p, None) => write!(f, "DateTime64({p})"),
-            Self::DateTime64(p, Some(zone)) => write!(f, "DateTime64({p}, {})", Quoted(zone)),
-            Self::Time => f.write_str("Time"),
-            Self::Time64(p) => write!(f, "Time64({p})"),
-            Self::Uuid => f.write_str("UUID"),
-            Self::Ipv4 => f.write_str("IPv4"),
-            Self::Ipv6 => f.write_str("IPv6"),
-            Self::Enum8(names) => write_enum(f, "Enum8", names),
-            Self::Enum16(names) => write_enum(f, "Enum16", names),
-            Self::Json => f.write_str("JSON"),
+            Self::Scalar(scalar) => write!(f, "{scalar}"),
             Self::Array(element) => write!(f, "Array({element})"),
             Self::Tuple(elements) => write_tuple(f, elements),
             Self::Map(key, value) => write!(f, "Map({key}, {value})"),
         }
     }
-}
-
-fn write_enum(f: &mut fmt::Formatter<'_>, ty: &str, names: &[(String, i16)]) -> fmt::Result {
-    write!(f, "{ty}(")?;
-    for (i, (name, value)) in names.iter().enumerate() {
-        let comma = if i == 0 { "" } else { ", " };
-        write!(f, "{comma}{} = {value}", Quoted(name))?;
-    }
-    f.write_str(")")
 }
 
 fn write_tuple(f: &mut fmt::Formatter<'_>, elements: &[(Option<String>, Type)]) -> fmt::Result {

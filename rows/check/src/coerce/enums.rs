@@ -63,13 +63,6 @@ impl<T> Enum<T> {
     }
 }
 
-impl<T> Enum<T> {
-    /// Whether any name contains the byte.
-    pub(crate) fn holds(&self, byte: u8) -> bool {
-        self.names.keys().any(|name| name.contains(&byte))
-    }
-}
-
 /// Looks for a multiplier that gives each name a slot of its own.
 fn perfect(names: &[(String, i16)]) -> Option<([Slot; 64], u64)> {
     if names.len() > 32 || names.iter().any(|(name, _)| name.len() > 8) {

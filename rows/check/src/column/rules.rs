@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use regex::Regex;
-use rows_types::{Base, CellError, Column, SchemaError};
+use rows_types::{CellError, Column, Family, SchemaError};
 
 use super::ColumnReader;
 use crate::coerce::{Native, Read};
@@ -26,11 +26,8 @@ impl Rules {
         let c = &column.constraints;
         let refuse =
             |problem: String| Err(SchemaError::BadConstraint { column: column.name.clone(), problem });
-        let text = matches!(column.ty.base, Base::String | Base::FixedString(_));
-        let number = matches!(
-            column.ty.base,
-            Base::Int(_) | Base::UInt(_) | Base::Float32 | Base::Float64 | Base::BFloat16 | Base::Decimal(..)
-        );
+        let text = column.ty.family() == Some(Family::Text);
+        let number = matches!(column.ty.family(), Some(Family::Integer | Family::Float | Family::Decimal));
         if (c.min.is_some() || c.max.is_some()) && !number {
             return refuse(format!("min and max are for numbers, not for {}", column.ty));
         }

@@ -169,26 +169,7 @@ fn values(leaf: &Leaf, tail: &[u8], len: usize, maybe_doubled: bool, out: &mut T
             }
         }
     }
-    let bare = is_bare(&leaf.reader);
-    with_reader!(&leaf.reader, reader => values(reader, bare, tail, len, maybe_doubled, out), texts => None)
-}
-
-/// Whether no text of the type contains a blank, colon or bracket, with or without quotes. If so, a comma or `]` ends a
-/// text without quotes.
-fn is_bare(reader: &Reader) -> bool {
-    let other = matches!(
-        reader,
-        Reader::Date(_)
-            | Reader::Date32(_)
-            | Reader::DateTime(_)
-            | Reader::DateTime64(_)
-            | Reader::Time(_)
-            | Reader::Time64(_)
-            | Reader::Ipv6(_)
-            | Reader::Enum8(_)
-            | Reader::Enum16(_)
-    );
-    !other
+    with_reader!(&leaf.reader, reader => values(reader, leaf.bare, tail, len, maybe_doubled, out), texts => None)
 }
 
 /// What follows an element.

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rows_bytes::text::is_json_number;
 use rows_check::Columns;
-use rows_types::{Column, Schema, Type};
+use rows_types::{Column, SCALARS, Schema, Type};
 
 use super::nested::Elements;
 use super::numbers::Numbers;
@@ -72,18 +72,7 @@ impl Candidate {
 
 impl Candidates {
     pub(crate) fn new() -> Self {
-        let iso = [
-            "UUID",
-            "IPv4",
-            "IPv6",
-            "Date",
-            "Date32",
-            "DateTime",
-            "DateTime64(3)",
-            "DateTime64(6)",
-            "DateTime64(9)",
-        ];
-        let iso = iso.into_iter().map(|ty| (ty, None));
+        let iso = SCALARS.iter().flat_map(|info| info.inferred).map(|ty| (*ty, None));
         let days = DAYS.iter().flat_map(|day| [("Date", Some(*day)), ("Date32", Some(*day))]);
         let moments = MOMENTS.iter().flat_map(|m| [("DateTime", Some(*m)), ("DateTime64(3)", Some(*m))]);
         let candidate = |(ty, format): (&'static str, Option<&'static str>)| {

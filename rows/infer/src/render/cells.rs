@@ -3,7 +3,7 @@
 //! `Native` writes a column as the prefixes of all its parts and then their data. First, [`Cells::read`] finds where
 //! the data of each part begin and end. Then [`Cells::next`] reads all parts row by row.
 
-use rows_types::{Base, Type};
+use rows_types::{Base, Scalar, Type};
 
 use super::bytes::{Bytes, Problem};
 use super::text;
@@ -72,7 +72,7 @@ impl<'a> Cells<'a> {
                 Ok(Self::Map(counts, Box::new([keys, Self::data(bytes, value, total)?])))
             }
             Base::Tuple(elements) => Self::tuple(bytes, elements, rows),
-            _ => Self::values(bytes, base, rows),
+            Base::Scalar(scalar) => Self::values(bytes, scalar, rows),
         }
     }
 
@@ -96,8 +96,8 @@ impl<'a> Cells<'a> {
         Ok(Self::Tuple(parts, close))
     }
 
-    fn values(bytes: &mut Bytes<'a>, base: &'a Base, rows: usize) -> Result<Self, Problem> {
-        let kind = Kind::new(base)?;
+    fn values(bytes: &mut Bytes<'a>, scalar: &'a Scalar, rows: usize) -> Result<Self, Problem> {
+        let kind = Kind::new(scalar)?;
         let start = *bytes;
         kind.skip(bytes, rows)?;
         let values = Bytes(start.0).take(start.0.len() - bytes.0.len())?;
@@ -205,20 +205,20 @@ fn prefix(bytes: &mut Bytes<'_>, ty: &Type) -> Result<(), Problem> {
     let mut version = |problem| if bytes.u64()? == 1 { Ok(()) } else { Err(problem) };
     match &ty.base {
         _ if ty.low_cardinality => version("its dictionary is of another version"),
-        Base::Json => version("its JSON is not sent as text"),
+        Base::Scalar(Scalar::Json) => version("its JSON is not sent as text"),
         Base::Array(element) => prefix(bytes, element),
         Base::Map(key, value) => {
             prefix(bytes, key)?;
             prefix(bytes, value)
         }
         Base::Tuple(elements) => elements.iter().try_for_each(|(_, ty)| prefix(bytes, ty)),
-        _ => Ok(()),
+        Base::Scalar(_) => Ok(()),
     }
 }
 
 impl<'a> Dictionary<'a> {
     fn read(bytes: &mut Bytes<'a>, ty: &'a Type, rows: usize) -> Result<Self, Problem> {
-        let kind = Kind::new(&ty.base)?;
+        let kind = Kind::new(ty.scalar().ok_or("its values have parts")?)?;
         if rows == 0 {
             // ClickHouse writes no dictionary if there is no row
             return Ok(Self { kind, values: Vec::new(), numbers: Bytes(b""), width: 1, nullable: false });

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
-use rows_types::Base;
+use rows_types::Scalar;
 
 use super::bytes::{Bytes, Problem};
 use super::number::{self, shown};
@@ -15,7 +15,7 @@ const DAY: i64 = 86_400;
 
 /// How the values of a type are stored and shown.
 pub(super) struct Kind<'a> {
-    base: &'a Base,
+    scalar: &'a Scalar,
     /// The length of a value in bytes. `None`: the value is a text after its length.
     width: Option<usize>,
     /// The time zone. `None`: UTC.
@@ -23,14 +23,9 @@ pub(super) struct Kind<'a> {
 }
 
 impl<'a> Kind<'a> {
-    pub(super) fn new(base: &'a Base) -> Result<Self, Problem> {
-        let zone = match base {
-            Base::DateTime(Some(zone)) | Base::DateTime64(_, Some(zone)) => {
-                Some(rows_types::zone(zone).ok_or("its time zone is unknown")?)
-            }
-            _ => None,
-        };
-        Ok(Self { base, width: width(base), zone })
+    pub(super) fn new(scalar: &'a Scalar) -> Result<Self, Problem> {
+        let zone = scalar.zone().map(|zone| rows_types::zone(zone).ok_or("its time zone is unknown"));
+        Ok(Self { scalar, width: scalar.width(), zone: zone.transpose()? })
     }
 
     /// Skips the values of `rows` rows.
@@ -44,52 +39,55 @@ impl<'a> Kind<'a> {
     /// Takes a value and appends it.
     pub(super) fn show(&self, bytes: &mut Bytes<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         let width = self.width.unwrap_or(0);
-        match self.base {
-            Base::String => text::quoted(bytes.text()?, out)?,
-            Base::Json => text::object(bytes.text()?, out)?,
-            Base::FixedString(_) => text::quoted(bytes.take(width)?, out)?,
-            Base::Bool => shown(bytes.is_true()?, out),
-            Base::Int(256) => number::wide(&bytes.array()?, true, 0, out),
-            Base::UInt(256) => number::wide(&bytes.array()?, false, 0, out),
-            Base::Int(_) => shown(bytes.int(width)?, out),
-            Base::UInt(_) => shown(bytes.uint(width)?, out),
-            Base::Float32 => number::float(f32::from_le_bytes(bytes.array()?), out),
-            Base::Float64 => number::float(f64::from_le_bytes(bytes.array()?), out),
+        match self.scalar {
+            Scalar::String => text::quoted(bytes.text()?, out)?,
+            Scalar::Json => text::object(bytes.text()?, out)?,
+            Scalar::FixedString(_) => text::quoted(bytes.take(width)?, out)?,
+            Scalar::Bool => shown(bytes.is_true()?, out),
+            Scalar::Int8 | Scalar::Int16 | Scalar::Int32 | Scalar::Int64 | Scalar::Int128 => {
+                shown(bytes.int(width)?, out);
+            }
+            Scalar::UInt8 | Scalar::UInt16 | Scalar::UInt32 | Scalar::UInt64 | Scalar::UInt128 => {
+                shown(bytes.uint(width)?, out);
+            }
+            Scalar::Int256 => number::wide(&bytes.array()?, true, 0, out),
+            Scalar::UInt256 => number::wide(&bytes.array()?, false, 0, out),
+            Scalar::Float32 => number::float(f32::from_le_bytes(bytes.array()?), out),
+            Scalar::Float64 => number::float(f64::from_le_bytes(bytes.array()?), out),
             // the upper 16 bits of a Float32
-            Base::BFloat16 => number::float(f32::from_bits((bytes.uint(2)? as u32) << 16), out),
-            Base::Decimal(_, scale) => {
+            Scalar::BFloat16 => number::float(f32::from_bits((bytes.uint(2)? as u32) << 16), out),
+            Scalar::Decimal(_, scale) => {
                 let stored = bytes.take(width)?;
                 let sign = if stored.last().is_some_and(|b| *b >= 0x80) { 0xff } else { 0 };
                 let mut wide = [sign; 32];
                 wide[..width].copy_from_slice(stored);
                 number::wide(&wide, true, usize::from(*scale), out);
             }
-            Base::Date | Base::Date32 => {
+            Scalar::Date | Scalar::Date32 => {
                 let days = if width == 2 { bytes.uint(2)? as i64 } else { bytes.int(4)? as i64 };
                 let day = clock(days * DAY, None)?.date();
                 out.push(b'"');
                 shown(day, out);
                 out.push(b'"');
             }
-            Base::DateTime(_) => self.moment(bytes.uint(4)? as i64, 0, out)?,
-            Base::DateTime64(digits, _) => self.moment(bytes.int(8)? as i64, *digits, out)?,
-            Base::Time => time(bytes.int(4)? as i64, 0, out),
-            Base::Time64(digits) => time(bytes.int(8)? as i64, *digits, out),
-            Base::Uuid => uuid((bytes.uint(8)? << 64) | bytes.uint(8)?, out),
-            Base::Ipv4 => {
+            Scalar::DateTime(_) => self.moment(bytes.uint(4)? as i64, 0, out)?,
+            Scalar::DateTime64(digits, _) => self.moment(bytes.int(8)? as i64, *digits, out)?,
+            Scalar::Time => time(bytes.int(4)? as i64, 0, out),
+            Scalar::Time64(digits) => time(bytes.int(8)? as i64, *digits, out),
+            Scalar::Uuid => uuid((bytes.uint(8)? << 64) | bytes.uint(8)?, out),
+            Scalar::Ipv4 => {
                 out.push(b'"');
                 shown(Ipv4Addr::from(u32::from_le_bytes(bytes.array()?)), out);
                 out.push(b'"');
             }
-            Base::Ipv6 => ipv6(Ipv6Addr::from(bytes.array::<16>()?), out),
-            Base::Enum8(names) | Base::Enum16(names) => {
+            Scalar::Ipv6 => ipv6(Ipv6Addr::from(bytes.array::<16>()?), out),
+            Scalar::Enum8(names) | Scalar::Enum16(names) => {
                 let value = bytes.int(width)?;
                 let at = names.binary_search_by_key(&value, |(_, value)| i128::from(*value));
                 let (name, _) =
                     names.get(at.unwrap_or(names.len())).ok_or("it holds a number without a name")?;
                 text::quoted(name.as_bytes(), out)?;
             }
-            Base::Array(_) | Base::Tuple(_) | Base::Map(..) => return Err("its values have parts"),
         }
         Ok(())
     }
@@ -121,25 +119,6 @@ fn fraction(ticks: u64, digits: u8, out: &mut Vec<u8>) {
     if digits > 0 {
         shown(format_args!(".{ticks:0places$}", places = usize::from(digits)), out);
     }
-}
-
-fn width(base: &Base) -> Option<usize> {
-    Some(match base {
-        Base::String | Base::Json | Base::Array(_) | Base::Tuple(_) | Base::Map(..) => return None,
-        Base::FixedString(n) => *n as usize,
-        Base::Bool | Base::Enum8(_) => 1,
-        Base::Int(bits) | Base::UInt(bits) => usize::from(bits / 8),
-        Base::Date | Base::Enum16(_) | Base::BFloat16 => 2,
-        Base::Float32
-        | Base::Time
-        | Base::Date32
-        | Base::DateTime(_)
-        | Base::Ipv4
-        | Base::Decimal(..=9, _) => 4,
-        Base::Float64 | Base::DateTime64(..) | Base::Time64(_) | Base::Decimal(..=18, _) => 8,
-        Base::Uuid | Base::Ipv6 | Base::Decimal(..=38, _) => 16,
-        Base::Decimal(..) => 32,
-    })
 }
 
 /// The local time in the zone, `seconds` seconds after 1970-01-01 UTC.

@@ -6,7 +6,7 @@ mod table;
 
 use rows_check::Checker;
 use rows_infer::Rendered;
-use rows_types::Schema;
+use rows_types::{SCALARS, Schema, Type};
 use table::Outcome;
 
 #[test]
@@ -79,44 +79,8 @@ fn every_difference_from_clickhouse_has_a_reason_and_nothing_else_claims_one() {
 #[test]
 fn every_type_and_every_code_of_a_cell_is_in_the_table() {
     let sections = table::load();
-    for ty in [
-        "String",
-        "FixedString",
-        "Bool",
-        "Int8",
-        "Int16",
-        "Int32",
-        "Int64",
-        "Int128",
-        "Int256",
-        "UInt8",
-        "UInt16",
-        "UInt32",
-        "UInt64",
-        "UInt128",
-        "UInt256",
-        "Float32",
-        "Float64",
-        "Decimal",
-        "Date",
-        "Date32",
-        "DateTime",
-        "DateTime64",
-        "UUID",
-        "IPv4",
-        "IPv6",
-        "Enum8",
-        "Enum16",
-        "Nullable",
-        "LowCardinality",
-        "BFloat16",
-        "Time",
-        "Time64",
-        "Array",
-        "Tuple",
-        "Map",
-        "JSON",
-    ] {
+    let scalars = SCALARS.iter().map(|info| info.name);
+    for ty in scalars.chain(["Nullable", "LowCardinality", "Array", "Tuple", "Map"]) {
         let found = sections.iter().any(|s| s.ty.split('(').next() == Some(ty));
         assert!(found, "{ty} is not in the table");
     }
@@ -134,5 +98,18 @@ fn every_type_and_every_code_of_a_cell_is_in_the_table() {
     for code in codes {
         let found = sections.iter().flat_map(|s| &s.cells).any(|c| c.code.as_deref() == Some(code));
         assert!(found, "{code} is not in the table");
+    }
+}
+
+#[test]
+fn a_text_that_is_loaded_has_only_bytes_that_the_table_of_types_allows() {
+    for section in table::load().iter().filter(|s| s.column == table::Options::default()) {
+        let ty = Type::parse(&section.ty).unwrap();
+        let Some(scalar) = ty.scalar() else { continue };
+        for cell in section.cells.iter().filter(|cell| cell.value.is_some()) {
+            let Some(text) = cell.text(false) else { continue };
+            let text = text.strip_prefix(b"\"").and_then(|t| t.strip_suffix(b"\"")).unwrap_or(&text);
+            assert!(text.iter().all(|byte| scalar.may_hold(*byte)), "{}: {cell:?}", section.ty);
+        }
     }
 }

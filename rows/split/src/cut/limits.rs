@@ -1,7 +1,9 @@
 //! Where a stream is cut: limits on a chunk, and its weight, which bounds the block that its rows become.
 
 use rows_bytes::leb128;
-use rows_types::{Base, CHUNK_WEIGHT, Column, MAX_CHUNK_ROWS, OnInvalidUtf8, Schema, Type};
+use rows_types::{
+    Base, CHUNK_WEIGHT, Column, Family, MAX_CHUNK_ROWS, OnInvalidUtf8, Scalar, ScalarInfo, Schema, Type,
+};
 
 /// A schema does not limit chunks to fewer bytes than this.
 const LEAST_CHUNK_BYTES: usize = 1024;
@@ -81,9 +83,7 @@ impl Cost {
     fn of(column: &Column, ty: &Type) -> Self {
         let of = |ty| Self::of(column, ty);
         let mut cost = match &ty.base {
-            Base::String => Self::text(column, 1, 1),
-            // NULL is written as `{}`
-            Base::Json => Self::text(column, 3, 2),
+            Base::Scalar(scalar) => Self::of_scalar(column, scalar),
             Base::Array(element) => Self { fixed: TOTAL, by_byte: of(element).each(1), shortest: 2 },
             Base::Map(key, value) => {
                 Self { fixed: TOTAL, by_byte: of(key).and(of(value)).each(2), shortest: 2 }
@@ -99,8 +99,6 @@ impl Cost {
                 });
                 Self { shortest: cost.shortest + 2, ..cost }
             }
-            Base::FixedString(n) => Self::fixed(u64::from(*n), 1),
-            base => fixed_width(base, column.format.is_some()),
         };
         if ty.low_cardinality {
             cost.fixed += NUMBER;
@@ -116,12 +114,18 @@ impl Cost {
 
     const EMPTY: Self = Self { fixed: 0, by_byte: 0, shortest: 0 };
 
-    fn fixed(width: u64, shortest: u64) -> Self {
-        Self { fixed: width, by_byte: 0, shortest }
-    }
-
-    fn text(column: &Column, fixed: u64, shortest: u64) -> Self {
+    fn of_scalar(column: &Column, scalar: &Scalar) -> Self {
+        let &ScalarInfo { family, shortest, .. } = scalar.info();
+        let shortest = match family {
+            Family::Day | Family::Moment if column.format.is_some() => 1,
+            _ => shortest,
+        };
+        if let Some(width) = scalar.width() {
+            return Self { fixed: width as u64, by_byte: 0, shortest };
+        }
         let replaces = column.policies.on_invalid_utf8 == OnInvalidUtf8::Replace;
+        // the length of the text, and what NULL is written as: in a `JSON` column `{}`
+        let fixed = if family == Family::Object { 3 } else { 1 };
         Self { fixed, by_byte: if replaces { REPLACED } else { 1 }, shortest }
     }
 
@@ -143,38 +147,4 @@ impl Cost {
         let shortest = self.fixed.saturating_add(self.by_byte.saturating_mul(self.shortest));
         shortest.div_ceil(self.shortest + separators).max(self.by_byte)
     }
-}
-
-/// The cost of a type whose values all have the same width. `formatted`: the column has a format for dates.
-fn fixed_width(base: &Base, formatted: bool) -> Cost {
-    // the shortest date without a format has nine digits
-    let date = if formatted { 1 } else { 9 };
-    let (width, shortest) = match base {
-        Base::Int(bits) | Base::UInt(bits) => (u64::from(*bits) / 8, 1),
-        Base::Float32 | Base::Decimal(..=9, _) => (4, 1),
-        Base::BFloat16 | Base::Enum16(_) => (2, 1),
-        Base::Float64 | Base::Decimal(..=18, _) => (8, 1),
-        Base::Decimal(..=38, _) => (16, 1),
-        Base::Decimal(..) => (32, 1),
-        Base::Date => (2, date),
-        Base::Date32 | Base::DateTime(_) => (4, date),
-        Base::DateTime64(..) => (8, date),
-        // HH:MM:SS
-        Base::Time => (4, 8),
-        Base::Time64(_) => (8, 8),
-        Base::Uuid => (16, 36),
-        // 0.0.0.0
-        Base::Ipv4 => (4, 7),
-        // ::
-        Base::Ipv6 => (16, 2),
-        Base::Bool | Base::Enum8(_) => (1, 1),
-        // these have their own cost
-        Base::String
-        | Base::FixedString(_)
-        | Base::Json
-        | Base::Array(_)
-        | Base::Tuple(_)
-        | Base::Map(..) => (0, 1),
-    };
-    Cost::fixed(width, shortest)
 }

@@ -6,7 +6,8 @@
 )]
 
 use super::parse::{Arg, Node, clip};
-use super::{Base, Type};
+use super::scalar::{Arguments, ScalarInfo};
+use super::{Base, Scalar, Type};
 
 pub(super) enum Refusal {
     Unsupported,
@@ -19,7 +20,7 @@ fn bad<T>(problem: impl Into<String>) -> Result<T, Refusal> {
 
 /// Whether there is a type of this name.
 pub(super) fn is_known(name: &str) -> bool {
-    plain(name).is_some() || WITH_ARGUMENTS.contains(&name)
+    !matches!(ty(&Node { name, args: Vec::new(), has_parens: false }), Err(Refusal::Unsupported))
 }
 
 pub(super) fn ty(node: &Node<'_>) -> Result<Type, Refusal> {
@@ -42,20 +43,7 @@ pub(super) fn ty(node: &Node<'_>) -> Result<Type, Refusal> {
             if inner.low_cardinality {
                 return bad("LowCardinality(LowCardinality(T)) is not a type");
             }
-            if matches!(
-                inner.base,
-                Base::Decimal(..)
-                    | Base::DateTime64(..)
-                    | Base::Time
-                    | Base::Time64(_)
-                    | Base::BFloat16
-                    | Base::Enum8(_)
-                    | Base::Enum16(_)
-                    | Base::Json
-                    | Base::Array(_)
-                    | Base::Tuple(_)
-                    | Base::Map(..)
-            ) {
+            if !inner.scalar().is_some_and(|scalar| scalar.info().low_cardinality) {
                 return bad(format!("LowCardinality cannot hold {}", inner.base));
             }
             Ok(Type { low_cardinality: true, ..inner })
@@ -92,93 +80,72 @@ fn map(key: &Node<'_>, value: &Node<'_>) -> Result<Base, Refusal> {
     if key.nullable {
         return bad("the key of a Map cannot be NULL");
     }
-    if matches!(key.base, Base::Array(_) | Base::Tuple(_) | Base::Map(..) | Base::Json) {
+    if key.is_nested() {
         return bad("the key of a Map must be a single value, such as a String");
     }
     Ok(Base::Map(Box::new(key), Box::new(value)))
 }
 
 fn base(node: &Node<'_>) -> Result<Base, Refusal> {
-    if let Some(plain) = plain(node.name) {
-        return if node.has_parens { bad(format!("{} takes no arguments", node.name)) } else { Ok(plain) };
+    if let Some(info) = ScalarInfo::of(node.name) {
+        return scalar(info, node).map(Base::Scalar);
     }
     match (node.name, node.args.as_slice()) {
-        ("DateTime", []) => Ok(Base::DateTime(None)),
-        ("DateTime", [Arg::Text(zone)]) => Ok(Base::DateTime(Some(known_zone(zone)?))),
-        ("DateTime", _) => bad("DateTime takes at most a time zone in quotes"),
-        ("DateTime64", [Arg::Number(p @ 0..=9)]) => Ok(Base::DateTime64(*p as u8, None)),
-        ("DateTime64", [Arg::Number(p @ 0..=9), Arg::Text(zone)]) => {
-            Ok(Base::DateTime64(*p as u8, Some(known_zone(zone)?)))
-        }
-        ("DateTime64", _) => bad("DateTime64 takes 0 to 9 fraction digits and maybe a time zone in quotes"),
-        ("Time64", [Arg::Number(p @ 0..=9)]) => Ok(Base::Time64(*p as u8)),
-        ("Time64", _) => bad("Time64 takes 0 to 9 fraction digits"),
         ("Array", [Arg::Type(element)]) => Ok(Base::Array(Box::new(ty(element)?))),
         ("Array", _) => bad("Array takes one type"),
         ("Tuple", args) => tuple(args),
         ("Map", [Arg::Type(key), Arg::Type(value)]) => map(key, value),
         ("Map", _) => bad("Map takes the type of its keys and the type of its values"),
-        ("FixedString", [Arg::Number(n @ 1..=65_536)]) => Ok(Base::FixedString(*n as u32)),
-        ("FixedString", _) => bad("FixedString takes a length of 1 to 65536 bytes"),
-        ("Decimal", args) => decimal(args, 76),
-        ("Decimal32", [Arg::Number(s)]) => decimal(&[Arg::Number(9), Arg::Number(*s)], 9),
-        ("Decimal64", [Arg::Number(s)]) => decimal(&[Arg::Number(18), Arg::Number(*s)], 18),
-        ("Decimal128", [Arg::Number(s)]) => decimal(&[Arg::Number(38), Arg::Number(*s)], 38),
-        ("Decimal256", [Arg::Number(s)]) => decimal(&[Arg::Number(76), Arg::Number(*s)], 76),
-        ("Decimal32" | "Decimal64" | "Decimal128" | "Decimal256", _) => {
-            bad(format!("{} takes a scale", node.name))
-        }
-        ("Enum8", args) => names(args, i64::from(i8::MIN)..=i64::from(i8::MAX)).map(Base::Enum8),
-        ("Enum16", args) => names(args, i64::from(i16::MIN)..=i64::from(i16::MAX)).map(Base::Enum16),
-        ("Enum", args) => match names(args, i64::from(i8::MIN)..=i64::from(i8::MAX)) {
-            Ok(names) => Ok(Base::Enum8(names)),
-            Err(_) => names(args, i64::from(i16::MIN)..=i64::from(i16::MAX)).map(Base::Enum16),
-        },
-        _ => Err(Refusal::Unsupported),
+        _ => alias(node).map(Base::Scalar),
     }
 }
 
-/// The names that [`base`] and [`ty`] know in addition to those of [`plain`].
-const WITH_ARGUMENTS: [&str; 17] = [
-    "Array",
-    "Tuple",
-    "Map",
-    "Time64",
-    "Nullable",
-    "LowCardinality",
-    "FixedString",
-    "DateTime",
-    "DateTime64",
-    "Decimal",
-    "Decimal32",
-    "Decimal64",
-    "Decimal128",
-    "Decimal256",
-    "Enum",
-    "Enum8",
-    "Enum16",
-];
-
-fn plain(name: &str) -> Option<Base> {
-    let bits = |prefix: &str| {
-        let bits = name.strip_prefix(prefix)?.parse().ok()?;
-        [8, 16, 32, 64, 128, 256].contains(&bits).then_some(bits)
-    };
-    Some(match name {
-        "String" => Base::String,
-        "Bool" => Base::Bool,
-        "Float32" => Base::Float32,
-        "Float64" => Base::Float64,
-        "BFloat16" => Base::BFloat16,
-        "Time" => Base::Time,
-        "JSON" => Base::Json,
-        "Date" => Base::Date,
-        "Date32" => Base::Date32,
-        "UUID" => Base::Uuid,
-        "IPv4" => Base::Ipv4,
-        "IPv6" => Base::Ipv6,
-        _ => return bits("Int").map(Base::Int).or_else(|| bits("UInt").map(Base::UInt)),
+fn scalar(info: &ScalarInfo, node: &Node<'_>) -> Result<Scalar, Refusal> {
+    let name = info.name;
+    Ok(match (&info.arguments, node.args.as_slice()) {
+        (Arguments::None(scalar), _) if !node.has_parens => scalar.clone(),
+        (Arguments::None(_), _) => return bad(format!("{name} takes no arguments")),
+        (Arguments::Length(of), [Arg::Number(n @ 1..=65_536)]) => of(*n as u32),
+        (Arguments::Length(_), _) => return bad(format!("{name} takes a length of 1 to 65536 bytes")),
+        (Arguments::Precision(of), args) => {
+            let (p, s) = decimal(args, 76)?;
+            of(p, s)
+        }
+        (Arguments::Zone(of), []) => of(None),
+        (Arguments::Zone(of), [Arg::Text(zone)]) => of(Some(known_zone(zone)?)),
+        (Arguments::Zone(_), _) => return bad(format!("{name} takes at most a time zone in quotes")),
+        (Arguments::Digits(of), [Arg::Number(p @ 0..=9)]) => of(*p as u8),
+        (Arguments::Digits(_), _) => return bad(format!("{name} takes 0 to 9 fraction digits")),
+        (Arguments::DigitsZone(of), [Arg::Number(p @ 0..=9)]) => of(*p as u8, None),
+        (Arguments::DigitsZone(of), [Arg::Number(p @ 0..=9), Arg::Text(zone)]) => {
+            of(*p as u8, Some(known_zone(zone)?))
+        }
+        (Arguments::DigitsZone(_), _) => {
+            return bad(format!("{name} takes 0 to 9 fraction digits and maybe a time zone in quotes"));
+        }
+        (Arguments::Names(of), args) => {
+            let least = of(Vec::new()).width().map_or(0, |width| i64::MIN >> (64 - 8 * width));
+            of(names(args, least..=-(least + 1))?)
+        }
     })
+}
+
+/// Names that stand for another type.
+fn alias(node: &Node<'_>) -> Result<Scalar, Refusal> {
+    let precision = match node.name {
+        "Enum" => {
+            let of = |name| scalar(ScalarInfo::of(name).ok_or(Refusal::Unsupported)?, node);
+            return of("Enum8").or_else(|_| of("Enum16"));
+        }
+        "Decimal32" => 9,
+        "Decimal64" => 18,
+        "Decimal128" => 38,
+        "Decimal256" => 76,
+        _ => return Err(Refusal::Unsupported),
+    };
+    let [Arg::Number(scale)] = node.args[..] else { return bad(format!("{} takes a scale", node.name)) };
+    let (p, s) = decimal(&[Arg::Number(precision), Arg::Number(scale)], precision)?;
+    Ok(Scalar::Decimal(p, s))
 }
 
 fn known_zone(zone: &str) -> Result<String, Refusal> {
@@ -191,7 +158,8 @@ fn known_zone(zone: &str) -> Result<String, Refusal> {
     }
 }
 
-fn decimal(args: &[Arg<'_>], max: i64) -> Result<Base, Refusal> {
+/// A precision and a scale.
+fn decimal(args: &[Arg<'_>], max: i64) -> Result<(u8, u8), Refusal> {
     let (p, s) = match args {
         [Arg::Number(p)] => (*p, 0),
         [Arg::Number(p), Arg::Number(s)] => (*p, *s),
@@ -200,7 +168,7 @@ fn decimal(args: &[Arg<'_>], max: i64) -> Result<Base, Refusal> {
     if !(1..=max).contains(&p) || !(0..=p).contains(&s) {
         return bad(format!("precision must be 1 to {max} and scale 0 to the precision"));
     }
-    Ok(Base::Decimal(p as u8, s as u8))
+    Ok((p as u8, s as u8))
 }
 
 /// Names of an enum with their values. A name without a value has the value of the previous name plus 1; the first has

@@ -1,6 +1,6 @@
 //! Type names: which are read, how they are shown, and which are refused.
 
-use super::{Base, Type};
+use super::{Base, SCALARS, Scalar, Type};
 use proptest::prelude::*;
 
 #[test]
@@ -46,6 +46,39 @@ fn a_type_that_files_cannot_fill_is_refused_with_those_that_can() {
         let error = Type::parse(name).unwrap_err();
         assert_eq!(error.reason(), "UnsupportedType", "{name}");
         assert!(error.to_string().contains("allowed are String, FixedString(N)"), "{error}");
+    }
+}
+
+#[test]
+fn the_types_that_are_allowed_are_those_of_the_table() {
+    assert_eq!(
+        Type::parse("Point").unwrap_err().to_string(),
+        "type 'Point' is not supported; allowed are String, FixedString(N), Bool, Int8 to Int256, UInt8 to UInt256, \
+         Float32, Float64, BFloat16, Decimal(P, S), Date, Date32, DateTime, DateTime64(P), Time, Time64(P), UUID, IPv4, \
+         IPv6, Enum8(…), Enum16(…), JSON, Nullable(T) and LowCardinality(T) of these, and Array(T), Tuple(…), Map(K, V)"
+    );
+}
+
+#[test]
+fn the_guide_has_every_scalar_type_in_its_table() {
+    let guide = include_str!("../../../../docs/guide.md");
+    let (_, table) = guide.split_once("| type | a cell |\n").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    for (first, last) in super::scalar::spellings() {
+        let row = last.map_or(format!("`{first}`"), |last| format!("`{first}` to `{last}`"));
+        assert!(table.contains(&row), "docs/guide.md#columns has no row for {row}");
+    }
+}
+
+#[test]
+fn a_scalar_type_is_shown_with_its_arguments_as_it_is_written() {
+    let examples = SCALARS.iter().map(|info| (info.name, info.example()));
+    for (name, example) in examples.chain([("DateTime", "DateTime('UTC')".to_owned())]) {
+        let ty = Type::parse(&example).unwrap();
+        let scalar = ty.scalar().unwrap();
+        assert_eq!((scalar.info().name, scalar.to_string()), (name, example.clone()));
+        let (written, names) = (example.contains("'UTC'"), example.contains("'a'"));
+        assert_eq!((scalar.zone().is_some(), !scalar.names().is_empty()), (written, names), "{example}");
     }
 }
 
@@ -138,7 +171,7 @@ proptest! {
     #[test]
     fn an_enum_of_any_names_parses_to_itself(names in prop::collection::hash_set("\\PC{0,8}|['\\\\\n\t]{1,3}", 1..8)) {
         let list: Vec<(String, i16)> = names.into_iter().zip(1..).collect();
-        let ty = Type { base: Base::Enum8(list), nullable: true, low_cardinality: false };
+        let ty = Type { base: Base::Scalar(Scalar::Enum8(list)), nullable: true, low_cardinality: false };
         prop_assert_eq!(Type::parse(&ty.to_string()), Ok(ty));
     }
 }

@@ -1,9 +1,7 @@
 //! A reader for the parts of the `Native` format that the engine writes.
 
 use jiff::{Timestamp, civil};
-use rows_types::Base;
-
-use rows_types::Type;
+use rows_types::{Base, Scalar, Type};
 
 pub(crate) struct Row {
     pub number: u64,
@@ -74,14 +72,14 @@ fn column(reader: &mut Reader<'_>, ty: &Type, rows: usize) -> Vec<String> {
 fn versions(reader: &mut Reader<'_>, ty: &Type) {
     match &ty.base {
         _ if ty.low_cardinality => assert_eq!(reader.uint(8), 1),
-        Base::Json => assert_eq!(reader.uint(8), 1),
+        Base::Scalar(Scalar::Json) => assert_eq!(reader.uint(8), 1),
         Base::Array(element) => versions(reader, element),
         Base::Tuple(elements) => elements.iter().for_each(|(_, ty)| versions(reader, ty)),
         Base::Map(key, value) => {
             versions(reader, key);
             versions(reader, value);
         }
-        _ => {}
+        Base::Scalar(_) => {}
     }
 }
 
@@ -93,7 +91,7 @@ fn data(reader: &mut Reader<'_>, ty: &Type, rows: usize) -> Vec<String> {
         let kind = reader.uint(8);
         assert_eq!(kind & !3, 0x600);
         let keys = reader.uint(8);
-        let mut keys: Vec<String> = (0..keys).map(|_| value(reader, &ty.base)).collect();
+        let mut keys: Vec<String> = (0..keys).map(|_| value(reader, ty.scalar().unwrap())).collect();
         if ty.nullable {
             keys[0] = "NULL".to_owned();
         }
@@ -129,55 +127,46 @@ fn parts(reader: &mut Reader<'_>, base: &Base, rows: usize) -> Vec<String> {
                 .map(|i| format!("({})", all.iter().map(|c| c[i].as_str()).collect::<Vec<_>>().join(", ")))
                 .collect()
         }
-        _ => (0..rows).map(|_| value(reader, base)).collect(),
+        Base::Scalar(scalar) => (0..rows).map(|_| value(reader, scalar)).collect(),
     }
 }
 
-fn value(r: &mut Reader<'_>, ty: &Base) -> String {
+fn value(r: &mut Reader<'_>, ty: &Scalar) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().escape_debug().to_string();
     let moment = |nanos: i128| Timestamp::from_nanosecond(nanos).unwrap().to_string();
     match ty {
-        Base::String | Base::Json => text(r.text()),
-        Base::FixedString(n) => text(r.take(*n as usize)),
-        Base::Bool => ["false", "true"][r.uint(1) as usize].to_owned(),
-        Base::Int(256) | Base::UInt(256) | Base::Decimal(39.., _) => {
+        Scalar::String | Scalar::Json => text(r.text()),
+        Scalar::FixedString(n) => text(r.take(*n as usize)),
+        Scalar::Bool => ["false", "true"][r.uint(1) as usize].to_owned(),
+        Scalar::Int256 | Scalar::UInt256 | Scalar::Decimal(39.., _) => {
             let (low, high) = (r.uint(16), r.uint(16));
             format!("{high:032x}{low:032x}")
         }
-        Base::Int(bits) => r.int(usize::from(bits / 8)).to_string(),
-        Base::UInt(bits) => r.uint(usize::from(bits / 8)).to_string(),
-        Base::Float32 => format!("{:?}", f32::from_bits(r.uint(4) as u32)),
-        Base::BFloat16 => format!("{:?}", f32::from_bits((r.uint(2) as u32) << 16)),
-        Base::Float64 => format!("{:?}", f64::from_bits(r.uint(8) as u64)),
-        Base::Decimal(p, _) => r
-            .int(if *p <= 9 {
-                4
-            } else if *p <= 18 {
-                8
-            } else {
-                16
-            })
-            .to_string(),
-        Base::Time => r.int(4).to_string(),
-        Base::Time64(_) => r.int(8).to_string(),
-        Base::Array(_) | Base::Tuple(_) | Base::Map(..) => unreachable!(),
-        Base::Date => day(r.uint(2) as i64),
-        Base::Date32 => day(r.int(4) as i64),
-        Base::DateTime(_) => moment(r.uint(4) as i128 * 1_000_000_000),
-        Base::DateTime64(p, _) => moment(r.int(8) * 10i128.pow(9 - u32::from(*p))),
-        Base::Uuid => {
+        Scalar::Int8 | Scalar::Int16 | Scalar::Int32 | Scalar::Int64 | Scalar::Int128 => {
+            r.int(ty.width().unwrap()).to_string()
+        }
+        Scalar::UInt8 | Scalar::UInt16 | Scalar::UInt32 | Scalar::UInt64 | Scalar::UInt128 => {
+            r.uint(ty.width().unwrap()).to_string()
+        }
+        Scalar::Float32 => format!("{:?}", f32::from_bits(r.uint(4) as u32)),
+        Scalar::BFloat16 => format!("{:?}", f32::from_bits((r.uint(2) as u32) << 16)),
+        Scalar::Float64 => format!("{:?}", f64::from_bits(r.uint(8) as u64)),
+        Scalar::Decimal(..) => r.int(ty.width().unwrap()).to_string(),
+        Scalar::Time => r.int(4).to_string(),
+        Scalar::Time64(_) => r.int(8).to_string(),
+        Scalar::Date => day(r.uint(2) as i64),
+        Scalar::Date32 => day(r.int(4) as i64),
+        Scalar::DateTime(_) => moment(r.uint(4) as i128 * 1_000_000_000),
+        Scalar::DateTime64(p, _) => moment(r.int(8) * 10i128.pow(9 - u32::from(*p))),
+        Scalar::Uuid => {
             let n = (r.uint(8) << 64) | r.uint(8);
             let hex = format!("{n:032x}");
             format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
         }
-        Base::Ipv4 => std::net::Ipv4Addr::from(r.uint(4) as u32).to_string(),
-        Base::Ipv6 => std::net::Ipv6Addr::from(<[u8; 16]>::try_from(r.take(16)).unwrap()).to_string(),
-        Base::Enum8(names) => {
-            let n = r.int(1);
-            names.iter().find(|e| i128::from(e.1) == n).unwrap().0.clone()
-        }
-        Base::Enum16(names) => {
-            let n = r.int(2);
+        Scalar::Ipv4 => std::net::Ipv4Addr::from(r.uint(4) as u32).to_string(),
+        Scalar::Ipv6 => std::net::Ipv6Addr::from(<[u8; 16]>::try_from(r.take(16)).unwrap()).to_string(),
+        Scalar::Enum8(names) | Scalar::Enum16(names) => {
+            let n = r.int(ty.width().unwrap());
             names.iter().find(|e| i128::from(e.1) == n).unwrap().0.clone()
         }
     }
