@@ -117,7 +117,9 @@ fn receipt(expected: &Expected, status: &Status, table_rows: u64) -> Vec<String>
     let mut found = vec![];
     let seen = (receipt.rows, receipt.ok, receipt.rejected, receipt.table_rows, receipt.chunks);
     if seen != (counts.total, counts.ok, counts.errors, table_rows, counts.chunks_done) {
-        found.push(format!("the receipt {receipt:?} differs from {counts:?} and {table_rows} rows in the table"));
+        found.push(format!(
+            "the receipt {receipt:?} differs from {counts:?} and {table_rows} rows in the table"
+        ));
     }
     if status.upload.complete && receipt.digest != expected.digest {
         found

@@ -67,7 +67,9 @@ impl Numbers {
     /// Why the column is text although all its cells are numbers.
     pub(crate) fn text_note(&self) -> String {
         match &self.unusual {
-            Some(text) => format!("text, because a number would not keep the form of {text}; Float64 if these are numbers"),
+            Some(text) => format!(
+                "text, because a number would not keep the form of {text}; Float64 if these are numbers"
+            ),
             None => "no number type keeps all digits".to_owned(),
         }
     }
