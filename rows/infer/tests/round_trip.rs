@@ -202,7 +202,7 @@ const NAMES: &str = "'a' = -100, '/\"é' = 0, 'eightchr' = 3";
 fn of(scalar: &Scalar) -> BoxedStrategy<Cells> {
     let decimals = (1..=76u32).prop_flat_map(|p| (Just(p), 0..=p));
     let name = || select(vec!["a", "/\"é", "eightchr"]).prop_map(json);
-    let bits = scalar.width().map_or(0, |width| 8 * width as u32);
+    let bits = scalar.width().map_or(0, |width| 8 * u32::try_from(width).unwrap());
     let name_of = scalar.info().name;
     match scalar {
         Scalar::String => cells("String", text().prop_map(|text| json(&text))),
