@@ -83,7 +83,6 @@ impl Cells {
             | Scalar::UInt64
             | Scalar::UInt128
             | Scalar::UInt256 => self.integer(scalar.width().map_or(64, |width| 8 * width as u32)),
-            Scalar::Toy8 => format!("#{}", self.below(300)),
             Scalar::Float32 | Scalar::Float64 | Scalar::BFloat16 => self.float(),
             Scalar::Decimal(..) => self.decimal(),
             Scalar::Date | Scalar::Date32 => self.day(),

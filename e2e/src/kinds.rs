@@ -36,7 +36,6 @@ pub const COLUMNS: &[(&str, &str, [Option<&str>; ROWS])] = &[
             Some("1"),
         ],
     ),
-    ("toy", "Toy8", [Some("#0"), Some("#7"), Some("#255")]),
     ("f32", "Float32", [Some("0.1"), Some("-3.4028235e38"), Some("1e-45")]),
     ("f64", "Float64", [Some("0.1"), Some("-1.7976931348623157e308"), Some("5e-324")]),
     ("bf16", "BFloat16", [Some("1.5"), Some("-2"), Some("0.1")]),

@@ -23,7 +23,6 @@ pub(crate) mod ip;
 mod not_a_number;
 mod pattern;
 pub(crate) mod time;
-pub(crate) mod toy;
 pub(crate) mod uuid;
 pub(crate) mod wide;
 mod zone;

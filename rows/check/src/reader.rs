@@ -14,7 +14,6 @@ use crate::coerce::format::Format;
 use crate::coerce::int::{BigInt, Int, Signed256, Unsigned256};
 use crate::coerce::ip::{Ipv4, Ipv6};
 use crate::coerce::time::Time;
-use crate::coerce::toy::Toy;
 use crate::coerce::uuid::Uuid;
 use crate::coerce::{Native, Read};
 
@@ -73,7 +72,6 @@ readers! {
     Scalar::UInt64 => UInt64(Int<u64>) = Int::new();
     Scalar::UInt128 => UInt128(BigInt<u128>) = BigInt::new();
     Scalar::UInt256 => UInt256(BigInt<Unsigned256>) = BigInt::new();
-    Scalar::Toy8 => Toy8(Toy) = Toy(Int::new());
     Scalar::Float32 => Float32(Float32) = Float32;
     Scalar::Float64 => Float64(Float64) = Float64;
     Scalar::BFloat16 => BFloat16(BFloat16) = BFloat16;

@@ -219,7 +219,6 @@ fn of(scalar: &Scalar) -> BoxedStrategy<Cells> {
         | Scalar::UInt64
         | Scalar::UInt128
         | Scalar::UInt256 => cells(name_of, integer(bits, false)),
-        Scalar::Toy8 => cells("Toy8", any::<u8>().prop_map(|n| quoted(format_args!("#{n}")))),
         Scalar::Float32 => cells("Float32", float32()),
         Scalar::Float64 => cells("Float64", float64()),
         Scalar::BFloat16 => cells("BFloat16", bfloat16()),

@@ -52,7 +52,6 @@ impl<'a> Kind<'a> {
             }
             Scalar::Int256 => number::wide(&bytes.array()?, true, 0, out),
             Scalar::UInt256 => number::wide(&bytes.array()?, false, 0, out),
-            Scalar::Toy8 => shown(format_args!("\"#{}\"", bytes.uint(1)?), out),
             Scalar::Float32 => number::float(f32::from_le_bytes(bytes.array()?), out),
             Scalar::Float64 => number::float(f64::from_le_bytes(bytes.array()?), out),
             // the upper 16 bits of a Float32

@@ -146,7 +146,6 @@ scalars! {
     UInt64:               "UInt64",      None,       Integer, Some(8),  1,  "-",   true,  [];
     UInt128:              "UInt128",     None,       Integer, Some(16), 1,  "-",   true,  [];
     UInt256:              "UInt256",     None,       Integer, Some(32), 1,  "-",   true,  [];
-    Toy8:                 "Toy8",        None,       Integer, Some(1),  2,  "#",   true,  [];
     Float32:              "Float32",     None,       Float,   Some(4),  1,  "-+.", true,  [];
     Float64:              "Float64",     None,       Float,   Some(8),  1,  "-+.", true,  [];
     BFloat16:             "BFloat16",    None,       Float,   Some(2),  1,  "-+.", false, [];

@@ -54,7 +54,7 @@ fn the_types_that_are_allowed_are_those_of_the_table() {
     assert_eq!(
         Type::parse("Point").unwrap_err().to_string(),
         "type 'Point' is not supported; allowed are String, FixedString(N), Bool, Int8 to Int256, UInt8 to UInt256, \
-         Toy8, Float32, Float64, BFloat16, Decimal(P, S), Date, Date32, DateTime, DateTime64(P), Time, Time64(P), UUID, IPv4, \
+         Float32, Float64, BFloat16, Decimal(P, S), Date, Date32, DateTime, DateTime64(P), Time, Time64(P), UUID, IPv4, \
          IPv6, Enum8(…), Enum16(…), JSON, Nullable(T) and LowCardinality(T) of these, and Array(T), Tuple(…), Map(K, V)"
     );
 }

@@ -148,7 +148,6 @@ fn value(r: &mut Reader<'_>, ty: &Scalar) -> String {
         Scalar::UInt8 | Scalar::UInt16 | Scalar::UInt32 | Scalar::UInt64 | Scalar::UInt128 => {
             r.uint(ty.width().unwrap()).to_string()
         }
-        Scalar::Toy8 => format!("#{}", r.uint(1)),
         Scalar::Float32 => format!("{:?}", f32::from_bits(r.uint(4) as u32)),
         Scalar::BFloat16 => format!("{:?}", f32::from_bits((r.uint(2) as u32) << 16)),
         Scalar::Float64 => format!("{:?}", f64::from_bits(r.uint(8) as u64)),
