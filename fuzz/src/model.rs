@@ -95,8 +95,7 @@ fn entry<T>(list: &[T], byte: u8) -> &T {
 /// A column named `a`, `b`, …, with a type and a rule. The rule may not fit the type.
 fn column(at: usize, ty: u8, rule: u8) -> Option<Column> {
     let name = char::from(b'a' + u8::try_from(at).ok()?);
-    let ty: &String = entry(&ALL_TYPES, ty);
-    let mut column = Column::new(name, Type::parse(ty).ok()?);
+    let mut column = Column::new(name, Type::parse(entry::<String>(&ALL_TYPES, ty)).ok()?);
     let is = &mut column.constraints;
     match rule.wrapping_sub(b'A') {
         1 => column.default = Some("1".to_owned()),

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
@@ -81,12 +81,13 @@ impl InlineSender {
         }
         let (client, url, attempts) =
             (self.client.clone(), url(&self.api, &file), Arc::clone(&self.attempts));
+        let started = Instant::now();
         tokio::spawn(async move {
             let answer = put(&client, url, file.content).await;
             if let Err(problem) = &answer {
                 tracing::warn!(job = file.name, namespace = file.namespace, problem, "inline file not sent");
             }
-            finish(&attempts, &file.uid, answer, Timestamp::now());
+            finish(&attempts, &file.uid, answer, now.saturating_add(started.elapsed()).unwrap_or(now));
         });
     }
 

@@ -83,7 +83,7 @@ async fn reconcile_job(job: &IngestJob, ctx: &Context) -> Result<Action, JobErro
         return Ok(Action::await_change());
     }
     let now = ctx.now();
-    let facts = dereference::facts(ctx, job);
+    let facts = dereference::facts(ctx, job, now);
     let valid = validate::validate(job, &facts, now);
     let done = match build::next(&valid, now) {
         Next::Delete => apply::delete(ctx, job).await.map(|()| Action::await_change()),

@@ -41,7 +41,7 @@ pub struct Dereferenced {
 
 /// Collects the facts. If no current job has the label, it is looked up in the history, in the background.
 #[must_use]
-pub fn facts(ctx: &Context, job: &IngestJob) -> Dereferenced {
+pub fn facts(ctx: &Context, job: &IngestJob, now: Timestamp) -> Dereferenced {
     let namespace = job.namespace().unwrap_or_default();
     let uid = job.uid().unwrap_or_default();
     let model = ModelKey::new(&job.spec.model_ref.name).within(&namespace);
@@ -50,7 +50,7 @@ pub fn facts(ctx: &Context, job: &IngestJob) -> Dereferenced {
         label: label(ctx, job, &namespace, &uid),
         inline_problem: ctx.inline.problem(&uid),
         positions: ctx.positions.get(&model),
-        complete_since: complete_since(ctx, job, &uid),
+        complete_since: complete_since(ctx, job, &uid, now),
         suspicion: ctx.suspicions.get(&uid),
         ledger: ctx.ledger_readings.answer(&uid),
         receipt_made_at: ctx.receipts.answer(&uid),
@@ -63,11 +63,11 @@ pub fn key(job: &IngestJob) -> JobKey {
     ObjectRef::new(&job.name_any()).within(&job.namespace().unwrap_or_default())
 }
 
-fn complete_since(ctx: &Context, job: &IngestJob, uid: &str) -> Option<Timestamp> {
+fn complete_since(ctx: &Context, job: &IngestJob, uid: &str, now: Timestamp) -> Option<Timestamp> {
     let status = job.status.as_ref()?;
     let is_new =
         status.state == Some(JobState::Uploading) && status.upload.as_ref().is_some_and(|u| u.complete);
-    let since = is_new.then(|| ctx.completions.get(uid).unwrap_or_else(|| ctx.now()));
+    let since = is_new.then(|| ctx.completions.get(uid).unwrap_or(now));
     ctx.completions.set(uid, since);
     since
 }

@@ -72,12 +72,13 @@ impl<T: Days> Read for Date<T> {
     }
 
     fn lenient(&self, text: &[u8], policies: Policies) -> Result<T, CellError> {
-        match self.explain(text) {
-            CellError::TimeOfDay if policies.on_precision_loss == OnPrecisionLoss::Round => {
-                T::from_days(self.format.day(text, true)?).ok_or(CellError::OutOfRange)
-            }
-            error => Err(error),
+        if policies.on_precision_loss == OnPrecisionLoss::Reject
+            || text.is_empty()
+            || self.format == Format::Iso
+        {
+            return Err(self.explain(text));
         }
+        T::from_days(self.format.day(text, true)?).ok_or(CellError::OutOfRange)
     }
 
     fn refuse(&self, text: &[u8]) -> Option<CellError> {

@@ -1,4 +1,4 @@
-//! What every reader refuses at a glance.
+//! What the quick check of every reader refuses.
 
 use proptest::prelude::*;
 use rows_bytes::simd::Portable;
@@ -40,7 +40,7 @@ fn hold(ty: &str, format: Option<&str>, policies: Policies, text: &[u8]) -> bool
 
 proptest! {
     #[test]
-    fn what_is_refused_at_a_glance_is_refused_for_the_same_reason(
+    fn what_the_quick_check_refuses_is_refused_for_the_same_reason(
         text in "[-+.0-9eEnaifty/: \t]{0,12}|[-]?([nN][aA][nN]|[iI][nN][fF](inity)?)|[0-9]{9,10}|\\PC{0,40}|[0-9]{4}-[0-9]{2}-[0-9]{2}[ T0-9:.]{0,12}|[-0-9a-f:.]{0,40}",
         broken: bool,
         lenient: bool,
@@ -69,7 +69,7 @@ proptest! {
 }
 
 #[test]
-fn the_usual_bad_text_is_refused_at_a_glance() {
+fn the_quick_check_refuses_the_usual_bad_text() {
     for ty in types() {
         // an enum can have any name, and text any content
         let scalar = Type::parse(&ty).unwrap().scalar().unwrap().info();

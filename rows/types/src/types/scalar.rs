@@ -18,7 +18,7 @@ pub struct ScalarInfo {
     pub(super) arguments: Arguments,
     /// What its values are.
     pub family: Family,
-    /// See [`Scalar::width`]. `None`: there is none, or it depends on the arguments.
+    /// See [`Scalar::width`]. `None`: a value is a text, or the width depends on the arguments.
     width: Option<usize>,
     /// The length of the shortest text of a value in an array, tuple or map, in bytes. Of a day or moment with a
     /// format it is 1.
@@ -98,7 +98,7 @@ macro_rules! scalars {
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Scalar {
             $(
-                #[doc = concat!("`", $name, "`. In parentheses: `Arguments::", stringify!($arguments), "`.")]
+                #[doc = concat!("`", $name, "`, with the arguments that it has in ClickHouse.")]
                 $variant $(($($argument),+))?,
             )*
         }
